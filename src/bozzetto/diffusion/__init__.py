@@ -1,0 +1,35 @@
+"""Diffusion sampling over plain arrays: noise, schedule, sampler, guidance. Neither torch nor ONNX Runtime is
+imported.
+
+    schedule = flow(20)
+    x = schedule.sigmas[0].item() * normal_batch([7], (16, 8, 8))
+    latents = SAMPLERS["euler"](denoise, x, schedule)          # denoise(x, t) -> clean estimate
+
+The training side runs the same functions on torch tensors.
+"""
+
+from bozzetto.diffusion.guidance import classifier_free
+from bozzetto.diffusion.noise import MAX_SEED, normal, normal_batch
+from bozzetto.diffusion.samplers import SAMPLERS, STOCHASTIC, ddim, ddpm, dpmpp_2m, euler, heun
+from bozzetto.diffusion.schedule import MAX_STEPS, SCHEDULES, Schedule, cosine, flow, karras, linear
+
+__all__ = [
+    "MAX_SEED",
+    "MAX_STEPS",
+    "SAMPLERS",
+    "SCHEDULES",
+    "STOCHASTIC",
+    "Schedule",
+    "classifier_free",
+    "cosine",
+    "ddim",
+    "ddpm",
+    "dpmpp_2m",
+    "euler",
+    "flow",
+    "heun",
+    "karras",
+    "linear",
+    "normal",
+    "normal_batch",
+]

@@ -1,0 +1,175 @@
+"""Words for pictures: what a person would type to get this picture.
+
+A training caption is drawn at random from templates over a picture's name, its everyday keywords and its
+style. Several wordings of one fact teach a text tower that the wording is not the fact, and averaging such
+templates is the prompt ensemble of zero-shot CLIP (Radford et al. 2021, arXiv 2103.00020, section 3.1.4).
+
+To grade words that were never seen, about a tenth of all (concept, single-word keyword) pairs is held out by a
+hash: it never enters a caption, whatever the seed, the machine or the order of the data.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
+
+import numpy as np
+
+# How each style is called in words: the first is its name, the others are what people also say.
+STYLE_WORDS: dict[str, tuple[str, ...]] = {
+    "noto": ("noto", "google"),
+    "noto-v1": ("noto blob", "blob"),
+    "twemoji": ("twemoji", "twitter"),
+    "fluent-flat": ("fluent flat", "flat"),
+    "fluent": ("fluent", "microsoft"),
+    "fluent-3d": ("fluent 3d", "3d"),
+    "emojione": ("emojione", "emojitwo"),
+    "fxemoji": ("fxemoji", "firefox"),
+}
+
+HELD_OUT_SHARE = 0.1
+
+_SPOKEN = str.maketrans({"#": " hash ", "*": " asterisk ", "&": " and ", "’": "'", "_": " "})
+# True of hundreds of pictures, so never a whole caption.
+_TOO_GENERAL = frozenset(
+    "face animal nature food fruit drink person people symbol sign object vehicle body thing emotion emoji "
+    "plant place building sport activity tool clothing music item travel man woman adult gesture".split()
+)
+_SMALL_WORDS = frozenset("with of in on over without under at for behind without blowing wearing".split())
+_NO_ARTICLE = frozenset(
+    "popcorn bread bacon butter salt rice food broccoli garlic ice sake mate spaghetti sushi oden fondue yarn "
+    "thread soap wood confetti fog fire clothing jewelry dna up down money tennis badminton bowling hockey "
+    "lacrosse pong camping cooking racing breast-feeding coral hair fuji star-struck cinema wireless infinity "
+    "information customs zzz rolling kiss".split()
+)
+_PERSON = frozenset("person man woman face".split())
+_PLURAL = frozenset("two men women people santa mount".split())
+# Letters that mislead: spelled with a vowel but said with a consonant, and the other way round.
+_SAYS_A = ("uni", "use", "eu", "one", "once", "ukulele", "ufo", "utensil")
+_SAYS_AN = ("hour", "honest", "x-ray", "mri")
+
+
+def plain_name(name: str) -> str:
+    """The name as a class label: lower case, no accents, and no punctuation but inner hyphens and apostrophes.
+
+    `plain_name("Japanese “here” button") == "japanese here button"`. Raises ValueError when no word is left.
+    """
+    folded = unicodedata.normalize("NFKD", name.translate(_SPOKEN)).encode("ascii", "ignore").decode().lower()
+    words = [word.strip("'-") for word in re.sub(r"[^a-z0-9'\- ]", " ", folded).split()]
+    plain = " ".join(word for word in words if word)
+    if not plain:
+        raise ValueError(f"name has no word in it: {name!r}; give a name with at least one letter or digit")
+    return plain
+
+
+def article(phrase: str) -> str:
+    """"a" or "an", whichever is said before the phrase."""
+    if phrase.startswith(_SAYS_AN):
+        return "an"
+    return "an" if phrase[0] in "aeiou" and not phrase.startswith(_SAYS_A) else "a"
+
+
+def with_article(name: str) -> str:
+    """A plain name as a noun phrase: "a robot", "an owl", but "grapes" and "popcorn" as they are."""
+    words = name.split()
+    before = next((i for i, word in enumerate(words) if i and word in _SMALL_WORDS), len(words))
+    first, head = words[0], words[before - 1]
+    plural = head.endswith("s") and not head.endswith(("ss", "us", "is", "eros", "'s", "lens"))
+    bare = plural or head in _NO_ARTICLE or first in _PLURAL or first[0].isdigit()
+    if bare and first not in _PERSON:
+        return name
+    return f"{article(name)} {name}"
+
+
+def templates(name: str) -> list[str]:
+    """Wordings of one name to average for a zero-shot label; all of them also occur in training captions."""
+    plain = plain_name(name)
+    noun = with_article(plain)
+    return [
+        plain,
+        noun,
+        f"{plain} emoji",
+        f"a picture of {noun}",
+        f"a drawing of {noun}",
+        f"an icon of {noun}",
+    ]
+
+
+def held_out_keywords(codepoints: str, keywords: Iterable[str], name: str) -> set[str]:
+    """The keywords of this concept that no training caption may use: about a tenth of its single words.
+
+    A word of the name itself is never held out (every caption may say the name), and singular and plural of
+    a word are held out together. Depends on nothing but the arguments.
+    """
+    of_name = {_stem(word) for word in re.split(r"[ \-]", plain_name(name))}
+    words = {word for word in map(_clean, keywords) if word and " " not in word}
+    return {word for word in words if (stem := _stem(word)) not in of_name and _drawn(codepoints, stem)}
+
+
+def caption(
+    name: str,
+    keywords: Iterable[str],
+    style: str | None,
+    rng: np.random.Generator,
+    *,
+    codepoints: str,
+) -> str:
+    """One training caption: mostly the name, sometimes keywords, sometimes the style (never if it is None).
+
+    `codepoints` is the concept's key; its held-out keywords are left out. Raises ValueError on an unknown style.
+    """
+    if style is not None and style not in STYLE_WORDS:
+        raise ValueError(f"style {style!r} is unknown; use one of {', '.join(STYLE_WORDS)} or None")
+    plain = plain_name(name)
+    words = usable_keywords(codepoints, keywords, name)
+    alone = [word for word in words if word not in _TOO_GENERAL]
+    draw = rng.random()
+    if draw < 0.2 and alone:
+        word = _pick(alone, rng)
+        text = word if rng.random() < 0.7 else f"{word} emoji"
+    elif draw < 0.4 and words:
+        extra = [words[i] for i in rng.permutation(len(words))[: 1 + (rng.random() < 0.4)]]
+        noun = plain if rng.random() < 0.5 else with_article(plain)
+        text = ", ".join([noun, *extra])
+    else:
+        text = _pick(templates(name), rng, [0.3, 0.3, 0.1, 0.1, 0.1, 0.1])
+    if style is None or rng.random() >= 0.3:
+        return text
+    spoken = _pick(STYLE_WORDS[style], rng, None if rng.random() < 0.5 else [1.0, 0.0])
+    if text == plain and rng.random() < 0.5:
+        return f"{spoken} style {text}"
+    return f"{text}, {spoken} style"
+
+
+def usable_keywords(codepoints: str, keywords: Iterable[str], name: str) -> list[str]:
+    """The clean keywords (one or two words, letters only) that captions may use, in order, each once."""
+    held_out = {_stem(word) for word in held_out_keywords(codepoints, keywords, name)}
+    plain = plain_name(name)
+    cleaned = dict.fromkeys(word for word in map(_clean, keywords) if word and word != plain)
+    return [word for word in cleaned if not held_out & {_stem(part) for part in re.split(r"[ \-]", word)}]
+
+
+def _clean(keyword: str) -> str:
+    """A keyword as it would be typed, or "" if it is no everyday word (":D", "cursed face of doom")."""
+    text = keyword.translate(_SPOKEN).lower().strip()
+    return text if re.fullmatch(r"[a-z][a-z\-']+( [a-z\-']+)?", text) and 3 <= len(text) <= 20 else ""
+
+
+def _stem(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("ches", "shes", "sses", "xes")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us")) and len(word) > 3 else word
+
+
+def _drawn(*parts: str) -> bool:
+    """True for a fixed pseudo-random HELD_OUT_SHARE of all inputs: SHA-256 as a number in [0, 1)."""
+    digest = hashlib.sha256("\x1f".join(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") < HELD_OUT_SHARE * 2**64
+
+
+def _pick(options: list[str] | tuple[str, ...], rng: np.random.Generator, weights=None) -> str:
+    if weights is None:
+        return options[int(rng.integers(len(options)))]
+    return options[int(rng.choice(len(options), p=weights))]

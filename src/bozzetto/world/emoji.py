@@ -1,0 +1,278 @@
+"""Real emoji artwork and its words, rendered into one table: the picture world.
+
+Eight permissive artwork sets (in seven style families) come from npm packages pinned in `package.json`; names, keywords and
+groups come from unicode-emoji-json, Unicode CLDR, emojibase and emojilib. Nothing here touches the network: `npm ci`
+has put the packages under `node_modules`.
+
+A *concept* is one emoji without skin tone, keyed by its code points ("1f436", zero-padded, U+FE0F dropped), because names
+change between Unicode releases and code points do not. A *picture* is one concept in one style.
+
+Splits: for about one picture in ten, a (concept, style family) pair is held out as `test`; its concept stays in `train` in
+at least two other families. A held-out picture that has a near-twin among the training pictures goes back to `train`,
+so that what is measured on `test` is never a copy of what was learnt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIZE = 64
+
+# What is drawn in which style. Two styles of one family are drawings of the same shapes: never one in train, one in test.
+STYLES = ("noto", "noto-v1", "twemoji", "fluent-flat", "fluent", "fluent-3d", "emojione", "fxemoji")
+FAMILY = {style: style for style in STYLES} | {"fluent": "fluent-soft", "fluent-3d": "fluent-soft"}
+LICENSES = {
+    "noto": "Apache-2.0",
+    "noto-v1": "Apache-2.0",
+    "twemoji": "CC-BY-4.0",
+    "fluent-flat": "MIT",
+    "fluent": "MIT",
+    "fluent-3d": "MIT",
+    "emojione": "CC-BY-4.0",
+    "fxemoji": "CC-BY-4.0",
+}
+PACKAGES = {
+    "noto": "@iconify-json/noto",
+    "noto-v1": "@iconify-json/noto-v1",
+    "twemoji": "@iconify-json/twemoji",
+    "fluent-flat": "@iconify-json/fluent-emoji-flat",
+    "fluent": "@iconify-json/fluent-emoji",
+    "fluent-3d": "@lobehub/fluent-emoji-3d",
+    "emojione": "@iconify-json/emojione",
+    "fxemoji": "@iconify-json/fxemoji",
+}
+
+HELD_OUT_SHARE = 0.13  # of (concept, family) pairs, before near-twins go back to train
+TWIN_DISTANCE = 0.075  # root mean square difference at 32 px over white, pictures in [0, 1]
+
+
+@dataclass(frozen=True)
+class Concept:
+    codepoints: str
+    emoji: str
+    name: str
+    keywords: tuple[str, ...]
+    group: str
+    subgroup: str
+    core: bool
+
+
+def key(codepoints: str) -> str:
+    """'0023-FE0F-20E3' or '23-20e3' -> '0023-20e3': lower case, four digits at least, no variation selector."""
+    parts = [part.lower().zfill(4) for part in re.split(r"[-_ ]", codepoints)]
+    return "-".join(part for part in parts if part != "fe0f")
+
+
+def slug(name: str) -> str:
+    """The icon name most artwork sets derive from an emoji's name."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower().replace("’", "").replace("'", "")).strip("-")
+
+
+def _read_json(path: Path) -> dict | list:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: run `npm ci` in the project folder, or name it with --artwork")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _clean_keyword(word: str) -> str:
+    word = re.sub(r"[^a-z0-9 ]+", " ", word.lower().replace("_", " ")).strip()
+    return re.sub(r" +", " ", word)
+
+
+# A twin is drawn like the plain person, so telling them apart would be a coin flip: they stay out of the core.
+_TWIN = re.compile(r"^(man|woman|men|women|family|kiss|couple with heart|people|person:)\b.*\S")
+_PLAIN_PEOPLE = {"man", "woman", "person", "family", "kiss", "couple with heart", "people hugging"}
+
+
+def _is_core(name: str, group: str, subgroup: str) -> bool:
+    if group in ("symbols", "flags") or subgroup in ("time", "hair-style", "skin-tone"):
+        return False
+    return not (_TWIN.match(name) and name not in _PLAIN_PEOPLE)
+
+
+def read_concepts(artwork: Path) -> list[Concept]:
+    """All emoji but country flags, in Unicode's order, with cleaned names and everyday keywords.
+
+    Raises FileNotFoundError naming the missing package when `npm ci` has not been run.
+    """
+    by_emoji = _read_json(artwork / "unicode-emoji-json/data-by-emoji.json")
+    base = {key(row["hexcode"]): row for row in _read_json(artwork / "emojibase-data/en/data.json")}
+    meta = _read_json(artwork / "emojibase-data/meta/groups.json")
+    everyday = _read_json(artwork / "emojilib/dist/emoji-en-US.json")
+    cldr = _read_json(artwork / "cldr-annotations-full/annotations/en/annotations.json")["annotations"]["annotations"]
+    derived = _read_json(artwork / "cldr-annotations-derived-full/annotationsDerived/en/annotations.json")
+    cldr = cldr | derived["annotationsDerived"]["annotations"]
+    concepts = []
+    for emoji, row in by_emoji.items():
+        codepoints = key("-".join(f"{ord(char):x}" for char in emoji))
+        entry = base.get(codepoints, {})
+        group = meta["groups"].get(str(entry.get("group")), row["group"].lower().replace(" & ", "-"))
+        subgroup = meta["subgroups"].get(str(entry.get("subgroup")), "other")
+        if subgroup in ("country-flag", "subdivision-flag", "skin-tone", "hair-style"):
+            continue
+        name = row["name"].lower().replace("’", "'")
+        bare = emoji.replace("\ufe0f", "")
+        words = cldr.get(bare, cldr.get(emoji, {})).get("default", [])
+        words = [*words, *entry.get("tags", []), *everyday.get(emoji, everyday.get(bare, []))]
+        keywords = dict.fromkeys(_clean_keyword(word) for word in words)
+        kept = tuple(w for w in keywords if w and w != name and len(w) > 1 and w.count(" ") <= 2)
+        concepts.append(Concept(codepoints, emoji, name, kept, group, subgroup, _is_core(name, group, subgroup)))
+    return concepts
+
+
+# ---------------------------------------------------------------- drawing
+
+
+def _resolve(icons: dict, name: str) -> tuple[str, bool] | None:
+    """Follow an alias to its drawing; also says whether it is mirrored."""
+    mirrored = False
+    while name not in icons["icons"]:
+        alias = icons.get("aliases", {}).get(name)
+        if alias is None or alias.keys() - {"parent", "hFlip"}:
+            return None
+        name, mirrored = alias["parent"], mirrored ^ alias.get("hFlip", False)
+    return name, mirrored
+
+
+def _svg(icons: dict, name: str) -> str:
+    icon = icons["icons"][name]
+    width = icon.get("width", icons.get("width", 16))
+    height = icon.get("height", icons.get("height", 16))
+    left, top = icon.get("left", 0), icon.get("top", 0)
+    side = max(width, height)  # a few drawings are 63 x 64: pad to a square instead of stretching
+    box = f"{left - (side - width) / 2} {top - (side - height) / 2} {side} {side}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'viewBox="{box}" width="{SIZE}" height="{SIZE}">{icon["body"]}</svg>'
+    )
+
+
+def _draw_svg(job: tuple[str, bool]) -> np.ndarray:
+    import resvg_py
+
+    svg, mirrored = job
+    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=SIZE, height=SIZE, skip_system_fonts=True))
+    picture = np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
+    return picture[:, ::-1] if mirrored else picture
+
+
+def _draw_file(path: Path) -> np.ndarray:
+    picture = Image.open(path).convert("RGBA")
+    side = max(picture.size)
+    square = Image.new("RGBA", (side, side))
+    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    # Pillow resizes RGBA in premultiplied colour ("RGBa"), so no dark rims appear at the edges.
+    return np.asarray(square.resize((SIZE, SIZE), Image.Resampling.BOX))
+
+
+def _jobs(artwork: Path, style: str, concepts: list[Concept]) -> Iterator[tuple[Concept, Callable, object]]:
+    """What to draw of one style: (concept, drawing function, its argument)."""
+    package = artwork / PACKAGES[style]
+    if style == "fluent-3d":
+        assets = package / "assets"
+        if not assets.is_dir():
+            raise FileNotFoundError(f"{assets} is missing: run `npm ci` in the project folder, or name it with --artwork")
+        files = {key(path.stem): path for path in sorted(assets.glob("*.webp"))}
+        yield from ((c, _draw_file, files[c.codepoints]) for c in concepts if c.codepoints in files)
+        return
+    icons = _read_json(package / "icons.json")
+    chars = package / "chars.json"
+    by_codepoints = {key(k): name for k, name in _read_json(chars).items()} if chars.is_file() else {}
+    by_name = {name: name for name in (*icons.get("aliases", {}), *icons["icons"])}
+    squeezed = {name.replace("-", ""): name for name in by_name}
+    for concept in concepts:
+        name = by_codepoints.get(concept.codepoints) if by_codepoints else by_name.get(slug(concept.name))
+        if name is None and style == "fxemoji":  # names without hyphens: "alarmclock"
+            name = squeezed.get(slug(concept.name).replace("-", ""))
+        found = _resolve(icons, name) if name else None
+        if found:
+            yield concept, _draw_svg, (_svg(icons, found[0]), found[1])
+
+
+def _draw(job: tuple[Callable, object]) -> np.ndarray:
+    function, argument = job
+    return function(argument)
+
+
+# ---------------------------------------------------------------- splits
+
+
+def _unit_hash(text: str) -> float:
+    """A number in [0, 1) that depends on the text alone, on every machine."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48
+
+
+def on_white(images: np.ndarray, size: int = SIZE) -> np.ndarray:
+    """uint8 [N,64,64,4] -> float32 [N,size,size,3] in [0, 1], composited over white, box-filtered to `size`."""
+    pictures = images.astype(np.float32) / 255
+    alpha = pictures[..., 3:]
+    pictures = pictures[..., :3] * alpha + (1 - alpha)
+    step = SIZE // size
+    return pictures.reshape(len(images), size, step, size, step, 3).mean((2, 4))
+
+
+def split(images: np.ndarray, codepoints: list[str], styles: list[str]) -> list[str]:
+    """'train' or 'test' for each picture: see the module's docstring."""
+    families: dict[str, set[str]] = defaultdict(set)
+    for concept, style in zip(codepoints, styles, strict=True):
+        families[concept].add(FAMILY[style])
+    held_out = {}
+    for concept, members in families.items():
+        if len(members) >= 3:  # at most one family a concept, so at least two others stay
+            chosen = min(members, key=lambda family: _unit_hash(f"{concept}|{family}"))
+            if _unit_hash(f"{concept}|held out") < HELD_OUT_SHARE * len(members):
+                held_out[concept] = chosen
+    test = np.array([held_out.get(c) == FAMILY[s] for c, s in zip(codepoints, styles, strict=True)])
+    small = on_white(images, 32).reshape(len(images), -1)
+    norms = (small**2).sum(1)
+    test_rows = np.flatnonzero(test)
+    train_rows = np.flatnonzero(~test)
+    squared = norms[test_rows, None] + norms[train_rows] - 2 * small[test_rows] @ small[train_rows].T
+    twin = squared.min(1) / small.shape[1] < TWIN_DISTANCE**2
+    returned = {(codepoints[i], FAMILY[styles[i]]) for i in test_rows[twin]}  # the whole pair, both fluent drawings
+    return [
+        "test" if is_test and (c, FAMILY[s]) not in returned else "train"
+        for is_test, c, s in zip(test, codepoints, styles, strict=True)
+    ]
+
+
+def build(artwork: Path, progress: Callable[[str, int, int], None] | None = None) -> dict[str, list]:
+    """Draw the whole world. Returns the columns of the table (see dataset.write); `progress(style, done, total)`."""
+    concepts = read_concepts(artwork)
+    pictures, owners, styles = [], [], []
+    with ProcessPoolExecutor() as pool:
+        for style in STYLES:
+            jobs = list(_jobs(artwork, style, concepts))
+            drawn = pool.map(_draw, [(function, argument) for _, function, argument in jobs], chunksize=16)
+            for done, ((concept, _, _), picture) in enumerate(zip(jobs, drawn, strict=True), 1):
+                if picture[..., 3].any():
+                    pictures.append(picture)
+                    owners.append(concept)
+                    styles.append(style)
+                if progress:
+                    progress(style, done, len(jobs))
+    images = np.stack(pictures)
+    return {
+        "image": list(images),
+        "codepoints": [c.codepoints for c in owners],
+        "emoji": [c.emoji for c in owners],
+        "name": [c.name for c in owners],
+        "keywords": [list(c.keywords) for c in owners],
+        "group": [c.group for c in owners],
+        "subgroup": [c.subgroup for c in owners],
+        "style": styles,
+        "split": split(images, [c.codepoints for c in owners], styles),
+        "core": [c.core for c in owners],
+        "license": [LICENSES[s] for s in styles],
+    }
