@@ -1,5 +1,4 @@
-"""Diffusion sampling over plain arrays: noise, schedule, sampler, guidance. Neither torch nor ONNX Runtime is
-imported.
+"""Diffusion sampling over plain arrays: noise, schedule, sampler, guidance. Needs numpy and nothing else.
 
     schedule = flow(20)
     x = schedule.sigmas[0].item() * normal_batch([7], (16, 8, 8))

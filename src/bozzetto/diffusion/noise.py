@@ -38,7 +38,7 @@ _LOW, _SHIFT = np.uint64(_U32 - 1), np.uint64(32)
 
 
 def philox(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
-    """Ten Philox rounds: uint32 [..., 4] counters and a key of two u32 words -> uint32 [..., 4] random words."""
+    """Ten Philox rounds: uint32 [..., 4] counters, a key of two u32 words -> uint32 [..., 4] random words."""
     c0, c1, c2, c3 = (counter[..., i].astype(np.uint64) for i in range(4))
     k0, k1 = key
     for _ in range(_ROUNDS):
@@ -65,6 +65,8 @@ def words(seed: int, blocks: int, stream: int = 0) -> np.ndarray:
 
 def normal(seed: int, shape: Sequence[int], stream: int = 0) -> np.ndarray:
     """Standard normal noise for ONE picture: float32 of the given shape, the same on every machine.
+
+    No value is further from 0 than 6.7, the radius of the smallest uniform.
 
     seed: 0 .. 2^53 - 1; stream: 0 .. 2^32 - 1 (0 = starting noise, s = noise of the s-th step, from 1).
     ValueError if a number is out of range or not an integer.

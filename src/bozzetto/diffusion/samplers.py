@@ -17,8 +17,7 @@ and the probability-flow ODE (Song et al. 2021, "Score-based generative modeling
 
     dx = D d(alpha) + eps d(sigma)
 
-Every deterministic sampler here solves this equation; they differ in how they guess D and eps over a whole
-step.
+Every deterministic sampler here solves this equation; they differ in how they guess D and eps over a step.
 
 Plain arithmetic on x and Python floats: numpy arrays and torch tensors work alike and keep their dtype.
 Written for a schedule that may start at alpha = 0 (pure noise) and ends at sigma = 0, where D itself is the
@@ -44,12 +43,11 @@ def euler(
     callback: Callback | None = None,
     noise: Noise | None = None,
 ) -> Array:
-    """Euler's method, first order, one network evaluation a step: D and eps keep their value over the whole
-    step.
+    """Euler's method, first order, one evaluation a step: D and eps keep their value over the whole step.
 
     x <- x + D (alpha' - alpha) + eps (sigma' - sigma). On the flow path this is the familiar x + (t' - t) v
-    with the velocity v = eps - D. On every path it equals `ddim`, which is the same step seen as denoising
-    and adding noise again.
+    with the velocity v = eps - D. The step follows the path's own alpha and sigma, so on every path it equals
+    `ddim`, up to rounding: the same step seen as denoising and adding the noise again.
     """
     for step, now, then in schedule.steps():
         clean = denoise(x, now.t)
@@ -66,8 +64,7 @@ def heun(
     callback: Callback | None = None,
     noise: Noise | None = None,
 ) -> Array:
-    """Heun's method (Karras et al. 2022, algorithm 1), second order, two evaluations a step (one in the
-    last).
+    """Heun's method (Karras et al. 2022, algorithm 1), second order, two evaluations a step, one in the last.
 
     An Euler step looks ahead; the real step uses the mean of D and eps at both ends. At sigma' = 0 there is
     no noise left to estimate, so the last step is Euler's.
@@ -102,7 +99,7 @@ def dpmpp_2m(
 
     h is infinite when a step starts at alpha = 0 or ends at sigma = 0, but E = alpha sigma' / (alpha' sigma)
     is then 0, not undefined. The line is left out in the first step (no past), after an infinite step (its
-    slope is 0) and in the last, as the paper advises; without it the step is `ddim`.
+    slope is 0) and in the last (it would be followed without end); without it the step is `ddim`.
     """
     previous, previous_h = None, math.inf
     for step, now, then in schedule.steps():
@@ -144,8 +141,7 @@ def ddpm(
     callback: Callback | None = None,
     noise: Noise | None = None,
 ) -> Array:
-    """DDPM's ancestral sampling (Ho et al. 2020, algorithm 2; Song et al. 2021, eq. 12 with eta = 1),
-    stochastic.
+    """DDPM's ancestral sampling (Ho et al. 2020, algorithm 2), stochastic. It is DDIM with eta = 1.
 
     As `ddim`, but part of the noise that goes back is fresh. With E = alpha sigma' / (alpha' sigma):
 

@@ -13,7 +13,6 @@ sigma = 0. A sampler starts from `schedule.sigmas[0] * noise`.
 means. A denoiser must be sampled on the path it was trained on: Bozzetto's models are trained on `flow`.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,7 +25,7 @@ MAX_STEPS = 1000  # as many as DDPM was trained with; more buys nothing
 
 
 class Level(NamedTuple):
-    """One point of the path, as Python floats (a float64 scalar would turn a float32 picture into float64)."""
+    """One point of the path, as Python floats (a numpy scalar would turn float32 pictures to float64)."""
 
     t: float
     alpha: float
@@ -67,16 +66,15 @@ class Schedule:
 
 
 def flow(num_inference_steps: int, shift: float = 1.0) -> Schedule:
-    """Flow matching's straight path (Liu et al. 2023; Lipman et al. 2023): alpha = 1 - t, sigma = t, from
-    exactly t = 1.
+    """Flow matching's straight path (Liu et al. 2023; Lipman et al. 2023): alpha = 1 - t, sigma = t.
 
-    The times are evenly spaced, then shifted as in Esser et al. 2024 eq. 23, t <- shift t / (1 + (shift - 1)
-    t): a shift above 1 spends more steps on high noise. shift in 0.01 .. 100; steps in 1 .. 1000; ValueError
-    otherwise.
+    The times are evenly spaced from exactly 1 to 0, then shifted as in Esser et al. 2024, eq. 23:
+    t <- shift t / (shift t + 1 - t). A shift above 1 spends more steps on high noise. shift in 0.01 .. 100,
+    steps in 1 .. 1000, ValueError otherwise.
     """
     even = _even_times(num_inference_steps)
     check_number("shift", shift, 0.01, 100.0)
-    times = shift * even / (1.0 + (shift - 1.0) * even)
+    times = shift * even / (shift * even + (1.0 - even))  # written so that 1 stays exactly 1
     return Schedule(times, alphas=1.0 - times, sigmas=times)
 
 
@@ -89,14 +87,13 @@ def cosine(num_inference_steps: int) -> Schedule:
     """
     times = _even_times(num_inference_steps)
     s = 0.008
-    signal = np.cos(0.5 * np.pi * (times + s) / (1.0 + s)) / math.cos(0.5 * math.pi * s / (1.0 + s))
-    signal[0] = 0.0  # cos(pi/2) in floating point is 6e-17
-    return _variance_preserving(times, signal**2)
+    f = np.cos(0.5 * np.pi * (times + s) / (1.0 + s)) ** 2
+    f[0] = 0.0  # cos(pi/2) in floating point is 6e-17
+    return _variance_preserving(times, f / f[-1])
 
 
 def linear(num_inference_steps: int) -> Schedule:
-    """DDPM's path (Ho et al. 2020, section 4): 1000 noising steps, beta from 0.0001 to 0.02 in equal
-    increments.
+    """DDPM's path (Ho et al. 2020, section 4): 1000 noising steps, beta from 0.0001 to 0.02 evenly spaced.
 
     alpha_k^2 = (1 - beta_1) ... (1 - beta_k), alpha^2 + sigma^2 = 1, t = k / 1000; the n steps visit evenly
     spaced whole k from 1000 to 0. Steps in 1 .. 1000, ValueError otherwise.
@@ -111,10 +108,12 @@ def karras(
 ) -> Schedule:
     """The variance-exploding path alpha = 1 with the spacing of Karras et al. 2022, eq. 5.
 
-    sigma_i = (sigma_max^(1/rho) + i / (n-1) (sigma_min^(1/rho) - sigma_max^(1/rho)))^rho for i < n, then 0. t
-    = sigma / (1 + sigma), the time at which the flow path has the same signal-to-noise ratio; (1 - t) x is
-    then a point of the flow path. 0 < sigma_min < sigma_max <= 10000, rho in 1 .. 100, steps in 1 .. 1000;
-    ValueError otherwise.
+    sigma_i = (sigma_max^(1/rho) + i / (n-1) (sigma_min^(1/rho) - sigma_max^(1/rho)))^rho for i < n, then 0.
+    t = sigma / (1 + sigma) is the time at which the flow path has the same signal-to-noise ratio, and
+    (1 - t) x is a point of that path.
+
+    sigma_max in 0.001 .. 10000, sigma_min from 0.000001 to below sigma_max, rho in 1 .. 100, steps in
+    1 .. 1000; ValueError otherwise.
     """
     steps = len(_even_times(num_inference_steps)) - 1
     check_number("sigma_max", sigma_max, 1e-3, 1e4)

@@ -4,20 +4,21 @@ In the manner of GenEval (Ghosh et al. 2023, https://arxiv.org/abs/2310.11513): 
 the facts. Finding is easy here, because a scene is artwork on one flat background, solid or transparent, so
 it needs no detector that itself must be trusted:
 
-1. The background is the median colour of the border. A pixel is foreground when any of its premultiplied RGBA
-   channels differs from that by more than a threshold, which rises with the border's own noise.
-2. Holes are filled (an eye in the background's colour) and 8-connected regions are labelled.
-3. Regions under `SPECK` pixels, or far smaller than the largest, are no objects: near another region they are
-   its parts (the steam of a cup), elsewhere they are dropped. Regions that touch count as one object.
+1. The background is the median colour of the border. If that is transparent, opaque pixels are foreground;
+   else those of which a channel differs from it by more than a threshold, which rises with the border's noise.
+2. Holes are filled (a face in the background's colour stays whole) and 8-connected regions are labelled.
+3. Regions whose bounding boxes overlap are parts of one object, since the boxes of a scene never overlap.
+   What then is under `SMALL` pixels long is no object (the world draws none under 15): within `REACH` of an
+   object it is its part (a spark, a drop), elsewhere it is dropped. Objects that touch count as one.
 4. A `judge` names the objects: each is cut out alone, on transparency like the world's own pictures.
 
 The kinds, each true or false for each picture that asks for it:
+- object: every object found, one or more, bears the name asked for (scenes of one name).
 - count: as many objects as asked. Counting looks at no names.
-- object: every object found, one or more, is named as asked (scenes of one name).
 - color: the colour most of the object wears is the one asked for.
-- two objects: exactly two objects, and their names are the two asked for.
-- place: two objects holds, and the first is left of / right of / above / below the second, or bigger /
-  smaller than it.
+- two: exactly two objects, and they bear the two names asked for.
+- place, size: `two` holds, and the first object is left of, right of, above or below the second, or it is
+  bigger or smaller.
 
 Pictures are uint8 [N,64,64,4] straight-alpha RGBA; distances are in pixels, y grows downwards.
 """
@@ -31,40 +32,46 @@ import numpy as np
 from PIL import Image
 
 from bozzetto.metrics.retrieval import Share, share_of
+from bozzetto.world.scenes import COLORS
 
 Judge = Callable[[np.ndarray, list[str]], np.ndarray]
 """judge(pictures uint8 [M,64,64,4], labels) -> scores float [M, len(labels)], higher is likelier."""
 
-COLORS = {
-    "red": (221, 46, 68),
-    "orange": (244, 144, 12),
-    "yellow": (253, 203, 88),
-    "green": (80, 170, 60),
-    "blue": (50, 120, 230),
-    "purple": (150, 80, 190),
-    "pink": (244, 130, 180),
-    "brown": (130, 80, 50),
-    "black": (35, 35, 40),
-    "gray": (140, 145, 150),
-    "white": (240, 240, 240),
+RELATIONS = {
+    "left of": "place",
+    "right of": "place",
+    "above": "place",
+    "below": "place",
+    "bigger than": "size",
+    "smaller than": "size",
 }
-RELATIONS = ("left", "right", "above", "below", "bigger", "smaller")
 
-SPECK = 9  # pixels: a region smaller than 3 x 3 is never an object
-PART = 0.25  # a region below this share of the largest is a part of its neighbour, or nothing
-REACH = 6  # pixels: how far a part may be from its object
+SMALL = 11  # pixels: a region whose longer side is below this is never an object by itself
+REACH = 4  # pixels: how far a part may be from its object
 APART = 4  # pixels: how far centres must be apart along an axis to be left of or above
-LARGER = 1.25  # ratio of areas from which one object is the bigger one
+LARGER = 1.2  # ratio of longer sides from which one object is the bigger one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found:
-    """One object in a picture: its pixels bool [64,64], their number, and their centre in pixels."""
+    """One object in a picture: its pixels bool [64,64], holes left out, and its bounding box in pixels."""
 
     mask: np.ndarray
-    area: int
-    y: float
-    x: float
+    top: int
+    left: int
+    bottom: int  # exclusive, like right
+    right: int
+
+    @property
+    def side(self) -> int:
+        """The longer side of the box."""
+        return max(self.bottom - self.top, self.right - self.left)
+
+    def gap(self, other: Found) -> int:
+        """Pixels between the two boxes, along the axis where they are farther apart; below 0 they overlap."""
+        across = max(self.left, other.left) - min(self.right, other.right)
+        down = max(self.top, other.top) - min(self.bottom, other.bottom)
+        return max(across, down)
 
 
 @dataclass(frozen=True)
@@ -77,46 +84,52 @@ class Composition:
 
 
 def foreground(picture: np.ndarray) -> np.ndarray:
-    """Which pixels of one uint8 [H,W,4] picture are not background, bool [H,W], holes filled."""
-    from scipy.ndimage import binary_fill_holes
-
+    """Which pixels of one uint8 [H,W,4] picture are not background, bool [H,W]."""
     rgba = picture.astype(np.float32)
     rgba[..., :3] *= rgba[..., 3:] / 255  # premultiplied: the colour under full transparency means nothing
     border = np.concatenate([rgba[0], rgba[-1], rgba[1:-1, 0], rgba[1:-1, -1]])
     background = np.median(border, axis=0)
+    if background[3] < 128:
+        # Objects are opaque, so half way is where soft edges are cut without closing narrow gaps.
+        return rgba[..., 3] >= 128
     noise = np.percentile(np.abs(border - background).max(1), 75)
-    difference = np.abs(rgba - background).max(2)
-    return binary_fill_holes(difference > np.clip(3 * noise, 30, 60))
+    return np.abs(rgba - background).max(2) > np.clip(3 * noise, 30, 60)
 
 
 def find_objects(picture: np.ndarray) -> list[Found]:
-    """The objects of one uint8 [64,64,4] picture, largest first; an empty picture has none."""
-    from scipy.ndimage import distance_transform_edt, label
+    """The objects of one uint8 [64,64,4] picture, the longest first; an empty picture has none."""
+    from scipy.ndimage import binary_fill_holes, label
 
-    regions, n = label(foreground(picture), np.ones((3, 3)))
-    masks = sorted((regions == i + 1 for i in range(n)), key=np.sum, reverse=True)
-    if not masks:
+    visible = foreground(picture)
+    regions, n = label(binary_fill_holes(visible), np.ones((3, 3)))
+    whole: list[Found] = []
+    for i in range(n):
+        region = _box(visible & (regions == i + 1))
+        while met := [other for other in whole if region.gap(other) < 0]:
+            whole = [other for other in whole if region.gap(other) >= 0]
+            region = _box(np.any([region.mask, *(other.mask for other in met)], axis=0))
+        whole.append(region)
+    objects = [region for region in whole if region.side >= SMALL]
+    if not objects:
         return []
-    smallest = max(SPECK, PART * masks[0].sum())
-    whole = [mask.copy() for mask in masks if mask.sum() >= smallest]
-    distances = [distance_transform_edt(~mask) for mask in whole]
-    for part in masks[len(whole) :]:
-        gaps = [distance[part].min() for distance in distances]
-        if gaps and min(gaps) <= REACH:
-            whole[int(np.argmin(gaps))] |= part
-    found = []
-    for mask in whole:
-        ys, xs = np.nonzero(mask)
-        found.append(Found(mask, len(ys), float(ys.mean()), float(xs.mean())))
-    return sorted(found, key=lambda object_: -object_.area)
+    for part in whole:
+        if part.side < SMALL:
+            at = min(range(len(objects)), key=lambda i: objects[i].gap(part))
+            if objects[at].gap(part) <= REACH:
+                objects[at] = _box(objects[at].mask | part.mask)
+    return sorted(objects, key=lambda found: -found.side)
+
+
+def _box(mask: np.ndarray) -> Found:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return Found(mask, int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
 
 
 def cut_out(picture: np.ndarray, found: Found, size: int = 64) -> np.ndarray:
     """The object alone, centred in a square with a margin: uint8 [size,size,4], transparent around it."""
-    ys, xs = np.nonzero(found.mask)
-    height, width = ys.max() - ys.min() + 1, xs.max() - xs.min() + 1
-    side = max(height, width)
-    alone = np.where(found.mask[..., None], picture, 0)[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+    height, width, side = found.bottom - found.top, found.right - found.left, found.side
+    box = slice(found.top, found.bottom), slice(found.left, found.right)
+    alone = np.where(found.mask[box][..., None], picture[box], 0)
     margin = max(1, side // 16)
     square = np.zeros((side + 2 * margin, side + 2 * margin, 4), np.uint8)
     top, left = margin + (side - height) // 2, margin + (side - width) // 2
@@ -152,35 +165,29 @@ def dominant_color(
 ) -> str:
     """The name in `colors` that most of the found objects' pixels wear, in one uint8 [64,64,4] picture.
 
-    Colourful pixels decide, each with its chroma as weight: a blue car has black tyres and grey windows and
-    is blue. Only where under a tenth of the object is colourful may a grey name win.
+    Every pixel votes for its nearest colour with its chroma as weight: a blue car has black tyres and grey
+    windows and is blue.
     """
     mask = np.any([object_.mask for object_ in found], axis=0)
-    lab = oklab(picture[mask][:, :3])
-    names, palette = list(colors), oklab(np.array(list(colors.values())))
-    chroma, palette_chroma = np.hypot(*lab[:, 1:].T), np.hypot(*palette[:, 1:].T)
-    colorful, hued = chroma > 0.05, palette_chroma > 0.05
-    if colorful.mean() < 0.1 and not hued.all():
-        candidates, pixels, weights = np.flatnonzero(~hued), lab[~colorful], np.ones((~colorful).sum())
-    else:
-        candidates, pixels, weights = np.flatnonzero(hued), lab[colorful], chroma[colorful]
-    if not len(pixels):
-        return names[int(candidates[0])]
+    lab, palette = oklab(picture[mask][:, :3]), oklab(np.array(list(colors.values())))
     # Shading moves lightness more than hue, so lightness counts half.
-    scale = np.array([0.5, 1, 1])
-    gaps = np.linalg.norm((pixels[:, None] - palette[candidates]) * scale, axis=2)
-    votes = np.bincount(gaps.argmin(1), weights, minlength=len(candidates))
-    return names[int(candidates[votes.argmax()])]
+    gaps = np.linalg.norm((lab[:, None] - palette) * [0.5, 1, 1], axis=2)
+    votes = np.bincount(gaps.argmin(1), np.hypot(lab[:, 1], lab[:, 2]), minlength=len(palette))
+    return list(colors)[int(votes.argmax())]
 
 
 def relation_holds(first: Found, second: Found, relation: str) -> bool:
-    """Whether `first` is `relation` (one of RELATIONS) of `second`."""
-    if relation in ("left", "right"):
-        return (second.x - first.x) * (1 if relation == "left" else -1) >= APART
-    if relation in ("above", "below"):
-        return (second.y - first.y) * (1 if relation == "above" else -1) >= APART
-    big, small = (first, second) if relation == "bigger" else (second, first)
-    return big.area >= LARGER * small.area
+    """Whether `first` is `relation` (a key of RELATIONS) `second`."""
+    right = (first.left + first.right - second.left - second.right) / 2
+    below = (first.top + first.bottom - second.top - second.bottom) / 2
+    return {
+        "left of": -right >= APART,
+        "right of": right >= APART,
+        "above": -below >= APART,
+        "below": below >= APART,
+        "bigger than": first.side >= LARGER * second.side,
+        "smaller than": second.side >= LARGER * first.side,
+    }[relation]
 
 
 def grade_scenes(
@@ -191,37 +198,48 @@ def grade_scenes(
     relations: Sequence[str | None],
     judge: Judge,
     labels: list[str],
+    top: int = 5,
     palette: dict[str, tuple[int, int, int]] = COLORS,
 ) -> Composition:
     """Grade generated pictures uint8 [N,64,64,4] against the N scenes that were asked for.
 
     names[i] holds the one or two object names of scene i; counts[i] how many objects there should be;
-    colors[i] the colour of the first named object; relations[i] where the first is from the second (one of
-    RELATIONS). None means that the scene does not say. The judge chooses among `labels` for every object.
+    colors[i] the colour of the first named object; relations[i] what the first is to the second (a key of
+    RELATIONS). None leaves a fact ungraded. The judge ranks `labels` for every object, and an object bears
+    a name that is among its `top` first: use some hundred labels, and state `top` with the shares.
     Raises ValueError for lists of other lengths and for names, colours or relations outside their lists.
     """
     _check(pictures, names, counts, colors, relations, labels, palette)
+    if not 1 <= top < len(labels):
+        raise ValueError(f"top must be from 1 to one less than the {len(labels)} labels, got {top}")
     found = [find_objects(picture) for picture in pictures]
-    named = _name_objects(pictures, found, judge, labels)
+    judged = _judge_objects(pictures, found, judge, labels)
     asked: dict[str, list[int]] = {}
     met: dict[str, list[bool]] = {}
-    for i, (objects, seen) in enumerate(zip(found, named, strict=True)):
+    for i, (objects, scores) in enumerate(zip(found, judged, strict=True)):
+        wanted = scores[:, [labels.index(name) for name in names[i]]]  # [objects, names]
+        rank = (scores[:, :, None] >= wanted[:, None]).sum(1) - 1  # 0 is the judge's first choice
+        named = rank < top
         verdicts = {}
-        pair = len(names[i]) == 2
-        both = pair and sorted(seen) == sorted(names[i])
         if counts[i] is not None:
             verdicts["count"] = len(objects) == counts[i]
-        if not pair:
-            verdicts["object"] = bool(seen) and set(seen) == set(names[i])
+        if len(names[i]) == 1:
+            verdicts["object"] = bool(objects) and bool(named.all())
+            first = objects
         else:
-            verdicts["two objects"] = both
-        # A pair whose names were not both seen has no known first object: its facts are not met.
-        first = [objects[seen.index(names[i][0])]] if both else [] if pair else objects
+            both = False
+            if len(objects) == 2:
+                # Which object is meant by which name: the assignment that the judge likes better.
+                a = int(wanted[1, 0] + wanted[0, 1] > wanted[0, 0] + wanted[1, 1])
+                both = bool(named[a, 0] and named[1 - a, 1])
+            verdicts["two"] = both
+            # Where the two are not seen there is no first object: its facts are not met.
+            first = [objects[a]] if both else []
         if colors[i] is not None:
             verdicts["color"] = bool(first) and dominant_color(pictures[i], first, palette) == colors[i]
         if relations[i] is not None:
-            second = objects[seen.index(names[i][1])] if both else None
-            verdicts["place"] = second is not None and relation_holds(first[0], second, relations[i])
+            kind = RELATIONS[relations[i]]
+            verdicts[kind] = bool(first) and relation_holds(objects[a], objects[1 - a], relations[i])
         for kind, verdict in verdicts.items():
             asked.setdefault(kind, []).append(i)
             met.setdefault(kind, []).append(verdict)
@@ -232,18 +250,16 @@ def grade_scenes(
     )
 
 
-def _name_objects(
+def _judge_objects(
     pictures: np.ndarray, found: list[list[Found]], judge: Judge, labels: list[str]
-) -> list[list[str]]:
-    """The judge's first choice for every object, in one call, as lists parallel to `found`."""
-    crops = [cut_out(pictures[i], object_) for i, objects in enumerate(found) for object_ in objects]
-    if not crops:
-        return [[] for _ in found]
-    scores = np.asarray(judge(np.stack(crops), labels))
-    if scores.shape != (len(crops), len(labels)):
-        raise ValueError(f"judge must return [{len(crops)},{len(labels)}] scores, got {list(scores.shape)}")
-    choices = iter(scores.argmax(1))
-    return [[labels[next(choices)] for _ in objects] for objects in found]
+) -> list[np.ndarray]:
+    """The judge's scores [objects, labels] for each picture, from one call."""
+    crops = [cut_out(picture, one) for picture, objects in zip(pictures, found, strict=True) for one in objects]
+    shape = (len(crops), len(labels))
+    scores = np.asarray(judge(np.stack(crops), labels)) if crops else np.empty(shape)
+    if scores.shape != shape or np.isnan(scores).any():
+        raise ValueError(f"judge must return {list(shape)} scores without NaN, got {list(scores.shape)}")
+    return np.split(scores, np.cumsum([len(objects) for objects in found])[:-1])
 
 
 def _check(pictures, names, counts, colors, relations, labels, palette) -> None:

@@ -4,8 +4,8 @@ A training caption is drawn at random from templates over a picture's name, its 
 style. Several wordings of one fact teach a text tower that the wording is not the fact, and averaging such
 templates is the prompt ensemble of zero-shot CLIP (Radford et al. 2021, arXiv 2103.00020, section 3.1.4).
 
-To grade words that were never seen, about a tenth of all (concept, single-word keyword) pairs is held out by a
-hash: it never enters a caption, whatever the seed, the machine or the order of the data.
+To grade words that were never seen, about a tenth of all (concept, single-word keyword) pairs is held out by
+a hash: it never enters a caption, whatever the seed, the machine or the order of the data.
 """
 
 import hashlib
@@ -29,28 +29,40 @@ STYLE_WORDS: dict[str, tuple[str, ...]] = {
 
 HELD_OUT_SHARE = 0.1
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _SPOKEN = str.maketrans({"#": " hash ", "*": " asterisk ", "&": " and ", "’": "'", "_": " "})
 # True of hundreds of pictures, so never a whole caption.
-_TOO_GENERAL = frozenset(
-    "face animal nature food fruit drink person people symbol sign object vehicle body thing emotion emoji "
-    "plant place building sport activity tool clothing music item travel man woman adult gesture".split()
+_TOO_GENERAL = _words(
+    "face animal nature food fruit drink person people symbol sign object vehicle body thing emotion "
+    "emoji plant place building sport activity tool clothing music item travel man woman adult gesture"
 )
-_SMALL_WORDS = frozenset("with of in on over without under at for behind without blowing wearing".split())
-_NO_ARTICLE = frozenset(
-    "popcorn bread bacon butter salt rice food broccoli garlic ice sake mate spaghetti sushi oden fondue yarn "
-    "thread soap wood confetti fog fire clothing jewelry dna up down money tennis badminton bowling hockey "
-    "lacrosse pong camping cooking racing breast-feeding coral hair fuji star-struck cinema wireless infinity "
-    "information customs zzz rolling kiss".split()
+_SMALL_WORDS = _words("with of in on over without under at for behind blowing wearing")
+_NO_ARTICLE = _words(
+    "popcorn bread bacon butter salt rice food broccoli garlic ice sake mate spaghetti sushi oden fondue "
+    "yarn thread soap wood confetti fog fire clothing jewelry dna up down money tennis badminton bowling "
+    "hockey lacrosse pong camping cooking racing breast-feeding coral hair fuji star-struck cinema "
+    "wireless infinity information customs zzz rolling kiss"
 )
-_PERSON = frozenset("person man woman face".split())
-_PLURAL = frozenset("two men women people santa mount".split())
+_PERSON = _words("person man woman face")
+_PLURAL = _words("two men women people santa mount")
+_TEMPLATE_WORDS = _words("picture drawing icon emoji style") | _words(" ".join(sum(STYLE_WORDS.values(), ())))
 # Letters that mislead: spelled with a vowel but said with a consonant, and the other way round.
 _SAYS_A = ("uni", "use", "eu", "one", "once", "ukulele", "ufo", "utensil")
 _SAYS_AN = ("hour", "honest", "x-ray", "mri")
 
 
+def hash_draw(*parts: str) -> float:
+    """A fixed pseudo-random number in [0, 1) for these strings (SHA-256), the same on every machine."""
+    digest = hashlib.sha256("\x1f".join(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
 def plain_name(name: str) -> str:
-    """The name as a class label: lower case, no accents, and no punctuation but inner hyphens and apostrophes.
+    """The name as a class label: lower case, no accents, no punctuation but inner hyphens and apostrophes.
 
     `plain_name("Japanese “here” button") == "japanese here button"`. Raises ValueError when no word is left.
     """
@@ -63,7 +75,7 @@ def plain_name(name: str) -> str:
 
 
 def article(phrase: str) -> str:
-    """"a" or "an", whichever is said before the phrase."""
+    """The article said before a phrase: "a" or "an"."""
     if phrase.startswith(_SAYS_AN):
         return "an"
     return "an" if phrase[0] in "aeiou" and not phrase.startswith(_SAYS_A) else "a"
@@ -98,12 +110,17 @@ def templates(name: str) -> list[str]:
 def held_out_keywords(codepoints: str, keywords: Iterable[str], name: str) -> set[str]:
     """The keywords of this concept that no training caption may use: about a tenth of its single words.
 
-    A word of the name itself is never held out (every caption may say the name), and singular and plural of
-    a word are held out together. Depends on nothing but the arguments.
+    A word of the name or of the templates is never held out (any caption may say it), and singular and plural
+    of a word are held out together. Depends on nothing but the arguments.
     """
-    of_name = {_stem(word) for word in re.split(r"[ \-]", plain_name(name))}
+    always = {_stem(word) for word in re.split(r"[ \-]", plain_name(name))} | _TEMPLATE_WORDS
     words = {word for word in map(_clean, keywords) if word and " " not in word}
-    return {word for word in words if (stem := _stem(word)) not in of_name and _drawn(codepoints, stem)}
+    stems = {word: _stem(word) for word in words}
+    return {
+        word
+        for word, stem in stems.items()
+        if stem not in always and hash_draw(codepoints, stem) < HELD_OUT_SHARE
+    }
 
 
 def caption(
@@ -116,7 +133,8 @@ def caption(
 ) -> str:
     """One training caption: mostly the name, sometimes keywords, sometimes the style (never if it is None).
 
-    `codepoints` is the concept's key; its held-out keywords are left out. Raises ValueError on an unknown style.
+    `codepoints` is the concept's key; its held-out keywords are left out. Raises ValueError on an
+    unknown style.
     """
     if style is not None and style not in STYLE_WORDS:
         raise ValueError(f"style {style!r} is unknown; use one of {', '.join(STYLE_WORDS)} or None")
@@ -161,12 +179,6 @@ def _stem(word: str) -> str:
     if word.endswith(("ches", "shes", "sses", "xes")):
         return word[:-2]
     return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us")) and len(word) > 3 else word
-
-
-def _drawn(*parts: str) -> bool:
-    """True for a fixed pseudo-random HELD_OUT_SHARE of all inputs: SHA-256 as a number in [0, 1)."""
-    digest = hashlib.sha256("\x1f".join(parts).encode()).digest()
-    return int.from_bytes(digest[:8], "big") < HELD_OUT_SHARE * 2**64
 
 
 def _pick(options: list[str] | tuple[str, ...], rng: np.random.Generator, weights=None) -> str:

@@ -1,0 +1,116 @@
+"""The text-to-image denoiser: a noisy latent and words in, the clean latent it imagines out.
+
+A small U-Net over 8 x 8 and 4 x 4 (Ronneberger et al. 2015; Rombach et al. 2022) with attention to itself and to the words.
+The path is a straight line, x_t = (1 - t) x + t e (Liu et al. 2023, eq. 1). The network predicts the clean latent x and is
+trained on the velocity e - x, so an error counts more the nearer the picture is to clean (Li & He 2025, JiT, eq. 6):
+
+    |v(x_t, t) - (e - x)|^2 = |D(x_t, t) - x|^2 / t^2,  with t not below 0.05.
+
+Latents: float [B,16,8,8], standardised. Time t: [B] in [0, 1], 1 is pure noise. Words: the text tower's hidden [B,24,192],
+its mask [B,24] and its embedding [B,256]. Style: int64 [B], 0 is any, k + 1 is the k-th style.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bozzetto.models.layers import Attention, FilmBlock, zero_init
+
+SMALLEST_TIME = 0.05
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    latent_channels: int = 16
+    widths: tuple[int, int] = (160, 256)  # at 8 x 8 and 4 x 4
+    condition_size: int = 256
+    hidden_size: int = 192
+    embedding_size: int = 256
+    styles: int = 8
+    head_size: int = 32
+
+
+class Look(nn.Module):
+    """Attention of a picture's cells to each other, then to the words. [B,C,H,W] -> [B,C,H,W]."""
+
+    def __init__(self, channels: int, hidden: int, cells: int, head_size: int):
+        super().__init__()
+        self.position = nn.Parameter(0.02 * torch.randn(cells, channels))
+        self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.cells = Attention(channels, channels // head_size)
+        self.words = Attention(channels, channels // head_size, hidden)
+
+    def forward(self, x: Tensor, hidden: Tensor, mask: Tensor) -> Tensor:
+        y = x.flatten(2).transpose(1, 2)
+        y = y + self.cells(self.norm1(y + self.position))
+        y = y + self.words(self.norm2(y + self.position), hidden, mask)
+        return y.transpose(1, 2).reshape(x.shape)
+
+
+class Denoiser(nn.Module):
+    def __init__(self, config: DenoiserConfig | None = None):
+        super().__init__()
+        self.config = config = config or DenoiserConfig()
+        w8, w4 = config.widths
+        size = config.condition_size
+
+        def look(width: int, cells: int) -> Look:
+            return Look(width, config.hidden_size, cells, config.head_size)
+
+        self.time = nn.Sequential(nn.Linear(64, size), nn.SiLU(), nn.Linear(size, size))
+        self.meaning = nn.Linear(config.embedding_size, size)
+        self.style = nn.Embedding(config.styles + 1, size)
+        nn.init.normal_(self.style.weight, std=0.5)
+        self.enter = nn.Conv2d(config.latent_channels, w8, 3, padding=1)
+        self.down = nn.ModuleList(FilmBlock(w8, size) for _ in range(2))
+        self.look_down = look(w8, 64)
+        self.shrink = nn.Conv2d(w8, w4, 2, stride=2)
+        self.middle = nn.ModuleList(FilmBlock(w4, size) for _ in range(2))
+        self.look_middle = nn.ModuleList(look(w4, 16) for _ in range(2))
+        self.grow = nn.ConvTranspose2d(w4, w8, 2, stride=2)
+        self.merge = nn.Conv2d(2 * w8, w8, 1)
+        self.up = nn.ModuleList(FilmBlock(w8, size) for _ in range(3))
+        self.look_up = look(w8, 64)
+        self.leave = nn.Sequential(
+            nn.GroupNorm(8, w8), nn.SiLU(), zero_init(nn.Conv2d(w8, config.latent_channels, 3, padding=1))
+        )
+
+    def condition(self, t: Tensor, embedding: Tensor, style: Tensor) -> Tensor:
+        """Time, meaning and style as one vector [B,256]."""
+        frequency = torch.exp(torch.arange(32, device=t.device) * (math.log(1000) / 31))
+        angle = t.float()[:, None] * frequency
+        waves = torch.cat([angle.sin(), angle.cos()], 1)
+        # The embedding has unit norm; scaled so that its entries are about one, like the other terms.
+        meaning = self.meaning(embedding * math.sqrt(embedding.shape[1]))
+        return F.silu(self.time(waves) + meaning + self.style(style))
+
+    def forward(self, x: Tensor, t: Tensor, hidden: Tensor, mask: Tensor, embedding: Tensor, style: Tensor) -> Tensor:
+        """-> the clean latent, float [B,16,8,8]."""
+        condition = self.condition(t, embedding, style)
+        y = self.enter(x)
+        for block in self.down:
+            y = block(y, condition)
+        skip = y = self.look_down(y, hidden, mask)
+        y = self.shrink(y)
+        for block, look in zip(self.middle, self.look_middle, strict=True):
+            y = look(block(y, condition), hidden, mask)
+        y = self.merge(torch.cat([self.grow(y), skip], 1))
+        y = self.up[0](y, condition)
+        y = self.look_up(y, hidden, mask)
+        for block in self.up[1:]:
+            y = block(y, condition)
+        # The best guess without looking is the noisy latent shrunk towards the mean (zero); the net adds to it.
+        t = t.float()[:, None, None, None]
+        return x * (1 - t) / ((1 - t) ** 2 + t**2) + self.leave(y).float()
+
+    def loss(self, latents: Tensor, noise: Tensor, t: Tensor, *condition: Tensor) -> dict[str, Tensor]:
+        """Velocity loss of the clean prediction. latents, noise [B,16,8,8]; t [B]; condition as in forward."""
+        time = t[:, None, None, None]
+        clean = self((1 - time) * latents + time * noise, t, *condition)
+        squared = (clean.float() - latents).square().mean((1, 2, 3))
+        return {"loss": (squared / t.clamp(min=SMALLEST_TIME) ** 2).mean(), "clean_error": squared.mean()}

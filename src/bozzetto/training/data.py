@@ -1,0 +1,72 @@
+"""Pictures for the networks: from uint8 in memory to floats on the device, with the augmentations recipes share."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def premultiplied(images: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:
+    """uint8 [N,64,64,4] straight alpha -> float [N,4,64,64] premultiplied RGBA in [-1, 1]."""
+    pictures = torch.as_tensor(images).to(device).permute(0, 3, 1, 2).float() / 255
+    alpha = pictures[:, 3:]
+    return torch.cat([pictures[:, :3] * alpha, alpha], 1) * 2 - 1
+
+
+def over(pixels: Tensor, background: Tensor) -> Tensor:
+    """Premultiplied RGBA [N,4,H,W] in [-1, 1] over a colour [N,3,1,1] in [-1, 1] -> RGB [N,3,H,W] in [-1, 1]."""
+    rgb, alpha = (pixels[:, :3] + 1) / 2, (pixels[:, 3:] + 1) / 2
+    return (rgb + (1 - alpha) * (background + 1) / 2) * 2 - 1
+
+
+def collage(pixels: Tensor, rng: np.random.Generator, share: float) -> Tensor:
+    """Replace a share of the batch by collages of four half-size pictures, on nothing or on a colour.
+
+    Teaches an autoencoder small objects and plain backgrounds, which scenes are made of. [N,4,64,64] -> the same.
+    """
+    count = int(len(pixels) * share)
+    if count == 0:
+        return pixels
+    chosen = torch.from_numpy(rng.integers(0, len(pixels), (4, count)))
+    a, b, c, d = (F.avg_pool2d(pixels[rows], 2) for rows in chosen)
+    four = torch.cat([torch.cat([a, b], 3), torch.cat([c, d], 3)], 2)
+    colours = torch.from_numpy(rng.uniform(-1, 1, (count, 3, 1, 1)).astype(np.float32)).to(pixels.device)
+    solid = torch.cat([over(four, colours), torch.ones_like(four[:, :1])], 1)
+    painted = torch.from_numpy(rng.random(count) < 0.5).to(pixels.device)[:, None, None, None]
+    return torch.cat([torch.where(painted, solid, four), pixels[count:]])
+
+
+def augment(pixels: Tensor, rng: np.random.Generator) -> Tensor:
+    """Turn, scale, shift and recolour pictures a little and put them over random colours, so that a classifier learns shapes.
+
+    Premultiplied RGBA [N,4,64,64] in [-1, 1] -> RGB [N,3,64,64] in [-1, 1].
+    """
+    count, device = len(pixels), pixels.device
+
+    def draw(low: float, high: float, *shape: int) -> Tensor:
+        return torch.from_numpy(rng.uniform(low, high, (count, *shape)).astype(np.float32)).to(device)
+
+    angle, scale = draw(-0.3, 0.3), draw(0.9, 1.5)
+    shear = draw(-0.15, 0.15)
+    cos, sin = angle.cos() * scale, angle.sin() * scale
+    move = draw(-0.12, 0.12, 2) * scale[:, None]
+    matrix = torch.stack([cos, shear - sin, move[:, 0], sin, cos, move[:, 1]], 1).view(count, 2, 3)
+    grid = F.affine_grid(matrix, [count, 4, *pixels.shape[2:]], align_corners=False)
+    moved = F.grid_sample((pixels + 1) / 2, grid, align_corners=False)  # in [0, 1], so that outside is transparent
+    rgb, alpha = moved[:, :3], moved[:, 3:]
+    grey = rgb.mean(1, keepdim=True)
+    saturation, brightness = draw(0.3, 1.4, 1, 1, 1), draw(0.75, 1.25, 1, 1, 1)
+    rgb = (grey + (turn_hue(rgb, draw(-0.5, 0.5) ** 3 * 8) - grey) * saturation) * brightness
+    moved = torch.cat([torch.minimum(rgb.clamp(min=0), alpha), alpha], 1) * 2 - 1
+    white = draw(0, 1, 1, 1, 1) < 0.5
+    return over(moved, torch.where(white, 1.0, draw(-1, 1, 3, 1, 1)))
+
+
+def turn_hue(rgb: Tensor, angle: Tensor) -> Tensor:
+    """Rotate colours about the grey axis (Rodrigues' formula). rgb [N,3,H,W]; angle [N] in radians."""
+    cos, sin = angle.cos()[:, None, None, None], angle.sin()[:, None, None, None]
+    grey = rgb.mean(1, keepdim=True)
+    cross = (rgb.roll(1, 1) - rgb.roll(-1, 1)) / 3**0.5  # (1,1,1)/sqrt(3) x rgb
+    return grey + (rgb - grey) * cos + cross * sin

@@ -1,0 +1,175 @@
+"""The training loop that every recipe uses: one function, `fit`.
+
+A recipe gives a loss of (rng, generator): a numpy Generator to choose the data and a torch Generator for noise. Both are made
+anew from (seed, step) at every step, so the step number is the whole state of all randomness, the data order included:
+a run killed anywhere and resumed computes the same numbers as one left alone, bit for bit on a CPU.
+
+It shows progress and time left, writes a line of JSON every few seconds, keeps an exponential moving average of the
+weights (what is exported), saves the whole state, stops at a NaN, and ends cleanly at a time limit or Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from bozzetto.training import checkpoint
+
+STATE = "state.safetensors"
+LOG = "log.jsonl"
+
+Loss = Callable[[np.random.Generator, torch.Generator], dict[str, Tensor]]
+
+
+class TrainingStopped(RuntimeError):
+    """Training cannot go on (a NaN, say); the message says where and what to do."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast: the part of a budget that the loop needs."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    warmup: int = 200
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.98)
+    ema: float = 0.999  # decay a step; shorter at first, so the average never remembers the random start
+    clip: float = 1.0  # largest norm of the gradient
+
+    def learning_rate_at(self, step: int) -> float:
+        """Linear warm-up, then a cosine down to one hundredth."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def pick_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bf16 where the machine computes it fast, fp32 elsewhere: on a CPU without bf16 units it is 200 times slower."""
+    fast = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+
+
+def step_randomness(seed: int, step: int, device: torch.device) -> tuple[np.random.Generator, torch.Generator]:
+    """All the randomness of one step."""
+    rng = np.random.default_rng([seed, step])
+    return rng, torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
+    theirs, ours = list(model.parameters()), list(average.parameters())
+    torch._foreach_lerp_(ours, theirs, 1 - decay)
+    for mean, now in zip(average.buffers(), model.buffers(), strict=True):
+        mean.copy_(now)
+
+
+def fit(
+    model: nn.Module,
+    loss: Callable[[nn.Module], Loss],
+    schedule: Schedule,
+    out: Path,
+    *,
+    seed: int = 0,
+    minutes: float | None = None,
+    recipe: dict | None = None,
+    save_every: float = 120,
+) -> nn.Module:
+    """Train `model` in place and return the moving average of its weights.
+
+    loss: given the model, returns the function of (rng, generator) that draws a batch and computes a dict of scalars; "loss"
+        is minimised, the others are logged. It runs under autocast.
+    out: folder of the run: state.safetensors (resumed if there), log.jsonl.
+    minutes: stop (and save) after this long; the learning rate follows the steps, so the run can be resumed.
+    recipe: what a resumed run must agree with.
+    Raises TrainingStopped at a loss that is not finite.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    device = next(model.parameters()).device
+    average = copy.deepcopy(model).requires_grad_(False)
+    decayed = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=schedule.betas, fused=True)
+    recipe = {"seed": seed, **vars(schedule), **(recipe or {})}
+    start = checkpoint.load(out / STATE, model, average, optimizer, recipe) if (out / STATE).exists() else 0
+    compute = loss(model)
+
+    stop_reason = ""
+
+    def ask_to_stop(signum: int, _frame: object) -> None:
+        nonlocal stop_reason
+        stop_reason = signal.Signals(signum).name
+
+    previous = {s: signal.signal(s, ask_to_stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    began = saved = logged = time.monotonic()
+    logged_step = step = start
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+    )
+    try:
+        with Progress(*columns, disable=not sys.stderr.isatty()) as bar, open(out / LOG, "a", encoding="utf-8") as log:
+            task = bar.add_task(out.name, total=schedule.steps, completed=start, note="")
+            while step < schedule.steps and not stop_reason:
+                rate = schedule.learning_rate_at(step)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                rng, generator = step_randomness(seed, step, device)
+                with autocast(device):
+                    values = compute(rng, generator)
+                optimizer.zero_grad(set_to_none=True)
+                values["loss"].backward()
+                norm = nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
+                if not torch.isfinite(norm):
+                    raise TrainingStopped(
+                        f"the loss or its gradient is not finite at step {step}: lower the learning rate; "
+                        f"the last good state is in {out / STATE}"
+                    )
+                optimizer.step()
+                step += 1
+                update_average(average, model, min(schedule.ema, step / (step + 9)))
+
+                now = time.monotonic()
+                if now - logged > 5 or step == schedule.steps or step == start + 1:
+                    pictures = schedule.batch_size * (step - logged_step) / max(now - logged, 1e-9)
+                    line = {name: float(value.detach()) for name, value in values.items()}
+                    line |= {"step": step, "lr": rate, "pictures_per_second": pictures, "seconds": now - began}
+                    log.write(json.dumps({k: round(v, 6) for k, v in line.items()}) + "\n")
+                    log.flush()
+                    bar.update(task, note=f"loss {line['loss']:.4f}  {pictures:.0f} pictures/s")
+                    logged, logged_step = now, step
+                bar.update(task, completed=step)
+                if minutes is not None and now - began > 60 * minutes:
+                    stop_reason = "time limit"
+                if now - saved > save_every:
+                    checkpoint.save(out / STATE, model, average, optimizer, step, recipe)
+                    saved = now
+    finally:
+        for s, handler in previous.items():
+            signal.signal(s, handler)
+    checkpoint.save(out / STATE, model, average, optimizer, step, recipe)
+    if stop_reason:
+        print(f"stopped at step {step} of {schedule.steps} ({stop_reason}); the same command goes on from here", file=sys.stderr)
+    return average

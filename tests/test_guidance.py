@@ -1,0 +1,78 @@
+"""Classifier-free guidance: the formula, the interval, what is evaluated when, and the error messages."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bozzetto.diffusion import classifier_free, flow, heun
+
+X = np.float32([[0.5, -1.0, 2.0]])
+
+
+def with_prompt(x, t):
+    return x * 0.5 + t
+
+
+def without_prompt(x, t):
+    return x * 0.25 - t
+
+
+def both(x, t):
+    return with_prompt(x, t), without_prompt(x, t)
+
+
+def forbidden(x, t):
+    raise AssertionError("this evaluation is thrown away")
+
+
+@settings(deadline=None)
+@given(st.floats(0, 30), st.floats(0, 1))
+def test_the_estimate_moves_along_the_difference(scale, t):
+    guided = classifier_free(with_prompt, both, scale)(X.astype(np.float64), t)
+    expected = scale * with_prompt(X, t) + (1 - scale) * without_prompt(X, t)
+    np.testing.assert_allclose(guided, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_scale_zero_ignores_the_prompt_and_scale_one_asks_only_for_it():
+    np.testing.assert_array_equal(classifier_free(forbidden, both, 0)(X, 0.5), without_prompt(X, 0.5))
+    np.testing.assert_array_equal(classifier_free(with_prompt, forbidden, 1)(X, 0.5), with_prompt(X, 0.5))
+
+
+@pytest.mark.parametrize("t", [0.0, 0.1999, 0.8001, 1.0])
+def test_outside_the_interval_only_the_prompt_counts(t):
+    guided = classifier_free(with_prompt, forbidden, 3.0, interval=(0.2, 0.8))
+    np.testing.assert_array_equal(guided(X, t), with_prompt(X, t))
+
+
+@pytest.mark.parametrize("t", [0.2, 0.5, 0.8])
+def test_inside_the_interval_and_at_its_ends_guidance_counts(t):
+    guided = classifier_free(forbidden, both, 3.0, interval=(0.2, 0.8))
+    np.testing.assert_allclose(guided(X, t), 3 * with_prompt(X, t) - 2 * without_prompt(X, t), rtol=1e-5)
+
+
+def test_the_default_interval_covers_every_step_of_a_sampler():
+    heun(classifier_free(forbidden, both, 2.0), X, flow(5))
+
+
+def test_numpy_and_torch_agree_and_keep_float32():
+    guided = classifier_free(with_prompt, both, np.float64(2.5))
+    in_numpy, in_torch = guided(X, 0.3), guided(torch.from_numpy(X), 0.3)
+    assert in_numpy.dtype == np.float32 and in_torch.dtype == torch.float32
+    np.testing.assert_allclose(in_numpy, in_torch.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [float("nan"), float("inf"), -0.1, 30.1, True, "3", None])
+def test_bad_scale_is_one_clear_line(scale):
+    with pytest.raises(ValueError, match=r"^guidance_scale must be a number from 0 to 30, not .+$"):
+        classifier_free(with_prompt, both, scale)
+
+
+@pytest.mark.parametrize(
+    "interval",
+    [(0.8, 0.2), (-0.1, 1.0), (0.0, 1.1), (float("nan"), 1.0), (0.5,), (0.0, 0.5, 1.0), ("a", "b")],
+)
+def test_bad_interval_is_one_clear_line(interval):
+    with pytest.raises(ValueError, match=r"^.*interval must be .+$"):
+        classifier_free(with_prompt, both, 3.0, interval)

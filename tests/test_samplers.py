@@ -1,0 +1,449 @@
+"""Samplers and schedules against exact solutions, measured orders of convergence, and diffusers."""
+
+import math
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bozzetto.diffusion import SAMPLERS, SCHEDULES, STOCHASTIC, Schedule, normal, normal_batch
+from bozzetto.diffusion.schedule import cosine, flow, karras, linear
+
+ODE_SAMPLERS = [name for name in SAMPLERS if name not in STOCHASTIC]
+MEAN, STD = 2.0, 0.5
+
+
+def level_at(schedule):
+    """t -> (alpha, sigma), so that one toy denoiser works on every path."""
+    return dict(
+        zip(
+            schedule.times.tolist(),
+            zip(schedule.alphas.tolist(), schedule.sigmas.tolist(), strict=True),
+            strict=True,
+        )
+    )
+
+
+def gaussian_denoiser(schedule):
+    """The exact denoiser of pixels drawn from N(MEAN, STD^2): the posterior mean of the clean value."""
+    levels = level_at(schedule)
+
+    def denoise(x, t):
+        alpha, sigma = levels[t]
+        gain = alpha * STD**2 / (alpha**2 * STD**2 + sigma**2)
+        return MEAN + gain * (x - alpha * MEAN)
+
+    return denoise
+
+
+def gaussian_solution(x, schedule):
+    """Where the probability-flow ODE takes x: the same number of standard deviations from the mean."""
+    alpha, sigma = schedule.alphas[0], schedule.sigmas[0]
+    return MEAN + STD * (x - alpha * MEAN) / math.sqrt(alpha**2 * STD**2 + sigma**2)
+
+
+def two_points_denoiser(schedule):
+    """The exact denoiser of pixels that are -1 or 1: strongly nonlinear."""
+    levels = level_at(schedule)
+
+    def denoise(x, t):
+        alpha, sigma = levels[t]
+        return np.tanh(alpha * x / sigma**2) if sigma else np.sign(x)
+
+    return denoise
+
+
+def start(schedule, shape=(2, 3, 4), seed=0):
+    return float(schedule.sigmas[0]) * normal(seed, shape).astype(np.float64)
+
+
+def error(sampler, schedule):
+    x = start(schedule)
+    return np.abs(
+        SAMPLERS[sampler](gaussian_denoiser(schedule), x, schedule) - gaussian_solution(x, schedule)
+    ).max()
+
+
+# Schedules
+
+
+@pytest.mark.parametrize("build", SCHEDULES.values(), ids=SCHEDULES)
+@pytest.mark.parametrize("steps", [1, 2, 3, 20, 999, 1000])
+def test_every_schedule_runs_from_noise_to_clean(build, steps):
+    schedule = build(steps)
+    assert (
+        len(schedule) == steps
+        and len(schedule.times) == len(schedule.alphas) == len(schedule.sigmas) == steps + 1
+    )
+    assert schedule.times.dtype == schedule.alphas.dtype == schedule.sigmas.dtype == np.float64
+    assert (np.diff(schedule.times) < 0).all() and 0.9 < schedule.times[0] <= 1 and schedule.times[-1] == 0
+    assert schedule.alphas[-1] == 1 and schedule.sigmas[-1] == 0
+    assert schedule.alphas[0] / schedule.sigmas[0] < 0.02
+
+
+@settings(deadline=None)
+@given(st.integers(1, 1000), st.floats(0.01, 100))
+def test_flow_is_a_straight_path_from_exactly_one(steps, shift):
+    schedule = flow(steps, shift)
+    assert schedule.times[0] == schedule.sigmas[0] == 1 and schedule.alphas[0] == 0
+    np.testing.assert_array_equal(schedule.alphas + schedule.sigmas, 1)
+    even = np.linspace(1, 0, steps + 1)
+    np.testing.assert_allclose(schedule.times, shift * even / (1 + (shift - 1) * even), rtol=1e-9)
+
+
+@pytest.mark.parametrize("build", [cosine, linear])
+def test_variance_preserving_paths_preserve_variance(build):
+    schedule = build(50)
+    np.testing.assert_allclose(schedule.alphas**2 + schedule.sigmas**2, 1, rtol=1e-14)
+
+
+def test_cosine_keeps_half_of_the_signal_where_the_paper_says():
+    schedule = cosine(1000)
+    f = [math.cos((k / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2 for k in (500, 0)]
+    assert schedule.alphas[500] ** 2 == pytest.approx(f[0] / f[1])
+    assert 0.48 < schedule.alphas[500] ** 2 < 0.5
+
+
+def test_karras_spacing_is_even_in_the_rho_th_root():
+    schedule = karras(10, sigma_min=0.1, sigma_max=50, rho=5)
+    assert schedule.sigmas[0] == pytest.approx(50) and schedule.sigmas[-2] == pytest.approx(0.1)
+    np.testing.assert_allclose(np.diff(schedule.sigmas[:-1] ** 0.2, 2), 0, atol=1e-12)
+    np.testing.assert_allclose(schedule.times, schedule.sigmas / (1 + schedule.sigmas))
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1001, 10**6, 2.0, True, "20", None, float("nan")])
+@pytest.mark.parametrize("build", SCHEDULES.values(), ids=SCHEDULES)
+def test_bad_step_count_is_one_clear_line(build, steps):
+    with pytest.raises(
+        ValueError, match=r"^num_inference_steps must be a whole number from 1 to 1000, not .+$"
+    ):
+        build(steps)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("shift", lambda: flow(4, shift=0)),
+        ("shift", lambda: flow(4, shift=float("nan"))),
+        ("shift", lambda: flow(4, shift="3")),
+        ("sigma_max", lambda: karras(4, sigma_max=math.inf)),
+        ("sigma_min", lambda: karras(4, sigma_min=0.0)),
+        ("sigma_min", lambda: karras(4, sigma_min=2.0, sigma_max=1.0)),
+        ("sigma_min", lambda: karras(4, sigma_min=1.0, sigma_max=1.0)),
+        ("rho", lambda: karras(4, rho=0.5)),
+    ],
+)
+def test_bad_schedule_argument_names_itself(name, call):
+    with pytest.raises(ValueError, match=rf"^{name} must be "):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("times", "alphas", "sigmas", "reason"),
+    [
+        ([1, 0], [0, 1], [1, 0.5, 0], "one length"),
+        ([0], [1], [0], "at least 2"),
+        ([1, 0], [0, 1], [1, 0.1], "end clean"),
+        ([1, 0], [0, 0.9], [1, 0], "end clean"),
+        ([1, 0], [0, 1], [np.nan, 0], "finite"),
+        ([1.5, 0], [0, 1], [1, 0], "times must lie"),
+        ([1, 0.5, 0], [-0.1, 0.5, 1], [1, 0.5, 0], "not negative"),
+        ([1, 0.5, 0], [0.6, 0.5, 1], [0.5, 0.5, 0], "less noisy"),
+        ([1, 0.5, 0], [0, 0.5, 1], [1, 0, 0], "less noisy"),
+    ],
+)
+def test_arrays_that_are_no_schedule_are_refused(times, alphas, sigmas, reason):
+    with pytest.raises(ValueError, match=reason):
+        Schedule(np.float64(times), np.float64(alphas), np.float64(sigmas))
+
+
+# Deterministic samplers against the exact solution
+
+
+@pytest.mark.parametrize("sampler", ODE_SAMPLERS)
+@pytest.mark.parametrize("build", SCHEDULES.values(), ids=SCHEDULES)
+def test_ode_samplers_converge_to_the_exact_solution(sampler, build):
+    coarse, fine = error(sampler, build(10)), error(sampler, build(640))
+    assert fine < coarse / 20
+    assert fine < (0.008 if sampler in ("euler", "ddim") else 0.001)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "order"),
+    [("euler", 1), ("ddim", 1), ("heun", 2), ("dpmpp_2m", 2)],
+    ids=lambda value: str(value),
+)
+@pytest.mark.parametrize("build", [flow, karras])
+def test_measured_order_of_convergence(sampler, order, build):
+    # Halving the step divides the error by 2^order. On the flow path the log-SNR grid of the 2M solver cannot
+    # become fine at t = 1, which costs it a factor log n: it approaches 2 slowly, from below.
+    measured = math.log2(error(sampler, build(250)) / error(sampler, build(500)))
+    assert order - 0.25 < measured < order + 0.25
+
+
+@pytest.mark.parametrize("build", SCHEDULES.values(), ids=SCHEDULES)
+def test_euler_and_ddim_are_one_step_seen_two_ways(build):
+    schedule = build(9)
+    denoise, x = two_points_denoiser(schedule), start(schedule)
+    results = [trajectory(name, denoise, x, schedule) for name in ("euler", "ddim")]
+    np.testing.assert_allclose(*results, rtol=1e-10)
+
+
+@pytest.mark.parametrize("sampler", ODE_SAMPLERS)
+@pytest.mark.parametrize("build", SCHEDULES.values(), ids=SCHEDULES)
+@settings(deadline=None)
+@given(value=st.floats(-10, 10), steps=st.integers(1, 12))
+def test_a_denoiser_that_knows_the_answer_is_believed(sampler, build, value, steps):
+    schedule = build(steps)
+    x = SAMPLERS[sampler](lambda x, t: x * 0 + value, start(schedule), schedule)
+    np.testing.assert_allclose(x, value, atol=1e-9)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("shift", [0.01, 0.5, 3.0, 100.0])
+@pytest.mark.parametrize("steps", [1, 2, 3, 20])
+def test_flow_is_finite_from_pure_noise_to_no_noise(sampler, shift, steps):
+    schedule = flow(steps, shift)
+    x = normal(0, (5,))
+    out = SAMPLERS[sampler](
+        two_points_denoiser(schedule), x, schedule, noise=lambda step: normal(0, (5,), step + 1)
+    )
+    assert np.isfinite(out).all() and np.abs(out).max() < 1.5
+
+
+# What every sampler promises
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_steps_and_callbacks_come_in_order(sampler, steps):
+    schedule = flow(steps)
+    calls = []
+
+    def denoise(x, t):
+        calls.append(("denoise", t))
+        assert type(t) is float
+        return x * 0.5
+
+    def callback(step, noisy, clean):
+        calls.append(("callback", step))
+        seen.append((noisy, clean))
+
+    seen = []
+    x = normal(0, (3,))
+    before = x.copy()
+    result = SAMPLERS[sampler](denoise, x, schedule, callback, lambda step: normal(0, (3,), step + 1))
+    np.testing.assert_array_equal(x, before)
+
+    evaluations = 2 if sampler == "heun" else 1
+    expected = []
+    for step in range(steps):
+        ahead = (
+            schedule.times[step : step + evaluations] if step < steps - 1 else schedule.times[step : step + 1]
+        )
+        expected += [("denoise", t) for t in ahead] + [("callback", step)]
+    assert calls == expected
+    np.testing.assert_array_equal(seen[-1][0], result)
+    np.testing.assert_array_equal(seen[0][1], before * 0.5)
+    np.testing.assert_allclose(seen[-1][0], seen[-1][1], atol=1e-6)  # the last picture is the clean estimate
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("build", SCHEDULES.values(), ids=SCHEDULES)
+def test_numpy_and_torch_give_the_same_numbers_in_float32(sampler, build):
+    schedule = build(8)
+    denoise = gaussian_denoiser(schedule)
+    x = float(schedule.sigmas[0]) * normal(3, (2, 5))
+    in_numpy = SAMPLERS[sampler](denoise, x, schedule, noise=lambda step: normal(3, (2, 5), step + 1))
+    in_torch = SAMPLERS[sampler](
+        denoise,
+        torch.from_numpy(x),
+        schedule,
+        noise=lambda step: torch.from_numpy(normal(3, (2, 5), step + 1)),
+    )
+    assert in_numpy.dtype == np.float32 and in_torch.dtype == torch.float32
+    np.testing.assert_allclose(in_numpy, in_torch.numpy(), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_picture_does_not_depend_on_its_batch(sampler):
+    schedule = flow(6)
+
+    def draw(seeds):
+        x = normal_batch(seeds, (2, 3))
+        noise = lambda step: normal_batch(seeds, (2, 3), step + 1)  # noqa: E731
+        return SAMPLERS[sampler](gaussian_denoiser(schedule), x, schedule, noise=noise)
+
+    np.testing.assert_array_equal(draw([4, 5, 6])[1], draw([5])[0])
+
+
+# The stochastic sampler
+
+
+@pytest.mark.parametrize("build", SCHEDULES.values(), ids=SCHEDULES)
+def test_ddpm_reproduces_mean_and_variance(build):
+    schedule, count = build(400), 20_000
+    x = float(schedule.sigmas[0]) * normal(0, (count,))
+    x = SAMPLERS["ddpm"](
+        gaussian_denoiser(schedule), x, schedule, noise=lambda step: normal(0, (count,), step + 1)
+    )
+    assert x.mean() == pytest.approx(MEAN, abs=5 * STD / math.sqrt(count))
+    assert x.std() == pytest.approx(STD, rel=5 / math.sqrt(2 * count))
+
+
+def test_ddpm_draws_noise_for_every_step_but_the_last():
+    drawn = []
+
+    def noise(step):
+        drawn.append(step)
+        return normal(0, (3,), step + 1)
+
+    SAMPLERS["ddpm"](lambda x, t: x * 0.5, normal(0, (3,)), flow(5), noise=noise)
+    assert drawn == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("sampler", STOCHASTIC)
+def test_a_stochastic_sampler_asks_for_noise(sampler):
+    with pytest.raises(ValueError, match=r"^noise is missing: ddpm is stochastic"):
+        SAMPLERS[sampler](lambda x, t: x, normal(0, (3,)), flow(5))
+
+
+# diffusers as an oracle: the same toy denoiser through its schedulers and through ours
+
+
+def drive(scheduler, denoise, x, levels, output, **step_arguments):
+    """Run a diffusers scheduler and return x after every evaluation.
+
+    levels: (t, alpha, sigma) of each evaluation. output(x, clean, alpha, sigma) makes what the scheduler
+    expects of a network. A step argument that is a list gives one value a step.
+    """
+    x, trajectory = torch.from_numpy(x), []
+    for i, timestep in enumerate(scheduler.timesteps):
+        t, alpha, sigma = levels[i]
+        clean = torch.from_numpy(denoise(x.numpy(), t))
+        arguments = {k: v[i] if isinstance(v, list) else v for k, v in step_arguments.items()}
+        x = scheduler.step(output(x, clean, alpha, sigma), timestep, x, **arguments).prev_sample
+        trajectory.append(x.numpy())
+    return np.stack(trajectory)
+
+
+def trajectory(sampler, denoise, x, schedule, noise=None):
+    """x after every step of our sampler. The last x of the two-point denoiser is -1 or 1 in any case."""
+    seen = []
+    SAMPLERS[sampler](denoise, x, schedule, lambda step, noisy, clean: seen.append(noisy), noise)
+    return np.stack(seen)
+
+
+def levels_of(schedule):
+    return [now for _, now, _ in schedule.steps()]
+
+
+def predict_clean(x, clean, alpha, sigma):
+    return clean
+
+
+def predict_noise(x, clean, alpha, sigma):
+    return (x - alpha * clean) / sigma
+
+
+def predict_velocity(x, clean, alpha, sigma):
+    return (x - alpha * clean) / sigma - clean
+
+
+@pytest.mark.parametrize("steps", [1, 5, 20, 50])
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
+def test_ddim_and_ddpm_agree_with_diffusers(sampler, steps):
+    scheduler = diffusers.DDIMScheduler(
+        beta_start=1e-4,
+        beta_end=0.02,
+        prediction_type="sample",
+        clip_sample=False,
+        timestep_spacing="trailing",
+    )
+    scheduler.set_timesteps(steps)
+    schedule = linear(steps)
+    assert (scheduler.timesteps.numpy() + 1).tolist() == np.round(schedule.times[:-1] * 1000).tolist()
+    denoise, x = two_points_denoiser(schedule), start(schedule)
+    noise = [normal(0, x.shape, step + 1) for step in range(steps)]
+    theirs = drive(
+        scheduler,
+        denoise,
+        x,
+        levels_of(schedule),
+        predict_clean,
+        eta=1.0 if sampler == "ddpm" else 0.0,
+        variance_noise=[torch.from_numpy(z) for z in noise],
+    )
+    ours = trajectory(sampler, denoise, x, schedule, noise.__getitem__)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 20])
+def test_dpmpp_2m_agrees_with_diffusers_on_the_ddpm_path(steps):
+    scheduler = diffusers.DPMSolverMultistepScheduler(
+        beta_start=1e-4,
+        beta_end=0.02,
+        prediction_type="sample",
+        algorithm_type="dpmsolver++",
+        solver_order=2,
+        solver_type="midpoint",
+        final_sigmas_type="zero",
+        timestep_spacing="trailing",
+    )
+    scheduler.set_timesteps(steps)
+    schedule = linear(steps)
+    denoise, x = two_points_denoiser(schedule), start(schedule)
+    theirs = drive(scheduler, denoise, x, levels_of(schedule), predict_clean)
+    np.testing.assert_allclose(trajectory("dpmpp_2m", denoise, x, schedule), theirs, atol=1e-4)
+
+
+def test_dpmpp_2m_agrees_with_diffusers_on_the_flow_path():
+    scheduler = diffusers.DPMSolverMultistepScheduler(
+        prediction_type="flow_prediction",
+        use_flow_sigmas=True,
+        flow_shift=2.0,
+        algorithm_type="dpmsolver++",
+        solver_order=2,
+        solver_type="midpoint",
+        final_sigmas_type="zero",
+    )
+    scheduler.set_timesteps(12)
+    sigmas = scheduler.sigmas.numpy().astype(np.float64)  # diffusers starts just below t = 1
+    schedule = Schedule(sigmas, 1 - sigmas, sigmas)
+    denoise, x = two_points_denoiser(schedule), start(schedule)
+    theirs = drive(scheduler, denoise, x, levels_of(schedule), predict_velocity)
+    np.testing.assert_allclose(trajectory("dpmpp_2m", denoise, x, schedule), theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_euler_agrees_with_diffusers_on_the_flow_path(shift):
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=shift)
+    steps = 15
+    scheduler.set_timesteps(sigmas=np.linspace(1, 1 / steps, steps))
+    schedule = flow(steps, shift)
+    np.testing.assert_allclose(schedule.sigmas, scheduler.sigmas.numpy(), atol=1e-6)
+    denoise, x = two_points_denoiser(schedule), start(schedule)
+    theirs = drive(scheduler, denoise, x, levels_of(schedule), predict_velocity)
+    np.testing.assert_allclose(trajectory("euler", denoise, x, schedule), theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("sampler", ["euler", "heun"])
+def test_euler_and_heun_agree_with_diffusers_on_karras_noise_levels(sampler):
+    name = {"euler": "EulerDiscreteScheduler", "heun": "HeunDiscreteScheduler"}[sampler]
+    scheduler = getattr(diffusers, name)(beta_start=1e-4, beta_end=0.02, use_karras_sigmas=True)
+    steps = 12
+    scheduler.set_timesteps(steps)
+    sigmas = scheduler.sigmas.numpy().astype(np.float64)
+    visited = np.concatenate([sigmas[:1], sigmas[1::2]]) if sampler == "heun" else sigmas
+    schedule = karras(steps, sigma_min=float(visited[-2]), sigma_max=float(visited[0]), rho=7.0)
+    np.testing.assert_allclose(schedule.sigmas, visited, rtol=1e-4)
+    schedule = Schedule(visited / (1 + visited), np.ones(steps + 1), visited)
+    denoise, x = two_points_denoiser(schedule), start(schedule)
+    levels = [(s / (1 + s), 1.0, s) for s in sigmas[:-1]]
+    theirs = drive(scheduler, denoise, x, levels, predict_noise)
+    if sampler == "heun":  # diffusers counts its look-ahead as a step
+        theirs = np.concatenate([theirs[1::2], theirs[-1:]])
+    np.testing.assert_allclose(trajectory(sampler, denoise, x, schedule), theirs, atol=1e-4, rtol=1e-6)
