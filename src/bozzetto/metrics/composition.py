@@ -4,8 +4,8 @@ In the manner of GenEval (Ghosh et al. 2023, https://arxiv.org/abs/2310.11513): 
 the facts. Finding is easy here, because a scene is artwork on one flat background, solid or transparent, so
 it needs no detector that itself must be trusted:
 
-1. The background is the median colour of the border. If that is transparent, opaque pixels are foreground;
-   else those of which a channel differs from it by more than a threshold, which rises with the border's noise.
+1. The background is the median colour of the border. If it is transparent, opaque pixels are foreground;
+   else those of which a channel differs from it by more than a threshold that rises with the border's noise.
 2. Holes are filled (a face in the background's colour stays whole) and 8-connected regions are labelled.
 3. Regions whose bounding boxes overlap are parts of one object, since the boxes of a scene never overlap.
    What then is under `SMALL` pixels long is no object (the world draws none under 15): within `REACH` of an
@@ -98,8 +98,10 @@ def foreground(picture: np.ndarray) -> np.ndarray:
 
 def find_objects(picture: np.ndarray) -> list[Found]:
     """The objects of one uint8 [64,64,4] picture, the longest first; an empty picture has none."""
-    from scipy.ndimage import binary_fill_holes, label
-
+    try:
+        from scipy.ndimage import binary_fill_holes, label
+    except ImportError as missing:
+        raise ImportError("finding objects needs SciPy: pip install bozzetto[eval]") from missing
     visible = foreground(picture)
     regions, n = label(binary_fill_holes(visible), np.ones((3, 3)))
     whole: list[Found] = []
@@ -254,7 +256,9 @@ def _judge_objects(
     pictures: np.ndarray, found: list[list[Found]], judge: Judge, labels: list[str]
 ) -> list[np.ndarray]:
     """The judge's scores [objects, labels] for each picture, from one call."""
-    crops = [cut_out(picture, one) for picture, objects in zip(pictures, found, strict=True) for one in objects]
+    crops = [
+        cut_out(picture, one) for picture, objects in zip(pictures, found, strict=True) for one in objects
+    ]
     shape = (len(crops), len(labels))
     scores = np.asarray(judge(np.stack(crops), labels)) if crops else np.empty(shape)
     if scores.shape != shape or np.isnan(scores).any():

@@ -45,8 +45,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         context = x if context is None else context
         q = self.to_q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        k, v = self.to_kv(context).unflatten(-1, (2, self.heads, -1)).unbind(2)
-        k, v = k.transpose(1, 2), v.transpose(1, 2)
+        k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.to_kv(context).chunk(2, -1))
         q, k = F.normalize(q.float(), dim=-1), F.normalize(k.float(), dim=-1)
         logits = (q @ k.transpose(-1, -2)) * self.temperature
         if mask is not None:

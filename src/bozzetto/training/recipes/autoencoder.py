@@ -13,6 +13,7 @@ import torch
 
 from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig
 from bozzetto.training import data
+from bozzetto.training.export import save_final
 from bozzetto.training.loop import Loss, Schedule, fit, pick_device
 from bozzetto.world.dataset import World
 
@@ -51,4 +52,5 @@ def train(world: World, budget: Schedule, out: Path, *, seed: int = 0, minutes: 
 
     average = fit(model, loss, budget, out, seed=seed, minutes=minutes, recipe={"model": asdict(model.config)})
     average.standardise(data.premultiplied(pictures[:: max(1, len(pictures) // 2048)], device))
+    save_final(average, model.config, out)
     return average

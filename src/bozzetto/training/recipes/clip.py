@@ -18,8 +18,10 @@ from torch import Tensor
 from bozzetto.models.clip import Clip, ClipConfig, TextTower, sigmoid_loss
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
+from bozzetto.training.export import save_final
 from bozzetto.training.loop import Loss, Schedule, fit, pick_device
 from bozzetto.training.teacher import Teacher
+from bozzetto.training.teacher import load as load_teacher
 from bozzetto.world.captions import caption
 from bozzetto.world.dataset import World
 from bozzetto.world.scenes import Scene, hard_negative, make_scene, render, scene_objects
@@ -92,10 +94,20 @@ class Scenes:
 
 
 def train(
-    world: World, teacher: Teacher, budget: Budget, out: Path, *, seed: int = 0, minutes: float | None = None
-) -> tuple[Clip, Tokenizer]:
-    """Train both towers and return the averaged model with its tokenizer. `minutes` limits the second stage."""
+    world: World,
+    budget: Budget,
+    out: Path,
+    *,
+    seed: int = 0,
+    minutes: float | None = None,
+    teacher: Teacher | None = None,
+) -> Clip:
+    """Train both towers and return the averaged model. `minutes` limits the second stage.
+
+    teacher: by default the table at data/teacher.safetensors.
+    """
     device = pick_device()
+    teacher = teacher or load_teacher()
     tokenizer = Tokenizer(teacher.vocabulary)
     torch.manual_seed(seed)
     model = Clip(ClipConfig(len(tokenizer.vocabulary)))
@@ -161,4 +173,6 @@ def train(
         return compute
 
     average = fit(model, joint_loss, budget.joint, out, seed=seed, minutes=minutes, recipe=recipe)
-    return average, tokenizer
+    save_final(average, model.config, out)
+    tokenizer.save(out / "vocabulary.txt")
+    return average

@@ -1,0 +1,200 @@
+"""From trained weights to a model folder: one weights file that PyTorch, ONNX Runtime and the browser all read.
+
+A folder holds `config.json`, `model.safetensors` (fp16) and `graph.onnx`. The graph contains no weights: each of its initializers is
+ONNX external data that points into model.safetensors by offset, followed by a Cast to float32. So there is one copy of the
+numbers, and a page can fetch graph and weights separately.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig
+from bozzetto.models.clip import Clip, ClipConfig
+from bozzetto.models.denoiser import Denoiser, DenoiserConfig
+from bozzetto.runtime.tokenizer import Tokenizer
+from bozzetto.training.checkpoint import write_atomically
+from bozzetto.world.emoji import STYLES
+
+FINAL = "model.safetensors"  # what a finished recipe leaves in its run folder, in fp32
+OPSET = 20  # the newest that onnxruntime-web runs without surprises
+
+
+def save_final(model: nn.Module, config: object, out: Path) -> None:
+    """Leave the finished model of a run, with its sizes, for export and for later recipes."""
+    write_atomically(model.state_dict(), out / FINAL, {"config": json.dumps(asdict(config))})
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """Tensors as float32, and the metadata, of a safetensors file. Raises ValueError when it is missing or broken."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118  (not a dict)
+            return tensors, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is not a readable weights file ({error}): train it first") from error
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _point_into_safetensors(graph_bytes: bytes, weights: Path) -> bytes:
+    """Replace every initializer that is stored in `weights` by external fp16 data and a Cast to float32."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    with open(weights, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+    model = onnx.load_from_string(graph_bytes)
+    graph = model.graph
+    kept, stored, casts = [], [], []
+    for tensor in graph.initializer:
+        if tensor.name not in header:
+            kept.append(tensor)
+            continue
+        begin, end = header[tensor.name]["data_offsets"]
+        half = TensorProto(name=tensor.name + ".f16", data_type=TensorProto.FLOAT16, dims=tensor.dims)
+        half.data_location = TensorProto.EXTERNAL
+        where = {"location": weights.name, "offset": 8 + length + begin, "length": end - begin}
+        for key, value in where.items():
+            half.external_data.add(key=key, value=str(value))
+        stored.append(half)
+        casts.append(helper.make_node("Cast", [half.name], [tensor.name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.initializer[:], graph.node[:], graph.value_info[:]
+    graph.initializer.extend([*kept, *stored])
+    graph.node.extend(nodes)
+    for node in graph.node:  # the exporter's notes about Python lines would be most of the file
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del model.metadata_props[:]
+    return model.SerializeToString()
+
+
+def export_folder(
+    module: nn.Module,
+    folder: Path,
+    name: str,
+    config: dict,
+    inputs: dict[str, Tensor],
+    outputs: list[str],
+    texts: dict[str, str] | None = None,
+) -> None:
+    """Write one model folder. Every input and output has a free batch dimension 0.
+
+    inputs: example tensors by name, in the order of `module.forward`; texts: more files of the folder, by name.
+    Files appear one by one but config.json, which holds their checksums, comes last: a killed export is never taken for a model.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    module = module.eval().float().cpu()
+    half = {key: value.half() for key, value in module.state_dict().items()}
+    module.load_state_dict({key: value.float() for key, value in half.items()})
+    write_atomically(half, folder / "model.safetensors", {"format": "pt", "model": name})
+    batch = torch.export.Dim.DYNAMIC
+    program = torch.onnx.export(
+        module,
+        tuple(inputs.values()),
+        input_names=list(inputs),
+        output_names=outputs,
+        dynamic_shapes=tuple({0: batch} for _ in inputs),
+        dynamo=True,
+        optimize=False,  # keeps the state_dict's names on the initializers
+        opset_version=OPSET,
+        verbose=False,
+    )
+    graph = _point_into_safetensors(program.model_proto.SerializeToString(), folder / "model.safetensors")
+    files = {"graph.onnx": graph} | {key: text.encode() for key, text in (texts or {}).items()}
+    for file, content in files.items():
+        (folder / (file + ".part")).write_bytes(content)
+        os.replace(folder / (file + ".part"), folder / file)
+    listed = {
+        file: {"bytes": (folder / file).stat().st_size, "sha256": sha256(folder / file)}
+        for file in ["model.safetensors", *files]
+    }
+    description = {"format": 1, "model": name, **config, "files": listed}
+    (folder / "config.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+
+def export_autoencoder(run: Path, to: Path) -> None:
+    tensors, metadata = read_weights(run / FINAL)
+    config = AutoencoderConfig(**json.loads(metadata["config"]))
+    model = Autoencoder(config)
+    model.load_state_dict(tensors)
+    sizes = {"config": asdict(config)}
+    pixels, latents = torch.zeros(2, 4, 64, 64), torch.zeros(2, config.latent_channels, 8, 8)
+    folder = to / "autoencoder"
+    export_folder(model.encoder, folder / "encoder", "autoencoder/encoder", sizes, {"pixels": pixels}, ["latents"])
+    export_folder(model.decoder, folder / "decoder", "autoencoder/decoder", sizes, {"latents": latents}, ["pixels"])
+
+
+def export_clip(run: Path, to: Path) -> None:
+    tensors, metadata = read_weights(run / FINAL)
+    config = ClipConfig(**json.loads(metadata["config"]))
+    model = Clip(config)
+    model.load_state_dict(tensors)
+    shared = {
+        "config": asdict(config),
+        "logit_scale": model.logit_scale.exp().item(),
+        "logit_bias": model.logit_bias.item(),
+    }
+    tokens = torch.ones(2, config.context_length, dtype=torch.long)
+    vocabulary = {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")}
+    outputs = ["hidden", "embedding"]
+    export_folder(model.text, to / "clip/text", "clip/text", shared, {"tokens": tokens}, outputs, vocabulary)
+    pixels = torch.zeros(2, 3, 64, 64)
+    export_folder(model.image, to / "clip/image", "clip/image", shared, {"pixels": pixels}, ["embedding", "patches"])
+
+
+def export_text_to_image(run: Path, to: Path) -> None:
+    """Needs the autoencoder and CLIP that it was trained with to lie in the same weights folder."""
+    tensors, metadata = read_weights(run / FINAL)
+    config = DenoiserConfig(**json.loads(metadata["config"]))
+    model = Denoiser(config)
+    model.load_state_dict(tensors)
+    inputs = {
+        "x": torch.zeros(2, config.latent_channels, 8, 8),
+        "t": torch.ones(2),
+        "hidden": torch.zeros(2, 24, config.hidden_size),
+        "mask": torch.ones(2, 24),
+        "embedding": torch.zeros(2, config.embedding_size),
+        "style": torch.zeros(2, dtype=torch.long),
+    }
+    needs = {part: sha256(to / part / "model.safetensors") for part in ("clip/text", "autoencoder/decoder")}
+    extras = {
+        "config": asdict(config),
+        "styles": list(STYLES),
+        "needs": needs,
+        "defaults": {
+            "sampler": "dpmpp_2m",
+            "num_inference_steps": 20,
+            "guidance_scale": 3.0,
+            "guidance_interval": [0.0, 1.0],
+        },
+    }
+    export_folder(model, to / "text_to_image", "text_to_image", extras, inputs, ["clean"])
+
+
+EXPORTS = {"autoencoder": export_autoencoder, "clip": export_clip, "text-to-image": export_text_to_image}
+
+
+def export_run(model: str, run: Path, to: Path) -> None:
+    """Export the finished model in the folder `run` to the weights folder `to`.
+
+    Raises ValueError for an unknown model or when the run has not finished.
+    """
+    if model not in EXPORTS:
+        raise ValueError(f"no model is called {model!r}: choose one of {', '.join(EXPORTS)}")
+    if not (run / FINAL).is_file():
+        raise ValueError(f"{run / FINAL} is not there: run `bozzetto train {model}` to its end first")
+    EXPORTS[model](run, to)

@@ -1,0 +1,134 @@
+"""Recipe: words to latents, on the picture world and its scenes.
+
+The autoencoder and CLIP's text tower are taken ready from the weights folder and stay as they are. Every picture is encoded
+once. A caption is dropped now and then, and so is the style, for classifier-free guidance (Ho & Salimans 2022).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bozzetto.models.autoencoder import AutoencoderConfig, Encoder
+from bozzetto.models.clip import ClipConfig, TextTower
+from bozzetto.models.denoiser import Denoiser, DenoiserConfig
+from bozzetto.runtime import store
+from bozzetto.runtime.tokenizer import Tokenizer
+from bozzetto.training import data
+from bozzetto.training.export import read_weights, save_final, sha256
+from bozzetto.training.loop import Loss, Schedule, fit, pick_device
+from bozzetto.training.recipes.clip import Scenes, shortest
+from bozzetto.world.captions import caption
+from bozzetto.world.dataset import World
+from bozzetto.world.emoji import STYLES
+
+
+@dataclass(frozen=True)
+class Budget:
+    fit: Schedule
+    scenes: int
+    scene_share: float = 0.2
+    drop_words: float = 0.1
+    drop_style: float = 0.3
+    symbol_share: float = 0.3  # symbols and drawings of twins are kept this much rarer than core pictures
+
+
+BUDGETS = {
+    "smoke": Budget(Schedule(steps=30, batch_size=32, learning_rate=1e-3, warmup=5, ema=0.9), scenes=32),
+    "cpu": Budget(
+        Schedule(steps=6000, batch_size=128, learning_rate=1.2e-3, betas=(0.9, 0.95), ema=0.9985), scenes=12_000
+    ),
+    "gpu": Budget(
+        Schedule(steps=60_000, batch_size=512, learning_rate=1e-3, betas=(0.9, 0.95), ema=0.9997), scenes=100_000
+    ),
+}
+EXPECTED = {
+    "smoke": "the loss falls",
+    "cpu": "the right colours and outlines; plain things nameable",
+    "gpu": "most core concepts nameable, scenes of two things",
+}
+
+
+def load_part(module: nn.Module, folder: Path, device: torch.device) -> nn.Module:
+    """Put the exported weights of a model folder into a network that is not to be trained."""
+    module.load_state_dict(read_weights(folder / "model.safetensors")[0])
+    return module.to(device).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def encode_all(encoder: Encoder, images: np.ndarray, device: torch.device) -> Tensor:
+    """uint8 [N,64,64,4] -> latents [N,16,8,8] on the device."""
+    parts = np.array_split(images, max(1, len(images) // 256))
+    return torch.cat([encoder(data.premultiplied(part, device)) for part in parts])
+
+
+def sample_times(count: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Logit-normal noise levels (Esser et al. 2024, section 3.1), a little towards noise, where the words decide."""
+    return torch.sigmoid(0.4 + torch.randn(count, generator=generator, device=device))
+
+
+def train(
+    world: World, budget: Budget, out: Path, *, seed: int = 0, minutes: float | None = None, weights: Path | None = None
+) -> Denoiser:
+    """Train and return the averaged denoiser. weights: the folder with autoencoder/ and clip/ (the package's own)."""
+    device = pick_device()
+    folders = {part: store.find(part, weights) for part in ("autoencoder/encoder", "autoencoder/decoder", "clip/text")}
+    config = {part: json.loads((folder / "config.json").read_text())["config"] for part, folder in folders.items()}
+    encoder = Encoder(AutoencoderConfig(**config["autoencoder/encoder"]))
+    encoder = load_part(encoder, folders["autoencoder/encoder"], device)
+    tower = load_part(TextTower(ClipConfig(**config["clip/text"])), folders["clip/text"], device)
+    tokenizer = Tokenizer.load(folders["clip/text"] / "vocabulary.txt")
+
+    shown = world.split("train")
+    latents = encode_all(encoder, shown.images, device)
+    scenes = Scenes(world, budget.scenes)
+    scene_latents = encode_all(encoder, scenes.pictures, device)
+    scene_count = round(budget.fit.batch_size * budget.scene_share)
+    weight = np.where(shown.core, 1.0, budget.symbol_share)
+    cumulative = np.cumsum(weight / weight.sum())
+    style_number = np.array([STYLES.index(style) + 1 for style in shown.styles])
+    scene_style = np.array([STYLES.index(scene.objects[0].style) + 1 for scene in scenes.scenes])
+
+    torch.manual_seed(seed)
+    model = Denoiser(DenoiserConfig()).to(device, memory_format=torch.channels_last)
+
+    def loss(model: Denoiser) -> Loss:
+        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+            count = budget.fit.batch_size
+            rows = np.searchsorted(cumulative, rng.random(count - scene_count))
+            rows = np.minimum(rows, len(shown) - 1)
+            chosen = rng.integers(0, len(scenes.scenes), scene_count)
+            texts = [
+                caption(shown.names[i], shown.keywords[i], shown.styles[i], rng, codepoints=shown.codepoints[i])
+                for i in rows
+            ]
+            texts += [scenes.scenes[i].sentence for i in chosen]
+            style = np.concatenate([style_number[rows], scene_style[chosen]])
+            dropped = rng.random(count) < budget.drop_words
+            texts = ["" if drop else text for drop, text in zip(dropped, texts, strict=True)]
+            style[dropped | (rng.random(count) < budget.drop_style)] = 0
+            tokens = shortest(tokenizer(texts), device)
+            with torch.no_grad():
+                hidden, embedding = tower(tokens)
+            batch = torch.cat(
+                [latents[torch.from_numpy(rows).to(device)], scene_latents[torch.from_numpy(chosen).to(device)]]
+            )
+            noise = torch.randn(batch.shape, generator=generator, device=device)
+            t = sample_times(count, generator, device)
+            condition = (hidden.float(), (tokens != 0).float(), embedding, torch.from_numpy(style).to(device))
+            return model.loss(batch.contiguous(memory_format=torch.channels_last), noise, t, *condition)
+
+        return compute
+
+    recipe = {
+        "model": asdict(model.config),
+        "needs": {part: sha256(folder / "model.safetensors") for part, folder in folders.items()},
+    }
+    average = fit(model, loss, budget.fit, out, seed=seed, minutes=minutes, recipe=recipe)
+    save_final(average, model.config, out)
+    return average
