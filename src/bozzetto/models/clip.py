@@ -50,7 +50,7 @@ class TransformerLayer(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Tokens [B,24] -> (hidden [B,24,192], embedding [B,256])."""
+    """Tokens [B,T] -> (hidden [B,T,192], embedding [B,256]), T up to 24."""
 
     def __init__(self, config: ClipConfig):
         super().__init__()
@@ -65,7 +65,7 @@ class TextTower(nn.Module):
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         mask = (tokens != 0).float()
-        x = self.widen(self.token(tokens)) + self.position
+        x = self.widen(self.token(tokens)) + self.position[: tokens.shape[1]]
         for layer in self.layers:
             x = layer(x, mask)
         hidden = self.norm(x)

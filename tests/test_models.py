@@ -1,0 +1,163 @@
+"""The networks: shapes, starts, and the identities their docstrings promise."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig
+from bozzetto.models.clip import Clip, ClipConfig, sigmoid_loss
+from bozzetto.models.denoiser import Denoiser, DenoiserConfig
+from bozzetto.models.layers import Attention
+from bozzetto.training import data
+
+
+def test_attention_ignores_what_is_masked():
+    torch.manual_seed(0)
+    attention = Attention(32, 4, context=16)
+    torch.nn.init.normal_(attention.out.weight)
+    x, words = torch.randn(2, 5, 32), torch.randn(2, 6, 16)
+    mask = torch.tensor([[1, 1, 1, 0, 0, 0]] * 2).float()
+    other = words.clone()
+    other[:, 3:] = 100.0
+    torch.testing.assert_close(attention(x, words, mask), attention(x, other, mask))
+    torch.testing.assert_close(attention(x, words, mask), attention(x, words[:, :3]))
+
+
+def test_attention_agrees_with_torch():
+    torch.manual_seed(0)
+    attention = Attention(32, 4)
+    torch.nn.init.normal_(attention.out.weight)
+    x = torch.randn(2, 7, 32)
+    q = torch.nn.functional.normalize(attention.to_q(x).unflatten(-1, (4, 8)).transpose(1, 2), dim=-1)
+    k, v = (part.unflatten(-1, (4, 8)).transpose(1, 2) for part in attention.to_kv(x).chunk(2, -1))
+    k = torch.nn.functional.normalize(k, dim=-1)
+    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=10.0)
+    torch.testing.assert_close(attention(x), attention.out(expected.transpose(1, 2).flatten(2)))
+
+
+def test_the_autoencoder_starts_as_principal_components(shapes):
+    pixels = data.premultiplied(shapes.images)
+    model = Autoencoder()
+    model.start_from_principal_components(pixels)
+    redrawn = model.decoder(model.encoder(pixels))
+    patches = torch.nn.functional.unfold(pixels, 8, stride=8).transpose(1, 2).flatten(0, 1).double()
+    values = torch.linalg.eigvalsh(torch.cov(patches.T))
+    lost = values[:-16].sum() / 256  # what sixteen components cannot say, a pixel
+    # A transposed convolution's bias is one number a channel, so the mean patch is kept up to its own variation.
+    mean = patches.mean(0).view(4, 64)
+    lost += (mean - mean.mean(1, keepdim=True)).square().mean()
+    assert (redrawn - pixels).square().mean().item() == pytest.approx(lost.item(), rel=0.02)
+
+
+def test_standardised_latents_have_unit_variance(shapes):
+    pixels = data.premultiplied(shapes.images)
+    model = Autoencoder()
+    model.start_from_principal_components(pixels)
+    before = model.decoder(model.encoder(pixels))
+    model.standardise(pixels)
+    latents = model.encoder(pixels)
+    torch.testing.assert_close(latents.mean((0, 2, 3)), torch.zeros(16), atol=1e-3, rtol=0)
+    torch.testing.assert_close(latents.std((0, 2, 3)), torch.ones(16), atol=1e-3, rtol=0)
+    torch.testing.assert_close(model.decoder(latents), before, atol=1e-4, rtol=1e-4)
+
+
+def test_the_sigmoid_loss_is_the_papers():
+    logits = torch.tensor([[2.0, -1.0], [0.5, 3.0]])
+    z = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
+    expected = -torch.log(torch.sigmoid(z * logits)).sum() / 2  # SigLIP, eq. 1
+    torch.testing.assert_close(sigmoid_loss(logits, (z + 1) / 2), expected)
+
+
+def test_clip_embeddings_are_unit_and_padding_does_not_matter():
+    torch.manual_seed(0)
+    model = Clip(ClipConfig(100)).eval()
+    tokens = torch.tensor([[1, 5, 9, 0, 0, 0, 0, 0]])
+    hidden, embedding = model.text(tokens)
+    assert hidden.shape == (1, 8, 192) and embedding.norm().item() == pytest.approx(1)
+    torch.testing.assert_close(model.encode_text(tokens[:, :3]), embedding)
+    image, patches = model.image(torch.randn(2, 3, 64, 64))
+    assert patches.shape == (2, 16, 256)
+    torch.testing.assert_close(image.norm(dim=1), torch.ones(2))
+    assert model.logits(image, embedding).shape == (2, 1)
+
+
+def conditions(count: int, words: int = 6):
+    torch.manual_seed(1)
+    embedding = torch.nn.functional.normalize(torch.randn(count, 256), dim=-1)
+    return torch.randn(count, words, 192), torch.ones(count, words), embedding, torch.arange(count) % 9
+
+
+def test_an_untrained_denoiser_gives_the_best_linear_guess():
+    model = Denoiser()
+    x, t = torch.randn(3, 16, 8, 8), torch.tensor([0.0, 0.5, 1.0])
+    clean = model(x, t, *conditions(3))
+    # For unit-variance data and noise the posterior mean is x (1-t) / ((1-t)^2 + t^2).
+    torch.testing.assert_close(clean[0], x[0])
+    torch.testing.assert_close(clean[1], x[1])
+    torch.testing.assert_close(clean[2], torch.zeros(16, 8, 8))
+
+
+def test_the_denoisers_loss_is_the_velocity_loss():
+    model = Denoiser()
+    latents, noise, t = torch.randn(4, 16, 8, 8), torch.randn(4, 16, 8, 8), torch.tensor([0.1, 0.4, 0.7, 1.0])
+    given = conditions(4)
+    time = t[:, None, None, None]
+    x_t = (1 - time) * latents + time * noise
+    velocity = (x_t - model(x_t, t, *given)) / time
+    expected = (velocity - (noise - latents)).square().mean()
+    torch.testing.assert_close(model.loss(latents, noise, t, *given)["loss"], expected)
+
+
+def test_the_denoiser_hears_every_condition():
+    torch.manual_seed(0)
+    model = Denoiser(DenoiserConfig(widths=(32, 32), head_size=16))
+    for parameter in model.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    x, t = torch.randn(2, 16, 8, 8), torch.full((2,), 0.5)
+    hidden, mask, embedding, style = conditions(2)
+    base = model(x, t, hidden, mask, embedding, style)
+    shorter = mask.clone()
+    shorter[:, 3:] = 0
+    for changed in (
+        (t + 0.2, hidden, mask, embedding, style),
+        (t, hidden.flip(1) * 2, mask, embedding, style),
+        (t, hidden, shorter, embedding, style),
+        (t, hidden, mask, -embedding, style),
+        (t, hidden, mask, embedding, style + 1),
+    ):
+        assert (model(x, *changed) - base).abs().max() > 1e-4
+
+
+def test_premultiplied_over_white_is_the_picture(shapes):
+    from bozzetto.world.emoji import on_white
+
+    pixels = data.premultiplied(shapes.images[:8])
+    rgb = data.over(pixels, torch.ones(8, 3, 1, 1))
+    np.testing.assert_allclose((rgb.permute(0, 2, 3, 1).numpy() + 1) / 2, on_white(shapes.images[:8]), atol=1e-5)
+
+
+def test_turning_hue_keeps_grey_and_three_thirds_is_a_rotation_of_channels():
+    rgb = torch.rand(2, 3, 4, 4)
+    grey = rgb.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    torch.testing.assert_close(data.turn_hue(grey, torch.tensor([0.3, 2.0])), grey)
+    third = torch.full((2,), 2 * math.pi / 3)
+    turned = data.turn_hue(rgb, third)
+    assert torch.allclose(turned, rgb.roll(1, 1), atol=1e-5) or torch.allclose(turned, rgb.roll(-1, 1), atol=1e-5)
+
+
+def test_augmented_pictures_stay_pictures(shapes):
+    pixels = data.premultiplied(shapes.images[:32])
+    out = data.augment(pixels, np.random.default_rng(0))
+    assert out.shape == (32, 3, 64, 64) and out.min() >= -1.001 and out.max() <= 1.001
+    assert (out - data.augment(pixels, np.random.default_rng(1))).abs().max() > 0.1
+
+
+def test_a_collage_shrinks_four_pictures(shapes):
+    pixels = data.premultiplied(shapes.images[:12])
+    out = data.collage(pixels, np.random.default_rng(0), 0.5)
+    assert out.shape == pixels.shape
+    torch.testing.assert_close(out[6:], pixels[6:])
+    assert (out[:6] - pixels[:6]).abs().amax((1, 2, 3)).min() > 0.1

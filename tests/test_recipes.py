@@ -1,0 +1,178 @@
+"""The whole picture chain on a world of drawn shapes, trained in seconds: every recipe learns, and what is exported is what was trained."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from bozzetto.models.autoencoder import Autoencoder
+from bozzetto.models.clip import ClipConfig, TextTower
+from bozzetto.runtime.session import Session
+from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer
+from bozzetto.training import data
+from bozzetto.training.export import export_run, read_weights
+from bozzetto.training.recipes import autoencoder, clip, text_to_image
+from bozzetto.training.teacher import Teacher
+from bozzetto.world.captions import caption, templates
+from bozzetto.world.scenes import SceneObject
+
+
+@pytest.fixture(scope="module")
+def teacher(shapes):
+    """A teacher for twelve words: random directions for words, their mean for captions."""
+    words = ["red", "green", "blue", "yellow", "square", "disc", "ring", "cross"]
+    rng = np.random.default_rng(0)
+    vectors = dict(zip(words, rng.standard_normal((8, 256)), strict=True))
+    captions = dict.fromkeys(text for name in dict.fromkeys(shapes.names) for text in templates(name))
+    for text in captions:
+        vectors[text] = sum(vectors[word] for word in words if word in text.split())
+    matrix = np.stack(list(vectors.values())).astype(np.float32)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    vocabulary = [*SPECIAL, *letters, *("##" + c for c in letters), ",", *words, "picture", "drawing", "of", "an"]
+    return Teacher(list(vectors), matrix / np.linalg.norm(matrix, axis=1, keepdims=True), vocabulary)
+
+
+@pytest.fixture(scope="module")
+def runs(shapes, teacher, tmp_path_factory):
+    """Train all three with their smoke budgets and export them."""
+    # No shape is in the list of things that stand in scenes, so the test says which are.
+    things = [
+        SceneObject(
+            name.replace(" ", "-"),
+            name,
+            {s: i for i, (n, s) in enumerate(zip(shapes.names, shapes.styles, strict=True)) if n == name},
+            {
+                s: i
+                for i, (n, s, p) in enumerate(zip(shapes.names, shapes.styles, shapes.splits, strict=True))
+                if n == name and p == "train"
+            },
+        )
+        for name in dict.fromkeys(shapes.names)
+    ]
+    folder = tmp_path_factory.mktemp("runs")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(clip, "scene_objects", lambda world: things)
+    weights = folder / "weights"
+    autoencoder.train(shapes, autoencoder.BUDGETS["smoke"], folder / "autoencoder")
+    export_run("autoencoder", folder / "autoencoder", weights)
+    clip.train(shapes, clip.BUDGETS["smoke"], folder / "clip", teacher=teacher)
+    export_run("clip", folder / "clip", weights)
+    text_to_image.train(shapes, text_to_image.BUDGETS["smoke"], folder / "text-to-image", weights=weights)
+    export_run("text-to-image", folder / "text-to-image", weights)
+    patch.undo()
+    return folder
+
+
+def log(run):
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def test_the_autoencoder_beats_its_linear_start(shapes, runs):
+    pixels = data.premultiplied(shapes.images)
+    linear, trained = Autoencoder(), Autoencoder()
+    linear.start_from_principal_components(pixels)
+    trained.load_state_dict(read_weights(runs / "autoencoder/model.safetensors")[0])
+
+    def error(model):
+        with torch.no_grad():
+            return (model.decoder(model.encoder(pixels)) - pixels).square().mean().item()
+
+    assert error(trained) < 0.8 * error(linear)
+
+
+def test_clip_learns(runs):
+    assert log(runs / "clip/text")[-1]["loss"] < 0.5 * log(runs / "clip/text")[0]["loss"]
+    lines = log(runs / "clip")
+    assert lines[-1]["contrast"] < 0.5 * lines[0]["contrast"]
+
+
+def test_the_denoiser_learns(runs):
+    lines = log(runs / "text-to-image")
+    assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
+
+
+def test_the_bag_of_words_start_already_knows_the_teacher(teacher):
+    torch.manual_seed(0)
+    tokenizer = Tokenizer(teacher.vocabulary)
+    tower = TextTower(ClipConfig(len(tokenizer.vocabulary)))
+    tokens, target = torch.from_numpy(tokenizer(teacher.texts)), torch.from_numpy(teacher.vectors)
+    before = clip.distillation(tower, tokens, target).item()
+    clip.start_from_words(tower, tokenizer, teacher)
+    assert clip.distillation(tower, tokens, target).item() < 0.6 * before
+
+
+@pytest.mark.parametrize("part", ["autoencoder/encoder", "autoencoder/decoder", "clip/text", "clip/image", "text_to_image"])
+def test_onnx_runtime_agrees_with_torch(runs, part):
+    """The graph reads the safetensors file itself; batches of one, two and five."""
+    folder = runs / "weights" / part
+    run, name = (("text-to-image", "") if part == "text_to_image" else part.split("/"))
+    config = json.loads((folder / "config.json").read_text())["config"]
+    module = {
+        "encoder": lambda: Autoencoder().encoder,
+        "decoder": lambda: Autoencoder().decoder,
+        "text": lambda: TextTower(ClipConfig(**config)),
+        "image": lambda: clip.Clip(ClipConfig(**config)).image,
+        "": lambda: text_to_image.Denoiser(),
+    }[name]()
+    module.load_state_dict(read_weights(folder / "model.safetensors")[0])
+    session = Session(folder)
+    rng = np.random.default_rng(0)
+    for count in (1, 2, 5):
+        inputs = {
+            "encoder": {"pixels": rng.uniform(-1, 1, (count, 4, 64, 64))},
+            "decoder": {"latents": rng.standard_normal((count, 16, 8, 8))},
+            "text": {"tokens": rng.integers(1, 20, (count, 24))},
+            "image": {"pixels": rng.uniform(-1, 1, (count, 3, 64, 64))},
+            "": {
+                "x": rng.standard_normal((count, 16, 8, 8)),
+                "t": rng.random(count),
+                "hidden": rng.standard_normal((count, 24, 192)),
+                "mask": np.arange(24) < rng.integers(1, 24, (count, 1)),
+                "embedding": rng.standard_normal((count, 256)),
+                "style": rng.integers(0, 9, count),
+            },
+        }[name]
+        inputs = {k: v if v.dtype == np.int64 else v.astype(np.float32) for k, v in inputs.items()}
+        with torch.inference_mode():
+            expected = module(*(torch.from_numpy(v) for v in inputs.values()))
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        for ours, theirs in zip(session.run(inputs).values(), expected, strict=True):
+            np.testing.assert_allclose(ours, theirs.numpy(), atol=2e-5, rtol=1e-4)
+
+
+def test_the_graph_holds_no_weights(runs):
+    for graph in (runs / "weights").rglob("graph.onnx"):
+        weights = graph.with_name("model.safetensors")
+        assert graph.stat().st_size < 0.25 * weights.stat().st_size
+
+
+def test_a_changed_weight_changes_the_graphs_answer(runs, tmp_path):
+    """The graph really reads model.safetensors: no copy of the numbers hides in it."""
+    import onnxruntime
+
+    source = runs / "weights/autoencoder/decoder"
+    for name in ("graph.onnx", "model.safetensors"):
+        (tmp_path / name).write_bytes((source / name).read_bytes())
+    latents = {"latents": np.ones((1, 16, 8, 8), np.float32)}
+    before = onnxruntime.InferenceSession(tmp_path / "graph.onnx").run(None, latents)[0]
+    content = bytearray((tmp_path / "model.safetensors").read_bytes())
+    content[-400:] = bytes(400)  # the last tensor's numbers become zero
+    (tmp_path / "model.safetensors").write_bytes(content)
+    after = onnxruntime.InferenceSession(tmp_path / "graph.onnx").run(None, latents)[0]
+    assert abs(after - before).max() > 1e-3
+
+
+def test_captions_of_the_shapes_can_be_spelt(shapes, teacher):
+    tokenizer = Tokenizer(teacher.vocabulary)
+    rng = np.random.default_rng(0)
+    for name, codepoints in zip(shapes.names[:16], shapes.codepoints[:16], strict=True):
+        text = caption(name, [], None, rng, codepoints=codepoints)
+        assert "[unk]" not in tokenizer.tokenize(text)
+
+
+def test_export_refuses_what_is_not_there(tmp_path):
+    with pytest.raises(ValueError, match="choose one of"):
+        export_run("painting", tmp_path, tmp_path)
+    with pytest.raises(ValueError, match="bozzetto train clip"):
+        export_run("clip", tmp_path, tmp_path)
