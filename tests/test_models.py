@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig
+from bozzetto.models.autoencoder import Autoencoder
 from bozzetto.models.clip import Clip, ClipConfig, sigmoid_loss
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.models.layers import Attention

@@ -1,4 +1,4 @@
-"""The whole picture chain on a world of drawn shapes, trained in seconds: every recipe learns, and what is exported is what was trained."""
+"""The picture chain on a world of drawn shapes, trained in seconds: recipes learn, exports are what was trained."""
 
 import json
 
@@ -102,11 +102,13 @@ def test_the_bag_of_words_start_already_knows_the_teacher(teacher):
     assert clip.distillation(tower, tokens, target).item() < 0.6 * before
 
 
-@pytest.mark.parametrize("part", ["autoencoder/encoder", "autoencoder/decoder", "clip/text", "clip/image", "text_to_image"])
+@pytest.mark.parametrize(
+    "part", ["autoencoder/encoder", "autoencoder/decoder", "clip/text", "clip/image", "text_to_image"]
+)
 def test_onnx_runtime_agrees_with_torch(runs, part):
     """The graph reads the safetensors file itself; batches of one, two and five."""
     folder = runs / "weights" / part
-    run, name = (("text-to-image", "") if part == "text_to_image" else part.split("/"))
+    run, name = ("text-to-image", "") if part == "text_to_image" else part.split("/")
     config = json.loads((folder / "config.json").read_text())["config"]
     module = {
         "encoder": lambda: Autoencoder().encoder,

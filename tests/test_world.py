@@ -52,13 +52,18 @@ def artwork(tmp_path):
         target.write_text(json.dumps(content))
 
     names = {"🐶": "dog face", "❤️": "red heart"}
-    put("unicode-emoji-json/data-by-emoji.json", {e: {"name": n, "group": "Animals & Nature"} for e, n in names.items()})
+    put(
+        "unicode-emoji-json/data-by-emoji.json", {e: {"name": n, "group": "Animals & Nature"} for e, n in names.items()}
+    )
     put("emojibase-data/en/data.json", [{"hexcode": "1F436", "group": 3, "subgroup": 34, "tags": ["pet"]}])
     put("emojibase-data/meta/groups.json", {"groups": {"3": "animals-nature"}, "subgroups": {"34": "animal-mammal"}})
     put("emojilib/dist/emoji-en-US.json", {"🐶": ["dog_face", "woof"]})
     cldr = {"annotations": {"annotations": {"🐶": {"default": ["dog", "face"]}}}}
     put("cldr-annotations-full/annotations/en/annotations.json", cldr)
-    put("cldr-annotations-derived-full/annotationsDerived/en/annotations.json", {"annotationsDerived": {"annotations": {}}})
+    put(
+        "cldr-annotations-derived-full/annotationsDerived/en/annotations.json",
+        {"annotationsDerived": {"annotations": {}}},
+    )
     for style, package in emoji.PACKAGES.items():
         if style == "fluent-3d":
             (tmp_path / package / "assets").mkdir(parents=True)

@@ -1,10 +1,11 @@
 """CLIP: a picture and a sentence as two points on one sphere, near when they belong together.
 
-Two towers (Radford et al. 2021) trained with the sigmoid loss (Zhai et al. 2023, SigLIP, algorithm 1): every (picture, sentence)
-pair of a batch is a yes-or-no question of its own, so small batches work and several sentences may be right for a picture.
+Two towers (Radford et al. 2021) trained with the sigmoid loss (Zhai et al. 2023, SigLIP, algorithm 1): every
+(picture, sentence) pair of a batch is a yes-or-no question of its own, so small batches work and several sentences
+may be right for a picture.
 
-The text tower learns from a teacher as well: its embeddings imitate those of a sentence encoder, so that words which no caption
-contains ("kitty") land near those that captions do contain ("cat").
+The text tower learns from a teacher as well: its embeddings imitate those of a sentence encoder, so that words which
+no caption contains ("kitty") land near those that captions do contain ("cat").
 
 Pixels: float [B,3,64,64], RGB in [-1, 1]. Tokens: int64 [B,24], 0 is padding. Embeddings: [B,256], unit norm.
 """
@@ -122,5 +123,5 @@ class Clip(nn.Module):
 
 
 def sigmoid_loss(logits: Tensor, match: Tensor) -> Tensor:
-    """Mean over pictures of the summed yes-or-no losses. logits [B,T]; match [B,T]: 1 right, 0 wrong, fractions allowed."""
+    """The summed yes-or-no losses of a picture, averaged. logits [B,T]; match [B,T]: 1 right, 0 wrong."""
     return F.binary_cross_entropy_with_logits(logits, match, reduction="sum") / len(logits)

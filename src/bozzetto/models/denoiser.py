@@ -1,13 +1,14 @@
 """The text-to-image denoiser: a noisy latent and words in, the clean latent it imagines out.
 
-A small U-Net over 8 x 8 and 4 x 4 (Ronneberger et al. 2015; Rombach et al. 2022) with attention to itself and to the words.
-The path is a straight line, x_t = (1 - t) x + t e (Liu et al. 2023, eq. 1). The network predicts the clean latent x and is
-trained on the velocity e - x, so an error counts more the nearer the picture is to clean (Li & He 2025, JiT, eq. 6):
+A small U-Net over 8 x 8 and 4 x 4 (Ronneberger et al. 2015; Rombach et al. 2022) with attention to itself and to the
+words. The path is a straight line, x_t = (1 - t) x + t e (Liu et al. 2023, eq. 1). The network predicts the clean
+latent x and is trained on the velocity e - x, so an error counts more the nearer the picture is to clean (Li & He
+2025, JiT, eq. 6):
 
     |v(x_t, t) - (e - x)|^2 = |D(x_t, t) - x|^2 / t^2,  with t not below 0.05.
 
-Latents: float [B,16,8,8], standardised. Time t: [B] in [0, 1], 1 is pure noise. Words: the text tower's hidden [B,24,192],
-its mask [B,24] and its embedding [B,256]. Style: int64 [B], 0 is any, k + 1 is the k-th style.
+Latents: float [B,16,8,8], standardised. Time t: [B] in [0, 1], 1 is pure noise. Words: the text tower's hidden
+[B,24,192], its mask [B,24] and its embedding [B,256]. Style: int64 [B], 0 is any, k + 1 is the k-th style.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ class ResBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention of x [B,T,C] over a context [B,S,D] (x itself when D is None), with unit-norm queries and keys.
+    """Multi-head attention of x [B,T,C] over a context [B,S,D] (x itself when D is None), with unit-norm queries and
+    keys.
 
     mask: [B,S], 1 where the context may be looked at, 0 where it is padding.
     """

@@ -23,7 +23,9 @@ def write_atomically(tensors: dict[str, Tensor], path: Path, metadata: dict[str,
     os.replace(part, path)
 
 
-def save(path: Path, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer, step: int, recipe: dict) -> None:
+def save(
+    path: Path, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer, step: int, recipe: dict
+) -> None:
     """Write the state after `step` steps. `recipe` is what a resumed run must agree with (numbers, strings)."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"ema.{name}": tensor for name, tensor in ema.state_dict().items()}

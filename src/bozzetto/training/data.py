@@ -39,7 +39,8 @@ def collage(pixels: Tensor, rng: np.random.Generator, share: float) -> Tensor:
 
 
 def augment(pixels: Tensor, rng: np.random.Generator) -> Tensor:
-    """Turn, scale, shift and recolour pictures a little and put them over random colours, so that a classifier learns shapes.
+    """Turn, scale, shift and recolour pictures a little and put them over random colours, so that a classifier learns
+    shapes.
 
     Premultiplied RGBA [N,4,64,64] in [-1, 1] -> RGB [N,3,64,64] in [-1, 1].
     """

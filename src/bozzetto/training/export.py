@@ -1,8 +1,8 @@
 """From trained weights to a model folder: one weights file that PyTorch, ONNX Runtime and the browser all read.
 
-A folder holds `config.json`, `model.safetensors` (fp16) and `graph.onnx`. The graph contains no weights: each of its initializers is
-ONNX external data that points into model.safetensors by offset, followed by a Cast to float32. So there is one copy of the
-numbers, and a page can fetch graph and weights separately.
+A folder holds `config.json`, `model.safetensors` (fp16) and `graph.onnx`. The graph contains no weights: each of its
+initializers is ONNX external data that points into model.safetensors by offset, followed by a Cast to float32. So
+there is one copy of the numbers, and a page can fetch graph and weights separately.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig
 from bozzetto.models.clip import Clip, ClipConfig
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
-from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training.checkpoint import write_atomically
 from bozzetto.world.emoji import STYLES
 
@@ -93,8 +92,9 @@ def export_folder(
 ) -> None:
     """Write one model folder. Every input and output has a free batch dimension 0.
 
-    inputs: example tensors by name, in the order of `module.forward`; texts: more files of the folder, by name.
-    Files appear one by one but config.json, which holds their checksums, comes last: a killed export is never taken for a model.
+    inputs: example tensors by name, in the order of `module.forward`; texts: more files of the folder, by name. Files
+    appear one by one but config.json, which holds their checksums, comes last: a killed export is never taken for a
+    model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     module = module.eval().float().cpu()

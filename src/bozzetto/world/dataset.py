@@ -1,7 +1,8 @@
 """The picture world as one Parquet file, and as arrays in memory.
 
-A row is a picture: `image` (PNG bytes, 64 x 64 RGBA), `codepoints`, `emoji`, `name`, `keywords`, `group`, `subgroup`, `style`,
-`split` ("train" or "test"), `core`, `license`. Ten thousand pictures fit in memory, so a World is plain parallel arrays.
+A row is a picture: `image` (PNG bytes, 64 x 64 RGBA), `codepoints`, `emoji`, `name`, `keywords`, `group`, `subgroup`,
+`style`, `split` ("train" or "test"), `core`, `license`. Ten thousand pictures fit in memory, so a World is plain
+parallel arrays.
 """
 
 from __future__ import annotations

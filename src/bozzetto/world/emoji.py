@@ -1,15 +1,15 @@
 """Real emoji artwork and its words, rendered into one table: the picture world.
 
-Eight permissive artwork sets (in seven style families) come from npm packages pinned in `package.json`; names, keywords and
-groups come from unicode-emoji-json, Unicode CLDR, emojibase and emojilib. Nothing here touches the network: `npm ci`
-has put the packages under `node_modules`.
+Eight permissive artwork sets (in seven style families) come from npm packages pinned in `package.json`; names,
+keywords and groups come from unicode-emoji-json, Unicode CLDR, emojibase and emojilib. Nothing here touches the
+network: `npm ci` has put the packages under `node_modules`.
 
-A *concept* is one emoji without skin tone, keyed by its code points ("1f436", zero-padded, U+FE0F dropped), because names
-change between Unicode releases and code points do not. A *picture* is one concept in one style.
+A *concept* is one emoji without skin tone, keyed by its code points ("1f436", zero-padded, U+FE0F dropped), because
+names change between Unicode releases and code points do not. A *picture* is one concept in one style.
 
-Splits: for about one picture in ten, a (concept, style family) pair is held out as `test`; its concept stays in `train` in
-at least two other families. A held-out picture that has a near-twin among the training pictures goes back to `train`,
-so that what is measured on `test` is never a copy of what was learnt.
+Splits: for about one picture in ten, a (concept, style family) pair is held out as `test`; its concept stays in
+`train` in at least two other families. A held-out picture that has a near-twin among the training pictures goes back
+to `train`, so that what is measured on `test` is never a copy of what was learnt.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from PIL import Image
 
 SIZE = 64
 
-# What is drawn in which style. Two styles of one family are drawings of the same shapes: never one in train, one in test.
+# What is drawn in which style. Two styles of one family are drawings of the same shapes: never one in train, one in
+# test.
 STYLES = ("noto", "noto-v1", "twemoji", "fluent-flat", "fluent", "fluent-3d", "emojione", "fxemoji")
 FAMILY = {style: style for style in STYLES} | {"fluent": "fluent-soft", "fluent-3d": "fluent-soft"}
 LICENSES = {
@@ -182,7 +183,9 @@ def _jobs(artwork: Path, style: str, concepts: list[Concept]) -> Iterator[tuple[
     if style == "fluent-3d":
         assets = package / "assets"
         if not assets.is_dir():
-            raise FileNotFoundError(f"{assets} is missing: run `npm ci` in the project folder, or name it with --artwork")
+            raise FileNotFoundError(
+                f"{assets} is missing: run `npm ci` in the project folder, or name it with --artwork"
+            )
         files = {key(path.stem): path for path in sorted(assets.glob("*.webp"))}
         yield from ((c, _draw_file, files[c.codepoints]) for c in concepts if c.codepoints in files)
         return

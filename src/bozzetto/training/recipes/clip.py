@@ -1,8 +1,9 @@
 """Recipe: CLIP on the picture world and its scenes.
 
-First the text tower alone imitates the teacher on all words and captions (`distil`); then both towers learn from pictures and
-captions, with a share of scenes and, for each scene, a sentence that is wrong in exactly one way. The teacher stays as a
-second loss, so that words outside the captions keep their place.
+First the text tower alone imitates the teacher on all words and captions (`distil`); then both towers learn from
+pictures and captions, with a share of scenes and, for each scene, a sentence that is wrong in exactly one way.
+Sentences are cheaper than pictures, so every batch also holds the names of many other concepts, as wrong answers. The
+teacher stays as a second loss, so that words outside the captions keep their place.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from bozzetto.models.clip import Clip, ClipConfig, TextTower, sigmoid_loss
@@ -22,7 +22,7 @@ from bozzetto.training.export import save_final
 from bozzetto.training.loop import Loss, Schedule, fit, pick_device
 from bozzetto.training.teacher import Teacher
 from bozzetto.training.teacher import load as load_teacher
-from bozzetto.world.captions import caption
+from bozzetto.world.captions import caption, plain_name
 from bozzetto.world.dataset import World
 from bozzetto.world.scenes import Scene, hard_negative, make_scene, render, scene_objects
 
@@ -33,6 +33,7 @@ class Budget:
     joint: Schedule
     scenes: int  # how many scenes are drawn beforehand
     scene_share: float = 0.25
+    more_names: int = 192  # names of random concepts beside the batch's own captions
 
 
 BUDGETS = {
@@ -132,12 +133,16 @@ def train(
 
     shown = world.split("train")
     pictures = torch.from_numpy(shown.images).to(device)
-    concept = np.unique(shown.codepoints, return_inverse=True)[1]
+    first, concept = np.unique(shown.codepoints, return_index=True, return_inverse=True)[1:]
+    names = [plain_name(shown.names[i]) for i in first]
     sided = np.array(["left" in name or "right" in name for name in shown.names])  # must not be mirrored
     scenes = Scenes(world, budget.scenes)
     scene_pictures = torch.from_numpy(scenes.pictures).to(device)
     scene_count = round(budget.joint.batch_size * budget.scene_share)
     model.to(memory_format=torch.channels_last)
+
+    def same(a: np.ndarray, b: np.ndarray) -> Tensor:
+        return torch.from_numpy((a[:, None] == b).astype(np.float32)).to(device)
 
     def joint_loss(model: Clip) -> Loss:
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
@@ -157,16 +162,18 @@ def train(
             texts += [scenes.scenes[i].sentence for i in chosen]
             wrong = [hard_negative(scenes.scenes[i], rng) for i in chosen]
             texts += [text for text in wrong if text]
+            more = rng.integers(0, len(names), budget.more_names)
 
             pixels = torch.cat([single, composed]).contiguous(memory_format=torch.channels_last)
-            logits = model.logits(
-                model.encode_image(pixels), model.encode_text(shortest(tokenizer(texts), device))
-            )
-            match = torch.eye(len(pixels), len(texts), device=device)
-            labels = torch.from_numpy(concept[rows]).to(device)
-            match[: len(rows), : len(rows)] = (labels[:, None] == labels).float()
+            # Names are shorter than captions, so they are encoded apart, with less padding.
+            batches = (texts, [names[i] for i in more])
+            sentences = torch.cat([model.encode_text(shortest(tokenizer(batch), device)) for batch in batches])
+            logits = model.logits(model.encode_image(pixels), sentences)
+            match = torch.eye(len(pixels), len(sentences), device=device)
+            match[: len(rows), : len(rows)] = same(concept[rows], concept[rows])
+            match[: len(rows), -len(more) :] = same(concept[rows], more)
             contrast = sigmoid_loss(logits.float(), match)
-            imitation = distillation(model.text, *learn_words(rng, budget.joint.batch_size))
+            imitation = distillation(model.text, *learn_words(rng, budget.joint.batch_size // 2))
             hit = (logits.argmax(1) == torch.arange(len(pixels), device=device)).float().mean()
             return {"loss": contrast + 2 * imitation, "contrast": contrast, "imitation": imitation, "hit": hit}
 

@@ -1,7 +1,8 @@
 """Recipe: words to latents, on the picture world and its scenes.
 
-The autoencoder and CLIP's text tower are taken ready from the weights folder and stay as they are. Every picture is encoded
-once. A caption is dropped now and then, and so is the style, for classifier-free guidance (Ho & Salimans 2022).
+The autoencoder and CLIP's text tower are taken ready from the weights folder and stay as they are. Every picture is
+encoded once. A caption is dropped now and then, and so is the style, for classifier-free guidance (Ho & Salimans
+2022).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from bozzetto.world.emoji import STYLES
 class Budget:
     fit: Schedule
     scenes: int
-    scene_share: float = 0.2
+    scene_share: float = 0.15
     drop_words: float = 0.1
     drop_style: float = 0.3
     symbol_share: float = 0.3  # symbols and drawings of twins are kept this much rarer than core pictures

@@ -1,0 +1,148 @@
+"""Bozzetto: generative AI in small scale. This is the front door; see `bozzetto --help` for the command line.
+
+    import bozzetto
+    picture = bozzetto.generate("a happy robot", seed=7)[0]
+    picture.save("robot.png")
+    bozzetto.label(picture, ["cat", "dog", "robot"])
+
+Nothing heavy is imported before the first call, and PyTorch never is.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+__all__ = ["encode_image", "encode_text", "generate", "label", "unknown_words"]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("bozzetto")
+    raise AttributeError(f"module 'bozzetto' has no attribute {name!r}")
+
+
+def generate(
+    prompt: str,
+    *,
+    seed: int = 0,
+    num_inference_steps: int | None = None,
+    guidance_scale: float | None = None,
+    guidance_interval: tuple[float, float] | None = None,
+    negative_prompt: str = "",
+    style: str | None = None,
+    sampler: str | None = None,
+    n: int = 1,
+    callback_on_step_end: Callable[[int, int, int, Image, Image], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Image]:
+    """Draw n pictures of a prompt: PIL images, 64 x 64 RGBA. Picture i has the seed `seed + i`, and one seed gives one picture.
+
+    prompt: 1 to 300 characters; the model reads the first 23 tokens, and a UserWarning names the words that it does not read.
+    seed: 0 .. 2^53 - 1, with n 1 .. 100. num_inference_steps: 1 .. 1000.
+    guidance_scale: 0 .. 30, 1 is none, more follows the prompt more closely; guidance_interval: the noise levels (low, high) in
+        0 .. 1 where it acts. negative_prompt: what the picture should move away from.
+    style: "noto", "twemoji", ... or None for any. sampler: "euler", "heun", "dpmpp_2m", "ddim" or "ddpm".
+    Whatever is None takes the default that the weights recommend.
+    callback_on_step_end(step, num_steps, picture_index, noisy, clean): called after every step, from 0, with the noisy picture
+        and with the model's clean estimate, as PIL images. Each call costs two more decodings.
+    progress(steps done, steps in all): called after every step; it costs nothing.
+
+    Raises ValueError for a bad argument, and its subclass WeightsError for missing or damaged weights.
+    """
+    from PIL.Image import fromarray
+
+    from bozzetto.runtime import store, text_to_image
+
+    text_to_image.check_prompt("prompt", prompt)
+    text_to_image.check_prompt("negative_prompt", negative_prompt, may_be_empty=True)
+    seeds = text_to_image.seeds(seed, n)
+    models = text_to_image.load(store.weights_folder())
+    for name, text in (("prompt", prompt), ("negative_prompt", negative_prompt)):
+        if unread := text_to_image.unread_words(models.tokenizer, text):
+            warnings.warn(f"{name} is too long, so its end was not read: {' '.join(unread)!r}", stacklevel=2)
+
+    def on_step(index: int, step: int, steps: int, noisy: np.ndarray, clean: np.ndarray) -> None:
+        if callback_on_step_end:
+            shown = (fromarray(text_to_image.decode(models, latents)[0]) for latents in (noisy, clean))
+            callback_on_step_end(step, steps, index, *shown)
+        if progress:
+            progress(index * steps + step + 1, n * steps)
+
+    pictures = text_to_image.draw(
+        models,
+        prompt,
+        seeds,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        guidance_interval=guidance_interval,
+        negative_prompt=negative_prompt,
+        style=style,
+        sampler=sampler,
+        callback=on_step,
+    )
+    return [fromarray(picture) for picture in pictures]
+
+
+def unknown_words(prompt: str) -> list[str]:
+    """The words of a prompt that are not in the model's vocabulary: it spells them in pieces, or skips them."""
+    from bozzetto.runtime import store, text_to_image
+
+    text_to_image.check_prompt("prompt", prompt)
+    return text_to_image.unknown_words(text_to_image.load(store.weights_folder()).tokenizer, prompt)
+
+
+def label(
+    picture: str | Path | Image,
+    labels: Sequence[str],
+    *,
+    templates: Callable[[str], list[str]] | None = None,
+) -> list[tuple[str, float, float]]:
+    """What is on the picture? (label, share, match) for each label, the best first.
+
+    picture: a file (PNG, JPEG, WebP, GIF, BMP) or a PIL image; it is seen over white, fitted to 64 x 64.
+    share: how the labels compare, adds up to 1. match: the probability that this label alone belongs to the picture.
+    templates(label) -> the wordings to average; by default those of the picture world ("a picture of a robot", ...).
+
+    Raises FileNotFoundError or ValueError for a picture that cannot be used, ValueError for bad labels.
+    """
+    from bozzetto.runtime import label as runtime, store
+    from bozzetto.world.captions import templates as world_templates
+
+    labels = runtime.check_labels(labels)
+    pixels = _pixels(picture)
+    return runtime.label(runtime.load(store.weights_folder()), pixels, labels, templates or world_templates)
+
+
+def encode_image(picture: str | Path | Image) -> np.ndarray:
+    """CLIP's embedding of a picture, as `label` takes it: float32 [256], unit length."""
+    from bozzetto.runtime import label as runtime, store
+
+    return runtime.encode_image(runtime.load(store.weights_folder()), _pixels(picture)[None])[0]
+
+
+def encode_text(text: str) -> np.ndarray:
+    """CLIP's embedding of a text: float32 [256], unit length. Its product with a picture's is their cosine."""
+    from bozzetto.runtime import label as runtime, store, text_to_image
+
+    text_to_image.check_prompt("text", text, may_be_empty=True)
+    return runtime.encode_text(runtime.load(store.weights_folder()), [text])[0]
+
+
+def _pixels(picture: str | Path | Image) -> np.ndarray:
+    """uint8 [64,64,3]: the picture over white."""
+    import numpy as np
+    from PIL.Image import Image
+
+    from bozzetto import pictures
+
+    image = picture if isinstance(picture, Image) else pictures.open_picture(picture)
+    return np.asarray(pictures.over_white(pictures.fit(image)))

@@ -1,0 +1,459 @@
+"""The command line: one verb per job, each a thin layer over the front door and the training side.
+
+Bad input is exactly one line on stderr, `bozzetto: ...`, and exit code 2, with nothing written. A bug is one line and exit code
+1; --debug or BOZZETTO_DEBUG=1 shows its traceback. Ctrl-C ends with 130. What takes long to import is imported by the command
+that needs it, so that `bozzetto generate` starts at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+app = typer.Typer(
+    help="Generative AI in small scale: real models that draw and name pictures on a laptop.",
+    rich_markup_mode=None,  # plain help, and a quicker start
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+world_app = typer.Typer(help="The picture world: build it, look at it.", rich_markup_mode=None)
+app.add_typer(world_app, name="world")
+
+# What other packages each extra brings, for the line that says how to get them.
+EXTRA_OF = {"resvg_py": "world", "pyarrow": "world"} | dict.fromkeys(
+    ("torch", "safetensors", "onnx", "onnxscript", "transformers"), "train"
+)
+# How the front door's arguments are called here.
+FLAGS = {
+    "num_inference_steps": "--steps",
+    "guidance_scale": "--guidance",
+    "negative_prompt": "--negative",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    try:
+        code = app(arguments, prog_name="bozzetto", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except Exception as error:
+        if _debugging(arguments):
+            raise
+        return _report(error)
+
+
+def _debugging(arguments: list[str] | None) -> bool:
+    return bool(os.environ.get("BOZZETTO_DEBUG")) or "--debug" in (sys.argv[1:] if arguments is None else arguments)
+
+
+def _report(error: Exception) -> int:
+    """Say what is wrong in one line."""
+    if hasattr(error, "format_message"):  # what the parser of the command line raises
+        command = getattr(getattr(error, "ctx", None), "command_path", "bozzetto")
+        return _fail(f"{error.format_message().rstrip('.')}: see `{command} --help`", 2)
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRA_OF:
+        return _fail(f"{error.name} is not installed: run `pip install 'bozzetto[{EXTRA_OF[error.name]}]'`", 2)
+    if isinstance(error, OSError) and error.strerror:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, 2)
+    if isinstance(error, ValueError | OSError):
+        return _fail(str(error), 2)
+    return _fail(f"failed, {type(error).__name__}: {error}: --debug shows where", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    print("bozzetto:", " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar with the time left, as a function of (done, total); shown to people only, not in a log."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        import bozzetto
+
+        print(f"bozzetto {bozzetto.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  bozzetto {line}" for line in lines)
+
+
+# ---------------------------------------------------------------- drawing and naming
+
+
+@app.command(
+    epilog=_examples(
+        'generate "a happy robot" -o robot.png --seed 7',
+        'generate "three apples" -o apples.png --n 8 --sheet sheet.png',
+        'generate "a cat left of a dog" --style noto --frames frames/',
+    )
+)
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What to draw, up to 300 characters.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The PNG file; with --n 2: picture-0.png, picture-1.png by seed.")
+    ] = Path("picture.png"),
+    seed: Annotated[int, typer.Option(help="Which picture of this prompt; one seed, one picture.")] = 0,
+    n: Annotated[int, typer.Option("--n", "-n", help="How many pictures, 1 to 100, with seed, seed + 1, ...")] = 1,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps, 1 to 1000.")] = None,
+    guidance: Annotated[
+        float | None, typer.Option(help="How closely to follow the prompt, 0 to 30; 1 is no guidance.")
+    ] = None,
+    negative: Annotated[str, typer.Option(help="What to move away from.")] = "",
+    style: Annotated[str | None, typer.Option(help="noto, noto-v1, twemoji, fluent, ... Any by default.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="euler, heun, dpmpp_2m, ddim or ddpm.")] = None,
+    frames: Annotated[
+        Path | None, typer.Option(help="A folder for two pictures of every step: noisy and clean estimate.")
+    ] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also put all pictures on one sheet, a PNG file.")] = None,
+    size: Annotated[int, typer.Option(help="Enlarge the 64-pixel pictures for viewing, 16 to 2048.")] = 64,
+) -> None:
+    """Draw a picture of a sentence."""
+    import bozzetto
+    from bozzetto import pictures
+
+    for path in filter(None, (output, sheet)):
+        pictures.check_output(path)
+    if sheet and sheet.absolute() == output.absolute():
+        raise ValueError(f"--sheet {sheet} is the output itself: name another file")
+    if frames and (frames.exists() and not frames.is_dir()):
+        raise ValueError(f"--frames {frames} is a file: name a folder")
+    if frames and not frames.absolute().parent.is_dir():
+        raise ValueError(f"--frames {frames}: the folder {frames.absolute().parent} is not there, make it first")
+    pictures.check_size(size)
+
+    def save_frame(step: int, steps: int, index: int, noisy: Image, clean: Image) -> None:
+        frames.mkdir(exist_ok=True)
+        digits = len(str(steps))
+        for kind, frame in (("noisy", noisy), ("clean", clean)):
+            name = f"seed-{seed + index}-step-{step + 1:0{digits}}-{kind}.png"
+            pictures.save_png(pictures.enlarge(frame, size), frames / name)
+
+    with warnings.catch_warnings(record=True) as caught, _bar("drawing") as progress:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            drawn = bozzetto.generate(
+                prompt,
+                seed=seed,
+                n=n,
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                negative_prompt=negative,
+                style=style,
+                sampler=sampler,
+                callback_on_step_end=save_frame if frames else None,
+                progress=progress,
+            )
+        except ValueError as error:
+            message = str(error)
+            for name, flag in FLAGS.items():
+                message = message.replace(name, flag)
+            raise ValueError(message) from error
+    for warning in caught:
+        print(f"bozzetto: warning: {warning.message}", file=sys.stderr)
+    if unknown := bozzetto.unknown_words(prompt):
+        print(f"bozzetto: note: not in the vocabulary, read in pieces: {', '.join(unknown)}", file=sys.stderr)
+
+    shown = [pictures.enlarge(picture, size) for picture in drawn]
+    names = [output.with_stem(f"{output.stem}-{seed + i}") for i in range(n)] if n > 1 else [output]
+    for path, picture in zip(names, shown, strict=True):
+        pictures.save_png(picture, path)
+        print(path)
+    if sheet:
+        pictures.save_png(pictures.sheet(shown), sheet)
+        print(sheet)
+
+
+@app.command(epilog=_examples("label robot.png --labels cat,dog,robot", "label photo.jpg --labels car,tree --json"))
+def label(
+    picture: Annotated[Path, typer.Argument(help="A PNG, JPEG, WebP, GIF or BMP file.")],
+    labels: Annotated[str, typer.Option(help="The words to choose from, with commas between them.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say which of some words fits a picture.
+
+    share: how the words compare, adds up to 100 %. match: how likely this word alone belongs to the picture.
+    """
+    import bozzetto
+
+    found = bozzetto.label(picture, labels.split(","))
+    if as_json:
+        print(json.dumps([{"label": name, "share": share, "match": match} for name, share, match in found]))
+        return
+    width = max(len(name) for name, _, _ in found)
+    for name, share, match in found:
+        print(f"{name:{width}}  share {share:6.1%}  match {match:6.1%}")
+
+
+# ---------------------------------------------------------------- the picture world
+
+
+@world_app.command(epilog=_examples("world build", "world build --artwork ../node_modules --out emoji.parquet"))
+def build(
+    artwork: Annotated[Path, typer.Option(help="Where `npm ci` has put the artwork.")] = Path("node_modules"),
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.")] = Path("data/world.parquet"),
+) -> None:
+    """Render all emoji sets to one table of pictures and words (about a minute)."""
+    _require("resvg_py", "pyarrow")
+    from bozzetto.world import dataset, emoji
+
+    if not artwork.is_dir():
+        raise FileNotFoundError(f"the artwork folder {artwork} is not there: run `npm ci` in the project folder, or name it with --artwork")
+    if out.is_dir():
+        raise ValueError(f"output {out} is a folder: name a file in it")
+    with _bar("drawing") as progress:
+        finished = {}
+
+        def show(style: str, done: int, total: int) -> None:
+            finished[style] = done, total
+            all_done = sum(done for done, _ in finished.values())
+            # The styles to come have about as many pictures as those so far.
+            expected = sum(total for _, total in finished.values()) * len(emoji.STYLES) // len(finished)
+            progress(all_done, max(expected, all_done))
+
+        columns = emoji.build(artwork, show)
+    dataset.write(columns, out)
+    test = columns["split"].count("test")
+    print(f"{out}: {len(columns['name'])} pictures of {len(set(columns['codepoints']))} concepts, {test} held out for testing")
+
+
+@world_app.command("sheet", epilog=_examples("world sheet -o cats.png --search cat", "world sheet -o test.png --split test --style noto"))
+def world_sheet(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The PNG file.")] = Path("world.png"),
+    style: Annotated[str | None, typer.Option(help="Only this style.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only this split, train or test.")] = None,
+    search: Annotated[str | None, typer.Option(help="Only pictures with this in their name or keywords.")] = None,
+    n: Annotated[int, typer.Option("--n", "-n", help="How many, 1 to 5000.")] = 100,
+    seed: Annotated[int, typer.Option(help="Which of them, when there are more.")] = 0,
+) -> None:
+    """Put pictures of the world on one sheet."""
+    import numpy as np
+    from PIL.Image import fromarray
+
+    from bozzetto import pictures
+    from bozzetto.runtime.text_to_image import check_choice
+    from bozzetto.world.captions import STYLE_WORDS
+    from bozzetto.world.dataset import load_world
+
+    pictures.check_output(output)
+    _check_range("--n", n, 1, 5000)
+    _check_range("--seed", seed, 0, 2**53 - 1)
+    if style is not None:
+        check_choice("style", style, STYLE_WORDS)
+    if split is not None:
+        check_choice("split", split, ("train", "test"))
+    _require("pyarrow")
+    world = load_world()
+    rows = [
+        row
+        for row, (name, words) in enumerate(zip(world.names, world.keywords, strict=True))
+        if style in (None, world.styles[row])
+        and split in (None, world.splits[row])
+        and (search is None or any(search.lower() in word for word in (name, *words)))
+    ]
+    if not rows:
+        raise ValueError("no picture is left: use a wider --style, --split or --search")
+    chosen = np.sort(np.random.default_rng(seed).permutation(rows)[:n])
+    pictures.save_png(pictures.sheet([fromarray(world.images[row]) for row in chosen]), output)
+    print(f"{output}: {len(chosen)} of {len(rows)} pictures")
+
+
+@world_app.command(epilog=_examples("world scenes -o scenes.png", "world scenes -o counts.png --kind count --split test"))
+def scenes(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The PNG file.")] = Path("scenes.png"),
+    kind: Annotated[str | None, typer.Option(help="single, count, color, place, size or two; any by default.")] = None,
+    split: Annotated[str, typer.Option(help="train, or test for held-out combinations.")] = "train",
+    n: Annotated[int, typer.Option("--n", "-n", help="How many, 1 to 1000.")] = 40,
+    seed: Annotated[int, typer.Option(help="The seed of the first scene.")] = 0,
+) -> None:
+    """Put composed scenes on one sheet, row by row, and print their sentences."""
+    from PIL.Image import fromarray
+
+    from bozzetto import pictures
+    from bozzetto.runtime.text_to_image import check_choice
+    from bozzetto.world.dataset import load_world
+    from bozzetto.world.scenes import KINDS, make_scene, render, scene_objects
+
+    pictures.check_output(output)
+    _check_range("--n", n, 1, 1000)
+    _check_range("--seed", seed, 0, 2**53 - 1)
+    check_choice("split", split, ("train", "test"))
+    if kind is not None:
+        check_choice("kind", kind, KINDS)
+    _require("pyarrow")
+    world = load_world()
+    objects = scene_objects(world)
+    made = [make_scene(world, objects, seed + i, split, kind) for i in range(n)]
+    pictures.save_png(pictures.sheet([fromarray(render(world, scene)) for scene in made]), output)
+    for number, scene in enumerate(made, 1):
+        print(f"{number:3}  {scene.sentence}")
+    print(output)
+
+
+@world_app.command(epilog=_examples("world teach", "world teach --words /usr/share/dict/american-english-small"))
+def teach(
+    words: Annotated[Path | None, typer.Option(help="One more word list, a word a line.")] = None,
+    out: Annotated[Path, typer.Option(help="The table to write.")] = Path("data/teacher.safetensors"),
+) -> None:
+    """Ask the sentence encoder about all words and captions; CLIP's text tower learns from its answers."""
+    if words is not None and not words.is_file():
+        raise FileNotFoundError(f"the word list {words} is not there: name a text file with a word a line")
+    if out.is_dir():
+        raise ValueError(f"output {out} is a folder: name a file in it")
+    _require("pyarrow", "torch", "transformers")
+    from bozzetto.training import teacher
+    from bozzetto.world.dataset import load_world
+
+    world = load_world()
+    with _bar("asking") as progress:
+        teacher.build(world, out, words, progress)
+    print(out)
+
+
+# ---------------------------------------------------------------- training
+
+
+@app.command(
+    epilog=_examples(
+        "train autoencoder --budget smoke",
+        "train text-to-image --budget cpu --minutes 60",
+        "train clip --budget gpu --out runs/my-clip --seed 1",
+    )
+)
+def train(
+    recipe: Annotated[Literal["autoencoder", "clip", "text-to-image", "judge"], typer.Argument(help="Which model.")],
+    budget: Annotated[Literal["smoke", "cpu", "gpu"], typer.Option(help="smoke: seconds; cpu: hours; gpu: one big GPU.")],
+    out: Annotated[Path | None, typer.Option(help="The folder of the run, runs/RECIPE-BUDGET by default.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after this long; the same command goes on.")] = None,
+    seed: Annotated[int, typer.Option(help="The seed of everything random.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Other than the budget's number of steps.")] = None,
+) -> None:
+    """Train a model, or go on with a run that was stopped."""
+    out = out or Path("runs") / f"{recipe}-{budget}"
+    _check_range("--seed", seed, 0, 2**53 - 1)
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise ValueError(f"--minutes must be a number above 0, not {minutes}")
+    if steps is not None:
+        _check_range("--steps", steps, 1, 10**8)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file: name a folder")
+    _require("pyarrow", "torch", "safetensors")
+    from bozzetto.training.loop import TrainingStopped
+    from bozzetto.world.dataset import load_world
+
+    module = importlib.import_module(f"bozzetto.training.recipes.{recipe.replace('-', '_')}")
+    if budget not in module.BUDGETS:
+        raise ValueError(f"{recipe} has no {budget} budget: choose one of {', '.join(module.BUDGETS)}")
+    chosen = module.BUDGETS[budget] if steps is None else _with_steps(module.BUDGETS[budget], steps)
+    world = load_world()
+    more = {}
+    if recipe == "judge":
+        from bozzetto.training import teacher
+
+        more["teacher"] = teacher.load()
+    print(f"{recipe}, {budget} budget, expected: {module.EXPECTED[budget]}")
+    try:
+        module.train(world=world, budget=chosen, out=out, seed=seed, minutes=minutes, **more)
+    except TrainingStopped as error:
+        raise typer.Exit(_fail(str(error), 1)) from error
+    print(out)
+
+
+def _with_steps(budget: object, steps: int) -> object:
+    """A recipe's budget, every stage of it with this many steps."""
+    from dataclasses import fields, replace
+
+    from bozzetto.training.loop import Schedule
+
+    if isinstance(budget, Schedule):
+        return replace(budget, steps=steps)
+    stages = {field.name: getattr(budget, field.name) for field in fields(budget)}
+    return replace(budget, **{k: replace(v, steps=steps) for k, v in stages.items() if isinstance(v, Schedule)})
+
+
+@app.command(epilog=_examples("export autoencoder --from runs/autoencoder-cpu --to src/bozzetto/weights"))
+def export(
+    model: Annotated[str, typer.Argument(help="autoencoder, clip or text-to-image.")],
+    run: Annotated[Path, typer.Option("--from", help="The folder of a finished run.")],
+    to: Annotated[Path, typer.Option("--to", help="The weights folder; $BOZZETTO_WEIGHTS can name it later.")],
+) -> None:
+    """Write a trained model as weights and graph that run without PyTorch."""
+    if not run.is_dir():
+        raise ValueError(f"--from {run} is not a folder: name the run that `bozzetto train` has written")
+    if to.exists() and not to.is_dir():
+        raise ValueError(f"--to {to} is a file: name a folder")
+    _require("torch", "safetensors", "onnx", "onnxscript")
+    from bozzetto.training.export import export_run
+
+    export_run(model, run, to)
+    print(to)
+
+
+@app.command(epilog=_examples("evaluate --out results.json", "evaluate clip text-to-image --out results.json"))
+def evaluate(
+    models: Annotated[list[str] | None, typer.Argument(help="autoencoder, clip, text-to-image; all by default.")] = None,
+    out: Annotated[Path, typer.Option(help="The JSON file to write.")] = Path("results.json"),
+) -> None:
+    """Measure the models on held-out pictures, print a table and write JSON."""
+    from bozzetto import pictures
+
+    pictures.check_output(out, ".json")
+    _require("pyarrow", "torch")
+    from bozzetto.evaluate import evaluate as run
+
+    run(models or [], out)
+
+
+# ---------------------------------------------------------------- checks
+
+
+def _require(*modules: str) -> None:
+    """Import the packages of an extra now, so that a missing one is said before any work is done."""
+    for module in modules:
+        importlib.import_module(module)
+
+
+def _check_range(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value}")
