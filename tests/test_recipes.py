@@ -8,7 +8,8 @@ import torch
 
 from bozzetto.models.autoencoder import Autoencoder
 from bozzetto.models.clip import ClipConfig, TextTower
-from bozzetto.runtime.session import Session
+from bozzetto.runtime.session import open_network
+from bozzetto.runtime.store import open_model
 from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer
 from bozzetto.training import data
 from bozzetto.training.export import export_run, read_weights
@@ -118,7 +119,7 @@ def test_onnx_runtime_agrees_with_torch(runs, part):
         "": lambda: text_to_image.Denoiser(),
     }[name]()
     module.load_state_dict(read_weights(folder / "model.safetensors")[0])
-    session = Session(folder)
+    network = open_network(open_model(part, runs / "weights"))
     rng = np.random.default_rng(0)
     for count in (1, 2, 5):
         inputs = {
@@ -139,7 +140,7 @@ def test_onnx_runtime_agrees_with_torch(runs, part):
         with torch.inference_mode():
             expected = module(*(torch.from_numpy(v) for v in inputs.values()))
         expected = expected if isinstance(expected, tuple) else (expected,)
-        for ours, theirs in zip(session.run(inputs).values(), expected, strict=True):
+        for ours, theirs in zip(network(**inputs).values(), expected, strict=True):
             np.testing.assert_allclose(ours, theirs.numpy(), atol=2e-5, rtol=1e-4)
 
 

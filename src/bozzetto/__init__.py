@@ -44,16 +44,16 @@ def generate(
     callback_on_step_end: Callable[[int, int, int, Image, Image], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Image]:
-    """Draw n pictures of a prompt: PIL images, 64 x 64 RGBA. Picture i has the seed `seed + i`, and one seed gives one picture.
+    """Draw n pictures of a prompt: PIL images, 64 x 64 RGBA. Picture i has the seed `seed + i`; one seed, one picture.
 
-    prompt: 1 to 300 characters; the model reads the first 23 tokens, and a UserWarning names the words that it does not read.
+    prompt: 1 to 300 characters; the model reads the first 23 tokens, and a UserWarning names the words after them.
     seed: 0 .. 2^53 - 1, with n 1 .. 100. num_inference_steps: 1 .. 1000.
-    guidance_scale: 0 .. 30, 1 is none, more follows the prompt more closely; guidance_interval: the noise levels (low, high) in
-        0 .. 1 where it acts. negative_prompt: what the picture should move away from.
+    guidance_scale: 0 .. 30, 1 is none, more follows the prompt more closely; guidance_interval: the noise levels
+        (low, high) in 0 .. 1 where it acts. negative_prompt: what the picture should move away from.
     style: "noto", "twemoji", ... or None for any. sampler: "euler", "heun", "dpmpp_2m", "ddim" or "ddpm".
     Whatever is None takes the default that the weights recommend.
-    callback_on_step_end(step, num_steps, picture_index, noisy, clean): called after every step, from 0, with the noisy picture
-        and with the model's clean estimate, as PIL images. Each call costs two more decodings.
+    callback_on_step_end(step, num_steps, picture_index, noisy, clean): called after every step, from 0, with the noisy
+        picture and the model's clean estimate as PIL images. Each call costs two more decodings.
     progress(steps done, steps in all): called after every step; it costs nothing.
 
     Raises ValueError for a bad argument, and its subclass WeightsError for missing or damaged weights.
@@ -114,7 +114,8 @@ def label(
 
     Raises FileNotFoundError or ValueError for a picture that cannot be used, ValueError for bad labels.
     """
-    from bozzetto.runtime import label as runtime, store
+    from bozzetto.runtime import label as runtime
+    from bozzetto.runtime import store
     from bozzetto.world.captions import templates as world_templates
 
     labels = runtime.check_labels(labels)
@@ -124,14 +125,16 @@ def label(
 
 def encode_image(picture: str | Path | Image) -> np.ndarray:
     """CLIP's embedding of a picture, as `label` takes it: float32 [256], unit length."""
-    from bozzetto.runtime import label as runtime, store
+    from bozzetto.runtime import label as runtime
+    from bozzetto.runtime import store
 
     return runtime.encode_image(runtime.load(store.weights_folder()), _pixels(picture)[None])[0]
 
 
 def encode_text(text: str) -> np.ndarray:
     """CLIP's embedding of a text: float32 [256], unit length. Its product with a picture's is their cosine."""
-    from bozzetto.runtime import label as runtime, store, text_to_image
+    from bozzetto.runtime import label as runtime
+    from bozzetto.runtime import store, text_to_image
 
     text_to_image.check_prompt("text", text, may_be_empty=True)
     return runtime.encode_text(runtime.load(store.weights_folder()), [text])[0]

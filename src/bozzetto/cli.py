@@ -1,8 +1,8 @@
 """The command line: one verb per job, each a thin layer over the front door and the training side.
 
-Bad input is exactly one line on stderr, `bozzetto: ...`, and exit code 2, with nothing written. A bug is one line and exit code
-1; --debug or BOZZETTO_DEBUG=1 shows its traceback. Ctrl-C ends with 130. What takes long to import is imported by the command
-that needs it, so that `bozzetto generate` starts at once.
+Bad input is exactly one line on stderr, `bozzetto: ...`, and exit code 2, with nothing written. A bug is one line and
+exit code 1; `bozzetto --debug ...` or BOZZETTO_DEBUG=1 shows its traceback. Ctrl-C ends with 130. What takes long to
+import is imported by the command that needs it, so that `bozzetto generate` starts at once.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _report(error: Exception) -> int:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, 2)
     if isinstance(error, ValueError | OSError):
         return _fail(str(error), 2)
-    return _fail(f"failed, {type(error).__name__}: {error}: --debug shows where", 1)
+    return _fail(f"failed, {type(error).__name__}: {error}: `bozzetto --debug ...` shows where", 1)
 
 
 def _fail(message: str, code: int) -> int:
@@ -186,12 +186,9 @@ def generate(
                 progress=progress,
             )
         except ValueError as error:
-            message = str(error)
-            for name, flag in FLAGS.items():
-                message = message.replace(name, flag)
-            raise ValueError(message) from error
+            raise ValueError(_with_flags(error)) from error
     for warning in caught:
-        print(f"bozzetto: warning: {warning.message}", file=sys.stderr)
+        print(f"bozzetto: warning: {_with_flags(warning.message)}", file=sys.stderr)
     if unknown := bozzetto.unknown_words(prompt):
         print(f"bozzetto: note: not in the vocabulary, read in pieces: {', '.join(unknown)}", file=sys.stderr)
 
@@ -239,7 +236,7 @@ def build(
     from bozzetto.world import dataset, emoji
 
     if not artwork.is_dir():
-        raise FileNotFoundError(f"the artwork folder {artwork} is not there: run `npm ci` in the project folder, or name it with --artwork")
+        raise FileNotFoundError(f"the artwork folder {artwork} is not there: run `npm ci`, or name it with --artwork")
     if out.is_dir():
         raise ValueError(f"output {out} is a folder: name a file in it")
     with _bar("drawing") as progress:
@@ -255,10 +252,14 @@ def build(
         columns = emoji.build(artwork, show)
     dataset.write(columns, out)
     test = columns["split"].count("test")
-    print(f"{out}: {len(columns['name'])} pictures of {len(set(columns['codepoints']))} concepts, {test} held out for testing")
+    concepts = len(set(columns["codepoints"]))
+    print(f"{out}: {len(columns['name'])} pictures of {concepts} concepts, {test} of them held out for testing")
 
 
-@world_app.command("sheet", epilog=_examples("world sheet -o cats.png --search cat", "world sheet -o test.png --split test --style noto"))
+@world_app.command(
+    "sheet",
+    epilog=_examples("world sheet -o cats.png --search cat", "world sheet -o test.png --split test --style noto"),
+)
 def world_sheet(
     output: Annotated[Path, typer.Option("-o", "--output", help="The PNG file.")] = Path("world.png"),
     style: Annotated[str | None, typer.Option(help="Only this style.")] = None,
@@ -299,7 +300,9 @@ def world_sheet(
     print(f"{output}: {len(chosen)} of {len(rows)} pictures")
 
 
-@world_app.command(epilog=_examples("world scenes -o scenes.png", "world scenes -o counts.png --kind count --split test"))
+@world_app.command(
+    epilog=_examples("world scenes -o scenes.png", "world scenes -o counts.png --kind count --split test")
+)
 def scenes(
     output: Annotated[Path, typer.Option("-o", "--output", help="The PNG file.")] = Path("scenes.png"),
     kind: Annotated[str | None, typer.Option(help="single, count, color, place, size or two; any by default.")] = None,
@@ -363,7 +366,7 @@ def teach(
 )
 def train(
     recipe: Annotated[Literal["autoencoder", "clip", "text-to-image", "judge"], typer.Argument(help="Which model.")],
-    budget: Annotated[Literal["smoke", "cpu", "gpu"], typer.Option(help="smoke: seconds; cpu: hours; gpu: one big GPU.")],
+    budget: Annotated[Literal["smoke", "cpu", "gpu"], typer.Option(help="smoke: seconds; cpu: hours; gpu: a big GPU.")],
     out: Annotated[Path | None, typer.Option(help="The folder of the run, runs/RECIPE-BUDGET by default.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after this long; the same command goes on.")] = None,
     seed: Annotated[int, typer.Option(help="The seed of everything random.")] = 0,
@@ -432,7 +435,9 @@ def export(
 
 @app.command(epilog=_examples("evaluate --out results.json", "evaluate clip text-to-image --out results.json"))
 def evaluate(
-    models: Annotated[list[str] | None, typer.Argument(help="autoencoder, clip, text-to-image; all by default.")] = None,
+    models: Annotated[
+        list[str] | None, typer.Argument(help="autoencoder, clip, text-to-image; all by default.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The JSON file to write.")] = Path("results.json"),
 ) -> None:
     """Measure the models on held-out pictures, print a table and write JSON."""
@@ -452,6 +457,13 @@ def _require(*modules: str) -> None:
     """Import the packages of an extra now, so that a missing one is said before any work is done."""
     for module in modules:
         importlib.import_module(module)
+
+
+def _with_flags(message: object) -> str:
+    text = str(message)
+    for name, flag in FLAGS.items():
+        text = text.replace(name, flag)
+    return text
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:

@@ -1,8 +1,9 @@
 """Pictures as files: open one from anywhere without harm, fit it to 64 x 64, enlarge it for viewing, save it whole.
 
-A picture from a user is bounded before it is decoded, by the size of its file and by the size its header claims, so that a few
-bytes cannot ask for gigabytes. In memory a picture is a PIL image in RGBA with straight alpha; where it is resized, colours are
-weighted by their alpha, so that hidden colours do not bleed into edges (Pillow does this for every filter but NEAREST).
+A picture from a user is bounded before it is decoded, by the size of its file and by the size its header claims, so
+that a few bytes cannot ask for gigabytes. In memory a picture is a PIL image in RGBA with straight alpha; where it is
+resized, colours are weighted by their alpha, so that hidden colours do not bleed into edges (Pillow does this for every
+filter but NEAREST).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SIZES = (16, 2048)  # for viewing
 def open_picture(path: str | Path) -> Image.Image:
     """The picture in a file (of an animation, its first frame), upright, as RGBA.
 
-    Raises FileNotFoundError, or ValueError for what is no picture: broken, unknown, or larger than 20 MB or 64 megapixels.
+    Raises FileNotFoundError, or ValueError for what is no picture: broken, unknown, over 20 MB or 64 megapixels.
     """
     path = Path(path)
     if not path.exists():
@@ -43,7 +44,7 @@ def open_picture(path: str | Path) -> Image.Image:
             warnings.simplefilter("ignore")  # our own limit is stricter than the one Pillow warns of
             image = Image.open(path, formats=FORMATS)
     except UnidentifiedImageError:
-        raise ValueError(f"picture {path} is none of {', '.join(FORMATS)}, or it is broken: convert it to PNG") from None
+        raise ValueError(f"picture {path} is none of {', '.join(FORMATS)}, or is broken: convert it to PNG") from None
     except Image.DecompressionBombError:
         raise ValueError(f"picture {path} is too large: {MAX_PIXELS // 10**6} megapixels at most") from None
     except Exception as error:  # a parser of strange files can fail in every way
@@ -51,7 +52,7 @@ def open_picture(path: str | Path) -> Image.Image:
     with image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(
-                f"picture {path} is {image.width} x {image.height}: {MAX_PIXELS // 10**6} megapixels at most, make it smaller"
+                f"picture {path} is {image.width} x {image.height}: {MAX_PIXELS // 10**6} megapixels at most"
             )
         try:
             image.load()
@@ -95,7 +96,7 @@ def check_size(size: int) -> None:
 
 
 def sheet(pictures: Sequence[Image.Image], columns: int | None = None) -> Image.Image:
-    """A contact sheet on white, RGB: pictures of one size, row by row with a gap. As square as it can be without `columns`."""
+    """A contact sheet on white, RGB: pictures of one size, row by row with a gap; about square without `columns`."""
     if not pictures:
         raise ValueError("pictures is empty: a sheet needs one at least")
     columns = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))

@@ -1,9 +1,9 @@
 """The judge: does a picture show what it should? An independent model that no generator ever trained with.
 
-A picture's EfficientNet-Lite0 features go through a small head to a unit vector; a label's vector is a sentence encoder's.
-Their cosine is the score, as in zero-shot CLIP (Radford et al. 2021, arXiv 2103.00020, section 3.1). It reads any
-list of the labels in its table: the plain names of all concepts of the picture world and the nouns of scenes. How the head
-is trained is in training/recipes/judge.py; here it is four lines of numpy.
+A picture's EfficientNet-Lite0 features go through a small head to a unit vector; a label's vector is a sentence
+encoder's. Their cosine is the score, as in zero-shot CLIP (Radford et al. 2021, arXiv 2103.00020, section 3.1).
+It reads any list of the labels in its table: the plain names of all concepts of the picture world and the nouns
+of scenes. How the head is trained is in training/recipes/judge.py; here it is four lines of numpy.
 
 Pictures are uint8 [N,64,64,4] straight-alpha RGBA, read over white; scores are cosines in [-1, 1].
 """

@@ -1,7 +1,8 @@
 """What is on a picture? Zero-shot classification with CLIP (Radford et al. 2021, section 3.1), on numpy arrays.
 
-Each label is put into several wordings ("a robot", "a picture of a robot", ...); the mean of their embeddings, made unit length
-again, stands for the label. With the cosine c of picture and label, our CLIP (Zhai et al. 2023, SigLIP) gives two numbers:
+Each label is put into several wordings ("a robot", "a picture of a robot", ...); the mean of their embeddings, made
+unit length again, stands for the label. With the cosine c of picture and label, our CLIP (Zhai et al. 2023, SigLIP)
+gives two numbers:
 
     match = sigmoid(scale c + bias)      the probability that the two belong together, for each label alone
     share = softmax(scale c)             how the labels compare; the shares of all labels add up to 1
@@ -21,7 +22,7 @@ from bozzetto.runtime.store import open_model
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world.captions import templates as world_templates
 
-MAX_LABELS = 5000
+MAX_LABELS = 1000
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,7 @@ def load(weights: Path) -> Clip:
 def encode_text(clip: Clip, texts: Sequence[str], batch: int = 64) -> np.ndarray:
     """Unit embeddings float32 [N,256]."""
     tokens = clip.tokenizer(texts)
-    return np.concatenate(
-        [clip.text(tokens=tokens[i : i + batch])["embedding"] for i in range(0, len(tokens), batch)]
-    )
+    return np.concatenate([clip.text(tokens=tokens[i : i + batch])["embedding"] for i in range(0, len(tokens), batch)])
 
 
 def encode_image(clip: Clip, pictures: np.ndarray, batch: int = 64) -> np.ndarray:

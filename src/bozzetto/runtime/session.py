@@ -1,7 +1,7 @@
 """ONNX Runtime as a function: named arrays in, named arrays out, on the CPU.
 
-`graph.onnx` holds no weights. Its initializers are external data that ONNX Runtime reads from `model.safetensors` beside it;
-their conversion from fp16 to fp32 is folded away while the session opens.
+`graph.onnx` holds no weights. Its initializers are external data that ONNX Runtime reads from `model.safetensors`
+beside it; their conversion from fp16 to fp32 is folded away while the session opens.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from bozzetto.runtime.store import FIX, ModelFolder, WeightsError
 Network = Callable[..., dict[str, np.ndarray]]
 
 
+def _cores() -> int:
+    """How many this process may use, which in a container is fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def open_network(model: ModelFolder) -> Network:
     """A function from the graph's inputs, as keywords, to a dict of its outputs. It may be called from several threads.
 
@@ -24,13 +29,15 @@ def open_network(model: ModelFolder) -> Network:
     import onnxruntime  # a tenth of a second, so only when a model is really used
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    options.intra_op_num_threads = _cores()
+    # Threads that wait in a busy loop double the processor time, and on a busy machine they hold up the work itself.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # what goes wrong is raised below, and need not be printed as well
     path = model.path / "graph.onnx"
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no narrower base
-        raise WeightsError(f"{path} cannot be opened by ONNX Runtime {onnxruntime.__version__} ({error}): {FIX}") from error
+        raise WeightsError(f"{path} cannot be opened by ONNX Runtime ({error}): {FIX}") from error
     names = [output.name for output in session.get_outputs()]
 
     def network(**inputs: np.ndarray) -> dict[str, np.ndarray]:

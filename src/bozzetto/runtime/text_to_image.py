@@ -1,11 +1,12 @@
 """A sentence in, pictures out: text tower, denoiser and decoder on numpy arrays.
 
-The prompt becomes the text tower's hidden states; a sampler walks from seeded noise [1,16,8,8] to a clean latent along the
-straight path of flow matching; the decoder turns it into premultiplied RGBA [1,4,64,64] in [-1, 1], which is divided by its
-alpha to give a picture uint8 [64,64,4].
+The prompt becomes the text tower's hidden states; a sampler walks from seeded noise [1,16,8,8] to a clean latent along
+the straight path of flow matching; the decoder turns it into premultiplied RGBA [1,4,64,64] in [-1, 1], which is
+divided by its alpha to give a picture uint8 [64,64,4].
 
-Every picture is sampled alone, from noise that its seed alone decides, so it does not matter how many are drawn at once.
-The branch without the prompt (see diffusion/guidance.py) is the empty prompt in any style; a negative prompt takes its place.
+Every picture is sampled alone, from noise that its seed alone decides, so it does not matter how many are drawn at
+once. The branch without the prompt (see diffusion/guidance.py) is the empty prompt in any style; a negative prompt
+takes its place.
 """
 
 from __future__ import annotations

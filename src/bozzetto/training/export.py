@@ -14,7 +14,9 @@ import struct
 from dataclasses import asdict
 from pathlib import Path
 
+import onnx
 import torch
+from onnx import TensorProto, helper
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -47,16 +49,25 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _point_into_safetensors(graph_bytes: bytes, weights: Path) -> bytes:
-    """Replace every initializer that is stored in `weights` by external fp16 data and a Cast to float32."""
-    import onnx
-    from onnx import TensorProto, helper
+def _name_outputs(graph: onnx.GraphProto, outputs: list[str]) -> None:
+    """Rename the graph's outputs. The exporter can do it, but then clashes with its own names for values inside."""
+    new = dict(zip([output.name for output in graph.output], outputs, strict=True))
+    inside = {name: name + ".inside" for name in outputs if name not in new}
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [new.get(name) or inside.get(name, name) for name in names]
+    for output in graph.output:
+        output.name = new[output.name]
 
+
+def _point_into_safetensors(graph_bytes: bytes, weights: Path, outputs: list[str]) -> bytes:
+    """Replace every initializer that is stored in `weights` by external fp16 data and a Cast to float32."""
     with open(weights, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(length))
     model = onnx.load_from_string(graph_bytes)
     graph = model.graph
+    _name_outputs(graph, outputs)
     kept, stored, casts = [], [], []
     for tensor in graph.initializer:
         if tensor.name not in header:
@@ -106,14 +117,13 @@ def export_folder(
         module,
         tuple(inputs.values()),
         input_names=list(inputs),
-        output_names=outputs,
         dynamic_shapes=tuple({0: batch} for _ in inputs),
         dynamo=True,
         optimize=False,  # keeps the state_dict's names on the initializers
         opset_version=OPSET,
         verbose=False,
     )
-    graph = _point_into_safetensors(program.model_proto.SerializeToString(), folder / "model.safetensors")
+    graph = _point_into_safetensors(program.model_proto.SerializeToString(), folder / "model.safetensors", outputs)
     files = {"graph.onnx": graph} | {key: text.encode() for key, text in (texts or {}).items()}
     for file, content in files.items():
         (folder / (file + ".part")).write_bytes(content)

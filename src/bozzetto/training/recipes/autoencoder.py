@@ -18,7 +18,7 @@ from bozzetto.training.loop import Loss, Schedule, fit, pick_device
 from bozzetto.world.dataset import World
 
 BUDGETS = {
-    "smoke": Schedule(steps=40, batch_size=16, learning_rate=2e-3, warmup=5, ema=0.9),
+    "smoke": Schedule(steps=100, batch_size=16, learning_rate=2e-3, warmup=5, ema=0.9),
     "cpu": Schedule(steps=4000, batch_size=64, learning_rate=2e-3),
     "gpu": Schedule(steps=40000, batch_size=256, learning_rate=2e-3),
 }

@@ -39,7 +39,7 @@ class Budget:
 BUDGETS = {
     "smoke": Budget(
         Schedule(steps=60, batch_size=128, learning_rate=2e-3, warmup=5, ema=0.9),
-        Schedule(steps=20, batch_size=64, learning_rate=1e-3, warmup=5, ema=0.9),
+        Schedule(steps=40, batch_size=64, learning_rate=1e-3, warmup=5, ema=0.9),
         scenes=64,
     ),
     "cpu": Budget(
@@ -72,7 +72,7 @@ def start_from_words(tower: TextTower, tokenizer: Tokenizer, teacher: Teacher) -
     known = [(i, number[token]) for i, token in enumerate(tokenizer.vocabulary) if token in number]
     rows, sources = map(list, zip(*known, strict=True))
     vectors = torch.from_numpy(teacher.vectors[sources])
-    _, _, basis = torch.linalg.svd(vectors - vectors.mean(0), full_matrices=False)
+    basis = torch.linalg.eigh(torch.cov(vectors.T)).eigenvectors.flip(1).T  # principal directions, the first largest
     size = tower.token.embedding_dim
     small = vectors @ basis[:size].T
     tower.token.weight[rows] = small * (size**0.5 / small.norm(dim=1, keepdim=True))

@@ -79,7 +79,7 @@ def dropout(x: Tensor, drop: float, generator: torch.Generator) -> Tensor:
 
 
 def picture_view(pictures: np.ndarray, names: list[str], rng: np.random.Generator) -> np.ndarray:
-    """An augmented view of each picture, uint8 [N,64,64,4] -> the same, opaque; mirrored at times if no name has a side."""
+    """An augmented view of each picture: uint8 [N,64,64,4] -> the same, opaque; mirrored unless it has a side."""
     sided = np.array(["left" in name or "right" in name for name in names])
     mirror = (rng.random(len(pictures)) < 0.5) & ~sided
     turned = np.where(mirror[:, None, None, None], pictures[:, :, ::-1], pictures)
@@ -93,7 +93,7 @@ def data_bytes(rgb: Tensor) -> np.ndarray:
 
 
 def scene_crops(world: World, objects: list[SceneObject], seeds: range) -> tuple[np.ndarray, list[str]]:
-    """One object a name, cut out of each training scene: uint8 [M,64,64,4] and its code points. Unclear scenes give none."""
+    """One object a name, cut out of each training scene: uint8 [M,64,64,4], code points. Unclear scenes give none."""
     crops, codepoints = [], []
     for seed in seeds:
         scene = make_scene(world, objects, seed)
@@ -150,10 +150,17 @@ def extract(world: World, budget: Budget, out: Path, seed: int) -> Views:
 
 
 def label_table(world: World, teacher: Teacher) -> dict[str, np.ndarray]:
-    """The teacher's vector for the plain name of every concept and for every noun of scenes."""
+    """The teacher's unit vector for the plain name of every concept and for every noun of scenes.
+
+    A phrase that it was not asked about has the mean direction of its words.
+    """
     number = {text: i for i, text in enumerate(teacher.texts)}
     labels = [plain_name(name) for name in world.names] + [thing.noun for thing in scene_objects(world)]
-    return {label: teacher.vectors[number[label]] for label in dict.fromkeys(labels) if label in number}
+    table = {}
+    for label in dict.fromkeys(labels):
+        vector = teacher.vectors[[number[part] for part in ([label] if label in number else label.split())]].mean(0)
+        table[label] = vector / np.linalg.norm(vector)
+    return table
 
 
 def train(
@@ -167,7 +174,7 @@ def train(
 
     def targets(label_of: dict[str, str]) -> tuple[Tensor, Tensor]:
         """The label vectors [L,256], and for each view the row of its own label, or -100 where it has none."""
-        labels = [label for label in dict.fromkeys(label_of.values()) if label in table]
+        labels = list(dict.fromkeys(label_of.values()))
         row = {label: i for i, label in enumerate(labels)}
         rows = [row.get(label_of.get(key, ""), -100) for key in views.codepoints]
         return torch.from_numpy(np.stack([table[label] for label in labels])), torch.tensor(rows)

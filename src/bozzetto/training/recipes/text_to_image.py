@@ -40,7 +40,7 @@ class Budget:
 
 
 BUDGETS = {
-    "smoke": Budget(Schedule(steps=30, batch_size=32, learning_rate=1e-3, warmup=5, ema=0.9), scenes=32),
+    "smoke": Budget(Schedule(steps=80, batch_size=32, learning_rate=1e-3, warmup=5, ema=0.9), scenes=32),
     "cpu": Budget(
         Schedule(steps=6000, batch_size=128, learning_rate=1.2e-3, betas=(0.9, 0.95), ema=0.9985), scenes=12_000
     ),

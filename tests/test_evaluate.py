@@ -1,0 +1,359 @@
+"""Evaluation on a tiny world, with oracles and known failures in the place of the models."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("scipy")
+
+from bozzetto import evaluate as ev  # noqa: E402
+from bozzetto.metrics.judge import Judge, load_judge, save_judge  # noqa: E402
+from bozzetto.training.loop import Schedule  # noqa: E402
+from bozzetto.training.recipes import judge as recipe  # noqa: E402
+from bozzetto.training.teacher import Teacher  # noqa: E402
+from bozzetto.world.captions import plain_name, with_article  # noqa: E402
+from bozzetto.world.dataset import World  # noqa: E402
+from bozzetto.world.scenes import KINDS, scene_objects  # noqa: E402
+
+NAMES = "dog face,cat face,robot,ghost,pizza,banana,star,key,bell,tulip,crown,balloon".split(",")
+KEYWORDS = [f"{letter}word" for letter in "abcdefghijklmnopqrst"]
+STYLES = ("noto", "twemoji", "fxemoji")
+NOUNS = {"dog face": "dog", "cat face": "cat"}
+
+
+def drawing(concept: int, style: int) -> np.ndarray:
+    """A patterned square: four coarse cells say which concept it is, the shade varies with the style."""
+    rng = np.random.default_rng(concept)
+    cells = rng.integers(60, 250, (4, 4, 3)).repeat(10, 0).repeat(10, 1)
+    picture = np.zeros((64, 64, 4), np.uint8)
+    picture[12:52, 12:52, :3] = cells - 8 * style
+    picture[12:52, 12:52, 3] = 255
+    return picture
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    pairs = [(c, s) for c in range(len(NAMES)) for s in range(len(STYLES))]
+    return World(
+        images=np.stack([drawing(c, s) for c, s in pairs]),
+        codepoints=[f"{c:04x}" for c, _ in pairs],
+        emoji=["x" for _ in pairs],
+        names=[NAMES[c] for c, _ in pairs],
+        keywords=[KEYWORDS for _ in pairs],
+        groups=["one" if c < 8 else "two" for c, _ in pairs],
+        subgroups=["sub" for _ in pairs],
+        styles=[STYLES[s] for _, s in pairs],
+        splits=["test" if s == c % 3 else "train" for c, s in pairs],
+        core=np.ones(len(pairs), bool),
+    )
+
+
+def thumbnails(pictures: np.ndarray, size: int = 0, batch: int = 0) -> np.ndarray:
+    """Cheap stand-in features, float32 [N,192]: each picture on white, cropped to what is visible, at 8 x 8."""
+    white = ev.on_white(pictures)
+    out = []
+    for picture, rgb in zip(pictures, white, strict=True):
+        rows, columns = np.flatnonzero(picture[..., 3].any(1)), np.flatnonzero(picture[..., 3].any(0))
+        if not len(rows):
+            rows = columns = np.arange(64)
+        y = np.linspace(rows[0] + 1, rows[-1] - 1, 8).round().astype(int)
+        x = np.linspace(columns[0] + 1, columns[-1] - 1, 8).round().astype(int)
+        out.append(rgb[y][:, x].ravel() / 255)
+    return np.array(out, np.float32)
+
+
+class Oracle:
+    """A judge that knows the drawings by heart."""
+
+    features = staticmethod(thumbnails)
+
+    def score(self, features: np.ndarray, labels: list[str]) -> np.ndarray:
+        of = {NOUNS.get(name, name): drawing(i, 1) for i, name in enumerate(NAMES)}
+        of |= {name: drawing(i, 1) for i, name in enumerate(NAMES)}
+        return -np.linalg.norm(features[:, None] - thumbnails(np.stack([of[label] for label in labels])), axis=2)
+
+    def __call__(self, pictures: np.ndarray, labels: list[str]) -> np.ndarray:
+        return self.score(self.features(pictures), labels)
+
+
+@pytest.fixture(scope="module")
+def bench(world: World) -> ev.Bench:
+    return ev.Bench(world, 8, 6, 0, Oracle, lambda core: thumbnails(core.images))
+
+
+def test_psnr_of_a_known_error():
+    a = np.full((2, 4, 4, 3), 0.5)
+    assert ev.psnr(a, a + 0.1) == pytest.approx([20, 20])
+    assert ev.psnr(a, a) == pytest.approx([100, 100])
+
+
+def test_premultiplied_colours_vanish_with_alpha():
+    picture = np.array([[[[200, 100, 50, 0], [200, 100, 50, 255]]]], np.uint8)
+    assert ev.premultiplied(picture)[0, 0] == pytest.approx(np.array([[0, 0, 0, 0], [200, 100, 50, 255]]) / 255)
+
+
+def test_nearest_concepts_takes_the_best_picture_of_each():
+    known = np.eye(4)
+    table = ev.nearest_concepts(known[[2]], known, ["a", "a", "b", "c"], ["a", "b", "c", "none"])
+    assert table[0].argmax() == 1 and table[0, 1] == pytest.approx(1) and table[0, 3] == -np.inf
+
+
+def test_chosen_concepts_are_spread_and_fixed(world: World):
+    chosen = ev.chosen_concepts(world, 6)
+    assert chosen == ev.chosen_concepts(world.select(np.arange(len(world))[::-1]), 6)
+    assert sum(int(key, 16) < 8 for key in chosen) == 4  # two thirds of all are in group "one"
+    assert ev.chosen_concepts(world, 3) == chosen[:3]
+    assert ev.chosen_concepts(world.split("train"), 6) == []
+
+
+def test_autoencoder_scores_follow_the_error(bench: ev.Bench):
+    perfect = ev.score_autoencoder(bench, lambda pictures: pictures)
+    assert {score["value"] for score in perfect.values()} == {100}
+    assert perfect["PSNR RGBA, test pictures"]["n"] == 12 and perfect["PSNR RGBA, test scenes"]["n"] == 6 * len(KINDS)
+    off = ev.score_autoencoder(bench, lambda pictures: pictures + [0.1, 0.1, 0.1, 0])
+    assert off["PSNR RGB on white, test scenes"]["value"] == pytest.approx(20, abs=1e-4)
+    assert off["PSNR RGBA, test pictures"]["value"] == pytest.approx(21.249, abs=1e-3)
+
+
+class PerfectClip:
+    """Gives everything that says the same one direction, and everything else another."""
+
+    def __init__(self, bench: ev.Bench):
+        self.ids: dict[object, int] = {}
+        self.meaning: dict[bytes, str] = {}
+        for picture, name in zip(bench.world.images, bench.world.names, strict=True):
+            self.meaning[picture.tobytes()] = plain_name(name)
+        for kind in ev.TRAPPED:
+            for scene, picture in zip(*bench.test_scenes(kind, 200), strict=True):
+                self.meaning[picture.tobytes()] = scene.sentence
+
+    def one_hot(self, meanings: list[str]) -> np.ndarray:
+        rows = [self.ids.setdefault(meaning, len(self.ids)) for meaning in meanings]
+        return np.eye(4096, dtype=np.float32)[rows]
+
+    def texts(self, texts: list[str]) -> np.ndarray:
+        of = {wording: plain_name(name) for name in NAMES for wording in ev.templates(name)}
+        return self.one_hot([of.get(text, text) for text in texts])
+
+    def pictures(self, pictures: np.ndarray) -> np.ndarray:
+        return self.one_hot([self.meaning[picture.tobytes()] for picture in pictures])
+
+
+def test_a_perfect_clip_scores_one_and_a_constant_one_nothing(bench: ev.Bench):
+    clip = PerfectClip(bench)
+    scores = ev.score_clip(bench, clip.texts, clip.pictures)
+    assert scores["naming top-1"]["value"] == scores["picture to sentence recall@1"]["value"] == 1
+    assert scores["naming top-1"]["n"] == 12 and scores["sentence to picture recall@1"]["value"] == 1
+    assert scores[f"naming top-1, {ev.BASELINE}"]["value"] == 1  # these styles are near each other
+    traps = {name: score for name, score in scores.items() if name.startswith("true sentence")}
+    assert len(traps) == 4 and all(score["value"] == 1 and score["n"] > 150 for score in traps.values())
+
+    def constant(things: list[str] | np.ndarray) -> np.ndarray:
+        return np.tile(np.eye(1, 8, dtype=np.float32), (len(things), 1))
+
+    scores = ev.score_clip(bench, constant, constant)
+    assert scores["naming top-5"]["value"] == scores["sentence to picture recall@5"]["value"] == 0
+    assert all(scores[name]["value"] == 0 for name in traps)
+
+
+def test_synonyms_ask_for_any_bearer_and_for_the_concept(world: World):
+    number = {key: i for i, key in enumerate(dict.fromkeys(world.codepoints))}
+    pairs = [
+        (i, word) for key, i in number.items() for word in ev.held_out_keywords(key, KEYWORDS, NAMES[int(key, 16)])
+    ]
+    assert pairs
+    owners = {word: [i for i, w in pairs if w == word] for _, word in pairs}
+
+    def of_owner(words: list[str]) -> np.ndarray:
+        return np.array([[float(i in owners[word]) for i in range(len(NAMES))] for word in words])
+
+    right = ev.score_synonyms(world, number, of_owner)
+    assert right["held-out synonyms top-5, the very concept"] == {
+        **ev.share(ev.share_of([True] * len(pairs))),
+    }
+    wrong = ev.score_synonyms(world, number, lambda words: -of_owner(words))
+    assert wrong["held-out synonyms top-5, the very concept"]["value"] == 0
+    # Every concept of this world bears every keyword, so a wrong owner is still a bearer.
+    assert wrong["held-out synonyms top-5, any concept with the word"]["value"] == 1
+
+
+def test_text_to_image_tells_an_artist_a_copyist_and_a_blank(bench: ev.Bench, tmp_path):
+    answers = {with_article(plain_name(name)): drawing(i, i % 3) for i, name in enumerate(NAMES)}  # held-out art
+    copies = {with_article(plain_name(name)): drawing(i, (i + 1) % 3) for i, name in enumerate(NAMES)}
+    for kind in ev.COMPOSED:
+        scenes, renders = bench.test_scenes(kind, bench.scenes)
+        answers |= {scene.sentence: picture for scene, picture in zip(scenes, renders, strict=True)}
+    asked = []
+
+    def artist(prompt: str, seed: int) -> np.ndarray:
+        asked.append((prompt, seed))
+        return answers[prompt]
+
+    scores, details = ev.score_text_to_image(bench, artist, tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").stat().st_size > 0
+    assert asked[: bench.n] == [(prompt, i) for i, prompt in enumerate(details["prompts"])]
+    assert scores["judge top-1"]["value"] == scores["judge top-1, held-out real art of these concepts"]["value"] == 1
+    for kind in ev.COMPOSED:
+        facts = [name for name in scores if name.startswith(f"{kind} scenes") and not name.endswith("renders")]
+        assert facts
+        for name in facts:
+            assert scores[name]["n"] == bench.scenes
+            # Two scenes may share a sentence, and then one drawing: no more than that may differ.
+            assert abs(scores[name]["value"] - scores[f"{name}, true renders"]["value"]) <= 1 / bench.scenes
+
+    copyist, copied = ev.score_text_to_image(bench, lambda prompt, seed: copies.get(prompt, drawing(0, 0)))
+    for space in ("features", "pixels"):
+        near = f"nearer to a training picture than 95 % of held-out art, {space} (5 % is free)"
+        assert copyist[near]["value"] == 1 and scores[near]["value"] < 0.5
+        assert set(copied["nearest"][space]["distance"]) == {0.0}
+    assert copied["nearest"]["pixels"]["neighbour"][0].split(" (")[0] in NAMES
+
+    grey = np.full((64, 64, 4), 255, np.uint8)
+    blank, _ = ev.score_text_to_image(bench, lambda prompt, seed: grey)
+    assert blank["judge top-1"]["value"] < 0.5
+    assert blank["picture to prompt recall@1"]["value"] < 0.5
+    assert blank["count scenes: as many objects"]["value"] == blank["two scenes: just the two objects"]["value"] == 0
+    distance = "Frechet distance (EfficientNet-Lite0)"
+    assert blank[distance]["value"] > 5 * scores[distance]["value"]
+
+
+def test_frechet_floor_is_what_real_art_gets():
+    rng = np.random.default_rng(0)
+    real, keys = rng.normal(size=(300, 4)), [str(i % 100) for i in range(300)]
+    same = ev.score_distance(rng.normal(size=(100, 4)), real, keys, 0)
+    moved = ev.score_distance(rng.normal(size=(100, 4)) + 2, real, keys, 0)
+    measured, floor = same.values()
+    assert measured["value"] < 3 * floor["value"] < moved["Frechet distance (EfficientNet-Lite0)"]["value"]
+    assert measured["low"] <= measured["value"] <= measured["high"]
+    assert (measured["n"], measured["n_real"], floor["n"], floor["n_real"]) == (100, 300, 100, 200)
+
+
+# ---------------------------------------------------------------- the function that people call
+
+
+def test_evaluate_writes_json_and_a_table(world: World, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ev, "load_judge", lambda folder: Oracle())
+    monkeypatch.setattr(ev, "core_features", lambda core, cache: thumbnails(core.images))
+    out = tmp_path / "results.json"
+    report = ev.evaluate(["judge"], out, world=world, n=4, scenes=3, seed=5)
+    assert json.loads(out.read_text()) == report and list(report) == ["judge"]
+    assert report["judge"]["command"] == "bozzetto evaluate judge --n 4 --scenes 3 --seed 5"
+    assert report["judge"]["scores"]["naming top-1"]["value"] == 1
+    assert "naming top-1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"models": ["vae"]}, "'vae' cannot be evaluated; choose some of autoencoder, clip"),
+        ({"models": ["clip"], "n": 1}, "n must be a whole number from 2"),
+        ({"models": ["clip"], "scenes": 0}, "scenes must be a whole number from 1"),
+        ({"models": ["clip"], "seed": -1}, "seed must be a whole number from 0"),
+        ({"models": ["clip"], "sheet": "sheet.png"}, "add it to the models"),
+        ({"models": ["clip"], "out": "nowhere/results.json"}, "nowhere is not there"),
+        ({"models": ["clip"], "out": "results.csv"}, "must end in .json"),
+    ],
+)
+def test_bad_arguments_are_named(arguments: dict, message: str, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        ev.evaluate(**arguments)
+
+
+def test_what_is_missing_is_named(world: World, tmp_path, monkeypatch):
+    monkeypatch.setenv("BOZZETTO_WEIGHTS", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="bozzetto world build"):
+        ev.evaluate(["clip"], world=tmp_path / "world.parquet")
+    for model in ("autoencoder", "clip", "text-to-image"):
+        with pytest.raises(ValueError, match="is missing"):
+            ev.evaluate([model], world=world)
+    with pytest.raises(FileNotFoundError, match="bozzetto train judge"):
+        ev.evaluate(["judge"], world=world)
+
+
+def test_features_are_kept_for_the_same_pictures_only(world: World, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(ev, "efficientnet_features", lambda images, size: calls.append(1) or thumbnails(images))
+    cache = tmp_path / "features.npz"
+    first = ev.core_features(world, cache)
+    assert ev.core_features(world, cache) == pytest.approx(first, abs=1e-3) and len(calls) == 1
+    assert len(ev.core_features(world.select([0, 1]), cache)) == 2 and len(calls) == 2
+
+
+# ---------------------------------------------------------------- the judge
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Teacher:
+    """Random unit vectors; the noun "dog" and what else is no name of this world are known by their words."""
+    texts = sorted({word for name in NAMES for word in (name, *name.split())})
+    vectors = np.random.default_rng(0).normal(size=(len(texts), 256)).astype(np.float32)
+    return Teacher(texts, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), [])
+
+
+BUDGET = recipe.Budget(
+    1, 20, Schedule(steps=150, batch_size=32, learning_rate=3e-3, warmup=5, ema=0.9, weight_decay=0)
+)
+
+
+@pytest.fixture(scope="module")
+def trained(world: World, teacher: Teacher, tmp_path_factory) -> tuple[Judge, int]:
+    """A judge on stand-in features, and how often features were asked for when it was trained a second time."""
+    out, calls = tmp_path_factory.mktemp("judge"), []
+
+    def features(pictures: np.ndarray, size: int) -> np.ndarray:
+        calls.append(len(pictures))
+        return thumbnails(pictures)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(recipe, "efficientnet_features", features)
+    recipe.train(world, teacher, BUDGET, out)
+    before = len(calls)
+    judge = recipe.train(world, teacher, BUDGET, out)
+    with pytest.raises(ValueError, match="another world or budget"):
+        recipe.train(world, teacher, replace(BUDGET, views=2), out)
+    patch.undo()
+    return judge, len(calls) - before
+
+
+def test_the_recipe_learns_and_keeps_its_features(trained: tuple[Judge, int], world: World):
+    judge, asked_again = trained
+    assert asked_again == 0
+    held_out = world.split("test")
+    scores = judge.score(thumbnails(held_out.images), NAMES)
+    assert (scores.argmax(1) == [NAMES.index(name) for name in held_out.names]).mean() > 0.9
+    assert {thing.noun for thing in scene_objects(world)} | set(NAMES) == set(judge.labels)
+
+
+def test_a_saved_judge_gives_the_same_scores(trained: tuple[Judge, int], world: World, tmp_path):
+    judge, _ = trained
+    save_judge(judge, tmp_path)
+    again = load_judge(tmp_path)
+    features = thumbnails(world.images)
+    assert np.abs(again.score(features, NAMES) - judge.score(features, NAMES)).max() < 0.01
+    assert np.linalg.norm(again.embed(features), axis=1) == pytest.approx(1)
+    assert again.score(features, NAMES[::-1]) == pytest.approx(again.score(features, NAMES)[:, ::-1])
+    with pytest.raises(ValueError, match="does not know 'unicorn'"):
+        again.score(features, ["robot", "unicorn"])
+
+
+def test_the_judge_in_numpy_is_the_head_in_torch(trained: tuple[Judge, int], world: World):
+    judge, _ = trained
+    features = torch.from_numpy(thumbnails(world.images))
+    head = recipe.Head(features, 256)
+    head.load_state_dict({name: torch.as_tensor(tensor) for name, tensor in judge.weights.items()})
+    with torch.no_grad():
+        expected = head(features, torch.Generator(), drop=0).numpy()
+    assert judge.embed(features.numpy()) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_broken_judge_is_named(trained: tuple[Judge, int], tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"config\.json is not there"):
+        load_judge(tmp_path)
+    save_judge(trained[0], tmp_path)
+    (tmp_path / "model.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes()[:100])
+    with pytest.raises(ValueError, match="is not a judge"):
+        load_judge(tmp_path)
