@@ -296,7 +296,10 @@ def test_wordings_are_averaged_to_a_unit_vector():
 def test_a_picture_gets_the_same_labels_from_memory_and_from_a_file(robot, tmp_path):
     pictures.save_png(pictures.enlarge(robot, 256), tmp_path / "robot.png")
     found = bozzetto.label(robot, ["robot", "a red apple", "dog"])
-    assert found == bozzetto.label(tmp_path / "robot.png", ["robot", "a red apple", "dog"])
+    again = bozzetto.label(tmp_path / "robot.png", ["robot", "a red apple", "dog"])
+    assert [name for name, _, _ in again] == [name for name, _, _ in found]
+    # Averaging pixels back rounds faint colours by one level.
+    np.testing.assert_allclose([row[1:] for row in again], [row[1:] for row in found], atol=0.01)
     assert abs(sum(share for _, share, _ in found) - 1) < 1e-6
     assert all(0 < match < 1 for _, _, match in found)
     assert [share for _, share, _ in found] == sorted((share for _, share, _ in found), reverse=True)

@@ -1,5 +1,6 @@
 """The loop and the recipes: a killed run goes on bit for bit, bad runs stop with a clear line, losses fall."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -15,6 +16,7 @@ from torch import nn
 
 from bozzetto.training import checkpoint, loop
 from bozzetto.training.loop import Schedule, TrainingStopped, fit
+from bozzetto.training.muon import orthogonalise
 
 TINY = Schedule(steps=30, batch_size=8, learning_rate=1e-2, warmup=3, ema=0.9)
 
@@ -47,9 +49,11 @@ def test_the_loss_falls_and_the_log_says_so(tmp_path):
     assert {"lr", "pictures_per_second", "seconds"} <= lines[-1].keys()
 
 
-def test_stopped_and_resumed_is_bit_equal(tmp_path):
+@pytest.mark.parametrize("muon", [False, True])
+def test_stopped_and_resumed_is_bit_equal(tmp_path, muon):
+    schedule = dataclasses.replace(TINY, muon=muon)
     whole, parts = network(), network()
-    average = fit(whole, line_fit, TINY, tmp_path / "whole")
+    average = fit(whole, line_fit, schedule, tmp_path / "whole")
 
     def stops_itself(model):
         compute, calls = line_fit(model), 0
@@ -63,12 +67,12 @@ def test_stopped_and_resumed_is_bit_equal(tmp_path):
 
         return counted
 
-    fit(parts, stops_itself, TINY, tmp_path / "parts")
+    fit(parts, stops_itself, schedule, tmp_path / "parts")
     assert not equal(whole, parts)
     fresh = network()
     for parameter in fresh.parameters():  # nothing but the file may matter
         nn.init.constant_(parameter, 7.0)
-    resumed = fit(fresh, line_fit, TINY, tmp_path / "parts")
+    resumed = fit(fresh, line_fit, schedule, tmp_path / "parts")
     assert equal(fresh, whole) and equal(resumed, average)
 
 
@@ -157,6 +161,36 @@ def test_saving_never_leaves_half_a_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         checkpoint.write_atomically(model.state_dict(), tmp_path / "a.safetensors", {})
     assert (tmp_path / "a.safetensors").read_bytes() == before
+
+
+def test_muon_makes_singular_values_one_and_keeps_directions():
+    torch.manual_seed(0)
+    for shape in ((20, 50), (50, 20)):
+        matrix = torch.randn(shape)
+        u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+        out = orthogonalise(matrix)
+        assert torch.linalg.svdvals(out).min() > 0.6 and torch.linalg.svdvals(out).max() < 1.3
+        assert (out * (u @ v)).sum() / (out.norm() * (u @ v).norm()) > 0.97
+
+
+def test_muon_solves_a_badly_conditioned_problem_faster_than_adamw(tmp_path):
+    torch.manual_seed(0)
+    target = torch.randn(16, 16) @ torch.diag(torch.logspace(0, -2, 16)) @ torch.randn(16, 16)
+
+    def matrix_fit(model):
+        def compute(rng, generator):
+            x = torch.from_numpy(rng.standard_normal((32, 16)).astype(np.float32))
+            return {"loss": (model(x).float() - x @ target).square().mean()}
+
+        return compute
+
+    def last_loss(muon):
+        torch.manual_seed(1)
+        schedule = Schedule(steps=150, batch_size=32, learning_rate=0.05, warmup=5, weight_decay=0, clip=1e9, muon=muon)
+        fit(nn.Linear(16, 16), matrix_fit, schedule, tmp_path / str(muon))
+        return json.loads((tmp_path / str(muon) / "log.jsonl").read_text().splitlines()[-1])["loss"]
+
+    assert last_loss(True) < last_loss(False)
 
 
 def test_the_learning_rate_warms_up_and_comes_down():

@@ -152,11 +152,14 @@ def generate(
     """Draw a picture of a sentence."""
     import bozzetto
     from bozzetto import pictures
+    from bozzetto.runtime import text_to_image
 
+    seeds = text_to_image.seeds(seed, n)
+    names = [output] if n == 1 else [output.with_stem(f"{output.stem}-{seed}") for seed in seeds]
     for path in filter(None, (output, sheet)):
         pictures.check_output(path)
-    if sheet and sheet.absolute() == output.absolute():
-        raise ValueError(f"--sheet {sheet} is the output itself: name another file")
+    if sheet and sheet.absolute() in (name.absolute() for name in names):
+        raise ValueError(f"--sheet {sheet} is an output already: name another file")
     if frames and (frames.exists() and not frames.is_dir()):
         raise ValueError(f"--frames {frames} is a file: name a folder")
     if frames and not frames.absolute().parent.is_dir():
@@ -167,7 +170,7 @@ def generate(
         frames.mkdir(exist_ok=True)
         digits = len(str(steps))
         for kind, frame in (("noisy", noisy), ("clean", clean)):
-            name = f"seed-{seed + index}-step-{step + 1:0{digits}}-{kind}.png"
+            name = f"seed-{seeds[index]}-step-{step + 1:0{digits}}-{kind}.png"
             pictures.save_png(pictures.enlarge(frame, size), frames / name)
 
     with warnings.catch_warnings(record=True) as caught, _bar("drawing") as progress:
@@ -193,7 +196,6 @@ def generate(
         print(f"bozzetto: note: not in the vocabulary, read in pieces: {', '.join(unknown)}", file=sys.stderr)
 
     shown = [pictures.enlarge(picture, size) for picture in drawn]
-    names = [output.with_stem(f"{output.stem}-{seed + i}") for i in range(n)] if n > 1 else [output]
     for path, picture in zip(names, shown, strict=True):
         pictures.save_png(picture, path)
         print(path)

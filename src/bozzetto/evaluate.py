@@ -118,6 +118,7 @@ class Bench:
     seed: int
     load_judge: Callable[[], Judge]
     load_features: Callable[[World], np.ndarray]  # of the core pictures, float32 [N,1280]
+    traps: int = 200  # true and false sentences of a kind
 
     @cached_property
     def judge(self) -> Judge:
@@ -241,7 +242,7 @@ def score_clip(
     scores |= score_synonyms(core, number, lambda words: cosine_similarity(embed_texts(words), centres))
 
     for kind in TRAPPED:
-        scenes, renders = bench.test_scenes(kind, max(200, bench.scenes))
+        scenes, renders = bench.test_scenes(kind, bench.traps)
         rng = np.random.default_rng([bench.seed, KINDS.index(kind)])
         wrong = [hard_negative(scene, rng) for scene in scenes]
         seen = embed_pictures(renders)

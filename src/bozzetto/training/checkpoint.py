@@ -24,17 +24,18 @@ def write_atomically(tensors: dict[str, Tensor], path: Path, metadata: dict[str,
 
 
 def save(
-    path: Path, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer, step: int, recipe: dict
+    path: Path, model: nn.Module, ema: nn.Module, optimizers: list[torch.optim.Optimizer], step: int, recipe: dict
 ) -> None:
     """Write the state after `step` steps. `recipe` is what a resumed run must agree with (numbers, strings)."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"ema.{name}": tensor for name, tensor in ema.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
+    for number, optimizer in enumerate(optimizers):
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{index}.{name}": tensor for name, tensor in state.items()}
     write_atomically(tensors, path, {"step": str(step), "recipe": json.dumps(recipe)})
 
 
-def load(path: Path, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer, recipe: dict) -> int:
+def load(path: Path, model: nn.Module, ema: nn.Module, optimizers: list[torch.optim.Optimizer], recipe: dict) -> int:
     """Restore everything `save` wrote and return the step.
 
     Raises ValueError when the file is broken, or names the first field of the recipe that differs from the saved one.
@@ -54,10 +55,12 @@ def load(path: Path, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Op
             )
     for prefix, module in (("model.", model), ("ema.", ema)):
         module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
-    state = optimizer.state_dict()
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            index, field = name.removeprefix("optimizer.").split(".", 1)
-            state["state"].setdefault(int(index), {})[field] = tensor
-    optimizer.load_state_dict(state)
+    for number, optimizer in enumerate(optimizers):
+        state = optimizer.state_dict()
+        prefix = f"optimizer.{number}."
+        for name, tensor in tensors.items():
+            if name.startswith(prefix):
+                index, field = name.removeprefix(prefix).split(".", 1)
+                state["state"].setdefault(int(index), {})[field] = tensor
+        optimizer.load_state_dict(state)
     return int(metadata["step"])

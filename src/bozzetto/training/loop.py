@@ -26,6 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from bozzetto.training import checkpoint
+from bozzetto.training.muon import Muon
 
 STATE = "state.safetensors"
 LOG = "log.jsonl"
@@ -49,6 +50,7 @@ class Schedule:
     betas: tuple[float, float] = (0.9, 0.98)
     ema: float = 0.999  # decay a step; shorter at first, so the average never remembers the random start
     clip: float = 1.0  # largest norm of the gradient
+    muon: bool = False  # matrices by Muon instead of AdamW
 
     def learning_rate_at(self, step: int) -> float:
         """Linear warm-up, then a cosine down to one hundredth."""
@@ -62,10 +64,28 @@ def pick_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """bf16 where the machine computes it fast, fp32 elsewhere: on a CPU without bf16 units bf16 is 200 times slower."""
+    return torch.bfloat16 if device.type == "cuda" or torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
 def autocast(device: torch.device) -> torch.autocast:
-    """bf16 where the machine computes it fast, fp32 elsewhere: on a CPU without bf16 units it is 200 times slower."""
-    fast = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+    """Compute in `fast_dtype`; the weights stay fp32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast_dtype(device) == torch.bfloat16)
+
+
+def make_optimizers(model: nn.Module, schedule: Schedule, device: torch.device) -> list[torch.optim.Optimizer]:
+    """Weights of linear layers and convolutions decay, and go to Muon if the schedule says so; all else is AdamW's."""
+    layers = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+    matrices = [module.weight for module in model.modules() if isinstance(module, layers)]
+    chosen = {id(weight) for weight in matrices}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
+    rate, decay = schedule.learning_rate, schedule.weight_decay
+    if schedule.muon:
+        adamw = torch.optim.AdamW(others, lr=rate, betas=schedule.betas, weight_decay=0.0, fused=True)
+        return [adamw, Muon(matrices, rate, weight_decay=decay, dtype=fast_dtype(device))]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    return [torch.optim.AdamW(groups, lr=rate, betas=schedule.betas, fused=True)]
 
 
 def step_randomness(seed: int, step: int, device: torch.device) -> tuple[np.random.Generator, torch.Generator]:
@@ -106,12 +126,9 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     device = next(model.parameters()).device
     average = copy.deepcopy(model).requires_grad_(False)
-    decayed = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=schedule.betas, fused=True)
+    optimizers = make_optimizers(model, schedule, device)
     recipe = {"seed": seed, **vars(schedule), **(recipe or {})}
-    start = checkpoint.load(out / STATE, model, average, optimizer, recipe) if (out / STATE).exists() else 0
+    start = checkpoint.load(out / STATE, model, average, optimizers, recipe) if (out / STATE).exists() else 0
     compute = loss(model)
 
     stop_reason = ""
@@ -135,12 +152,12 @@ def fit(
             task = bar.add_task(out.name, total=schedule.steps, completed=start, note="")
             while step < schedule.steps and not stop_reason:
                 rate = schedule.learning_rate_at(step)
-                for group in optimizer.param_groups:
+                for group in [group for optimizer in optimizers for group in optimizer.param_groups]:
                     group["lr"] = rate
                 rng, generator = step_randomness(seed, step, device)
                 with autocast(device):
                     values = compute(rng, generator)
-                optimizer.zero_grad(set_to_none=True)
+                model.zero_grad(set_to_none=True)
                 values["loss"].backward()
                 norm = nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
                 if not torch.isfinite(norm):
@@ -148,7 +165,8 @@ def fit(
                         f"the loss or its gradient is not finite at step {step}: lower the learning rate; "
                         f"the last good state is in {out / STATE}"
                     )
-                optimizer.step()
+                for optimizer in optimizers:
+                    optimizer.step()
                 step += 1
                 update_average(average, model, min(schedule.ema, step / (step + 9)))
 
@@ -165,12 +183,12 @@ def fit(
                 if minutes is not None and now - began > 60 * minutes:
                     stop_reason = "time limit"
                 if now - saved > save_every:
-                    checkpoint.save(out / STATE, model, average, optimizer, step, recipe)
+                    checkpoint.save(out / STATE, model, average, optimizers, step, recipe)
                     saved = now
     finally:
         for s, handler in previous.items():
             signal.signal(s, handler)
-    checkpoint.save(out / STATE, model, average, optimizer, step, recipe)
+    checkpoint.save(out / STATE, model, average, optimizers, step, recipe)
     if stop_reason:
         print(
             f"stopped at step {step} of {schedule.steps} ({stop_reason}); the same command goes on from here",
