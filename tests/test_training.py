@@ -41,8 +41,9 @@ def equal(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
-def test_the_loss_falls_and_the_log_says_so(tmp_path):
-    fit(network(), line_fit, Schedule(steps=300, batch_size=8, learning_rate=1e-2, warmup=3, ema=0.9), tmp_path)
+@pytest.mark.parametrize(("muon", "rate"), [(False, 1e-2), (True, 1e-1)])
+def test_the_loss_falls_and_the_log_says_so(tmp_path, muon, rate):
+    fit(network(), line_fit, dataclasses.replace(TINY, steps=300, learning_rate=rate, muon=muon), tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert lines[0]["step"] == 1 and lines[-1]["step"] == 300
     assert lines[-1]["loss"] < 0.05 * lines[0]["loss"]
@@ -171,26 +172,6 @@ def test_muon_makes_singular_values_one_and_keeps_directions():
         out = orthogonalise(matrix)
         assert torch.linalg.svdvals(out).min() > 0.6 and torch.linalg.svdvals(out).max() < 1.3
         assert (out * (u @ v)).sum() / (out.norm() * (u @ v).norm()) > 0.97
-
-
-def test_muon_solves_a_badly_conditioned_problem_faster_than_adamw(tmp_path):
-    torch.manual_seed(0)
-    target = torch.randn(16, 16) @ torch.diag(torch.logspace(0, -2, 16)) @ torch.randn(16, 16)
-
-    def matrix_fit(model):
-        def compute(rng, generator):
-            x = torch.from_numpy(rng.standard_normal((32, 16)).astype(np.float32))
-            return {"loss": (model(x).float() - x @ target).square().mean()}
-
-        return compute
-
-    def last_loss(muon):
-        torch.manual_seed(1)
-        schedule = Schedule(steps=150, batch_size=32, learning_rate=0.05, warmup=5, weight_decay=0, clip=1e9, muon=muon)
-        fit(nn.Linear(16, 16), matrix_fit, schedule, tmp_path / str(muon))
-        return json.loads((tmp_path / str(muon) / "log.jsonl").read_text().splitlines()[-1])["loss"]
-
-    assert last_loss(True) < last_loss(False)
 
 
 def test_the_learning_rate_warms_up_and_comes_down():
