@@ -346,7 +346,7 @@ def teach(
         raise FileNotFoundError(f"the word list {words} is not there: name a text file with a word a line")
     if out.is_dir():
         raise ValueError(f"output {out} is a folder: name a file in it")
-    _require("pyarrow", "torch", "transformers")
+    _require("pyarrow", "torch")
     from bozzetto.training import teacher
     from bozzetto.world.dataset import load_world
 
@@ -435,21 +435,24 @@ def export(
     print(to)
 
 
-@app.command(epilog=_examples("evaluate --out results.json", "evaluate clip text-to-image --out results.json"))
+@app.command(epilog=_examples("evaluate --out results.json", "evaluate text-to-image --sheet drawn.png"))
 def evaluate(
     models: Annotated[
-        list[str] | None, typer.Argument(help="autoencoder, clip, text-to-image; all by default.")
+        list[str] | None, typer.Argument(help="autoencoder, clip, text-to-image, judge; all by default.")
     ] = None,
     out: Annotated[Path, typer.Option(help="The JSON file to write.")] = Path("results.json"),
+    sheet: Annotated[Path | None, typer.Option(help="A PNG file for the pictures that are drawn.")] = None,
 ) -> None:
     """Measure the models on held-out pictures, print a table and write JSON."""
     from bozzetto import pictures
 
     pictures.check_output(out, ".json")
+    if sheet:
+        pictures.check_output(sheet)
     _require("pyarrow", "torch")
     from bozzetto.evaluate import evaluate as run
 
-    run(models or [], out)
+    run(models or [], out, sheet=sheet)
 
 
 # ---------------------------------------------------------------- checks
