@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import bozzetto
+from bozzetto import pictures
 from bozzetto.cli import main
 from bozzetto.world import dataset
 
@@ -194,3 +195,12 @@ def test_help_and_version(capsys):
     assert "generate" in capsys.readouterr().out
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"bozzetto {bozzetto.__version__}\n"
+
+
+def test_a_picture_in_the_terminal_has_its_colours():
+    image = Image.new("RGBA", (64, 64), (255, 0, 0, 255))
+    image.putpixel((63, 63), (0, 0, 255, 0))  # transparent: white paper
+    lines = pictures.in_terminal(image).split("\n")
+    assert len(lines) == 32 and lines[0].count("▀") == 64
+    assert lines[0].startswith("\x1b[38;2;255;0;0;48;2;255;0;0m▀")
+    assert lines[-1].endswith("\x1b[38;2;255;0;0;48;2;255;255;255m▀\x1b[0m")

@@ -280,8 +280,8 @@ def test_what_is_missing_is_named(world: World, tmp_path, monkeypatch):
     monkeypatch.setenv("BOZZETTO_WEIGHTS", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="bozzetto world build"):
         ev.evaluate(["clip"], world=tmp_path / "world.parquet")
-    for model in ("autoencoder", "clip", "text-to-image"):
-        with pytest.raises(ValueError, match="is missing"):
+    for model, folder in (("autoencoder", "encoder"), ("clip", "text"), ("text-to-image", "text_to_image")):
+        with pytest.raises(ValueError, match=f"{folder}/config.json is missing"):
             ev.evaluate([model], world=world)
     with pytest.raises(FileNotFoundError, match="bozzetto train judge"):
         ev.evaluate(["judge"], world=world)

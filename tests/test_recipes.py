@@ -109,7 +109,7 @@ def test_the_bag_of_words_start_already_knows_the_teacher(teacher):
 def test_onnx_runtime_agrees_with_torch(runs, part):
     """The graph reads the safetensors file itself; batches of one, two and five."""
     folder = runs / "weights" / part
-    run, name = ("text-to-image", "") if part == "text_to_image" else part.split("/")
+    name = part.partition("/")[2]
     config = json.loads((folder / "config.json").read_text())["config"]
     module = {
         "encoder": lambda: Autoencoder().encoder,

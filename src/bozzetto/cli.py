@@ -148,6 +148,7 @@ def generate(
     ] = None,
     sheet: Annotated[Path | None, typer.Option(help="Also put all pictures on one sheet, a PNG file.")] = None,
     size: Annotated[int, typer.Option(help="Enlarge the 64-pixel pictures for viewing, 16 to 2048.")] = 64,
+    show: Annotated[bool, typer.Option("--show", help="Also show the pictures in the terminal.")] = False,
 ) -> None:
     """Draw a picture of a sentence."""
     import bozzetto
@@ -199,6 +200,8 @@ def generate(
     for path, picture in zip(names, shown, strict=True):
         pictures.save_png(picture, path)
         print(path)
+    if show:
+        print("\n".join(pictures.in_terminal(picture) for picture in drawn))
     if sheet:
         pictures.save_png(pictures.sheet(shown), sheet)
         print(sheet)
@@ -266,7 +269,9 @@ def world_sheet(
     output: Annotated[Path, typer.Option("-o", "--output", help="The PNG file.")] = Path("world.png"),
     style: Annotated[str | None, typer.Option(help="Only this style.")] = None,
     split: Annotated[str | None, typer.Option(help="Only this split, train or test.")] = None,
-    search: Annotated[str | None, typer.Option(help="Only pictures with this in their name or keywords.")] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Only pictures with a word of their name or keywords that starts so.")
+    ] = None,
     n: Annotated[int, typer.Option("--n", "-n", help="How many, 1 to 5000.")] = 100,
     seed: Annotated[int, typer.Option(help="Which of them, when there are more.")] = 0,
 ) -> None:
@@ -293,7 +298,7 @@ def world_sheet(
         for row, (name, words) in enumerate(zip(world.names, world.keywords, strict=True))
         if style in (None, world.styles[row])
         and split in (None, world.splits[row])
-        and (search is None or any(search.lower() in word for word in (name, *words)))
+        and (search is None or any(f" {search.lower()}" in f" {word}" for word in (name, *words)))
     ]
     if not rows:
         raise ValueError("no picture is left: use a wider --style, --split or --search")

@@ -394,7 +394,7 @@ def _run_autoencoder(bench: Bench, weights: Path, sheet: Path | None) -> tuple[S
     from bozzetto.runtime.session import open_network
     from bozzetto.runtime.store import open_model
 
-    encoder, decoder = (open_network(open_model(weights, f"autoencoder/{half}")) for half in ("encoder", "decoder"))
+    encoder, decoder = (open_network(open_model(f"autoencoder/{half}", weights)) for half in ("encoder", "decoder"))
 
     def reconstruct(pictures: np.ndarray) -> np.ndarray:
         latents = encoder(pixels=pictures.transpose(0, 3, 1, 2) * 2 - 1)["latents"]

@@ -131,3 +131,16 @@ def save_png(image: Image.Image, path: Path) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def in_terminal(image: Image.Image) -> str:
+    """The picture as text, over white: half a character a pixel, in 24-bit colour, 64 columns by 32 lines."""
+    pixels = np.asarray(over_white(fit(image)))
+    lines = []
+    for top, bottom in zip(pixels[::2], pixels[1::2], strict=True):
+        cells = (
+            f"\x1b[38;2;{';'.join(map(str, upper))};48;2;{';'.join(map(str, lower))}m▀"
+            for upper, lower in zip(top.tolist(), bottom.tolist(), strict=True)
+        )
+        lines.append("".join(cells) + "\x1b[0m")
+    return "\n".join(lines)

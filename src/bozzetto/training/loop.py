@@ -121,7 +121,7 @@ def fit(
     out: folder of the run: state.safetensors (resumed if there), log.jsonl.
     minutes: stop (and save) after this long; the learning rate follows the steps, so the run can be resumed.
     recipe: what a resumed run must agree with.
-    Raises TrainingStopped at a loss that is not finite.
+    Raises TrainingStopped at a loss that is not finite, and KeyboardInterrupt, the state saved, after Ctrl-C.
     """
     out.mkdir(parents=True, exist_ok=True)
     device = next(model.parameters()).device
@@ -190,8 +190,8 @@ def fit(
             signal.signal(s, handler)
     checkpoint.save(out / STATE, model, average, optimizers, step, recipe)
     if stop_reason:
-        print(
-            f"stopped at step {step} of {schedule.steps} ({stop_reason}); the same command goes on from here",
-            file=sys.stderr,
-        )
+        line = f"stopped at step {step} of {schedule.steps} ({stop_reason}); the same command goes on from here"
+        print(line, file=sys.stderr)
+    if stop_reason.startswith("SIG"):
+        raise KeyboardInterrupt  # now that the state is safe: a recipe must not go on to its next stage
     return average

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
@@ -64,7 +65,7 @@ def write(columns: dict[str, list], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         encoded = list(pool.map(_png, columns["image"], chunksize=64))
     table = pa.table({**columns, "image": encoded})
     path.parent.mkdir(parents=True, exist_ok=True)

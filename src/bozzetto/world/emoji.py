@@ -18,6 +18,7 @@ import hashlib
 import io
 import json
 import re
+import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -254,7 +255,8 @@ def build(artwork: Path, progress: Callable[[str, int, int], None] | None = None
     """Draw the whole world. Returns the columns of the table (see dataset.write); `progress(style, done, total)`."""
     concepts = read_concepts(artwork)
     pictures, owners, styles = [], [], []
-    with ProcessPoolExecutor() as pool:
+    # Ctrl-C reaches every process; only this one answers it.
+    with ProcessPoolExecutor(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         for style in STYLES:
             jobs = list(_jobs(artwork, style, concepts))
             drawn = pool.map(_draw, [(function, argument) for _, function, argument in jobs], chunksize=16)
