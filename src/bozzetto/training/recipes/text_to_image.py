@@ -33,6 +33,7 @@ from bozzetto.world.emoji import STYLES
 class Budget:
     fit: Schedule
     scenes: int
+    wordings: int = 16  # captions of each picture
     scene_share: float = 0.15
     drop_words: float = 0.1
     drop_style: float = 0.3
@@ -40,7 +41,7 @@ class Budget:
 
 
 BUDGETS = {
-    "smoke": Budget(Schedule(steps=80, batch_size=32, learning_rate=1e-3, warmup=5, ema=0.9), scenes=32),
+    "smoke": Budget(Schedule(steps=80, batch_size=32, learning_rate=1e-3, warmup=5, ema=0.9), scenes=32, wordings=2),
     "cpu": Budget(
         Schedule(steps=6000, batch_size=128, learning_rate=1.2e-3, betas=(0.9, 0.95), ema=0.9985), scenes=12_000
     ),
@@ -95,6 +96,17 @@ def train(
     style_number = np.array([STYLES.index(style) + 1 for style in shown.styles])
     scene_style = np.array([STYLES.index(scene.objects[0].style) + 1 for scene in scenes.scenes])
 
+    # Wordings are made beforehand: making them anew at every step would keep a GPU waiting.
+    rng = np.random.default_rng(seed)
+    columns = list(zip(shown.names, shown.keywords, shown.styles, shown.codepoints, strict=True))
+    captions = np.stack(
+        [
+            tokenizer([caption(name, words, style, rng, codepoints=key) for name, words, style, key in columns])
+            for _ in range(budget.wordings)
+        ]
+    )
+    sentences, nothing = tokenizer([scene.sentence for scene in scenes.scenes]), tokenizer("")
+
     torch.manual_seed(seed)
     model = Denoiser(DenoiserConfig()).to(device, memory_format=torch.channels_last)
 
@@ -104,16 +116,12 @@ def train(
             rows = np.searchsorted(cumulative, rng.random(count - scene_count))
             rows = np.minimum(rows, len(shown) - 1)
             chosen = rng.integers(0, len(scenes.scenes), scene_count)
-            texts = [
-                caption(shown.names[i], shown.keywords[i], shown.styles[i], rng, codepoints=shown.codepoints[i])
-                for i in rows
-            ]
-            texts += [scenes.scenes[i].sentence for i in chosen]
+            tokens = np.concatenate([captions[rng.integers(0, len(captions), len(rows)), rows], sentences[chosen]])
             style = np.concatenate([style_number[rows], scene_style[chosen]])
             dropped = rng.random(count) < budget.drop_words
-            texts = ["" if drop else text for drop, text in zip(dropped, texts, strict=True)]
+            tokens[dropped] = nothing
             style[dropped | (rng.random(count) < budget.drop_style)] = 0
-            tokens = shortest(tokenizer(texts), device)
+            tokens = shortest(tokens, device)
             with torch.no_grad():
                 hidden, embedding = tower(tokens)
             batch = torch.cat(
