@@ -485,10 +485,12 @@ def evaluate(
     bench = Bench(
         world, n, scenes, seed, lambda: load_judge(weights / "judge"), lambda core: core_features(core, cache)
     )
+    sizes = {"n": (n, 200), "scenes": (scenes, 60), "seed": (seed, 0)}
+    flags = "".join(f" --{flag} {value}" for flag, (value, default) in sizes.items() if value != default)
     report = {}
     for name in models:
         scores, details = RUNS[name](bench, weights, Path(sheet) if sheet else None)
-        command = f"bozzetto evaluate {name} --n {n} --scenes {scenes} --seed {seed}"
+        command = f"bozzetto evaluate {name}{flags}"
         report[name] = {"command": command, "n": n, "scenes": scenes, "seed": seed, "scores": scores, **details}
         Console().print(table(name, report[name]))
         if out:

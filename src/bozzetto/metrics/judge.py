@@ -69,7 +69,9 @@ def load_judge(folder: Path) -> Judge:
 
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
-            raise FileNotFoundError(f"the judge's {folder / name} is not there: run `bozzetto train judge` first")
+            raise FileNotFoundError(
+                f"the judge's {folder / name} is not there: run `bozzetto train judge`, which leaves it in RUN/judge"
+            )
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         tensors = {name: tensor.astype(np.float32) for name, tensor in load_file(folder / "model.safetensors").items()}

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from bozzetto.metrics.composition import cut_out, find_objects
 from bozzetto.metrics.features import efficientnet_features
-from bozzetto.metrics.judge import Judge
+from bozzetto.metrics.judge import Judge, save_judge
 from bozzetto.training import data
 from bozzetto.training.loop import Loss, Schedule, fit
 from bozzetto.training.teacher import Teacher
@@ -166,7 +166,10 @@ def label_table(world: World, teacher: Teacher) -> dict[str, np.ndarray]:
 def train(
     world: World, teacher: Teacher, budget: Budget, out: Path, *, seed: int = 0, minutes: float | None = None
 ) -> Judge:
-    """Extract features (kept in `out`/features), train the head and return the judge. `minutes` limits the head."""
+    """Extract features (kept in `out`/features), train the head, write the judge to `out`/judge and return it.
+
+    `minutes` limits the training of the head.
+    """
     views = extract(world, budget, out / "features", seed)
     table = label_table(world, teacher)
     core = {key: plain_name(name) for key, name, c in zip(world.codepoints, world.names, world.core, strict=True) if c}
@@ -199,4 +202,6 @@ def train(
         head, loss, budget.head, out, seed=seed, minutes=minutes, recipe={"plan": [budget.views, budget.scenes]}
     )
     weights = {name: tensor.numpy().astype(np.float32) for name, tensor in average.state_dict().items()}
-    return Judge(SIZE, weights, list(table), np.stack(list(table.values())))
+    judge = Judge(SIZE, weights, list(table), np.stack(list(table.values())))
+    save_judge(judge, out / "judge")
+    return judge

@@ -1,0 +1,35 @@
+"""Draw the README's picture: sixteen prompts, the shipped weights, fixed seeds.
+
+python docs/first_pictures.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+import bozzetto
+from bozzetto.pictures import enlarge, over_white
+
+PROMPTS = (
+    "a red apple", "a happy robot", "a cat face", "a rocket", "a pizza", "a dog face", "a tree", "a guitar",
+    "a fish", "a ghost", "a sunflower", "a blue car", "an octopus", "a hamburger", "a house", "a crown",
+)  # fmt: skip
+SIDE, GAP = 128, 8
+
+
+def main() -> None:
+    cell, line = SIDE + GAP, 18
+    paper = Image.new("RGB", (8 * cell + GAP, 2 * (cell + line) + GAP), "white")
+    pen = ImageDraw.Draw(paper)
+    for index, prompt in enumerate(PROMPTS):
+        row, column = divmod(index, 8)
+        left, top = GAP + column * cell, GAP + row * (cell + line)
+        paper.paste(over_white(enlarge(bozzetto.generate(prompt, seed=7)[0], SIDE)), (left, top))
+        pen.text((left + SIDE // 2, top + SIDE + 2), prompt, fill="#555555", anchor="ma")
+    paper.save(Path(__file__).with_name("first_pictures.png"), optimize=True)
+
+
+if __name__ == "__main__":
+    main()

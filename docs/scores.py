@@ -1,0 +1,114 @@
+"""Write the measured numbers where people read them: the README and the model cards.
+
+    bozzetto evaluate --out benchmarks/results/scores.json
+    python docs/scores.py
+
+Nothing is typed by hand: every figure comes from that file, or from the logs of the runs that a card names.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SCORES = ROOT / "benchmarks/results/scores.json"
+WEIGHTS = ROOT / "src/bozzetto/weights"
+SHOWN = {
+    "autoencoder": ["PSNR RGB on white, test pictures", "PSNR RGBA, test pictures", "PSNR RGB on white, test scenes"],
+    "clip": [
+        "naming top-1",
+        "naming top-5",
+        "EfficientNet-Lite0 nearest neighbour top-1",
+        "held-out synonyms top-5, any concept with the word",
+    ],
+    "text-to-image": [
+        "judge top-1",
+        "judge top-5",
+        "judge top-5, held-out real art of these concepts",
+        "Frechet distance (EfficientNet-Lite0)",
+        "Frechet distance, real art instead (5 draws, extremes)",
+        "nearer to a training picture than 95 % of held-out art, features (5 % is free)",
+    ],
+    "judge": ["naming top-1", "naming top-5"],
+}
+CARDS = {  # title, what it is, limits
+    "autoencoder": (
+        "The latent autoencoder",
+        "A 64 x 64 picture with alpha as 16 x 8 x 8 numbers, and back. Two halves: `encoder/` and `decoder/`.",
+        "Fine detail (text, thin lines, eyes of small faces) is lost. It has seen emoji art only.",
+    ),
+    "clip": (
+        "CLIP",
+        "Pictures and sentences on one sphere of 256 dimensions. Two towers: `text/`, which also steers text-to-image, "
+        "and `image/`.",
+        "It knows the concepts of the picture world and English words near them; no people, brands or places. "
+        "What it makes of order, counts and places in a sentence is measured above.",
+    ),
+    "text_to_image": (
+        "Text to image",
+        "A noisy latent and words in, the clean latent it imagines out; a sampler and the autoencoder's decoder make "
+        "the picture.",
+        "Single things come out better than scenes of several. It does not spell. Everything looks like an emoji.",
+    ),
+    "judge": (
+        "The judge",
+        "A head of two layers on EfficientNet-Lite0 features, for `bozzetto evaluate` only: it names pictures "
+        "independently of the models that draw and condition them.",
+        "No generator can be measured as better than the judge itself is on real art.",
+    ),
+}
+
+
+def written(score: dict) -> str:
+    """A score with its interval and sample size."""
+    percent = score["unit"] == "share"
+    value, low, high = (100 * score[k] if percent else score[k] for k in ("value", "low", "high"))
+    unit = " %" if percent else f" {score['unit']}".rstrip()
+    return f"{value:.1f}{unit} | {low:.1f} .. {high:.1f} | {score['n']}"
+
+
+def rows(scores: dict, chosen: list[str] | None = None) -> list[str]:
+    return [f"| {name} | {written(scores[name])} |" for name in (chosen or scores) if name in scores]
+
+
+def budget(folder: Path) -> str:
+    """What training cost, from the note that lies beside the weights."""
+    note = folder / "training.json"
+    if not note.is_file():
+        return ""
+    facts = json.loads(note.read_text(encoding="utf-8"))
+    return "## Training\n\n" + "\n".join(f"- {key}: {value}" for key, value in facts.items())
+
+
+def card(folder: str, block: dict) -> str:
+    title, what, limits = CARDS[folder]
+    scores = ["| measure | value | 95 % interval | n |", "|---|---|---|---|", *rows(block["scores"])]
+    parts = [
+        "---\nlicense: apache-2.0\nlibrary_name: bozzetto\n---",
+        f"# {title}\n\n{what}",
+        budget(WEIGHTS / folder),
+        f"## Scores\n\n`{block['command']}`\n\n" + "\n".join(scores),
+        f"## Limits\n\n{limits}",
+        "## Data\n\nThe training split of the picture world and scenes made of it; NOTICE lists artists and licences.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def main() -> None:
+    report = json.loads(SCORES.read_text(encoding="utf-8"))
+    lines = ["| model | measure | value | 95 % interval | n |", "|---|---|---|---|---|"]
+    for model, chosen in SHOWN.items():
+        if model in report:
+            lines += [f"| {model} {row}" for row in rows(report[model]["scores"], chosen)]
+            folder = model.replace("-", "_")
+            (WEIGHTS / folder / "README.md").write_text(card(folder, report[model]), encoding="utf-8")
+    readme = ROOT / "README.md"
+    before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- scores -->")
+    after = rest.partition("<!-- end of scores -->")[2]
+    table = "\n".join(lines)
+    readme.write_text(f"{before}<!-- scores -->\n{table}\n<!-- end of scores -->{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
