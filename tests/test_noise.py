@@ -130,9 +130,7 @@ def test_neighbours_in_place_seed_and_stream_are_uncorrelated():
     ]
     for other in others:
         assert abs(np.corrcoef(base, other)[0, 1]) < 5 / np.sqrt(n)
-    assert abs(np.corrcoef(base[0::2] ** 2, base[1::2] ** 2)[0, 1]) < 5 / np.sqrt(
-        n / 2
-    )  # the Box-Muller pairs
+    assert abs(np.corrcoef(base[0::2] ** 2, base[1::2] ** 2)[0, 1]) < 5 / np.sqrt(n / 2)  # the Box-Muller pairs
 
 
 @settings(deadline=None)
@@ -187,7 +185,5 @@ def test_a_batch_needs_seeds():
 
 
 if __name__ == "__main__":
-    sections = [
-        f'"{name}": [\n' + ",\n".join(map(json.dumps, cases)) + "\n]" for name, cases in golden().items()
-    ]
+    sections = [f'"{name}": [\n' + ",\n".join(map(json.dumps, cases)) + "\n]" for name, cases in golden().items()]
     GOLDEN.write_text("{" + ",\n".join(sections) + "}\n")

@@ -62,9 +62,7 @@ def start(schedule, shape=(2, 3, 4), seed=0):
 
 def error(sampler, schedule):
     x = start(schedule)
-    return np.abs(
-        SAMPLERS[sampler](gaussian_denoiser(schedule), x, schedule) - gaussian_solution(x, schedule)
-    ).max()
+    return np.abs(SAMPLERS[sampler](gaussian_denoiser(schedule), x, schedule) - gaussian_solution(x, schedule)).max()
 
 
 # Schedules
@@ -74,10 +72,7 @@ def error(sampler, schedule):
 @pytest.mark.parametrize("steps", [1, 2, 3, 20, 999, 1000])
 def test_every_schedule_runs_from_noise_to_clean(build, steps):
     schedule = build(steps)
-    assert (
-        len(schedule) == steps
-        and len(schedule.times) == len(schedule.alphas) == len(schedule.sigmas) == steps + 1
-    )
+    assert len(schedule) == steps and len(schedule.times) == len(schedule.alphas) == len(schedule.sigmas) == steps + 1
     assert schedule.times.dtype == schedule.alphas.dtype == schedule.sigmas.dtype == np.float64
     assert (np.diff(schedule.times) < 0).all() and 0.9 < schedule.times[0] <= 1 and schedule.times[-1] == 0
     assert schedule.alphas[-1] == 1 and schedule.sigmas[-1] == 0
@@ -117,9 +112,7 @@ def test_karras_spacing_is_even_in_the_rho_th_root():
 @pytest.mark.parametrize("steps", [0, -1, 1001, 10**6, 2.0, True, "20", None, float("nan")])
 @pytest.mark.parametrize("build", SCHEDULES.values(), ids=SCHEDULES)
 def test_bad_step_count_is_one_clear_line(build, steps):
-    with pytest.raises(
-        ValueError, match=r"^num_inference_steps must be a whole number from 1 to 1000, not .+$"
-    ):
+    with pytest.raises(ValueError, match=r"^num_inference_steps must be a whole number from 1 to 1000, not .+$"):
         build(steps)
 
 
@@ -208,9 +201,7 @@ def test_a_denoiser_that_knows_the_answer_is_believed(sampler, build, value, ste
 def test_flow_is_finite_from_pure_noise_to_no_noise(sampler, shift, steps):
     schedule = flow(steps, shift)
     x = normal(0, (5,))
-    out = SAMPLERS[sampler](
-        two_points_denoiser(schedule), x, schedule, noise=lambda step: normal(0, (5,), step + 1)
-    )
+    out = SAMPLERS[sampler](two_points_denoiser(schedule), x, schedule, noise=lambda step: normal(0, (5,), step + 1))
     assert np.isfinite(out).all() and np.abs(out).max() < 1.5
 
 
@@ -241,9 +232,7 @@ def test_steps_and_callbacks_come_in_order(sampler, steps):
     evaluations = 2 if sampler == "heun" else 1
     expected = []
     for step in range(steps):
-        ahead = (
-            schedule.times[step : step + evaluations] if step < steps - 1 else schedule.times[step : step + 1]
-        )
+        ahead = schedule.times[step : step + evaluations] if step < steps - 1 else schedule.times[step : step + 1]
         expected += [("denoise", t) for t in ahead] + [("callback", step)]
     assert calls == expected
     np.testing.assert_array_equal(seen[-1][0], result)
@@ -287,9 +276,7 @@ def test_a_picture_does_not_depend_on_its_batch(sampler):
 def test_ddpm_reproduces_mean_and_variance(build):
     schedule, count = build(400), 20_000
     x = float(schedule.sigmas[0]) * normal(0, (count,))
-    x = SAMPLERS["ddpm"](
-        gaussian_denoiser(schedule), x, schedule, noise=lambda step: normal(0, (count,), step + 1)
-    )
+    x = SAMPLERS["ddpm"](gaussian_denoiser(schedule), x, schedule, noise=lambda step: normal(0, (count,), step + 1))
     assert x.mean() == pytest.approx(MEAN, abs=5 * STD / math.sqrt(count))
     assert x.std() == pytest.approx(STD, rel=5 / math.sqrt(2 * count))
 

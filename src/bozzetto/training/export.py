@@ -12,6 +12,7 @@ import json
 import os
 import struct
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 import onnx
@@ -24,6 +25,7 @@ from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig
 from bozzetto.models.clip import Clip, ClipConfig
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.training.checkpoint import write_atomically
+from bozzetto.training.loop import LOG, STATE
 from bozzetto.world.emoji import STYLES
 
 FINAL = "model.safetensors"  # what a finished recipe leaves in its run folder, in fp32
@@ -198,6 +200,20 @@ def export_text_to_image(run: Path, to: Path) -> None:
 EXPORTS = {"autoencoder": export_autoencoder, "clip": export_clip, "text-to-image": export_text_to_image}
 
 
+def training_note(run: Path) -> dict[str, int | float | str]:
+    """What a run cost, from its log and its state, for the model card."""
+    lines = [json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines()]
+    with safe_open(run / STATE, framework="pt") as file:
+        recipe = json.loads(file.metadata()["recipe"])
+    ends = [a for a, b in pairwise([*lines, {"seconds": 0}]) if b["seconds"] < a["seconds"]]  # of each stretch
+    return {
+        "steps": lines[-1]["step"],
+        "pictures seen": lines[-1]["step"] * recipe["batch_size"],
+        "minutes": round(sum(line["seconds"] for line in ends) / 60, 1),
+        "device": ", ".join(dict.fromkeys(line.get("device", "cpu") for line in lines)),
+    }
+
+
 def export_run(model: str, run: Path, to: Path) -> None:
     """Export the finished model in the folder `run` to the weights folder `to`.
 
@@ -208,3 +224,5 @@ def export_run(model: str, run: Path, to: Path) -> None:
     if not (run / FINAL).is_file():
         raise ValueError(f"{run / FINAL} is not there: run `bozzetto train {model}` to its end first")
     EXPORTS[model](run, to)
+    note = json.dumps(training_note(run), indent=2) + "\n"
+    (to / model.replace("-", "_") / "training.json").write_text(note, encoding="utf-8")

@@ -175,7 +175,8 @@ def fit(
                     pictures = schedule.batch_size * (step - logged_step) / max(now - logged, 1e-9)
                     line = {name: float(value.detach()) for name, value in values.items()}
                     line |= {"step": step, "lr": rate, "pictures_per_second": pictures, "seconds": now - began}
-                    log.write(json.dumps({k: round(v, 6) for k, v in line.items()}) + "\n")
+                    rounded = {name: round(value, 6) for name, value in line.items()}
+                    log.write(json.dumps({**rounded, "device": device.type}) + "\n")
                     log.flush()
                     bar.update(task, note=f"loss {line['loss']:.4f}  {pictures:.0f} pictures/s")
                     logged, logged_step = now, step

@@ -1,0 +1,103 @@
+"""The real world and the weights that ship: what `make test` has built and what a person gets.
+
+Needs data/world.parquet, which `make test` makes first (`bozzetto world build`).
+"""
+
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+
+import bozzetto
+from bozzetto.evaluate import premultiplied, psnr
+from bozzetto.runtime import label, store
+from bozzetto.runtime.session import open_network
+from bozzetto.runtime.tokenizer import Tokenizer
+from bozzetto.world import emoji
+from bozzetto.world.captions import caption, templates, with_article
+from bozzetto.world.dataset import load_world
+from bozzetto.world.scenes import make_scene, scene_objects
+
+
+@pytest.fixture(scope="module")
+def world():
+    return load_world()
+
+
+def test_the_world_has_its_size_and_only_permissive_artwork(world):
+    assert 10_000 < len(world) < 11_500
+    assert set(world.styles) == set(emoji.STYLES) == set(emoji.LICENSES)
+    assert set(emoji.LICENSES.values()) == {"Apache-2.0", "MIT", "CC-BY-4.0"}
+    assert min(Counter(world.styles).values()) > 400
+    assert len({key for key, core in zip(world.codepoints, world.core, strict=True) if core}) > 1100
+
+
+def test_no_held_out_picture_has_a_twin_in_training(world):
+    small = emoji.on_white(world.images, 32).reshape(len(world), -1)
+    test = np.array([split == "test" for split in world.splits])
+    assert 0.07 < test.mean() < 0.15
+    nearest = np.inf
+    for part in np.array_split(np.flatnonzero(test), 10):
+        squared = (small[part] ** 2).sum(1)[:, None] + (small[~test] ** 2).sum(1) - 2 * small[part] @ small[~test].T
+        nearest = min(nearest, squared.min() / small.shape[1])
+    assert nearest > 0.99 * emoji.TWIN_DISTANCE**2
+
+
+def test_every_held_out_pair_is_of_a_concept_seen_in_two_other_families(world):
+    families = defaultdict(lambda: defaultdict(set))
+    for key, style, split in zip(world.codepoints, world.styles, world.splits, strict=True):
+        families[key][split].add(emoji.FAMILY[style])
+    for seen in families.values():
+        assert not seen["train"] & seen["test"]
+        assert not seen["test"] or len(seen["train"]) >= 2
+
+
+def test_the_shipped_vocabulary_spells_every_caption(world):
+    tokenizer = Tokenizer.load(store.find("clip/text") / "vocabulary.txt")
+    rng = np.random.default_rng(0)
+    objects = scene_objects(world)
+    texts = [make_scene(world, objects, seed).sentence for seed in range(100)]
+    columns = zip(world.names, world.keywords, world.styles, world.codepoints, strict=True)
+    texts += [caption(name, words, style, rng, codepoints=key) for name, words, style, key in columns]
+    assert not [text for text in texts if "[unk]" in tokenizer.tokenize(text)]
+    pieces = sum(len(tokenizer.tokenize(text)) for text in texts) / sum(len(text.split()) for text in texts)
+    assert pieces < 1.15  # nearly every word is one token (commas count as tokens too)
+
+
+def test_the_autoencoder_redraws_held_out_pictures(world):
+    test = world.split("test")
+    true = premultiplied(test.images[::10])
+    encoder, decoder = (open_network(store.open_model(f"autoencoder/{half}")) for half in ("encoder", "decoder"))
+    latents = encoder(pixels=true.transpose(0, 3, 1, 2) * 2 - 1)["latents"]
+    assert abs(latents.mean()) < 0.1 and 0.8 < latents.std() < 1.2
+    back = np.clip((decoder(latents=latents)["pixels"].transpose(0, 2, 3, 1) + 1) / 2, 0, 1)
+    over_white = [picture[..., :3] + 1 - picture[..., 3:] for picture in (true, back)]
+    assert psnr(*over_white).mean() > 28
+
+
+def test_clip_names_held_out_pictures(world):
+    """Among all core concepts, of which chance would find one in twelve hundred."""
+    clip = label.load(store.weights_folder())
+    core = world.select(world.core)
+    names = dict(zip(core.codepoints, core.names, strict=True))
+    texts = [text for name in names.values() for text in templates(name)]
+    classes = label.encode_text(clip, texts).reshape(len(names), -1, 256).mean(1)
+    shown = core.split("test")
+    rows = range(0, len(shown), 4)
+    over_white = (255 * emoji.on_white(shown.images[::4])).round().astype(np.uint8)
+    ranks = (-label.encode_image(clip, over_white) @ classes.T).argsort(1)
+    concepts = list(names)
+    hits = [concepts.index(shown.codepoints[row]) in ranks[i, :5] for i, row in enumerate(rows)]
+    assert np.mean(hits) > 0.5
+
+
+def test_what_is_drawn_looks_like_what_was_asked_for():
+    """Sixteen sentences, sixteen pictures: CLIP has to find the sentence of each."""
+    names = (
+        "apple pizza dog cat tree guitar fish ghost sunflower car octopus hamburger house crown rocket robot".split()
+    )
+    prompts = [with_article(name) for name in names]
+    pictures = np.stack([bozzetto.encode_image(bozzetto.generate(prompt, seed=1)[0]) for prompt in prompts])
+    sentences = np.stack([bozzetto.encode_text(prompt) for prompt in prompts])
+    found = (pictures @ sentences.T).argmax(1) == np.arange(16)
+    assert found.mean() > 0.6
