@@ -93,9 +93,24 @@ def test_clip_names_held_out_pictures(world):
 
 def test_what_is_drawn_looks_like_what_was_asked_for():
     """Sixteen sentences, sixteen pictures: CLIP has to find the sentence of each."""
-    names = (
-        "apple pizza dog cat tree guitar fish ghost sunflower car octopus hamburger house crown rocket robot".split()
-    )
+    names = [
+        "apple",
+        "pizza",
+        "dog",
+        "cat",
+        "tree",
+        "guitar",
+        "fish",
+        "ghost",
+        "sunflower",
+        "car",
+        "octopus",
+        "hamburger",
+        "house",
+        "crown",
+        "rocket",
+        "robot",
+    ]
     prompts = [with_article(name) for name in names]
     pictures = np.stack([bozzetto.encode_image(bozzetto.generate(prompt, seed=1)[0]) for prompt in prompts])
     sentences = np.stack([bozzetto.encode_text(prompt) for prompt in prompts])
