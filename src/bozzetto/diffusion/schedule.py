@@ -103,9 +103,7 @@ def linear(num_inference_steps: int) -> Schedule:
     return _variance_preserving(visited / 1000, kept[visited])
 
 
-def karras(
-    num_inference_steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0
-) -> Schedule:
+def karras(num_inference_steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0) -> Schedule:
     """The variance-exploding path alpha = 1 with the spacing of Karras et al. 2022, eq. 5.
 
     sigma_i = (sigma_max^(1/rho) + i / (n-1) (sigma_min^(1/rho) - sigma_max^(1/rho)))^rho for i < n, then 0.

@@ -252,13 +252,9 @@ def grade_scenes(
     )
 
 
-def _judge_objects(
-    pictures: np.ndarray, found: list[list[Found]], judge: Judge, labels: list[str]
-) -> list[np.ndarray]:
+def _judge_objects(pictures: np.ndarray, found: list[list[Found]], judge: Judge, labels: list[str]) -> list[np.ndarray]:
     """The judge's scores [objects, labels] for each picture, from one call."""
-    crops = [
-        cut_out(picture, one) for picture, objects in zip(pictures, found, strict=True) for one in objects
-    ]
+    crops = [cut_out(picture, one) for picture, objects in zip(pictures, found, strict=True) for one in objects]
     shape = (len(crops), len(labels))
     scores = np.asarray(judge(np.stack(crops), labels)) if crops else np.empty(shape)
     if scores.shape != shape or np.isnan(scores).any():

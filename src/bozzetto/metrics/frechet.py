@@ -65,9 +65,7 @@ def _covariance_root(x: np.ndarray) -> np.ndarray:
     return np.linalg.qr(rows, mode="r") if len(rows) > rows.shape[1] else rows
 
 
-def kernel_distance(
-    a: np.ndarray, b: np.ndarray, subsets: int = 20, subset_size: int = 1000, seed: int = 0
-) -> float:
+def kernel_distance(a: np.ndarray, b: np.ndarray, subsets: int = 20, subset_size: int = 1000, seed: int = 0) -> float:
     """Unbiased squared MMD of `a` [n_a,d] and `b` [n_b,d] under the cubic kernel; may fall below 0.
 
     Averages `subsets` draws of min(subset_size, n_a, n_b) rows without replacement: memory is
@@ -78,10 +76,7 @@ def kernel_distance(
         raise ValueError(f"need subsets >= 1 and subset_size >= 2, got {subsets} and {subset_size}")
     m = min(subset_size, len(a), len(b))
     generator = np.random.default_rng(seed)
-    draws = [
-        _mmd(a[generator.permutation(len(a))[:m]], b[generator.permutation(len(b))[:m]])
-        for _ in range(subsets)
-    ]
+    draws = [_mmd(a[generator.permutation(len(a))[:m]], b[generator.permutation(len(b))[:m]]) for _ in range(subsets)]
     return float(np.mean(draws))
 
 
@@ -116,9 +111,7 @@ def bootstrap_interval(
     return Estimate(value, float(low), float(high), len(a), len(b))
 
 
-def floor(
-    real: np.ndarray, metric: Metric, seed: int = 0, n: int | None = None, repeats: int = 5
-) -> Estimate:
+def floor(real: np.ndarray, metric: Metric, seed: int = 0, n: int | None = None, repeats: int = 5) -> Estimate:
     """What `metric` says of two disjoint random samples of `real` [N,d]: no generator can be asked for less.
 
     `n` rows a side, by default half of `real`; to be compared with a value measured at the same n. The value

@@ -35,7 +35,7 @@ class Judge:
     def embed(self, features: np.ndarray) -> np.ndarray:
         """Features [N,1280] -> unit vectors float32 [N,D] in the space of the label vectors."""
         w = self.weights
-        hidden = np.maximum(((features - w["mean"]) * w["scale"]) @ w["first.weight"].T + w["first.bias"], 0)
+        hidden = np.maximum(((np.sqrt(features) - w["mean"]) * w["scale"]) @ w["first.weight"].T + w["first.bias"], 0)
         out = hidden @ w["second.weight"].T + w["second.bias"]
         return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
 

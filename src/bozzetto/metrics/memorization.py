@@ -70,9 +70,7 @@ def nearest(query: np.ndarray, reference: np.ndarray, same: bool = False) -> tup
     return distance, index
 
 
-def memorization(
-    generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, percentile: float = 5
-) -> Memorization:
+def memorization(generated: np.ndarray, train: np.ndarray, held_out: np.ndarray, percentile: float = 5) -> Memorization:
     """Compare generated rows [n,d] with training rows [m,d], beside held-out real rows [h,d].
 
     Raises ValueError for sets of different widths, an empty set, or a percentile outside (0, 100).

@@ -116,11 +116,7 @@ def held_out_keywords(codepoints: str, keywords: Iterable[str], name: str) -> se
     always = {_stem(word) for word in re.split(r"[ \-]", plain_name(name))} | _TEMPLATE_WORDS
     words = {word for word in map(_clean, keywords) if word and " " not in word}
     stems = {word: _stem(word) for word in words}
-    return {
-        word
-        for word, stem in stems.items()
-        if stem not in always and hash_draw(codepoints, stem) < HELD_OUT_SHARE
-    }
+    return {word for word, stem in stems.items() if stem not in always and hash_draw(codepoints, stem) < HELD_OUT_SHARE}
 
 
 def caption(

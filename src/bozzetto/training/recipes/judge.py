@@ -44,9 +44,14 @@ class Budget:
 
 BUDGETS = {
     "smoke": Budget(0, 20, Schedule(steps=60, batch_size=128, learning_rate=2e-3, warmup=5, ema=0.9)),
-    "cpu": Budget(2, 3000, Schedule(steps=3000, batch_size=256, learning_rate=1e-3, warmup=100, weight_decay=0.1)),
+    "cpu": Budget(
+        2, 3000, Schedule(steps=2000, batch_size=256, learning_rate=3e-3, warmup=100, weight_decay=0.1, ema=0.995)
+    ),
 }
-EXPECTED = {"smoke": "the loss falls", "cpu": "three of four held-out core pictures named right"}
+EXPECTED = {
+    "smoke": "the loss falls",
+    "cpu": "60 % of held-out core pictures named right, 84 % in the first five; half an hour of one core",
+}
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,15 @@ class Head(nn.Module):
 
     def __init__(self, features: Tensor, directions: int):
         super().__init__()
-        self.register_buffer("mean", features.mean(0))
-        self.register_buffer("scale", 1 / (features.std(0) + 1e-3))
+        roots = features.sqrt()  # the features are means of a ReLU6, most of them small: roots are spread more evenly
+        self.register_buffer("mean", roots.mean(0))
+        self.register_buffer("scale", 1 / (roots.std(0) + 1e-3))
         self.first = nn.Linear(features.shape[1], HIDDEN)
         self.second = nn.Linear(HIDDEN, directions)
         self.heat = nn.Parameter(torch.tensor(3.0))
 
     def forward(self, features: Tensor, generator: torch.Generator, drop: float) -> Tensor:
-        hidden = dropout((features - self.mean) * self.scale, drop, generator)
+        hidden = dropout((features.sqrt() - self.mean) * self.scale, drop, generator)
         return F.normalize(self.second(dropout(F.relu(self.first(hidden)), drop, generator)), dim=-1)
 
 
@@ -84,10 +90,10 @@ def picture_view(pictures: np.ndarray, names: list[str], rng: np.random.Generato
     mirror = (rng.random(len(pictures)) < 0.5) & ~sided
     turned = np.where(mirror[:, None, None, None], pictures[:, :, ::-1], pictures)
     rgb = data.augment(data.premultiplied(turned), rng)
-    return np.pad(data_bytes(rgb), ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=255)
+    return np.pad(to_bytes(rgb), ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=255)
 
 
-def data_bytes(rgb: Tensor) -> np.ndarray:
+def to_bytes(rgb: Tensor) -> np.ndarray:
     """RGB [N,3,H,W] in [-1, 1] -> uint8 [N,H,W,3]."""
     return ((rgb + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
 

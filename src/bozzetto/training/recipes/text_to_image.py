@@ -34,16 +34,17 @@ class Budget:
     fit: Schedule
     scenes: int
     wordings: int = 16  # captions of each picture
-    scene_share: float = 0.15
+    scene_share: float = 0.12
     drop_words: float = 0.1
     drop_style: float = 0.3
-    symbol_share: float = 0.3  # symbols and drawings of twins are kept this much rarer than core pictures
+    symbol_share: float = 0.2  # symbols and drawings of twins are kept this much rarer than core pictures
 
 
 BUDGETS = {
     "smoke": Budget(Schedule(steps=80, batch_size=32, learning_rate=1e-3, warmup=5, ema=0.9), scenes=32, wordings=2),
     "cpu": Budget(
-        Schedule(steps=6000, batch_size=128, learning_rate=1.2e-3, betas=(0.9, 0.95), ema=0.9985), scenes=12_000
+        Schedule(steps=2700, batch_size=128, learning_rate=1.5e-3, warmup=100, betas=(0.9, 0.95), ema=0.997, muon=True),
+        scenes=12_000,
     ),
     "gpu": Budget(
         Schedule(steps=60_000, batch_size=512, learning_rate=1e-3, betas=(0.9, 0.95), ema=0.9997), scenes=100_000
