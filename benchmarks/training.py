@@ -15,14 +15,17 @@ import os
 import platform
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bozzetto.training import loop
 from bozzetto.training.recipes import autoencoder, clip, text_to_image
-from bozzetto.world.dataset import load_world
+from bozzetto.world.dataset import World, load_world
 
 
 def matrix_rate(dtype: torch.dtype, seconds: float = 2.0) -> float:
@@ -50,32 +53,40 @@ def shortened(budget: object, steps: int) -> object:
     return dataclasses.replace(budget, **changed)
 
 
-def measure(recipe: object, world: object, budget: object, batch_size: int, steps: int) -> dict[str, float]:
-    """Train for some steps; rate over the second half, FLOPs from the first step."""
-    marks: list[tuple[float, float]] = []
-    original = loop.step_randomness
-    counter = FlopCounterMode(display=False)
+def measure(recipe: ModuleType, world: World, budget: object) -> dict[str, dict[str, float]]:
+    """Train for a few steps; for each stage the rate over its second half, and the FLOPs of its first step."""
+    stages, fit = {}, recipe.fit
 
-    def marked(seed: int, step: int, device: torch.device) -> tuple:
-        """Called at the start of every step: count the FLOPs of step 0, note the time of the others."""
-        if step == 0:
-            counter.__enter__()
-        elif step == 1 and not marks:
-            counter.__exit__(None, None, None)
-        marks.append((step, time.perf_counter()))
-        return original(seed, step, device)
+    def timed_fit(model: nn.Module, loss: Callable, schedule: loop.Schedule, out: Path, **options: object) -> nn.Module:
+        marks, counter = [], FlopCounterMode(display=False)
+
+        def timed_loss(model: nn.Module) -> loop.Loss:
+            compute = loss(model)
+
+            def timed(*randomness: object) -> dict[str, torch.Tensor]:
+                if not marks:
+                    counter.__enter__()
+                elif len(marks) == 1:  # the whole first step, its backward pass too, is over
+                    counter.__exit__(None, None, None)
+                marks.append(time.perf_counter())
+                return compute(*randomness)
+
+            return timed
+
+        average = fit(model, timed_loss, schedule, out, **options)
+        half = len(marks) // 2
+        rate = (len(marks) - 1 - half) * schedule.batch_size / (marks[-1] - marks[half])
+        flops = counter.get_total_flops() / schedule.batch_size / 1e9
+        stages[out.name] = {"pictures_per_second": rate, "gflop_per_picture": flops, "gflop_per_second": rate * flops}
+        return average
 
     with tempfile.TemporaryDirectory() as folder:
-        loop.step_randomness = marked
+        recipe.fit = timed_fit
         try:
-            recipe.train(world, budget, Path(folder))
+            recipe.train(world, budget, Path(folder) / "all")
         finally:
-            loop.step_randomness = original
-    last = [i for i, (step, _) in enumerate(marks) if step == 0][-1]  # CLIP fits twice: its last stage counts
-    marks = marks[last:]
-    half = len(marks) // 2
-    rate = (len(marks) - 1 - half) * batch_size / (marks[-1][1] - marks[half][1])
-    return {"pictures_per_second": rate, "gflop_per_picture": counter.get_total_flops() / batch_size / 1e9}
+            recipe.fit = fit
+    return stages
 
 
 def main() -> None:
@@ -90,17 +101,12 @@ def main() -> None:
     if precision == "bf16":
         rates["bf16"] = matrix_rate(torch.bfloat16)
     results = {}
-    for name, recipe, schedule in (
-        ("autoencoder", autoencoder, lambda budget: budget),
-        ("clip", clip, lambda budget: budget.joint),
-        ("text-to-image", text_to_image, lambda budget: budget.fit),
-    ):
-        budget = shortened(recipe.BUDGETS[args.budget], args.steps)
-        row = measure(recipe, world, budget, schedule(budget).batch_size, args.steps)
-        row["gflop_per_second"] = row["pictures_per_second"] * row["gflop_per_picture"]
-        row["share_of_matrix_rate"] = row["gflop_per_second"] / rates[precision]
-        results[name] = {key: round(value, 3) for key, value in row.items()}
-        print(name, results[name])
+    for name, recipe in (("autoencoder", autoencoder), ("clip", clip), ("text-to-image", text_to_image)):
+        results[name] = measure(recipe, world, shortened(recipe.BUDGETS[args.budget], args.steps))
+        for stage, row in results[name].items():
+            row["share_of_matrix_rate"] = row["gflop_per_second"] / rates[precision]
+            results[name][stage] = {key: round(value, 3) for key, value in row.items()}
+            print(name, stage, results[name][stage])
     report = {
         "command": f"python benchmarks/training.py --steps {args.steps} --budget {args.budget}",
         "processor": platform.processor() or platform.machine(),

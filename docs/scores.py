@@ -77,8 +77,10 @@ def budget(folder: Path) -> str:
     note = folder / "training.json"
     if not note.is_file():
         return ""
-    facts = json.loads(note.read_text(encoding="utf-8"))
-    return "## Training\n\n" + "\n".join(f"- {key}: {value}" for key, value in facts.items())
+    stages = json.loads(note.read_text(encoding="utf-8"))
+    cells = ["| stage | steps | examples | minutes | device |", "|---|---|---|---|---|"]
+    cells += [f"| {stage} | {' | '.join(map(str, facts.values()))} |" for stage, facts in stages.items()]
+    return "## Training\n\n" + "\n".join(cells)
 
 
 def card(folder: str, block: dict) -> str:

@@ -84,7 +84,7 @@ def test_the_autoencoder_beats_its_linear_start(shapes, runs):
 
 def test_clip_learns(runs):
     assert log(runs / "clip/text")[-1]["loss"] < 0.5 * log(runs / "clip/text")[0]["loss"]
-    lines = log(runs / "clip")
+    lines = log(runs / "clip/both")
     assert lines[-1]["contrast"] < 0.5 * lines[0]["contrast"]
 
 

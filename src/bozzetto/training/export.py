@@ -200,18 +200,21 @@ def export_text_to_image(run: Path, to: Path) -> None:
 EXPORTS = {"autoencoder": export_autoencoder, "clip": export_clip, "text-to-image": export_text_to_image}
 
 
-def training_note(run: Path) -> dict[str, int | float | str]:
-    """What a run cost, from its log and its state, for the model card."""
-    lines = [json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines()]
-    with safe_open(run / STATE, framework="pt") as file:
-        recipe = json.loads(file.metadata()["recipe"])
-    ends = [a for a, b in pairwise([*lines, {"seconds": 0}]) if b["seconds"] < a["seconds"]]  # of each stretch
-    return {
-        "steps": lines[-1]["step"],
-        "pictures seen": lines[-1]["step"] * recipe["batch_size"],
-        "minutes": round(sum(line["seconds"] for line in ends) / 60, 1),
-        "device": ", ".join(dict.fromkeys(line.get("device", "cpu") for line in lines)),
-    }
+def training_note(run: Path) -> dict[str, dict[str, int | float | str]]:
+    """What each stage of a run cost, from its logs and states, for the model card."""
+    note = {}
+    for path in sorted(run.rglob(LOG), key=lambda path: path.stat().st_mtime):
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        with safe_open(path.with_name(STATE), framework="pt") as file:
+            recipe = json.loads(file.metadata()["recipe"])
+        ends = [a for a, b in pairwise([*lines, {"seconds": 0}]) if b["seconds"] < a["seconds"]]  # of each stretch
+        note["all" if path.parent == run else path.parent.name] = {
+            "steps": lines[-1]["step"],
+            "examples": lines[-1]["step"] * recipe["batch_size"],
+            "minutes": round(sum(line["seconds"] for line in ends) / 60, 1),
+            "device": ", ".join(dict.fromkeys(line.get("device", "cpu") for line in lines)),
+        }
+    return note
 
 
 def export_run(model: str, run: Path, to: Path) -> None:

@@ -1,8 +1,9 @@
 """Recipe: CLIP on the picture world and its scenes.
 
 First the text tower alone imitates the teacher on all words and captions (`distil`); then both towers learn from
-pictures and captions, with a share of scenes and, for each scene, a sentence that is wrong in exactly one way.
-Sentences are cheaper than pictures, so every batch also holds the names of many other concepts, as wrong answers.
+pictures and captions, with a share of scenes and, for each scene, a sentence that is wrong in exactly one way
+(`joint`); then the picture tower goes on alone (`look`), so that text-to-image, which hangs on the words, need not
+wait. Sentences are cheaper than pictures, so every batch also holds the names of many other concepts, as wrong answers.
 
 The teacher stays, twice: as a loss on words, so that those outside the captions keep their place, and as a fixed aim
 for the picture tower, which has to find a picture's name among all names. Without that aim the sigmoid loss alone
@@ -26,7 +27,7 @@ from bozzetto.training.export import save_final
 from bozzetto.training.loop import Loss, Schedule, fit, pick_device
 from bozzetto.training.teacher import Teacher
 from bozzetto.training.teacher import load as load_teacher
-from bozzetto.world.captions import caption, plain_name
+from bozzetto.world.captions import caption, plain_name, templates
 from bozzetto.world.dataset import World
 from bozzetto.world.scenes import Scene, hard_negative, make_scene, render, scene_objects
 
@@ -37,6 +38,7 @@ NAMING_SCALE = 16.0  # of the cosines in the naming loss; higher is sharper
 class Budget:
     distil: Schedule
     joint: Schedule
+    look: Schedule
     scenes: int  # how many scenes are drawn beforehand
     scene_share: float = 0.25
     more_names: int = 192  # names of random concepts beside the batch's own captions
@@ -46,16 +48,19 @@ BUDGETS = {
     "smoke": Budget(
         Schedule(steps=60, batch_size=128, learning_rate=2e-3, warmup=5, ema=0.9),
         Schedule(steps=40, batch_size=64, learning_rate=1e-3, warmup=5, ema=0.9),
+        Schedule(steps=10, batch_size=64, learning_rate=1e-3, warmup=5, ema=0.9),
         scenes=64,
     ),
     "cpu": Budget(
         Schedule(steps=1200, batch_size=512, learning_rate=2e-3, warmup=50, ema=0.99),
         Schedule(steps=1100, batch_size=128, learning_rate=2e-3, warmup=50, weight_decay=0.1, ema=0.99, muon=True),
+        Schedule(steps=900, batch_size=128, learning_rate=1.5e-3, warmup=30, weight_decay=0.1, ema=0.99, muon=True),
         scenes=12_000,
     ),
     "gpu": Budget(
         Schedule(steps=6000, batch_size=1024, learning_rate=2e-3),
-        Schedule(steps=12_000, batch_size=512, learning_rate=1e-3, weight_decay=0.1),
+        Schedule(steps=8000, batch_size=512, learning_rate=2e-3, weight_decay=0.1, muon=True),
+        Schedule(steps=8000, batch_size=512, learning_rate=1.5e-3, weight_decay=0.1, muon=True),
         scenes=60_000,
     ),
 }
@@ -109,7 +114,7 @@ def train(
     minutes: float | None = None,
     teacher: Teacher | None = None,
 ) -> Clip:
-    """Train both towers and return the averaged model. `minutes` limits the second stage.
+    """Train both towers and return the averaged model. `minutes` limits the last stage.
 
     teacher: by default the table at data/teacher.safetensors.
     """
@@ -141,9 +146,8 @@ def train(
         return compute
 
     recipe = {"model": asdict(model.config)}
-    model.text.load_state_dict(
-        fit(model.text, distil_loss, budget.distil, out / "text", seed=seed, recipe=recipe).state_dict()
-    )
+    average = fit(model.text, distil_loss, budget.distil, out / "text", seed=seed, recipe=recipe)
+    model.text.load_state_dict(average.state_dict())
 
     shown = world.split("train")
     pictures = torch.from_numpy(shown.images).to(device)
@@ -160,7 +164,10 @@ def train(
     def same(a: np.ndarray, b: np.ndarray) -> Tensor:
         return torch.from_numpy((a[:, None] == b).astype(np.float32)).to(device)
 
-    def joint_loss(model: Clip) -> Loss:
+    def match_loss(model: Clip, aims: Tensor) -> Loss:
+        """Pictures and sentences, and the aims [names, 256] of the picture tower; words too while that tower learns."""
+        words_learn = model.text.token.weight.requires_grad
+
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
             rows = rng.integers(0, len(shown), budget.joint.batch_size - scene_count)
             single = data.premultiplied(pictures[torch.from_numpy(rows).to(device)], device)
@@ -190,16 +197,33 @@ def train(
             match[: len(rows), : len(rows)] = same(concept[rows], concept[rows])
             match[: len(rows), -len(more) :] = same(concept[rows], more)
             contrast = sigmoid_loss(logits.float(), match)
-            words = imitation(model.text, rng, budget.joint.batch_size // 2)
             hit = (logits.argmax(1) == torch.arange(len(pixels), device=device)).float().mean()
-            guess = NAMING_SCALE * image[: len(rows)].float() @ name_vectors.T
+            guess = NAMING_SCALE * image[: len(rows)].float() @ aims.T
             naming = F.cross_entropy(guess, torch.from_numpy(concept[rows]).to(device))
-            total = contrast + 10 * words + naming
-            return {"loss": total, "contrast": contrast, "imitation": words, "naming": naming, "hit": hit}
+            losses = {"contrast": contrast, "naming": naming}
+            if words_learn:
+                losses["imitation"] = 10 * imitation(model.text, rng, budget.joint.batch_size // 2)
+            return {"loss": sum(losses.values()), **losses, "hit": hit}
 
         return compute
 
-    average = fit(model, joint_loss, budget.joint, out, seed=seed, minutes=minutes, recipe=recipe)
+    average = fit(
+        model, lambda model: match_loss(model, name_vectors), budget.joint, out / "both", seed=seed, recipe=recipe
+    )
+    model.load_state_dict(average.state_dict())
+    model.text.requires_grad_(False)
+    with torch.no_grad():  # the aims are now what zero-shot labels are made of
+        wordings = [model.encode_text(torch.from_numpy(tokenizer(templates(name))).to(device)) for name in names]
+        own = F.normalize(torch.stack([words.mean(0) for words in wordings]), dim=-1)
+    average = fit(
+        model,
+        lambda model: match_loss(model, own),
+        budget.look,
+        out / "image",
+        seed=seed,
+        minutes=minutes,
+        recipe=recipe,
+    )
     save_final(average, model.config, out)
     tokenizer.save(out / "vocabulary.txt")
     return average
