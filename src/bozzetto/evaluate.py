@@ -476,7 +476,7 @@ def evaluate(
         try:
             importlib.import_module(module)
         except ImportError as error:
-            raise ImportError(f"evaluate needs {module}: pip install 'bozzetto[train]'") from error
+            raise ImportError(f"evaluate needs {module}: pip install 'bozzetto[eval]'") from error
 
     weights, cache = weights_folder(), None
     if not isinstance(world, World):

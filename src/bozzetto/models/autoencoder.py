@@ -90,6 +90,13 @@ class Decoder(nn.Module):
         return self.raw(latents * self.std + self.mean)
 
 
+def reconstruction_loss(redrawn: Tensor, pixels: Tensor) -> dict[str, Tensor]:
+    """Square and absolute error of pictures [B,4,64,64] in [-1, 1], and the PSNR in dB for the log."""
+    square = (redrawn - pixels).square()
+    loss = square.mean() + 0.1 * F.l1_loss(redrawn, pixels)
+    return {"loss": loss, "psnr": -10 * torch.log10(square.detach().mean((1, 2, 3)) / 4).mean()}
+
+
 class Autoencoder(nn.Module):
     def __init__(self, config: AutoencoderConfig | None = None):
         super().__init__()
@@ -101,10 +108,8 @@ class Autoencoder(nn.Module):
         """Reconstruction and size of the latents. pixels [B,4,64,64]; noise [B,16,8,8], standard normal."""
         latents = self.encoder.raw(pixels).float()
         redrawn = self.decoder.raw(latents + latent_noise * noise).float()
-        square = F.mse_loss(redrawn, pixels)
-        loss = square + 0.1 * F.l1_loss(redrawn, pixels) + 1e-5 * latents.square().mean()
-        psnr = -10 * torch.log10((redrawn - pixels).detach().square().mean((1, 2, 3)) / 4).mean()
-        return {"loss": loss, "psnr": psnr}
+        values = reconstruction_loss(redrawn, pixels)
+        return values | {"loss": values["loss"] + 1e-5 * latents.square().mean()}
 
     @torch.no_grad()
     def start_from_principal_components(self, pixels: Tensor) -> None:
