@@ -31,12 +31,12 @@ class Budget:
 
 BUDGETS = {
     "smoke": Budget(
-        Schedule(steps=100, batch_size=16, learning_rate=2e-3, warmup=5, ema=0.9),
+        Schedule(steps=60, batch_size=16, learning_rate=4e-3, warmup=5, ema=0.9, muon=True),
         Schedule(steps=10, batch_size=16, learning_rate=1e-3, warmup=5, ema=0.9),
     ),
     "cpu": Budget(
         Schedule(steps=4000, batch_size=64, learning_rate=2e-3),
-        Schedule(steps=600, batch_size=64, learning_rate=1e-3, warmup=20, ema=0.99),
+        Schedule(steps=500, batch_size=64, learning_rate=1e-3, warmup=20, ema=0.98),
     ),
     "gpu": Budget(
         Schedule(steps=30_000, batch_size=256, learning_rate=2e-3),

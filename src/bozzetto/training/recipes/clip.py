@@ -47,14 +47,15 @@ class Budget:
 BUDGETS = {
     "smoke": Budget(
         Schedule(steps=60, batch_size=128, learning_rate=2e-3, warmup=5, ema=0.9),
-        Schedule(steps=40, batch_size=64, learning_rate=1e-3, warmup=5, ema=0.9),
-        Schedule(steps=10, batch_size=64, learning_rate=1e-3, warmup=5, ema=0.9),
+        Schedule(steps=40, batch_size=32, learning_rate=3e-3, warmup=5, ema=0.9, muon=True),
+        Schedule(steps=5, batch_size=32, learning_rate=1e-3, warmup=2, ema=0.9, muon=True),
         scenes=64,
+        more_names=32,
     ),
     "cpu": Budget(
         Schedule(steps=1200, batch_size=512, learning_rate=2e-3, warmup=50, ema=0.99),
         Schedule(steps=1100, batch_size=128, learning_rate=2e-3, warmup=50, weight_decay=0.1, ema=0.99, muon=True),
-        Schedule(steps=900, batch_size=128, learning_rate=1.5e-3, warmup=30, weight_decay=0.1, ema=0.99, muon=True),
+        Schedule(steps=600, batch_size=128, learning_rate=1.5e-3, warmup=30, weight_decay=0.1, ema=0.98, muon=True),
         scenes=12_000,
     ),
     "gpu": Budget(

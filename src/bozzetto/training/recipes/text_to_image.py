@@ -41,7 +41,9 @@ class Budget:
 
 
 BUDGETS = {
-    "smoke": Budget(Schedule(steps=80, batch_size=32, learning_rate=1e-3, warmup=5, ema=0.9), scenes=32, wordings=2),
+    "smoke": Budget(
+        Schedule(steps=80, batch_size=32, learning_rate=3e-3, warmup=5, ema=0.9, muon=True), scenes=32, wordings=2
+    ),
     "cpu": Budget(
         Schedule(steps=2700, batch_size=128, learning_rate=1.5e-3, warmup=100, betas=(0.9, 0.95), ema=0.997, muon=True),
         scenes=12_000,
