@@ -32,7 +32,7 @@ SHOWN = {
     ],
     "judge": ["naming top-1", "naming top-5"],
 }
-CARDS = {  # title, what it is, limits
+CARDS = {  # title, what it is, limits; the judge tells more of itself, by hand
     "autoencoder": (
         "The latent autoencoder",
         "A 64 x 64 picture with alpha as 16 x 8 x 8 numbers, and back. Two halves: `encoder/` and `decoder/`.",
@@ -50,12 +50,6 @@ CARDS = {  # title, what it is, limits
         "A noisy latent and words in, the clean latent it imagines out; a sampler and the autoencoder's decoder make "
         "the picture.",
         "Single things come out better than scenes of several. It does not spell. Everything looks like an emoji.",
-    ),
-    "judge": (
-        "The judge",
-        "A head of two layers on EfficientNet-Lite0 features, for `bozzetto evaluate` only: it names pictures "
-        "independently of the models that draw and condition them.",
-        "No generator can be measured as better than the judge itself is on real art.",
     ),
 }
 
@@ -103,7 +97,8 @@ def main() -> None:
     for model, chosen in SHOWN.items():
         if model in report:
             lines += [f"| {model} {row}" for row in rows(report[model]["scores"], chosen)]
-            folder = model.replace("-", "_")
+        folder = model.replace("-", "_")
+        if model in report and folder in CARDS:
             (WEIGHTS / folder / "README.md").write_text(card(folder, report[model]), encoding="utf-8")
     readme = ROOT / "README.md"
     before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- scores -->")
