@@ -190,7 +190,7 @@ def export_text_to_image(run: Path, to: Path) -> None:
         "defaults": {
             "sampler": "dpmpp_2m",
             "num_inference_steps": 20,
-            "guidance_scale": 3.0,
+            "guidance_scale": 6.0,
             "guidance_interval": [0.0, 1.0],
         },
     }
