@@ -21,7 +21,7 @@ from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import WeightsError
 from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer
 
-QUICK = {"num_inference_steps": 3}
+QUICK = {"num_inference_steps": 6}
 
 
 def same(a, b):

@@ -240,15 +240,14 @@ def split(images: np.ndarray, codepoints: list[str], styles: list[str]) -> list[
     test = np.array([held_out.get(c) == FAMILY[s] for c, s in zip(codepoints, styles, strict=True)])
     small = on_white(images, 32).reshape(len(images), -1)
     norms = (small**2).sum(1)
-    test_rows = np.flatnonzero(test)
-    train_rows = np.flatnonzero(~test)
-    squared = norms[test_rows, None] + norms[train_rows] - 2 * small[test_rows] @ small[train_rows].T
-    twin = squared.min(1) / small.shape[1] < TWIN_DISTANCE**2
-    returned = {(codepoints[i], FAMILY[styles[i]]) for i in test_rows[twin]}  # the whole pair, both fluent drawings
-    return [
-        "test" if is_test and (c, FAMILY[s]) not in returned else "train"
-        for is_test, c, s in zip(test, codepoints, styles, strict=True)
-    ]
+    pairs = np.array([f"{c}|{FAMILY[s]}" for c, s in zip(codepoints, styles, strict=True)])
+    while True:  # what goes back to training may be the twin of another
+        test_rows, train_rows = np.flatnonzero(test), np.flatnonzero(~test)
+        squared = norms[test_rows, None] + norms[train_rows] - 2 * small[test_rows] @ small[train_rows].T
+        twin = squared.min(1, initial=np.inf) / small.shape[1] < TWIN_DISTANCE**2
+        if not twin.any():
+            return ["test" if held else "train" for held in test]
+        test &= ~np.isin(pairs, pairs[test_rows[twin]])  # the whole pair, both fluent drawings
 
 
 def build(artwork: Path, progress: Callable[[str, int, int], None] | None = None) -> dict[str, list]:
