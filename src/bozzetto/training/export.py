@@ -113,7 +113,7 @@ def export_folder(
     module = module.eval().float().cpu()
     half = {key: value.half() for key, value in module.state_dict().items()}
     module.load_state_dict({key: value.float() for key, value in half.items()})
-    write_atomically(half, folder / "model.safetensors", {"format": "pt", "model": name})
+    write_atomically(half, folder / "model.safetensors", {"format": "pt"})  # one key: more have no fixed order
     batch = torch.export.Dim.DYNAMIC
     program = torch.onnx.export(
         module,
@@ -190,7 +190,7 @@ def export_text_to_image(run: Path, to: Path) -> None:
         "defaults": {
             "sampler": "dpmpp_2m",
             "num_inference_steps": 20,
-            "guidance_scale": 6.0,
+            "guidance_scale": 5.0,
             "guidance_interval": [0.0, 1.0],
         },
     }
