@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # Until the course exists, its first page: a real model draws a sentence, here, with no network and no PyTorch.
 course: .venv/core
 	@mkdir -p out
-	$(BIN)/bozzetto generate "a happy robot" -o out/first.png --size 512 --show
+	$(BIN)/bozzetto generate "a red apple" -o out/first.png --size 512 --show
 
 test: .venv/dev data/world.parquet
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ SHOWN = {
     "clip": [
         "naming top-1",
         "naming top-5",
-        "EfficientNet-Lite0 nearest neighbour top-1",
+        "naming top-1, EfficientNet-Lite0 nearest neighbour",
         "held-out synonyms top-5, any concept with the word",
     ],
     "text-to-image": [
