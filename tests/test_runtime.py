@@ -147,7 +147,7 @@ def test_every_argument_counts(robot, change):
 
 
 def test_second_order_counts_from_the_third_of_six_steps_on():
-    """In three steps it never acts: the first starts at pure noise and the last ends at none, where it is first order."""
+    """In three steps it hardly acts: next to pure noise and in the last step it is of first order."""
     euler, second = (
         bozzetto.generate("a happy robot", seed=7, num_inference_steps=6, sampler=sampler)[0]
         for sampler in ("euler", "dpmpp_2m")
