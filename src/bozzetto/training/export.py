@@ -14,6 +14,7 @@ import struct
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -45,6 +46,15 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
             return tensors, file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is not a readable weights file ({error}): train it first") from error
+
+
+def read_final(run: Path, network: type[nn.Module], sizes: type) -> tuple[nn.Module, Any]:
+    """What `save_final` left: the network with its weights, and its config."""
+    tensors, metadata = read_weights(run / FINAL)
+    config = sizes(**json.loads(metadata["config"]))
+    model = network(config)
+    model.load_state_dict(tensors)
+    return model, config
 
 
 def sha256(path: Path) -> str:
@@ -139,10 +149,7 @@ def export_folder(
 
 
 def export_autoencoder(run: Path, to: Path) -> None:
-    tensors, metadata = read_weights(run / FINAL)
-    config = AutoencoderConfig(**json.loads(metadata["config"]))
-    model = Autoencoder(config)
-    model.load_state_dict(tensors)
+    model, config = read_final(run, Autoencoder, AutoencoderConfig)
     sizes = {"config": asdict(config)}
     pixels, latents = torch.zeros(2, 4, 64, 64), torch.zeros(2, config.latent_channels, 8, 8)
     folder = to / "autoencoder"
@@ -151,10 +158,7 @@ def export_autoencoder(run: Path, to: Path) -> None:
 
 
 def export_clip(run: Path, to: Path) -> None:
-    tensors, metadata = read_weights(run / FINAL)
-    config = ClipConfig(**json.loads(metadata["config"]))
-    model = Clip(config)
-    model.load_state_dict(tensors)
+    model, config = read_final(run, Clip, ClipConfig)
     shared = {
         "config": asdict(config),
         "logit_scale": model.logit_scale.exp().item(),
@@ -170,10 +174,7 @@ def export_clip(run: Path, to: Path) -> None:
 
 def export_text_to_image(run: Path, to: Path) -> None:
     """Needs the autoencoder and CLIP that it was trained with to lie in the same weights folder."""
-    tensors, metadata = read_weights(run / FINAL)
-    config = DenoiserConfig(**json.loads(metadata["config"]))
-    model = Denoiser(config)
-    model.load_state_dict(tensors)
+    model, config = read_final(run, Denoiser, DenoiserConfig)
     inputs = {
         "x": torch.zeros(2, config.latent_channels, 8, 8),
         "t": torch.ones(2),

@@ -7,7 +7,6 @@ encoded once. A caption is dropped now and then, and so is the style, for classi
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.runtime import store
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
-from bozzetto.training.export import read_weights, save_final, sha256
+from bozzetto.training.export import read_weights, save_final
 from bozzetto.training.loop import Loss, Schedule, fit, pick_device
 from bozzetto.training.recipes.clip import Scenes, shortest
 from bozzetto.world.captions import caption
@@ -82,12 +81,13 @@ def train(
 ) -> Denoiser:
     """Train and return the averaged denoiser. weights: the folder with autoencoder/ and clip/ (the package's own)."""
     device = pick_device()
-    folders = {part: store.find(part, weights) for part in ("autoencoder/encoder", "autoencoder/decoder", "clip/text")}
-    config = {part: json.loads((folder / "config.json").read_text())["config"] for part, folder in folders.items()}
-    encoder = Encoder(AutoencoderConfig(**config["autoencoder/encoder"]))
-    encoder = load_part(encoder, folders["autoencoder/encoder"], device)
-    tower = load_part(TextTower(ClipConfig(**config["clip/text"])), folders["clip/text"], device)
-    tokenizer = Tokenizer.load(folders["clip/text"] / "vocabulary.txt")
+    # The latents depend on the encoder alone, so the decoder may be trained further meanwhile.
+    models = {part: store.open_model(part, weights) for part in ("autoencoder/encoder", "clip/text")}
+    encoder = Encoder(AutoencoderConfig(**models["autoencoder/encoder"]["config"]))
+    encoder = load_part(encoder, models["autoencoder/encoder"].path, device)
+    words = models["clip/text"]
+    tower = load_part(TextTower(ClipConfig(**words["config"])), words.path, device)
+    tokenizer = Tokenizer.load(words.path / "vocabulary.txt")
 
     shown = world.split("train")
     latents = encode_all(encoder, shown.images, device)
@@ -104,7 +104,7 @@ def train(
     columns = list(zip(shown.names, shown.keywords, shown.styles, shown.codepoints, strict=True))
     captions = np.stack(
         [
-            tokenizer([caption(name, words, style, rng, codepoints=key) for name, words, style, key in columns])
+            tokenizer([caption(name, keys, style, rng, codepoints=key) for name, keys, style, key in columns])
             for _ in range(budget.wordings)
         ]
     )
@@ -139,7 +139,7 @@ def train(
 
     recipe = {
         "model": asdict(model.config),
-        "needs": {part: sha256(folder / "model.safetensors") for part, folder in folders.items()},
+        "needs": {part: folder.weights_sum() for part, folder in models.items()},
     }
     average = fit(model, loss, budget.fit, out, seed=seed, minutes=minutes, recipe=recipe)
     save_final(average, model.config, out)
