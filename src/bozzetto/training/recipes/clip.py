@@ -55,7 +55,7 @@ BUDGETS = {
     "cpu": Budget(
         Schedule(steps=1200, batch_size=512, learning_rate=2e-3, warmup=50, ema=0.99),
         Schedule(steps=1100, batch_size=128, learning_rate=2e-3, warmup=50, weight_decay=0.1, ema=0.99, muon=True),
-        Schedule(steps=500, batch_size=128, learning_rate=1.5e-3, warmup=30, weight_decay=0.1, ema=0.98, muon=True),
+        Schedule(steps=2000, batch_size=128, learning_rate=1.5e-3, warmup=30, weight_decay=0.1, ema=0.99, muon=True),
         scenes=12_000,
     ),
     "gpu": Budget(

@@ -1,0 +1,18 @@
+// Bundles the page's scripts and places ONNX Runtime's files beside them: `npm run build`.
+import { build } from "esbuild";
+import { copyFile, mkdir, rm } from "node:fs/promises";
+
+const to = "src/bozzetto/course/built/assets";
+const runtime = ["ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"];
+
+await rm(to, { recursive: true, force: true });
+await mkdir(`${to}/ort`, { recursive: true });
+for (const file of runtime) await copyFile(`node_modules/onnxruntime-web/dist/${file}`, `${to}/ort/${file}`);
+
+const options = { bundle: true, minify: true, target: "es2022", outdir: `${to}/js`, logLevel: "warning", legalComments: "eof" };
+// The page and its lessons share chunks; each lesson is fetched when its figure is near.
+await build({ ...options, entryPoints: { main: "web/main.ts" }, format: "esm", splitting: true, chunkNames: "[name]-[hash]" });
+// The theme is set before the first paint, so it is a classic script that blocks.
+await build({ ...options, entryPoints: { theme: "web/theme.ts" }, format: "iife" });
+// ONNX Runtime is a file of its own, fetched by the worker when a figure is near.
+await build({ ...options, entryPoints: { worker: "web/runtime/worker.ts" }, format: "esm", external: ["*/ort.wasm.min.mjs"] });
