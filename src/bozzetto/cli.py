@@ -229,6 +229,31 @@ def label(
         print(f"{name:{width}}  share {share:6.1%}  match {match:6.1%}")
 
 
+# ---------------------------------------------------------------- the course
+
+
+@app.command(epilog=_examples("course", "course --port 9000 --no-browser", "course --export site"))
+def course(
+    port: Annotated[int | None, typer.Option(help="The port, 8765 or a free one by default.")] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
+    lang: Annotated[str, typer.Option(help="The language of the course.")] = "en",
+    export: Annotated[Path | None, typer.Option(help="Write the whole course to this folder instead.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let --export replace a folder of other files.")] = False,
+) -> None:
+    """Open the course in the browser, served from this machine to this machine, or write it to a folder."""
+    from bozzetto.course import build as builder
+    from bozzetto.course import serve
+
+    if port is not None:
+        _check_range("--port", port, 0, 65535)
+    site = builder.site(lang)
+    if export is None:
+        serve.serve(serve.open_server(site, builder.not_found_page(lang), port), browser)
+    else:
+        size = serve.export(site, export, force)
+        print(f"{export}: {len(site)} files, {size / 1e6:.1f} MB, for any web server")
+
+
 # ---------------------------------------------------------------- the picture world
 
 
@@ -373,7 +398,9 @@ def teach(
     )
 )
 def train(
-    recipe: Annotated[Literal["autoencoder", "clip", "text-to-image", "judge"], typer.Argument(help="Which model.")],
+    recipe: Annotated[
+        Literal["autoencoder", "clip", "text-to-image", "judge", "memoriser"], typer.Argument(help="Which model.")
+    ],
     budget: Annotated[Literal["smoke", "cpu", "gpu"], typer.Option(help="smoke: seconds; cpu: hours; gpu: a big GPU.")],
     out: Annotated[Path | None, typer.Option(help="The folder of the run, runs/RECIPE-BUDGET by default.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after this long; the same command goes on.")] = None,
@@ -425,7 +452,7 @@ def _with_steps(budget: object, steps: int) -> object:
 
 @app.command(epilog=_examples("export autoencoder --from runs/autoencoder-cpu --to src/bozzetto/weights"))
 def export(
-    model: Annotated[str, typer.Argument(help="autoencoder, clip or text-to-image.")],
+    model: Annotated[str, typer.Argument(help="autoencoder, clip, text-to-image or memoriser.")],
     run: Annotated[Path, typer.Option("--from", help="The folder of a finished run.")],
     to: Annotated[Path, typer.Option("--to", help="The weights folder; $BOZZETTO_WEIGHTS can name it later.")],
 ) -> None:

@@ -1,7 +1,7 @@
 """ONNX Runtime as a function: named arrays in, named arrays out, on the CPU.
 
 `graph.onnx` holds no weights. Its initializers are external data that ONNX Runtime reads from `model.safetensors`
-beside it; their conversion from fp16 to fp32 is folded away while the session opens.
+beside it; their conversion from four bits or fp16 to fp32 is done once, while the session opens.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def open_network(model: ModelFolder) -> Network:
     options.intra_op_num_threads = _cores()
     # Threads that wait in a busy loop double the processor time, and on a busy machine they hold up the work itself.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.disable_quant_qdq", "1")  # make the weights float32 once, on opening
     options.log_severity_level = 4  # what goes wrong is raised below, and need not be printed as well
     path = model.path / "graph.onnx"
     try:

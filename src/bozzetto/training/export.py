@@ -1,8 +1,9 @@
 """From trained weights to a model folder: one weights file that PyTorch, ONNX Runtime and the browser all read.
 
-A folder holds `config.json`, `model.safetensors` (fp16) and `graph.onnx`. The graph contains no weights: each of its
-initializers is ONNX external data that points into model.safetensors by offset, followed by a Cast to float32. So
-there is one copy of the numbers, and a page can fetch graph and weights separately.
+A folder holds `config.json`, `model.safetensors` (four bits a weight, see rounding.py, and fp16) and `graph.onnx`. The
+graph contains no weights: each of its initializers is ONNX external data that points into model.safetensors by offset,
+and is made float32 by a DequantizeLinear or a Cast. So there is one copy of the numbers, and a page can fetch graph and
+weights separately.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import struct
 from dataclasses import asdict
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,11 @@ from bozzetto.models.clip import Clip, ClipConfig
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.training.checkpoint import write_atomically
 from bozzetto.training.loop import LOG, STATE
+from bozzetto.training.rounding import GROUP, SCALE, restore, stored
 from bozzetto.world.emoji import STYLES
 
 FINAL = "model.safetensors"  # what a finished recipe leaves in its run folder, in fp32
-OPSET = 20  # the newest that onnxruntime-web runs without surprises
+OPSET = 21  # the first with four-bit integers
 
 
 def save_final(model: nn.Module, config: object, out: Path) -> None:
@@ -39,10 +42,10 @@ def save_final(model: nn.Module, config: object, out: Path) -> None:
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
-    """Tensors as float32, and the metadata, of a safetensors file. Raises ValueError when it is missing or broken."""
+    """Tensors and metadata of a safetensors file. Raises ValueError when it is missing or broken."""
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118  (not a dict)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
             return tensors, file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is not a readable weights file ({error}): train it first") from error
@@ -73,27 +76,43 @@ def _name_outputs(graph: onnx.GraphProto, outputs: list[str]) -> None:
 
 
 def _point_into_safetensors(graph_bytes: bytes, weights: Path, outputs: list[str]) -> bytes:
-    """Replace every initializer that is stored in `weights` by external fp16 data and a Cast to float32."""
+    """Replace every initializer that is stored in `weights` by external data and the nodes that make it float32."""
     with open(weights, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(length))
     model = onnx.load_from_string(graph_bytes)
     graph = model.graph
     _name_outputs(graph, outputs)
-    kept, stored, casts = [], [], []
-    for tensor in graph.initializer:
-        if tensor.name not in header:
-            kept.append(tensor)
-            continue
-        begin, end = header[tensor.name]["data_offsets"]
-        half = TensorProto(name=tensor.name + ".f16", data_type=TensorProto.FLOAT16, dims=tensor.dims)
-        half.data_location = TensorProto.EXTERNAL
+    kept, stored, nodes = [], [], []
+
+    def store(key: str, data_type: int, dims: list[int]) -> str:
+        begin, end = header[key]["data_offsets"]
+        tensor = TensorProto(name=f"{key}.stored", data_type=data_type, dims=dims, data_location=TensorProto.EXTERNAL)
         where = {"location": weights.name, "offset": 8 + length + begin, "length": end - begin}
-        for key, value in where.items():
-            half.external_data.add(key=key, value=str(value))
-        stored.append(half)
-        casts.append(helper.make_node("Cast", [half.name], [tensor.name], to=TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]
+        for name, value in where.items():
+            tensor.external_data.add(key=name, value=str(value))
+        stored.append(tensor)
+        return tensor.name
+
+    for tensor in graph.initializer:
+        name = tensor.name
+        if name not in header:
+            kept.append(tensor)
+        elif header[name]["dtype"] == "F16":
+            half = store(name, TensorProto.FLOAT16, tensor.dims)
+            nodes.append(helper.make_node("Cast", [half], [name], to=TensorProto.FLOAT))
+        else:
+            groups = header[name]["shape"][0]
+            whole = store(name, TensorProto.INT4, [groups, GROUP])
+            scale = store(name + SCALE, TensorProto.FLOAT16, [groups])
+            shape = helper.make_tensor(name + ".shape", TensorProto.INT64, [len(tensor.dims)], tensor.dims)
+            kept.append(shape)
+            nodes += [
+                helper.make_node("Cast", [scale], [name + ".float_scale"], to=TensorProto.FLOAT),
+                helper.make_node("DequantizeLinear", [whole, name + ".float_scale"], [name + ".groups"], axis=0),
+                helper.make_node("Reshape", [name + ".groups", shape.name], [name]),
+            ]
+    nodes += graph.node
     del graph.initializer[:], graph.node[:], graph.value_info[:]
     graph.initializer.extend([*kept, *stored])
     graph.node.extend(nodes)
@@ -121,9 +140,9 @@ def export_folder(
     """
     folder.mkdir(parents=True, exist_ok=True)
     module = module.eval().float().cpu()
-    half = {key: value.half() for key, value in module.state_dict().items()}
-    module.load_state_dict({key: value.float() for key, value in half.items()})
-    write_atomically(half, folder / "model.safetensors", {"format": "pt"})  # one key: more have no fixed order
+    tensors = stored(module)
+    restore(module, tensors)
+    write_atomically(tensors, folder / "model.safetensors", {"format": "pt"})  # one key: more have no fixed order
     batch = torch.export.Dim.DYNAMIC
     program = torch.onnx.export(
         module,
@@ -172,7 +191,7 @@ def export_clip(run: Path, to: Path) -> None:
     export_folder(model.image, to / "clip/image", "clip/image", shared, {"pixels": pixels}, ["embedding", "patches"])
 
 
-def export_text_to_image(run: Path, to: Path) -> None:
+def export_text_to_image(run: Path, to: Path, name: str = "text_to_image") -> None:
     """Needs the autoencoder and CLIP that it was trained with to lie in the same weights folder."""
     model, config = read_final(run, Denoiser, DenoiserConfig)
     inputs = {
@@ -195,10 +214,15 @@ def export_text_to_image(run: Path, to: Path) -> None:
             "guidance_interval": [0.0, 1.0],
         },
     }
-    export_folder(model, to / "text_to_image", "text_to_image", extras, inputs, ["clean"])
+    export_folder(model, to / name, name, extras, inputs, ["clean"])
 
 
-EXPORTS = {"autoencoder": export_autoencoder, "clip": export_clip, "text-to-image": export_text_to_image}
+EXPORTS = {
+    "autoencoder": export_autoencoder,
+    "clip": export_clip,
+    "text-to-image": export_text_to_image,
+    "memoriser": partial(export_text_to_image, name="memoriser"),
+}
 
 
 def training_note(run: Path) -> dict[str, dict[str, int | float | str]]:

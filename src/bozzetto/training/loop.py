@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 
 from bozzetto.training import checkpoint
 from bozzetto.training.muon import Muon
+from bozzetto.training.rounding import rounded
 
 STATE = "state.safetensors"
 LOG = "log.jsonl"
@@ -51,6 +53,7 @@ class Schedule:
     ema: float = 0.999  # decay a step; shorter at first, so the average never remembers the random start
     clip: float = 1.0  # largest norm of the gradient
     muon: bool = False  # matrices by Muon instead of AdamW
+    rounding: bool = False  # learn with the weights as they will be stored
 
     def learning_rate_at(self, step: int) -> float:
         """Linear warm-up, then a cosine down to one hundredth."""
@@ -155,10 +158,11 @@ def fit(
                 for group in [group for optimizer in optimizers for group in optimizer.param_groups]:
                     group["lr"] = rate
                 rng, generator = step_randomness(seed, step, device)
-                with autocast(device):
-                    values = compute(rng, generator)
                 model.zero_grad(set_to_none=True)
-                values["loss"].backward()
+                with rounded(model) if schedule.rounding else nullcontext():
+                    with autocast(device):
+                        values = compute(rng, generator)
+                    values["loss"].backward()
                 norm = nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
                 if not torch.isfinite(norm):
                     raise TrainingStopped(
@@ -175,8 +179,8 @@ def fit(
                     pictures = schedule.batch_size * (step - logged_step) / max(now - logged, 1e-9)
                     line = {name: float(value.detach()) for name, value in values.items()}
                     line |= {"step": step, "lr": rate, "pictures_per_second": pictures, "seconds": now - began}
-                    rounded = {name: round(value, 6) for name, value in line.items()}
-                    log.write(json.dumps({**rounded, "device": device.type}) + "\n")
+                    short = {name: round(value, 6) for name, value in line.items()}
+                    log.write(json.dumps({**short, "device": device.type}) + "\n")
                     log.flush()
                     bar.update(task, note=f"loss {line['loss']:.4f}  {pictures:.0f} pictures/s")
                     logged, logged_step = now, step

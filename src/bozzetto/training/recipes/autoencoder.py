@@ -3,7 +3,8 @@
 Data: the training pictures, mirrored and with their colour channels shuffled at times, and a third of collages. First
 both halves learn (`whole`). Then the latents stay as they are and the decoder goes on alone with stronger noise on
 them (`decoder`): what a text-to-image model imagines is never exactly a latent of the encoder, and a decoder that has
-only seen exact ones turns small errors into blotches.
+only seen exact ones turns small errors into blotches. Last it learns to live with four bits a weight (`rounded`, see
+rounding.py).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig, reconstr
 from bozzetto.training import data
 from bozzetto.training.export import save_final
 from bozzetto.training.loop import Loss, Schedule, fit, pick_device
+from bozzetto.training.rounding import restore, stored
 from bozzetto.world.dataset import World
 
 
@@ -26,21 +28,25 @@ from bozzetto.world.dataset import World
 class Budget:
     whole: Schedule
     decoder: Schedule
-    strongest_noise: float = 0.6  # on standardised latents, in the second stage
+    rounded: Schedule
+    strongest_noise: float = 0.6  # on standardised latents, while the decoder learns alone
 
 
 BUDGETS = {
     "smoke": Budget(
         Schedule(steps=60, batch_size=16, learning_rate=4e-3, warmup=5, ema=0.9, muon=True),
         Schedule(steps=10, batch_size=16, learning_rate=1e-3, warmup=5, ema=0.9),
+        Schedule(steps=10, batch_size=16, learning_rate=1e-3, warmup=5, ema=0.9, rounding=True),
     ),
     "cpu": Budget(
         Schedule(steps=4000, batch_size=64, learning_rate=2e-3),
         Schedule(steps=500, batch_size=64, learning_rate=1e-3, warmup=20, ema=0.98),
+        Schedule(steps=1000, batch_size=64, learning_rate=1e-3, warmup=20, weight_decay=0, ema=0.99, rounding=True),
     ),
     "gpu": Budget(
         Schedule(steps=30_000, batch_size=256, learning_rate=2e-3),
         Schedule(steps=10_000, batch_size=256, learning_rate=1e-3),
+        Schedule(steps=5000, batch_size=256, learning_rate=1e-3, weight_decay=0, rounding=True),
     ),
 }
 EXPECTED = {"smoke": "over 20 dB", "cpu": "30 dB in 45 minutes of two cores with bf16", "gpu": "33 dB"}
@@ -96,5 +102,8 @@ def train(world: World, budget: Budget, out: Path, *, seed: int = 0, minutes: fl
     model.load_state_dict(average.state_dict())
     model.encoder.requires_grad_(False)
     average = fit(model, decoder_loss, budget.decoder, out / "decoder", seed=seed, recipe=recipe)
+    model.load_state_dict(average.state_dict())
+    restore(model.encoder, stored(model.encoder))
+    average = fit(model, decoder_loss, budget.rounded, out / "rounded", seed=seed, recipe=recipe)
     save_final(average, model.config, out)
     return average

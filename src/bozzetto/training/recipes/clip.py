@@ -3,7 +3,8 @@
 First the text tower alone imitates the teacher on all words and captions (`distil`); then both towers learn from
 pictures and captions, with a share of scenes and, for each scene, a sentence that is wrong in exactly one way
 (`joint`); then the picture tower goes on alone (`look`), so that text-to-image, which hangs on the words, need not
-wait. Sentences are cheaper than pictures, so every batch also holds the names of many other concepts, as wrong answers.
+wait. Last, each tower learns to live with four bits a weight (`words_rounded`, `look_rounded`; see rounding.py).
+Sentences are cheaper than pictures, so every batch also holds the names of many other concepts, as wrong answers.
 
 The teacher stays, twice: as a loss on words, so that those outside the captions keep their place, and as a fixed aim
 for the picture tower, which has to find a picture's name among all names. Without that aim the sigmoid loss alone
@@ -12,7 +13,9 @@ stood on its plateau (answer "no" to everything) for as long as we watched.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +28,14 @@ from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
 from bozzetto.training.export import save_final
 from bozzetto.training.loop import Loss, Schedule, fit, pick_device
+from bozzetto.training.rounding import restore, stored
 from bozzetto.training.teacher import Teacher
 from bozzetto.training.teacher import load as load_teacher
 from bozzetto.world.captions import caption, plain_name, templates
 from bozzetto.world.dataset import World
 from bozzetto.world.scenes import Scene, hard_negative, make_scene, render, scene_objects
 
+PICTURE = (64, 64, 4)
 NAMING_SCALE = 16.0  # of the cosines in the naming loss; higher is sharper
 
 
@@ -39,6 +44,8 @@ class Budget:
     distil: Schedule
     joint: Schedule
     look: Schedule
+    words_rounded: Schedule
+    look_rounded: Schedule
     scenes: int  # how many scenes are drawn beforehand
     scene_share: float = 0.25
     more_names: int = 192  # names of random concepts beside the batch's own captions
@@ -49,6 +56,8 @@ BUDGETS = {
         Schedule(steps=60, batch_size=128, learning_rate=2e-3, warmup=5, ema=0.9),
         Schedule(steps=40, batch_size=32, learning_rate=3e-3, warmup=5, ema=0.9, muon=True),
         Schedule(steps=5, batch_size=32, learning_rate=1e-3, warmup=2, ema=0.9, muon=True),
+        Schedule(steps=20, batch_size=128, learning_rate=5e-4, warmup=5, ema=0.9, rounding=True),
+        Schedule(steps=5, batch_size=32, learning_rate=3e-4, warmup=2, ema=0.9, muon=True, rounding=True),
         scenes=64,
         more_names=32,
     ),
@@ -56,12 +65,25 @@ BUDGETS = {
         Schedule(steps=1200, batch_size=512, learning_rate=2e-3, warmup=50, ema=0.99),
         Schedule(steps=1100, batch_size=128, learning_rate=2e-3, warmup=50, weight_decay=0.1, ema=0.99, muon=True),
         Schedule(steps=2000, batch_size=128, learning_rate=1.5e-3, warmup=30, weight_decay=0.1, ema=0.99, muon=True),
+        Schedule(steps=600, batch_size=512, learning_rate=5e-4, warmup=20, weight_decay=0, ema=0.98, rounding=True),
+        Schedule(
+            steps=500,
+            batch_size=128,
+            learning_rate=3e-4,
+            warmup=20,
+            weight_decay=0.1,
+            ema=0.98,
+            muon=True,
+            rounding=True,
+        ),
         scenes=12_000,
     ),
     "gpu": Budget(
         Schedule(steps=6000, batch_size=1024, learning_rate=2e-3),
         Schedule(steps=8000, batch_size=512, learning_rate=2e-3, weight_decay=0.1, muon=True),
         Schedule(steps=8000, batch_size=512, learning_rate=1.5e-3, weight_decay=0.1, muon=True),
+        Schedule(steps=3000, batch_size=1024, learning_rate=5e-4, weight_decay=0, rounding=True),
+        Schedule(steps=3000, batch_size=512, learning_rate=3e-4, weight_decay=0.1, muon=True, rounding=True),
         scenes=60_000,
     ),
 }
@@ -101,9 +123,9 @@ class Scenes:
     """Many scenes drawn once: `pictures` uint8 [N,64,64,4], their sentences, and how to make each sentence wrong."""
 
     def __init__(self, world: World, count: int, split: str = "train"):
-        objects = scene_objects(world)
+        objects = scene_objects(world) if count else []
         self.scenes: list[Scene] = [make_scene(world, objects, seed, split) for seed in range(count)]
-        self.pictures = np.stack([render(world, scene) for scene in self.scenes])
+        self.pictures = np.array([render(world, scene) for scene in self.scenes], np.uint8).reshape(-1, *PICTURE)
 
 
 def train(
@@ -115,7 +137,7 @@ def train(
     minutes: float | None = None,
     teacher: Teacher | None = None,
 ) -> Clip:
-    """Train both towers and return the averaged model. `minutes` limits the last stage.
+    """Train both towers and return the averaged model. `minutes` limits each stage of the picture tower alone.
 
     teacher: by default the table at data/teacher.safetensors.
     """
@@ -130,13 +152,16 @@ def train(
 
     lengths = (teacher_tokens != 0).sum(1)
 
-    def imitation(tower: TextTower, rng: np.random.Generator, count: int) -> Tensor:
-        """The distillation loss on random texts, in four parts by length: most are one word, some a sentence."""
+    def some_texts(rng: np.random.Generator, count: int) -> list[np.ndarray]:
+        """Rows of random texts in four parts by length: most are one word, some a sentence."""
         rows = rng.integers(0, len(teacher.texts), count)
-        parts = np.array_split(rows[np.argsort(lengths[rows], kind="stable")], 4)
+        return np.array_split(rows[np.argsort(lengths[rows], kind="stable")], 4)
+
+    def imitation(tower: TextTower, rng: np.random.Generator, count: int) -> Tensor:
+        """The distillation loss on random texts."""
         losses = [
             distillation(tower, shortest(teacher_tokens[part], device), target[torch.from_numpy(part).to(device)])
-            for part in parts
+            for part in some_texts(rng, count)
         ]
         return torch.stack(losses).mean()
 
@@ -208,23 +233,45 @@ def train(
 
         return compute
 
-    average = fit(
-        model, lambda model: match_loss(model, name_vectors), budget.joint, out / "both", seed=seed, recipe=recipe
-    )
+    loss = partial(match_loss, aims=name_vectors)
+    average = fit(model, loss, budget.joint, out / "both", seed=seed, recipe=recipe)
     model.load_state_dict(average.state_dict())
-    model.text.requires_grad_(False)
-    with torch.no_grad():  # the aims are now what zero-shot labels are made of
-        wordings = [model.encode_text(torch.from_numpy(tokenizer(templates(name))).to(device)) for name in names]
-        own = F.normalize(torch.stack([words.mean(0) for words in wordings]), dim=-1)
-    average = fit(
-        model,
-        lambda model: match_loss(model, own),
-        budget.look,
-        out / "image",
-        seed=seed,
-        minutes=minutes,
-        recipe=recipe,
-    )
+
+    def fit_image(start: Clip, schedule: Schedule, stage: str) -> Clip:
+        """The picture tower goes on from `start` against the words of `model`, which stay as they are."""
+        model.image.load_state_dict(start.image.state_dict())
+        model.text.requires_grad_(False)
+        with torch.no_grad():  # the aims are what zero-shot labels are made of
+            wordings = [model.encode_text(torch.from_numpy(tokenizer(templates(name))).to(device)) for name in names]
+            own = F.normalize(torch.stack([words.mean(0) for words in wordings]), dim=-1)
+        loss = partial(match_loss, aims=own)
+        average = fit(model, loss, schedule, out / stage, seed=seed, minutes=minutes, recipe=recipe)
+        model.text.requires_grad_(True)
+        return average
+
+    average = fit_image(average, budget.look, "image")
+    exact = copy.deepcopy(model.text).requires_grad_(False)
+
+    def words_rounded_loss(tower: TextTower) -> Loss:
+        """How far the rounded tower is from the exact one: its embedding, and its hidden states relative to theirs."""
+
+        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+            sentences = tokenizer([scenes.scenes[i].sentence for i in rng.integers(0, len(scenes.scenes), 32)])
+            parts = [teacher_tokens[part] for part in some_texts(rng, budget.words_rounded.batch_size)]
+            losses = []
+            for tokens in [shortest(part, device) for part in [*parts, sentences]]:
+                with torch.no_grad():
+                    hidden, aim = exact(tokens)
+                ours, embedding = tower(tokens)
+                apart = (ours.float() - hidden.float()).square().mean() / hidden.float().square().mean()
+                losses.append(1 - (embedding * aim).sum(-1).mean() + 0.1 * apart)
+            return {"loss": torch.stack(losses).mean()}
+
+        return compute
+
+    words = fit(model.text, words_rounded_loss, budget.words_rounded, out / "words-rounded", seed=seed, recipe=recipe)
+    restore(model.text, stored(words))
+    average = fit_image(average, budget.look_rounded, "image-rounded")
     save_final(average, model.config, out)
     tokenizer.save(out / "vocabulary.txt")
     return average

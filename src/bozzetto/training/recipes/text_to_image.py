@@ -2,12 +2,12 @@
 
 The autoencoder and CLIP's text tower are taken ready from the weights folder and stay as they are. Every picture is
 encoded once. A caption is dropped now and then, and so is the style, for classifier-free guidance (Ho & Salimans
-2022).
+2022). Last the denoiser learns to live with four bits a weight (`rounded`, see rounding.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from bozzetto.training import data
 from bozzetto.training.export import read_weights, save_final
 from bozzetto.training.loop import Loss, Schedule, fit, pick_device
 from bozzetto.training.recipes.clip import Scenes, shortest
+from bozzetto.training.rounding import restore
 from bozzetto.world.captions import caption
 from bozzetto.world.dataset import World
 from bozzetto.world.emoji import STYLES
@@ -31,9 +32,11 @@ from bozzetto.world.emoji import STYLES
 @dataclass(frozen=True)
 class Budget:
     fit: Schedule
+    rounded: Schedule
     scenes: int
+    model: DenoiserConfig = field(default_factory=DenoiserConfig)
     wordings: int = 16  # captions of each picture
-    scene_share: float = 0.12
+    scene_share: float = 0.2
     drop_words: float = 0.1
     drop_style: float = 0.3
     symbol_share: float = 0.2  # symbols and drawings of twins are kept this much rarer than core pictures
@@ -41,14 +44,29 @@ class Budget:
 
 BUDGETS = {
     "smoke": Budget(
-        Schedule(steps=80, batch_size=32, learning_rate=3e-3, warmup=5, ema=0.9, muon=True), scenes=32, wordings=2
+        Schedule(steps=80, batch_size=32, learning_rate=3e-3, warmup=5, ema=0.9, muon=True),
+        Schedule(steps=10, batch_size=32, learning_rate=1e-3, warmup=5, ema=0.9, muon=True, rounding=True),
+        scenes=32,
+        wordings=2,
     ),
     "cpu": Budget(
         Schedule(steps=2700, batch_size=128, learning_rate=1.5e-3, warmup=100, betas=(0.9, 0.95), ema=0.997, muon=True),
+        Schedule(
+            steps=3000,
+            batch_size=128,
+            learning_rate=1e-3,
+            warmup=50,
+            betas=(0.9, 0.95),
+            ema=0.998,
+            muon=True,
+            rounding=True,
+        ),
         scenes=12_000,
     ),
     "gpu": Budget(
-        Schedule(steps=60_000, batch_size=512, learning_rate=1e-3, betas=(0.9, 0.95), ema=0.9997), scenes=100_000
+        Schedule(steps=50_000, batch_size=512, learning_rate=1e-3, betas=(0.9, 0.95), ema=0.9997),
+        Schedule(steps=10_000, batch_size=512, learning_rate=3e-4, betas=(0.9, 0.95), ema=0.999, rounding=True),
+        scenes=100_000,
     ),
 }
 EXPECTED = {
@@ -60,7 +78,7 @@ EXPECTED = {
 
 def load_part(module: nn.Module, folder: Path, device: torch.device) -> nn.Module:
     """Put the exported weights of a model folder into a network that is not to be trained."""
-    module.load_state_dict(read_weights(folder / "model.safetensors")[0])
+    restore(module, read_weights(folder / "model.safetensors")[0])
     return module.to(device).eval().requires_grad_(False)
 
 
@@ -111,14 +129,14 @@ def train(
     sentences, nothing = tokenizer([scene.sentence for scene in scenes.scenes]), tokenizer("")
 
     torch.manual_seed(seed)
-    model = Denoiser(DenoiserConfig()).to(device, memory_format=torch.channels_last)
+    model = Denoiser(budget.model).to(device, memory_format=torch.channels_last)
 
     def loss(model: Denoiser) -> Loss:
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
             count = budget.fit.batch_size
             rows = np.searchsorted(cumulative, rng.random(count - scene_count))
             rows = np.minimum(rows, len(shown) - 1)
-            chosen = rng.integers(0, len(scenes.scenes), scene_count)
+            chosen = rng.integers(0, max(1, len(scenes.scenes)), scene_count)
             tokens = np.concatenate([captions[rng.integers(0, len(captions), len(rows)), rows], sentences[chosen]])
             style = np.concatenate([style_number[rows], scene_style[chosen]])
             dropped = rng.random(count) < budget.drop_words
@@ -142,5 +160,7 @@ def train(
         "needs": {part: folder.weights_sum() for part, folder in models.items()},
     }
     average = fit(model, loss, budget.fit, out, seed=seed, minutes=minutes, recipe=recipe)
+    model.load_state_dict(average.state_dict())
+    average = fit(model, loss, budget.rounded, out / "rounded", seed=seed, minutes=minutes, recipe=recipe)
     save_final(average, model.config, out)
     return average

@@ -1,0 +1,287 @@
+"""Make the course's data from the shipped weights: galleries, embeddings, recorded runs, measured curves.
+
+    python scripts/record_course.py            # everything but the dial, a minute
+    python scripts/record_course.py --dial     # the dial too: hundreds of pictures a setting, ten minutes
+
+Run it after every export; a test compares what is recorded with what the weights draw today. Needs data/world.parquet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import bozzetto
+from bozzetto.diffusion import flow
+from bozzetto.evaluate import chosen_concepts
+from bozzetto.metrics.judge import load_judge
+from bozzetto.metrics.retrieval import top_k_accuracy
+from bozzetto.pictures import over_white
+from bozzetto.runtime import label as clip_runtime
+from bozzetto.runtime import store, text_to_image
+from bozzetto.world.captions import plain_name, templates, with_article
+from bozzetto.world.dataset import World, load_world
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "src/bozzetto/course/data"
+IDEAS = (
+    "cat", "dog", "robot", "rocket", "pizza", "octopus", "ghost", "sunflower", "fish", "automobile", "crown",
+    "deciduous tree", "house", "strawberry", "penguin", "trumpet", "red apple", "guitar", "hamburger", "blue heart",
+    "snowman", "lemon", "grinning face", "banana",
+)  # fmt: skip
+STILLS = {  # the pictures of lessons without a live figure, and the first paint of those with one: prompts and seeds
+    "words-steer": ("a happy robot", 7),
+    "speed-dial": ("a red apple", 7),
+    "sorter-maker": ("a cat face", 7),
+    "match-score": ("a sunflower", 7),
+    "step-the-game": ("a crown", 7),
+    "describe-redraw": ("a fish", 7),
+    "spot-the-noise": ("a rocket", 7),
+    "read-the-picture": ("an octopus", 7),
+    "same-blocks": ("a tree", 7),
+}
+
+
+def write(name: str, content: object) -> None:
+    path = DATA / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def sheet(pictures: np.ndarray, columns: int) -> Image.Image:
+    """uint8 [N,S,S,C] row by row."""
+    count, size, _, channels = pictures.shape
+    rows = -(-count // columns)
+    paper = np.zeros((rows * columns, size, size, channels), np.uint8)
+    paper[:count] = pictures
+    cells = paper.reshape(rows, columns, size, size, channels).transpose(0, 2, 1, 3, 4)
+    return Image.fromarray(cells.reshape(rows * size, columns * size, channels))
+
+
+def white(pictures: np.ndarray) -> np.ndarray:
+    """uint8 [N,64,64,4] -> [N,64,64,3] on white."""
+    return np.stack([np.asarray(over_white(Image.fromarray(picture))) for picture in pictures])
+
+
+def shrink(pictures: np.ndarray, size: int) -> np.ndarray:
+    """uint8 [N,64,64,3] -> float64 [N,size,size,3] by averaging boxes."""
+    side = 64 // size
+    return pictures.reshape(len(pictures), size, side, size, side, 3).mean((2, 4))
+
+
+def write_embeddings(name: str, embeddings: np.ndarray) -> float:
+    """Unit vectors as int8; returns the scale that makes them floats again."""
+    scale = float(np.abs(embeddings).max()) / 127
+    (DATA / f"{name}.embeddings.bin").write_bytes(np.round(embeddings / scale).astype(np.int8).tobytes())
+    return scale
+
+
+def record_gallery(world: World, clip: clip_runtime.Clip) -> None:
+    """The held-out pictures, which no training has seen, and where CLIP's picture tower puts them."""
+    unseen = world.split("test")
+    sheet(unseen.images, 32).save(DATA / "gallery.webp", quality=85, method=6)
+    scale = write_embeddings("gallery", clip_runtime.encode_image(clip, white(unseen.images)))
+    items = [
+        {"name": plain_name(name), "style": style, "codepoints": key}
+        for name, style, key in zip(unseen.names, unseen.styles, unseen.codepoints, strict=True)
+    ]
+    write("gallery.json", {"size": 64, "columns": 32, "embedding_scale": scale, "items": items})
+
+
+def record_labels(world: World, clip: clip_runtime.Clip) -> None:
+    """The names of the core concepts and where CLIP's text tower puts them."""
+    names = sorted({plain_name(name) for name, core in zip(world.names, world.core, strict=True) if core})
+    means = np.stack([clip_runtime.encode_text(clip, templates(name)).mean(0) for name in names])
+    scale = write_embeddings("labels", means / np.linalg.norm(means, axis=1, keepdims=True))
+    write("labels.json", {"names": names, "embedding_scale": scale})
+
+
+def record_training(world: World) -> None:
+    """Every training picture as a thumbnail, and how near unseen real pictures come to them."""
+    seen = world.split("train")
+    pictures = white(seen.images)
+    small = np.round(shrink(pictures, 32)).astype(np.uint8)
+    per_sheet, columns = 2048, 64
+    sheets = []
+    for number, start in enumerate(range(0, len(small), per_sheet)):
+        sheets.append(f"training-{number}.webp")
+        sheet(small[start : start + per_sheet], columns).save(DATA / sheets[-1], quality=60, method=6)
+    # Distances as the page takes them: root mean square over 16 x 16 colours on white, 0 .. 1.
+    reference, query = (
+        (shrink(part, 16) / 255).reshape(len(part), -1).astype(np.float32)
+        for part in (pictures, white(world.split("test").images))
+    )
+    squares = (query**2).sum(1)[:, None] + (reference**2).sum(1) - 2 * query @ reference.T
+    nearest = np.sqrt(np.maximum(squares.min(1), 0) / reference.shape[1])
+    low, median, high = (float(np.percentile(nearest, p)) for p in (5, 50, 95))
+    names = sorted({plain_name(name) for name in seen.names})
+    number = {name: i for i, name in enumerate(names)}
+    styles = sorted(set(seen.styles))
+    write(
+        "training.json",
+        {
+            "size": 32,
+            "columns": columns,
+            "per_sheet": per_sheet,
+            "sheets": sheets,
+            "names": names,
+            "styles": styles,
+            "items": [number[plain_name(name)] for name in seen.names],
+            "item_styles": [styles.index(style) for style in seen.styles],
+            "typical_distance": {"low": low, "median": median, "high": high, "n": len(query)},
+        },
+    )
+    from bozzetto.training.recipes.memoriser import sixteen
+
+    chosen = sixteen(world)
+    place = {key: i for i, key in enumerate(zip(seen.codepoints, seen.styles, strict=True))}
+    trained_on = [place[key] for key in zip(chosen.codepoints, chosen.styles, strict=True)]
+    write("memoriser.json", {"trained_on": trained_on})
+
+
+def record_ideas(models: text_to_image.Models) -> None:
+    """What the text tower says of lesson 1's ideas, so that the lesson need not load it."""
+    ideas = []
+    for name, prompt in [*((name, with_article(name)) for name in IDEAS), ("", "")]:
+        condition = text_to_image.encode(models, prompt)
+        tokens = int(condition["mask"].sum())
+        parts = {"hidden": condition["hidden"][0, :tokens], "embedding": condition["embedding"][0]}
+        packed = {key: base64.b64encode(part.astype(np.float16).tobytes()).decode() for key, part in parts.items()}
+        ideas.append({"name": name, "prompt": prompt, "tokens": tokens, **packed})
+    write("ideas.json", {"nothing": ideas.pop(), "ideas": ideas})  # nothing: the empty prompt, for guidance
+
+
+def record_run(models: text_to_image.Models, name: str, prompt: str, seed: int) -> None:
+    """A whole run of the shipped model: a strip of noisy pictures above a strip of clean estimates."""
+    defaults = models.defaults
+    noisy, clean = [], []
+    started = time.perf_counter()
+
+    def on_step(index: int, step: int, steps: int, now: np.ndarray, estimate: np.ndarray) -> None:
+        noisy.append(text_to_image.decode(models, now)[0])
+        clean.append(text_to_image.decode(models, estimate)[0])
+
+    text_to_image.draw(models, prompt, [seed], callback=on_step)
+    seconds = time.perf_counter() - started
+    folder = DATA / "recorded"
+    folder.mkdir(parents=True, exist_ok=True)
+    sheet(np.stack([*noisy, *clean]), len(noisy)).save(folder / f"{name}.webp", quality=90, method=6)
+    times = flow(len(noisy)).times.tolist()
+    write(
+        f"recorded/{name}.json",
+        {
+            "prompt": prompt,
+            "seed": seed,
+            "steps": len(noisy),
+            "sampler": defaults["sampler"],
+            "guidance_scale": defaults["guidance_scale"],
+            "frames": len(noisy),
+            "times": [round(t, 4) for t in times],
+            "size": 64,
+            "sprite": f"{name}.webp",
+            "weights": store.open_model("text_to_image").weights_sum(),
+            "milliseconds": round(1000 * seconds / len(noisy), 1),
+        },
+    )
+
+
+def record_stills() -> None:
+    """One drawing of the shipped model for every figure."""
+    folder = DATA / "stills"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (prompt, seed) in STILLS.items():
+        picture = bozzetto.generate(prompt, seed=seed)[0].resize((256, 256), Image.Resampling.NEAREST)
+        picture.save(folder / f"{name}.webp", quality=90, method=6)
+    write("stills.json", {name: {"prompt": prompt, "seed": seed} for name, (prompt, seed) in STILLS.items()})
+
+
+def record_weak_spots() -> None:
+    """What `bozzetto evaluate text-to-image` found about scenes."""
+    scores = json.loads((ROOT / "benchmarks/results/scores.json").read_text())["text-to-image"]["scores"]
+    wanted = {
+        "the right thing among 1,181, in five guesses": "judge top-5",
+        "the right colour": "color scenes: the colour",
+        "the right number of things": "count scenes: as many objects",
+        "two things, both there": "two scenes: just the two objects",
+        "two things, each in its place": "place scenes: the two and their place",
+    }
+    rows = [{"what": what, "rate": scores[name]["value"]} | {k: scores[name][k] for k in ("low", "high", "n")}
+            for what, name in wanted.items()]  # fmt: skip
+    write("weak-spots.json", rows)
+
+
+DIAL = {
+    "euler": (1, 2, 4, 8, 20, 50),
+    "dpmpp_2m": (2, 4, 8, 20, 50),
+    "heun": (2, 4, 10),
+    "ddpm": (4, 8, 20, 50),
+}
+
+
+def record_dial(world: World, models: text_to_image.Models, judge_folder: Path, n: int) -> None:
+    """How often the judge names a picture right in five guesses, by sampler and number of steps."""
+    core, judge = world.select(world.core), load_judge(judge_folder)
+    names = {key: plain_name(name) for key, name in zip(core.codepoints, core.names, strict=True)}
+    labels = list(names.values())
+    chosen = [names[key] for key in chosen_concepts(core, n)]
+    target = np.array([labels.index(name) for name in chosen])
+    rows = []
+    for sampler, all_steps in DIAL.items():
+        for steps in all_steps:
+            started = time.perf_counter()
+            drawn = np.stack(
+                [
+                    text_to_image.draw(models, with_article(name), [seed], sampler=sampler, num_inference_steps=steps)[
+                        0
+                    ]
+                    for seed, name in enumerate(chosen)
+                ]
+            )
+            milliseconds = 1000 * (time.perf_counter() - started) / n
+            found = top_k_accuracy(judge.score(judge.features(drawn), labels), target, 5)
+            evaluations = 2 * steps - 1 if sampler == "heun" else steps
+            rows.append(
+                {
+                    "sampler": sampler,
+                    "steps": steps,
+                    "evaluations": evaluations,
+                    "agreement": found.value,
+                    "low": found.low,
+                    "high": found.high,
+                    "n": n,
+                    "milliseconds": round(milliseconds),
+                }
+            )
+            print(rows[-1], flush=True)
+    write("dial.json", rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dial", action="store_true", help="measure the speed-quality dial too")
+    parser.add_argument("--n", type=int, default=100, help="concepts of the dial")
+    args = parser.parse_args()
+    DATA.mkdir(parents=True, exist_ok=True)
+    world = load_world()
+    weights = store.weights_folder()
+    clip, models = clip_runtime.load(weights), text_to_image.load(weights)
+    record_gallery(world, clip)
+    record_labels(world, clip)
+    record_training(world)
+    record_ideas(models)
+    record_run(models, "words-steer", "a happy robot", 7)
+    record_run(models, "speed-dial", "a red apple", 7)
+    record_stills()
+    record_weak_spots()
+    if args.dial:
+        record_dial(world, models, weights / "judge", args.n)
+
+
+if __name__ == "__main__":
+    main()

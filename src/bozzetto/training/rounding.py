@@ -1,0 +1,105 @@
+"""Four bits a weight: how large weights are stored, and how a network learns to live with it.
+
+A weight tensor is cut into groups of 64; each keeps one scale s (fp16) and 64 whole numbers q from -8 to 7, so that
+w is about s q: 4.25 bits a weight instead of 16. Small tensors (biases, norms, first and last layers) stay fp16.
+
+Rounding a finished network costs it something. So the last part of its training runs the network with rounded weights
+while the gradient moves the exact ones (Bengio et al. 2013, the straight-through estimator; Jacob et al. 2018):
+`with rounded(model): loss; backward`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+GROUP = 64
+SMALLEST = 8192  # numbers in a tensor worth rounding
+SCALE = ".scale"  # the name of a tensor's scales is its own name and this
+LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
+
+
+def is_rounded(module: nn.Module) -> bool:
+    """Whether the weight of this layer is stored in four bits."""
+    return (
+        isinstance(module, LAYERS)
+        and module.weight.numel() >= SMALLEST
+        and module.weight.numel() % GROUP == 0
+        and max(module.weight.shape[2:], default=1) < 8  # the autoencoder's linear path: exact components of patches
+    )
+
+
+def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Any shape of n numbers -> q int8 [n/64,64] in -8 .. 7, and scales fp16 [n/64], so that weight is near scale * q.
+
+    The first scale puts the largest number of a group at -8; then scale and q are improved in turn, each being the
+    least-squares answer to the other.
+    """
+    groups = weight.detach().float().reshape(-1, GROUP)
+    largest = groups.gather(1, groups.abs().argmax(1, keepdim=True))
+    scale = largest / -8
+    for _ in range(3):
+        scale = scale.half().float()
+        q = torch.where(scale == 0, 0, groups / scale).round().clamp(-8, 7)
+        scale = (groups * q).sum(1, keepdim=True) / q.square().sum(1, keepdim=True).clamp_min(1)
+    scale = scale.half()
+    q = torch.where(scale == 0, 0, groups / scale.float()).round().clamp(-8, 7)
+    return q.to(torch.int8), scale[:, 0]
+
+
+def dequantize(q: Tensor, scale: Tensor, shape: torch.Size) -> Tensor:
+    return (q.float() * scale.float()[:, None]).view(shape)
+
+
+def pack(q: Tensor) -> Tensor:
+    """int8 [n/64,64] in -8 .. 7 -> uint8 [n/64,32], two numbers a byte, the first in the low half, as ONNX's INT4."""
+    low, high = q.view(len(q), -1, 2).unbind(-1)
+    return (low & 15 | (high & 15) << 4).to(torch.uint8)
+
+
+def unpack(packed: Tensor) -> Tensor:
+    """The reverse of `pack`."""
+    halves = torch.stack([packed & 15, packed >> 4], -1).flatten(1).to(torch.int8)
+    return torch.where(halves > 7, halves - 16, halves)
+
+
+def stored(module: nn.Module) -> dict[str, Tensor]:
+    """The network's state as it is written: uint8 and fp16 for rounded weights, fp16 for all else."""
+    tensors = {name: tensor.detach().half() for name, tensor in module.state_dict().items()}
+    for name, layer in module.named_modules():
+        if is_rounded(layer):
+            q, scale = quantize(layer.weight)
+            tensors |= {f"{name}.weight": pack(q), f"{name}.weight{SCALE}": scale}
+    return tensors
+
+
+def restore(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Load what `stored` gave."""
+    shapes = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    exact = {
+        name: dequantize(unpack(tensor), tensors[name + SCALE], shapes[name])
+        if tensor.dtype == torch.uint8
+        else tensor.float()
+        for name, tensor in tensors.items()
+        if not name.endswith(SCALE)
+    }
+    module.load_state_dict(exact)
+
+
+@contextmanager
+def rounded(model: nn.Module) -> Iterator[None]:
+    """Inside, the weights that learn have the values they will be stored with; after it they are exact again."""
+    layers = [layer for layer in model.modules() if is_rounded(layer) and layer.weight.requires_grad]
+    exact = [layer.weight.data for layer in layers]
+    for layer in layers:
+        layer.weight.data = dequantize(*quantize(layer.weight), layer.weight.shape).contiguous(
+            memory_format=torch.channels_last if layer.weight.ndim == 4 else torch.contiguous_format
+        )
+    try:
+        yield
+    finally:
+        for layer, weight in zip(layers, exact, strict=True):
+            layer.weight.data = weight

@@ -1,0 +1,160 @@
+"""Golden vectors: what Python computes, in JSON files that the page's twins in web/runtime/ are tested against too.
+
+`python tests/test_golden.py --write` rewrites golden/*.json, all but noise.json, which test_noise.py keeps.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bozzetto import pictures
+from bozzetto.diffusion import SAMPLERS, classifier_free, flow, normal
+from bozzetto.runtime import label, text_to_image
+from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer, split_words
+
+FOLDER = Path(__file__).parent / "golden"
+
+VOCABULARY = [*SPECIAL, *"abcdefghijklmnopqrstuvwxyz0123456789", "##s", "##e", "##r", "##al", "##id", "cat", "cafe"]
+VOCABULARY += ["apple", "joy", "##ful", "##fully", "on", "of", "two", ":", "!", "😀", "ß", "猫", "ᄒ", "ᅡ"]
+TEXTS = [
+    "",
+    " \t\n ",
+    "a cat",
+    "Two CAFÉS: 1024!",
+    "cafe\u0301 a\u030a\u0327\u0345 o\u0334n",  # accents on their own, of several combining classes
+    "joyfully, joyous; apples, emerald",
+    "İstanbul ΣΑΣ ΟΔΟΣ straße ﬁ ℌ Å ①½ ™ Ǆ",
+    "😀 cat😀😀 👩\u200d🚀 🏳\ufe0f\u200d🌈 👍🏽 1\ufe0f\u20e3",
+    "קָטָן קִטָּה on قِطٌّ صَغِير",
+    "猫 ねこ が ガ パ 하 한국 हिंदी นี่ ไทย",
+    "a\u00a0cat\u2003on\u3000two\ufeffcat\u200bcat\u0085cat\u001ccat\u001fa\u2028b\u180ec",
+    "zzzz# catx cat@cat e\u0301\u0302\u0303",
+    "\U0001d54f\U00010400 \U0001f1eb\U0001f1f7 \ud800",  # mathematical and Deseret letters, a flag, half a pair
+    "a red apple " * 10,
+    "cat of joyfully joyfully " * 12,
+    "apple two cafes 7 " * 555 + "the end...",  # 10,000 characters
+]
+
+
+def schedule_cases() -> list:
+    arguments = [(1, 1.0), (2, 3.0), (7, 1.0), (20, 1.0), (20, 3.0), (50, 0.5)]
+    return [{"steps": steps, "shift": shift, "levels": _levels(flow(steps, shift))} for steps, shift in arguments]
+
+
+def _levels(schedule) -> list:
+    return np.stack([schedule.times, schedule.alphas, schedule.sigmas], axis=1).tolist()
+
+
+def sampler_cases() -> list:
+    return [
+        _sampler_case(sampler, steps, shift) for sampler in SAMPLERS for steps, shift in [(1, 1.0), (4, 1.0), (7, 3.0)]
+    ]
+
+
+def _sampler_case(sampler: str, steps: int, shift: float) -> dict:
+    """The closed-form denoiser is D = x / (1 + t) + 0.1."""
+    walked = []
+    x = SAMPLERS[sampler](
+        lambda x, t: x / (1 + t) + 0.1,
+        normal(3, (6,)),
+        flow(steps, shift),
+        callback=lambda step, noisy, clean: walked.append({"noisy": noisy.tolist(), "clean": clean.tolist()}),
+        noise=lambda step: normal(3, (6,), stream=step + 1),
+    )
+    assert x.dtype == np.float32 and x.tolist() == walked[-1]["noisy"]
+    return {"sampler": sampler, "steps": steps, "shift": shift, "seed": 3, "walked": walked}
+
+
+def guidance_cases() -> list:
+    """With the prompt D = x / 2 + t, without it D = x / 4 - t."""
+    x = normal(5, (6,))
+    return [
+        {"scale": scale, "interval": list(interval), "x": x.tolist(), "t": t, "guided": guided(x, t).tolist()}
+        for scale in (0, 1, 2.5, 30)
+        for interval in ((0.0, 1.0), (0.2, 0.75))
+        for guided in [classifier_free(_with_prompt, _both, scale, interval)]
+        for t in (1.0, 0.75, 0.5, 0.2, 0.1)
+    ]
+
+
+def _with_prompt(x, t):
+    return x / 2 + t
+
+
+def _both(x, t):
+    return x / 2 + t, x / 4 - t
+
+
+def tokenizer_cases() -> dict:
+    tokenizer = Tokenizer(VOCABULARY)
+    texts = [
+        {
+            "text": text,
+            "row": tokenizer(text)[0].tolist(),
+            "words": " ".join(split_words(text)),
+            "pieces": " ".join(tokenizer.tokenize(text)),
+            "unknown": " ".join(text_to_image.unknown_words(tokenizer, text)),
+            "unread": " ".join(text_to_image.unread_words(tokenizer, text)),
+        }
+        for text in TEXTS
+    ]
+    return {"vocabulary": VOCABULARY, "texts": texts}
+
+
+def pixel_cases() -> dict:
+    planes = 1.5 * normal(1, (1, 4, 8, 8))
+    planes[0, 3, 0] = [-2, -1, -0.997, -0.996, -0.5, 0.999, 1, 2]  # alphas at the edge of what is visible
+    decoder = SimpleNamespace(decoder=lambda latents: {"pixels": planes})
+    rgba = np.random.default_rng(0).integers(0, 256, (8, 8, 4), np.uint8)
+    rgba[0, :, 3], rgba[1, :, 3] = 0, 255
+    clip = SimpleNamespace(image=lambda pixels: {"embedding": pixels.reshape(1, -1)})
+    seen = label.encode_image(clip, np.asarray(pictures.over_white(Image.fromarray(rgba)))[None])
+    return {
+        "planes": planes.ravel().tolist(),
+        "picture": text_to_image.decode(decoder, planes).ravel().tolist(),
+        "rgba": rgba.ravel().tolist(),
+        "over_white": seen.ravel().tolist(),
+    }
+
+
+CASES: dict[str, Callable[[], list | dict]] = {
+    "schedule": schedule_cases,
+    "samplers": sampler_cases,
+    "guidance": guidance_cases,
+    "tokenizer": tokenizer_cases,
+    "pixels": pixel_cases,
+}
+
+
+def assert_same(stored, computed, where: str) -> None:
+    """Equal, but for the last digits of fractions."""
+    if isinstance(computed, dict):
+        assert stored.keys() == computed.keys(), where
+        for key in computed:
+            assert_same(stored[key], computed[key], f"{where}.{key}")
+    elif isinstance(computed, list):
+        assert len(stored) == len(computed), where
+        for index, (old, new) in enumerate(zip(stored, computed, strict=True)):
+            assert_same(old, new, f"{where}[{index}]")
+    elif isinstance(computed, float):
+        assert stored == pytest.approx(computed, rel=1e-6, abs=1e-6), where
+    else:
+        assert stored == computed, where
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden_values_still_hold(name):
+    assert_same(json.loads((FOLDER / f"{name}.json").read_text()), CASES[name](), name)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--write"]:
+        sys.exit("usage: python tests/test_golden.py --write")
+    for name, cases in CASES.items():
+        (FOLDER / f"{name}.json").write_text(json.dumps(cases(), separators=(",", ":")) + "\n")

@@ -1,0 +1,131 @@
+/** The page's side of the runtime, and the only part that figures talk to. */
+import { RuntimeError } from "./errors.js";
+import type { Calls, DenoiseOptions, GenerateOptions, Progress, Reply, Request, StepEvent } from "./messages.js";
+import { checkBrowser } from "./session.js";
+
+export { RuntimeError, type ErrorKind } from "./errors.js";
+export type * from "./messages.js";
+export type { SamplerName } from "./samplers.js";
+
+export interface Cancellable {
+  signal?: AbortSignal;
+}
+
+interface Waiting {
+  resolve: (answer: never) => void;
+  reject: (error: RuntimeError) => void;
+  onEvent?: (event: never) => void;
+}
+
+/** How long a cancelled request may stay unanswered before its worker counts as hung. */
+const PATIENCE = 8000;
+
+export class Runtime {
+  static #page?: Runtime;
+  #worker?: Worker;
+  #waiting = new Map<number, Waiting>();
+  #lastId = 0;
+
+  constructor(
+    private readonly start: () => Worker,
+    private readonly patience = PATIENCE,
+  ) {}
+
+  /** The page's one runtime; its worker starts with the first request. */
+  static get(): Runtime {
+    return (Runtime.#page ??= new Runtime(() => {
+      const root = new URL(document.documentElement.dataset["root"] ?? "./", document.baseURI);
+      return new Worker(new URL("assets/js/worker.js", root), { type: "module" });
+    }));
+  }
+
+  /** Opens these models and releases all others, so call it before each use: what is open already costs nothing. */
+  async load(models: string[], o: { onProgress?: (progress: Progress) => void } & Cancellable = {}) {
+    checkBrowser();
+    return this.#ask("load", models, o.signal, o.onProgress);
+  }
+
+  /** Unit embeddings [256]. */
+  encodeText(texts: string[], o: Cancellable = {}): Promise<Float32Array[]> {
+    return this.#ask("encodeText", texts, o.signal);
+  }
+
+  /** Pictures RGBA 64 x 64 with straight alpha, seen over white -> unit embeddings [256]. */
+  encodeImage(pictures: Uint8ClampedArray[], o: Cancellable = {}): Promise<Float32Array[]> {
+    return this.#ask("encodeImage", pictures, o.signal);
+  }
+
+  tokens(text: string) {
+    return this.#ask("tokens", text);
+  }
+
+  generate(options: GenerateOptions, o: { onStep?: (event: StepEvent) => void } & Cancellable = {}) {
+    return this.#ask("generate", options, o.signal, o.onStep);
+  }
+
+  /** The clean estimate at one noise level, without guidance. */
+  denoise(options: DenoiseOptions, o: Cancellable = {}): Promise<Float32Array> {
+    return this.#ask("denoise", options, o.signal);
+  }
+
+  /** A latent [16, 8, 8] -> a picture RGBA 64 x 64 with straight alpha. */
+  decode(latents: Float32Array): Promise<Uint8ClampedArray> {
+    return this.#ask("decode", latents);
+  }
+
+  #ask<K extends keyof Calls>(
+    call: K,
+    argument: Calls[K]["argument"],
+    signal?: AbortSignal,
+    onEvent?: (event: Calls[K]["event"]) => void,
+  ): Promise<Calls[K]["answer"]> {
+    return new Promise((resolve, reject) => {
+      const cancelled = (): void => reject(new RuntimeError("cancelled", "cancelled"));
+      if (signal?.aborted) return cancelled();
+      const worker = (this.#worker ??= this.#startWorker());
+      const id = ++this.#lastId;
+      const onAbort = (): void => {
+        cancelled();
+        worker.postMessage({ id, call: "cancel" });
+        const hung = setTimeout(() => this.#drop(worker, "the worker hung"), this.patience);
+        const answered = (): void => clearTimeout(hung);
+        this.#waiting.set(id, { resolve: answered, reject: answered }); // and hears no more events
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      const settled = (): void => signal?.removeEventListener("abort", onAbort);
+      this.#waiting.set(id, {
+        resolve: (answer: Calls[K]["answer"]) => (settled(), resolve(answer)),
+        reject: (error) => (settled(), reject(error)),
+        onEvent,
+      } as Waiting);
+      worker.postMessage({ id, call, argument } as Request);
+    });
+  }
+
+  #startWorker(): Worker {
+    const worker = this.start();
+    worker.onmessage = ({ data }: MessageEvent<Reply>) => this.#hear(worker, data);
+    worker.onerror = ({ message }) => this.#drop(worker, `the worker stopped (${message ?? "no script"})`);
+    return worker;
+  }
+
+  #hear(worker: Worker, reply: Reply): void {
+    const waiting = this.#waiting.get(reply.id);
+    if (!waiting) return;
+    if ("event" in reply) return waiting.onEvent?.(reply.event as never);
+    this.#waiting.delete(reply.id);
+    if ("answer" in reply) return waiting.resolve(reply.answer as never);
+    waiting.reject(new RuntimeError(reply.error.kind, reply.error.message));
+    if (reply.fatal) this.#drop(worker, reply.error.message);
+  }
+
+  /** Ends a worker that is of no more use, and every request to it; the next request starts another. */
+  #drop(worker: Worker, message: string): void {
+    if (this.#worker !== worker) return;
+    worker.terminate();
+    this.#worker = undefined;
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(new RuntimeError("failed", `${message}: try again`));
+  }
+}

@@ -1,0 +1,30 @@
+/** What can go wrong, as one class: `kind` chooses what the page says, `message` names the thing and the fix. */
+export type ErrorKind = "missing" | "truncated" | "hash" | "no-simd" | "no-wasm" | "cancelled" | "failed";
+
+export class RuntimeError extends Error {
+  constructor(
+    readonly kind: ErrorKind,
+    message: string,
+  ) {
+    super(message);
+    this.name = "RuntimeError";
+  }
+}
+
+export function checkNumber(name: string, value: number, low: number, high: number): void {
+  if (!(value >= low && value <= high)) {
+    throw new RuntimeError("failed", `${name} must be a number from ${low} to ${high}, not ${value}`);
+  }
+}
+
+export function checkWhole(name: string, value: number, low: number, high: number): void {
+  if (!Number.isInteger(value) || value < low || value > high) {
+    throw new RuntimeError("failed", `${name} must be a whole number from ${low} to ${high}, not ${value}`);
+  }
+}
+
+export function checkChoice(name: string, value: string, choices: string[]): void {
+  if (!choices.includes(value)) {
+    throw new RuntimeError("failed", `${name} "${value}" is unknown: choose one of ${choices.join(", ")}`);
+  }
+}

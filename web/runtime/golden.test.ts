@@ -1,0 +1,149 @@
+/** The twins of Python compute what Python computed: tests/golden/*.json, written by tests/test_golden.py. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { classifier_free } from "./guidance.js";
+import { normal, philox, type Words } from "./noise.js";
+import { overWhite, toPicture } from "./pixels.js";
+import { SAMPLERS, type SamplerName } from "./samplers.js";
+import { flow } from "./schedule.js";
+import { splitWords, Tokenizer } from "./tokenizer.js";
+
+interface Golden {
+  noise: {
+    philox: { counter: Words; key: [number, number]; words: Words }[];
+    noise: { seed: number; stream: number; shape: number[]; words: number[]; first: number[]; last: number[] }[];
+  };
+  schedule: { steps: number; shift: number; levels: [number, number, number][] }[];
+  samplers: {
+    sampler: SamplerName;
+    steps: number;
+    shift: number;
+    seed: number;
+    walked: { noisy: number[]; clean: number[] }[];
+  }[];
+  guidance: { scale: number; interval: [number, number]; x: number[]; t: number; guided: number[] }[];
+  tokenizer: {
+    vocabulary: string[];
+    texts: { text: string; row: number[]; words: string; pieces: string; unknown: string; unread: string }[];
+  };
+  pixels: { planes: number[]; picture: number[]; rgba: number[]; over_white: number[] };
+}
+
+function golden<K extends keyof Golden>(name: K): Golden[K] {
+  return JSON.parse(readFileSync(new URL(`../../tests/golden/${name}.json`, import.meta.url), "utf8")) as Golden[K];
+}
+
+function assertClose(actual: ArrayLike<number>, expected: number[], tolerance: number): void {
+  assert.equal(actual.length, expected.length);
+  expected.forEach((value, i) => assert.ok(Math.abs(actual[i]! - value) <= tolerance, `[${i}] ${actual[i]} ${value}`));
+}
+
+/** How many float32 numbers lie between two of them. */
+function ulps(a: number, b: number): number {
+  const [first, second] = new Int32Array(Float32Array.of(a, b).buffer);
+  const ordered = (bits: number): number => (bits < 0 ? -(bits & 0x7fffffff) : bits);
+  return Math.abs(ordered(first!) - ordered(second!));
+}
+
+test("Philox gives the published answers", () => {
+  for (const { counter, key, words } of golden("noise").philox) assert.deepEqual(philox(counter, key), words);
+});
+
+test("noise is that of Python, up to a last bit", () => {
+  for (const { seed, stream, shape, words, first, last } of golden("noise").noise) {
+    const key: [number, number] = [seed % 2 ** 32, Math.floor(seed / 2 ** 32)];
+    assert.deepEqual([0, 1].flatMap((block) => philox([block, 0, stream, 0], key)), words);
+    const values = normal(seed, shape.reduce((a, b) => a * b), stream);
+    first.forEach((value, i) => assert.ok(ulps(values[i]!, value) <= 1, `${seed} ${stream} [${i}]`));
+    last.forEach((value, i) => assert.ok(ulps(values.at(i - last.length)!, value) <= 1));
+  }
+});
+
+test("a seed that is none is refused by name", () => {
+  for (const seed of [-1, 2 ** 53, 0.5, NaN]) {
+    assert.throws(() => normal(seed, 4), /^RuntimeError: seed must be a whole number from 0 to 9007199254740991, not/);
+  }
+});
+
+test("the flow schedule is that of Python", () => {
+  for (const { steps, shift, levels } of golden("schedule")) {
+    assertClose(flow(steps, shift).flatMap(({ t, alpha, sigma }) => [t, alpha, sigma]), levels.flat(), 1e-14);
+  }
+  assert.throws(() => flow(0), /num_inference_steps must be a whole number from 1 to 1000, not 0/);
+});
+
+test("every sampler walks as in Python", async () => {
+  const cases = golden("samplers");
+  assert.deepEqual([...new Set(cases.map(({ sampler }) => sampler))].sort(), Object.keys(SAMPLERS).sort());
+  for (const { sampler, steps, shift, seed, walked } of cases) {
+    const start = normal(seed, 6);
+    const untouched = start.slice();
+    let step = 0;
+    const end = await SAMPLERS[sampler](
+      async (x, t) => x.map((value) => value / (1 + t) + 0.1),
+      start,
+      flow(steps, shift),
+      (at, noisy, clean) => {
+        assert.equal(at, step);
+        assertClose(noisy, walked[step]!.noisy, 1e-5);
+        assertClose(clean, walked[step]!.clean, 1e-5);
+        step++;
+      },
+      (at) => normal(seed, 6, at + 1),
+    );
+    assert.equal(step, steps);
+    assertClose(end, walked.at(-1)!.noisy, 1e-5);
+    assert.deepEqual(start, untouched);
+  }
+});
+
+test("guidance is that of Python, and computes no estimate that is thrown away", async () => {
+  for (const { scale, interval, x, t, guided } of golden("guidance")) {
+    const asked: string[] = [];
+    const withPrompt = Float32Array.from(x, (value) => value / 2 + t);
+    const withoutPrompt = Float32Array.from(x, (value) => value / 4 - t);
+    const denoise = classifier_free(
+      async () => (asked.push("one"), withPrompt),
+      async () => (asked.push("pair"), [withPrompt, withoutPrompt]),
+      scale,
+      interval,
+      (clean, pair) => {
+        asked.push("told");
+        assertClose(clean, guided, 1e-5 * Math.max(1, scale));
+        assert.deepEqual(pair, [withPrompt, withoutPrompt]);
+      },
+    );
+    assertClose(await denoise(Float32Array.from(x), t), guided, 1e-5 * Math.max(1, scale));
+    assert.deepEqual(asked, scale === 1 || t < interval[0] || t > interval[1] ? ["one"] : ["pair", "told"]);
+  }
+});
+
+test("the tokenizer reads every text as Python does", () => {
+  const { vocabulary, texts } = golden("tokenizer");
+  const tokenizer = Tokenizer.read(new TextEncoder().encode(vocabulary.join("\n") + "\n"));
+  for (const { text, row, words, pieces, unknown, unread } of texts) {
+    assert.equal(splitWords(text).join(" "), words);
+    assert.equal(tokenizer.tokenize(text).join(" "), pieces);
+    assert.equal(tokenizer.unknownWords(text).join(" "), unknown);
+    assert.equal(tokenizer.unreadWords(text).join(" "), unread);
+    assert.deepEqual(tokenizer.row(text), row);
+  }
+});
+
+test("a word of 10,000 letters is read at once", () => {
+  const tokenizer = new Tokenizer(["[pad]", "[start]", "[unk]", "a", "##a"]);
+  const began = performance.now();
+  assert.equal(tokenizer.pieces("a".repeat(10_000)).length, 10_000);
+  assert.ok(performance.now() - began < 1000);
+});
+
+test("a vocabulary must start with the special tokens", () => {
+  assert.throws(() => new Tokenizer(["a", "b"]), /starts with \[pad\]/);
+});
+
+test("pixels are those of Python", () => {
+  const { planes, picture, rgba, over_white } = golden("pixels");
+  assert.deepEqual([...toPicture(Float32Array.from(planes))], picture);
+  assert.deepEqual([...overWhite(Uint8ClampedArray.from(rgba))], over_white);
+});

@@ -1,0 +1,125 @@
+/** What the page and its worker say to each other; postMessage can carry all of it. */
+import type { ErrorKind } from "./errors.js";
+import type { SamplerName } from "./samplers.js";
+
+export interface FileEntry {
+  bytes: number;
+  sha256: string;
+}
+
+/** How a denoiser is best sampled. */
+export interface Sampling {
+  sampler: SamplerName;
+  num_inference_steps: number;
+  guidance_scale: number; // 1 asks only for the estimate with the prompt
+  guidance_interval: [number, number];
+}
+
+/** A model folder's config.json. */
+export interface ModelConfig {
+  format: number;
+  model: string;
+  config: Record<string, number | number[]>;
+  files: Record<string, FileEntry>;
+  needs?: Record<string, string>; // the SHA-256 sums of the weights it was trained on top of, by model
+  styles?: string[]; // of a denoiser
+  defaults?: Sampling; // of a denoiser
+  logit_scale?: number; // of CLIP: match = sigmoid(scale * cosine + bias), share = softmax(scale * cosine)
+  logit_bias?: number;
+}
+
+/** Bytes of model files. */
+export interface Progress {
+  loaded: number;
+  total: number;
+}
+
+/** A prompt as the text tower hands it on, so that a lesson with fixed prompts need not load the tower. */
+export interface TextHidden {
+  hidden: Float32Array; // [24, 192]
+  mask: Float32Array; // [24], 1 where a token is
+  embedding: Float32Array; // [256]
+}
+
+export type Prompt = string | TextHidden;
+
+/** What is left out of a Sampling comes from the model's config.json. */
+export interface GenerateOptions extends Partial<Sampling> {
+  prompt: Prompt;
+  negative_prompt?: Prompt; // by default "", for which the text tower must be loaded, unless guidance_scale is 1
+  seed: number;
+  style?: string;
+  model?: string; // the denoiser, by default text_to_image
+}
+
+export interface DenoiseOptions {
+  latents: Float32Array;
+  t: number;
+  prompt: Prompt;
+  style?: string;
+  model?: string;
+}
+
+/** After a step. All arrays are latents [16, 8, 8]. */
+export interface StepEvent {
+  step: number; // from 0
+  steps: number;
+  t: number; // the time at which the step began and `clean` was guessed
+  noisy: Float32Array; // after the step
+  clean: Float32Array; // the guess at its start
+  withPrompt?: Float32Array; // under guidance, the two guesses of which `clean` was made
+  withoutPrompt?: Float32Array;
+  milliseconds: number;
+}
+
+export interface Generated {
+  latents: Float32Array;
+  picture: Uint8ClampedArray; // RGBA 64 x 64, straight alpha
+}
+
+export interface Tokens {
+  pieces: string[];
+  unknown: string[]; // words, each once, that are read in pieces or not at all
+  unread: string[]; // words at the end that no longer fit
+}
+
+interface Call<Argument, Answer, Event = never> {
+  argument: Argument;
+  answer: Answer;
+  event: Event;
+}
+
+/** What the worker can be asked. */
+export interface Calls {
+  load: Call<string[], Record<string, ModelConfig>, Progress>;
+  encodeText: Call<string[], Float32Array[]>;
+  encodeImage: Call<Uint8ClampedArray[], Float32Array[]>;
+  tokens: Call<string, Tokens>;
+  denoise: Call<DenoiseOptions, Float32Array>;
+  generate: Call<GenerateOptions, Generated, StepEvent>;
+  decode: Call<Float32Array, Uint8ClampedArray>;
+}
+
+export type Request<K extends keyof Calls = keyof Calls> = {
+  [C in K]: { id: number; call: C; argument: Calls[C]["argument"] };
+}[K];
+
+/** Ends the request of this id within one step; its answer is the error "cancelled". */
+export interface Cancel {
+  id: number;
+  call: "cancel";
+}
+
+/** After a `fatal` error the worker is of no more use. */
+export type Reply =
+  | { id: number; event: Calls[keyof Calls]["event"] }
+  | { id: number; answer: Calls[keyof Calls]["answer"] }
+  | { id: number; error: { kind: ErrorKind; message: string }; fatal: boolean };
+
+/** What a request is answered with in hand. */
+export interface Control<Event = never> {
+  emit: (event: Event) => void;
+  /** Lets the worker hear messages; throws once the request is cancelled. */
+  pause: () => Promise<void>;
+  signal: AbortSignal;
+}

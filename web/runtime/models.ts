@@ -1,0 +1,90 @@
+/** The open models: those that the last `load` named, and no others, since memory is short on small devices. */
+import { RuntimeError } from "./errors.js";
+import type { Control, ModelConfig, Progress } from "./messages.js";
+import type { Input, Session } from "./session.js";
+import { readConfig, readFile } from "./store.js";
+import { Tokenizer } from "./tokenizer.js";
+
+interface Open {
+  config: ModelConfig;
+  session: Session;
+  tokenizer?: Tokenizer;
+}
+
+const VOCABULARY = "vocabulary.txt";
+
+export class Models {
+  readonly #open = new Map<string, Open>();
+  #loading: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    /** The site's models/ folder. */
+    private readonly folder: URL,
+    private readonly openSession: (graph: Uint8Array, weights: Uint8Array) => Promise<Session>,
+  ) {}
+
+  /** Open these, release the others. One load waits for the one before, so that the last one decides. */
+  load(names: string[], control: Control<Progress>): Promise<Record<string, ModelConfig>> {
+    const loading = this.#loading.then(() => this.#load(names, control));
+    this.#loading = loading.catch(() => undefined);
+    return loading;
+  }
+
+  async #load(names: string[], { emit, pause, signal }: Control<Progress>) {
+    const configs = await Promise.all(
+      names.map((name) => this.#open.get(name)?.config ?? readConfig(this.folder, name, signal)),
+    );
+    checkNeeds(configs);
+    for (const [name, { session }] of this.#open) {
+      if (names.includes(name)) continue;
+      this.#open.delete(name);
+      await session.release();
+    }
+    const closed = configs.filter(({ model }) => !this.#open.has(model));
+    const sizes = closed.flatMap(({ files }) => Object.values(files).map(({ bytes }) => bytes));
+    const progress = { loaded: 0, total: sizes.reduce((sum, size) => sum + size, 0) };
+    if (closed.length > 0) emit({ ...progress });
+    for (const config of closed) {
+      const read = async (file: string) => {
+        const onBytes = (count: number): void => emit({ ...progress, loaded: (progress.loaded += count) });
+        return [file, await readFile(this.folder, config, file, { signal, onBytes })] as const;
+      };
+      const files = Object.fromEntries(await Promise.all(Object.keys(config.files).map(read)));
+      await pause();
+      const session = await this.openSession(files["graph.onnx"]!, files["model.safetensors"]!);
+      const words = files[VOCABULARY];
+      this.#open.set(config.model, { config, session, tokenizer: words && Tokenizer.read(words) });
+    }
+    return Object.fromEntries(configs.map((config) => [config.model, config]));
+  }
+
+  #get(name: string): Open {
+    const open = this.#open.get(name);
+    if (!open) throw new RuntimeError("failed", `the model ${name} is not loaded, or was released by a later load`);
+    return open;
+  }
+
+  config(name: string): ModelConfig {
+    return this.#get(name).config;
+  }
+
+  run(name: string, inputs: Record<string, Input>): Promise<Record<string, Float32Array>> {
+    return this.#get(name).session.run(inputs);
+  }
+
+  tokenizer(): Tokenizer {
+    return this.#get("clip/text").tokenizer!;
+  }
+}
+
+/** A model works only with the very weights that it was trained on top of. */
+function checkNeeds(configs: ModelConfig[]): void {
+  for (const { model, needs = {} } of configs) {
+    for (const other of configs) {
+      const expected = needs[other.model];
+      if (expected && other.files["model.safetensors"]?.sha256 !== expected) {
+        throw new RuntimeError("hash", `${model} was trained with another ${other.model} than the one that is here`);
+      }
+    }
+  }
+}

@@ -1,0 +1,32 @@
+/** From the networks' number planes to pictures and back. A picture is RGBA, row by row, with straight alpha. */
+
+/** Planes R, G, B, A in [-1, 1], colours multiplied by alpha -> a picture. Twin: text_to_image.decode */
+export function toPicture(planes: Float32Array): Uint8ClampedArray {
+  const size = planes.length / 4;
+  // It rounds ties to even, as numpy does, and holds colours that are stronger than their alpha at 255.
+  const picture = new Uint8ClampedArray(planes.length);
+  const at = (plane: number, i: number): number =>
+    Math.min(Math.max(Math.fround(planes[plane * size + i]! + 1) / 2, 0), 1);
+  for (let i = 0; i < size; i++) {
+    const alpha = at(3, i);
+    if (alpha > Math.fround(0.5 / 255)) {
+      for (let c = 0; c < 3; c++) picture[4 * i + c] = Math.fround(255 * Math.fround(at(c, i) / alpha));
+    } // where nothing is visible there is no colour at all
+    picture[4 * i + 3] = Math.fround(255 * alpha);
+  }
+  return picture;
+}
+
+/** A picture on white paper -> planes R, G, B in [-1, 1], as CLIP sees it. Twin: pictures.over_white */
+export function overWhite(picture: Uint8ClampedArray): Float32Array {
+  const size = picture.length / 4;
+  const planes = new Float32Array(3 * size);
+  for (let i = 0; i < size; i++) {
+    const alpha = picture[4 * i + 3]!;
+    for (let c = 0; c < 3; c++) {
+      const value = Math.round((alpha * picture[4 * i + c]! + 255 * (255 - alpha)) / 255);
+      planes[c * size + i] = Math.fround(value / 127.5) - 1;
+    }
+  }
+  return planes;
+}

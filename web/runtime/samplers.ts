@@ -1,0 +1,117 @@
+/** Samplers: from noise to a picture, one function each, all with the same signature.
+ *
+ * The mathematics is told in src/bozzetto/diffusion/samplers.py. D is the clean estimate, eps = (x - alpha D) / sigma
+ * the noise that x must then hold. Every step makes new arrays, so what `onStep` is given does not change later. */
+import { RuntimeError } from "./errors.js";
+import type { Level, Schedule } from "./schedule.js";
+
+/** The clean estimate D for x at time t. */
+export type Denoise = (x: Float32Array, t: number) => Promise<Float32Array>;
+/** Told after each step, from 0: the new x, and the D at the step's start. The sampler waits for it. */
+export type OnStep = (step: number, noisy: Float32Array, clean: Float32Array) => void | Promise<void>;
+/** Standard normal noise like x; only `ddpm` asks for it. */
+export type Noise = (step: number) => Float32Array;
+export type Sampler = (
+  denoise: Denoise,
+  x: Float32Array,
+  schedule: Schedule,
+  onStep?: OnStep,
+  noise?: Noise,
+) => Promise<Float32Array>;
+
+/** The weighted sum of arrays of one length. */
+function sum(...terms: [number, Float32Array][]): Float32Array {
+  const total = new Float32Array(terms[0]![1].length);
+  for (let i = 0; i < total.length; i++) {
+    let value = 0;
+    for (const [weight, array] of terms) value += weight * array[i]!;
+    total[i] = value;
+  }
+  return total;
+}
+
+const noiseIn = (x: Float32Array, clean: Float32Array, at: Level): Float32Array =>
+  sum([1 / at.sigma, x], [-at.alpha / at.sigma, clean]);
+
+/** E, the signal-to-noise ratio before a step over that after it: in [0, 1). */
+const noiseKept = (now: Level, then: Level): number => (now.alpha * then.sigma) / (then.alpha * now.sigma);
+
+/** The change of x over a step with D and eps held: D d(alpha) + eps d(sigma). */
+const move = (now: Level, then: Level, clean: Float32Array, eps: Float32Array): Float32Array =>
+  sum([then.alpha - now.alpha, clean], [then.sigma - now.sigma, eps]);
+
+/** What a sampler does in one step: from x, and D at its start, to the new x. */
+type Step = (
+  x: Float32Array,
+  clean: Float32Array,
+  step: number,
+  now: Level,
+  then: Level,
+) => Float32Array | Promise<Float32Array>;
+
+async function walk(
+  denoise: Denoise,
+  x: Float32Array,
+  schedule: Schedule,
+  onStep: OnStep | undefined,
+  next: Step,
+): Promise<Float32Array> {
+  for (let step = 0; step < schedule.length - 1; step++) {
+    const [now, then] = [schedule[step]!, schedule[step + 1]!];
+    const clean = await denoise(x, now.t);
+    x = await next(x, clean, step, now, then);
+    await onStep?.(step, x, clean);
+  }
+  return x;
+}
+
+/** Euler's method, first order: D and eps keep their value over the whole step. */
+export const euler: Sampler = (denoise, x, schedule, onStep) =>
+  walk(denoise, x, schedule, onStep, (x, clean, _, now, then) =>
+    sum([1, x], [1, move(now, then, clean, noiseIn(x, clean, now))]),
+  );
+
+/** Heun's method, second order: an Euler step looks ahead, the real step uses the mean of both ends. */
+export const heun: Sampler = (denoise, x, schedule, onStep) =>
+  walk(denoise, x, schedule, onStep, async (x, clean, _, now, then) => {
+    const first = move(now, then, clean, noiseIn(x, clean, now));
+    const ahead = sum([1, x], [1, first]);
+    if (then.sigma === 0) return ahead; // no noise is left to estimate
+    const cleanAhead = await denoise(ahead, then.t);
+    const second = move(now, then, cleanAhead, noiseIn(ahead, cleanAhead, then));
+    return sum([1, x], [0.5, first], [0.5, second]);
+  });
+
+/** DPM-Solver++(2M), second order with one evaluation a step: D is continued by a line through its last two values,
+ * but not in the first step (no past), after an infinite h (its slope is 0) and in the last (endless). */
+export const dpmpp_2m: Sampler = (denoise, x, schedule, onStep) => {
+  let previous: { clean: Float32Array; h: number } | undefined;
+  return walk(denoise, x, schedule, onStep, (x, clean, _, now, then) => {
+    const kept = noiseKept(now, then);
+    const h = kept > 0 ? -Math.log(kept) : Infinity;
+    const slope = previous && then.sigma > 0 ? h / (2 * previous.h) : 0;
+    const guess = previous ? sum([1 + slope, clean], [-slope, previous.clean]) : clean;
+    previous = { clean, h };
+    return sum([then.sigma / now.sigma, x], [then.alpha * (1 - kept), guess]);
+  });
+};
+
+/** DDIM, first order: denoise all the way, then add the same noise back at the next level. */
+export const ddim: Sampler = (denoise, x, schedule, onStep) =>
+  walk(denoise, x, schedule, onStep, (x, clean, _, now, then) =>
+    sum([then.alpha, clean], [then.sigma, noiseIn(x, clean, now)]),
+  );
+
+/** DDPM's ancestral sampling, stochastic: DDIM, but part of the noise that goes back is fresh. */
+export const ddpm: Sampler = (denoise, x, schedule, onStep, noise) => {
+  if (!noise) throw new RuntimeError("failed", "noise is missing: ddpm is stochastic, pass noise(step)");
+  return walk(denoise, x, schedule, onStep, (x, clean, step, now, then) => {
+    if (then.sigma === 0) return clean;
+    const kept = noiseKept(now, then);
+    const fresh = then.sigma * Math.sqrt(1 - kept ** 2);
+    return sum([then.alpha, clean], [then.sigma * kept, noiseIn(x, clean, now)], [fresh, noise(step)]);
+  });
+};
+
+export const SAMPLERS = { euler, heun, dpmpp_2m, ddim, ddpm } satisfies Record<string, Sampler>;
+export type SamplerName = keyof typeof SAMPLERS;

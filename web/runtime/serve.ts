@@ -1,0 +1,77 @@
+/** The worker's side of messages.ts: answer requests, hear a cancel between two steps, tell errors apart. */
+import { RuntimeError } from "./errors.js";
+import type { Calls, Cancel, Control, Reply, Request } from "./messages.js";
+import type { Models } from "./models.js";
+import { decode, denoise, encodeImage, encodeText, generate, tokens } from "./pipeline.js";
+
+/** What is used of a worker's own scope. */
+export interface Port {
+  onmessage: ((message: MessageEvent<Request | Cancel>) => unknown) | null;
+  postMessage(reply: Reply, transfer: Transferable[]): void;
+}
+
+type Handlers = {
+  [K in keyof Calls]: (
+    argument: Calls[K]["argument"],
+    control: Control<Calls[K]["event"]>,
+  ) => Promise<Calls[K]["answer"]> | Calls[K]["answer"];
+};
+
+export function serve(port: Port, models: Models): void {
+  const handlers: Handlers = {
+    load: (names, control) => models.load(names, control),
+    encodeText: (texts, { pause }) => encodeText(models, texts, pause),
+    encodeImage: (pictures, { pause }) => encodeImage(models, pictures, pause),
+    tokens: (text) => tokens(models, text),
+    denoise: (options) => denoise(models, options),
+    generate: (options, control) => generate(models, options, control),
+    decode: (latents) => decode(models, latents),
+  };
+  const running = new Map<number, AbortController>();
+
+  async function answer<K extends keyof Calls>({ id, call, argument }: Request<K>, signal: AbortSignal): Promise<void> {
+    const control = {
+      signal,
+      emit: (event: Calls[K]["event"]) => port.postMessage({ id, event }, []),
+      pause: async () => {
+        await messagesHeard();
+        if (signal.aborted) throw new RuntimeError("cancelled", "cancelled");
+      },
+    };
+    try {
+      const answer = await handlers[call](argument, control);
+      port.postMessage({ id, answer }, buffers(answer));
+    } catch (error) {
+      const known = error instanceof RuntimeError;
+      const { kind, message } = known ? error : new RuntimeError("failed", String(error));
+      // What ONNX Runtime throws can leave its memory in any state.
+      port.postMessage({ id, error: { kind, message }, fatal: !known }, []);
+    }
+  }
+
+  port.onmessage = async ({ data }) => {
+    if (data.call === "cancel") return running.get(data.id)?.abort();
+    const abort = new AbortController();
+    running.set(data.id, abort);
+    await answer(data, abort.signal);
+    running.delete(data.id);
+  };
+}
+
+/** Waits until the messages that have come are heard. Unlike a timer, which browsers slow down, it takes no time. */
+function messagesHeard(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
+
+/** The memory behind an answer, which is handed over instead of copied. */
+function buffers(answer: unknown): Transferable[] {
+  if (ArrayBuffer.isView(answer)) return [answer.buffer as ArrayBuffer];
+  return answer instanceof Object ? Object.values(answer).flatMap(buffers) : [];
+}
