@@ -2,26 +2,40 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+BUILT := src/bozzetto/course/built/assets/js/main.js
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: course test lint clean
+.PHONY: course test lint wheel chromium clean
 
-# Until the course exists, its first page: a real model draws a sentence, here, with no network and no PyTorch.
-course: .venv/core
-	@mkdir -p out
-	$(BIN)/bozzetto generate "a red apple" -o out/first.png --size 512 --show
+# The course, served on this machine and opened in the browser; Ctrl-C ends it. No PyTorch.
+course: .venv/core $(BUILT)
+	$(BIN)/bozzetto course
 
-test: .venv/dev data/world.parquet
+test: .venv/dev $(BUILT) data/world.parquet chromium
 	$(BIN)/ruff check .
+	npm run --silent check
+	npm run --silent test
 	$(BIN)/python -m pytest
 
 lint: .venv/dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+# What a wheel carries needs no Node any more.
+wheel: .venv/core $(BUILT)
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+$(BUILT): node_modules/.package-lock.json $(shell find web -type f 2>/dev/null)
+	npm run --silent build
 
 data/world.parquet: .venv/dev node_modules/.package-lock.json
 	$(BIN)/bozzetto world build
 
 node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --ignore-scripts --no-fund --no-audit
+	@touch $@
+
+chromium:
+	@command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium; }
 
 .venv/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -33,4 +47,4 @@ node_modules/.package-lock.json: package.json package-lock.json
 	@touch $@
 
 clean:
-	rm -rf .venv node_modules out build src/*.egg-info
+	rm -rf .venv node_modules out build dist src/*.egg-info src/bozzetto/course/built

@@ -52,7 +52,7 @@ BUDGETS = {
     "cpu": Budget(
         Schedule(steps=2700, batch_size=128, learning_rate=1.5e-3, warmup=100, betas=(0.9, 0.95), ema=0.997, muon=True),
         Schedule(
-            steps=3000,
+            steps=1500,
             batch_size=128,
             learning_rate=1e-3,
             warmup=50,

@@ -1,0 +1,387 @@
+"""The site of the course as a mapping of URL path to its bytes, or to the file that holds them.
+
+Lessons are Markdown in `content/<lang>/`; quiz, glossary and strings are TOML beside them: a translation is a folder.
+Figures are custom elements whose scripts `npm run build` bundles into `built/`; the models they run are files of the
+weights folder. Markdown's containers (`::: figure`, `::: predict`, ...) become the macros of templates/parts.html.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.tree import SyntaxTreeNode
+from markupsafe import Markup
+from mdit_py_plugins.container import container_plugin
+from PIL import Image
+
+from bozzetto.course.content import (
+    LESSON,
+    ContentError,
+    Source,
+    read_glossary,
+    read_quiz,
+    read_source,
+    read_svg,
+    read_toml,
+)
+from bozzetto.runtime import store
+
+Site = dict[str, bytes | Path]
+
+HERE = Path(__file__).parent
+CSP = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; worker-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'"
+)
+MODELS = ("text_to_image", "autoencoder/decoder", "clip/text", "clip/image")
+MODELS_IF_THERE = ("memoriser",)
+CONTAINERS = ("figure", "soon", "big-idea", "predict", "mixup", "recap", "products", "drawn", "lessons", "models")
+# What stands beside the words, and how the part of the page is then called.
+STAGES = {
+    "container_figure": "figure",
+    "container_soon": "figure",
+    "container_big-idea": "picture",
+    "container_drawn": "drawn",
+    "fence": "code",
+}
+STYLES_FIRST = ("tokens.css", "site.css", "pictures-base.css")
+QUIZ_ITEMS = 3
+NOT_BUILT = "the scripts of the course are not built: run `npm ci && npm run build`, or `make course`"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What stands under one heading: words, and perhaps one figure or picture beside them."""
+
+    kind: str
+    before: Markup
+    stage: Markup
+    after: Markup
+
+
+def site(lang: str = "en", root: Path = HERE, weights: Path | None = None) -> Site:
+    """Every page and file of the course, by its path under the site's root.
+
+    Raises ContentError for a mistake in the content, FileNotFoundError when the scripts are not built, and WeightsError
+    when a model is missing or damaged.
+    """
+    if not (root / "built/assets/js/main.js").is_file():
+        raise FileNotFoundError(NOT_BUILT)
+    files: Site = {f"assets/{path.name}": path for path in sorted((root / "static").iterdir())}
+    for folder, place in ((root / "built/assets", "assets"), (root / "data", "data")):
+        files |= {f"{place}/{p.relative_to(folder).as_posix()}": p for p in sorted(folder.rglob("*")) if p.is_file()}
+    weights = weights or store.weights_folder()
+    return files | _models(weights) | _Course(lang, root, weights).pages()
+
+
+def not_found_page(lang: str = "en", root: Path = HERE) -> bytes:
+    """The 404 page for a server at the root of its host; it is asked for at any depth, so its links start with /."""
+    return _Course(lang, root, store.weights_folder()).not_found("/")
+
+
+def _models(weights: Path) -> Site:
+    files: Site = {}
+    for name in MODELS + tuple(name for name in MODELS_IF_THERE if (weights / name).is_dir()):
+        model = store.open_model(name, weights)
+        for file in ("config.json", *model.config["files"]):
+            files[f"models/{name}/{file}"] = model.path / file
+        files[f"models/{name}/README.md"] = weights / name.split("/")[0] / "README.md"
+    return files
+
+
+class _Course:
+    """One language of the course."""
+
+    def __init__(self, lang: str, root: Path, weights: Path) -> None:
+        self.lang, self.root, self.weights = lang, root, weights
+        self.folder = root / "content" / lang
+        if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z]+)?", lang) or not self.folder.is_dir():
+            there = sorted(path.name for path in (root / "content").iterdir() if path.is_dir())
+            raise ValueError(f"the course is not there in {lang!r}: choose one of {', '.join(there)}")
+        self.strings = {path.stem: read_toml(path) for path in sorted((self.folder / "interface").glob("*.toml"))}
+        if "site" not in self.strings:
+            raise ContentError(f"{self.folder / 'interface/site.toml'}: the strings of the pages are missing")
+        self.text = self.strings["site"]
+        self.markdown = _markdown(self.text["quotes"])
+        self.sources = [read_source(path, LESSON) for path in sorted(self.folder.glob("[0-9]*-*.md"))]
+        self.lessons = [self._lesson_facts(source) for source in self.sources]
+        for number, (source, lesson) in enumerate(zip(self.sources, self.lessons, strict=True), 1):
+            if lesson["number"] != number:
+                raise source.error(f"number is {lesson['number']}, but this is lesson {number} of the folder")
+        self.glossary = read_glossary(self.folder / "glossary.toml", len(self.lessons))
+        self.quiz = read_quiz(self.folder / "quiz.toml", len(self.lessons))
+        self.templates = Environment(
+            loader=FileSystemLoader(root / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        styles = {path.name for path in (root / "static").glob("*.css")}
+        self.templates.filters["inline"] = self.inline
+        self.templates.globals |= {
+            "csp": CSP,
+            "lang": lang,
+            "lessons": self.lessons,
+            "s": self.text,
+            "styles": [*STYLES_FIRST, *sorted(styles - set(STYLES_FIRST))],
+        }
+
+    def pages(self) -> Site:
+        pages: Site = {lesson["path"]: self._lesson(i) for i, lesson in enumerate(self.lessons)}
+        terms = sorted(self.glossary.items(), key=lambda item: item[1]["term"].casefold())
+        pages["glossary/index.html"] = self._page("glossary.html", "../", terms=terms)
+        home = read_source(self.folder / "home.md", {"title": str, "summary": str})
+        parts = _Text(self, home, "", home.front).parts()
+        pages["index.html"] = self._page("home.html", "", page=home.front, parts=parts)
+        pages["404.html"] = self.not_found("")
+        return pages
+
+    def not_found(self, root: str) -> bytes:
+        return self._page("not_found.html", root)
+
+    def _lesson_facts(self, source: Source) -> dict[str, Any]:
+        name = f"{source.front['number']}-{source.front['slug']}"
+        if source.path.stem != name:
+            raise source.error(f"by number and slug this file is {name}.md")
+        words = {key: self.inline(source.front[key]).striptags() for key in ("title", "subtitle", "group", "summary")}
+        return source.front | words | {"path": f"lessons/{name}/index.html"}
+
+    def inline(self, text: str) -> Markup:
+        """A line from a TOML file with its emphasis and the quotes of the language."""
+        return Markup(self.markdown.renderInline(text))
+
+    def _lesson(self, index: int) -> bytes:
+        source, lesson, root = self.sources[index], self.lessons[index], "../../"
+        text = _Text(self, source, root, lesson)
+        parts = text.parts()
+        if lesson["figure"] not in text.figures:
+            raise source.error(f"the front matter's figure {lesson['figure']!r} is not in the text")
+        items = [item for item in self.quiz if item["lesson"] == lesson["number"]]
+        if len(items) < QUIZ_ITEMS:
+            raise source.error(f"quiz.toml has {len(items)} items for this lesson, it needs {QUIZ_ITEMS}")
+        before, after = self.lessons[index - 1] if index else None, (*self.lessons, None)[index + 1]
+        elsewhere = {"site", *(lesson["figure"] for lesson in self.lessons)} - set(text.figures)
+        strings = {name: words for name, words in self.strings.items() if name not in elsewhere}
+        more = {"page": lesson, "parts": parts, "quiz": items[:QUIZ_ITEMS], "before": before, "after": after}
+        return self._page("lesson.html", root, strings, **more)
+
+    def _page(self, template: str, root: str, strings: Mapping[str, Any] | None = None, **more: Any) -> bytes:
+        blob = json.dumps({"site": self.text["script"], **(strings or {})}, ensure_ascii=False, separators=(",", ":"))
+        # Inside a script element only "<" could end it.
+        safe = Markup(blob.replace("<", "\\u003c"))
+        return self.templates.get_template(template).render(root=root, strings=safe, **more).encode()
+
+    def still(self, name: str) -> dict[str, Any]:
+        """The recorded picture that stands for a figure until its script runs: its place, size, prompt and seed."""
+        path = self.root / "data/stills" / f"{name}.webp"
+        try:
+            with Image.open(path) as image:
+                size = dict(zip(("width", "height"), image.size, strict=True))
+            facts = json.loads((self.root / "data/stills.json").read_text(encoding="utf-8"))[name]
+        except (OSError, KeyError, ValueError) as error:
+            raise ContentError(f"{path}: needs a picture here and its prompt in data/stills.json ({error})") from error
+        return {"src": f"data/stills/{path.name}", **size, **facts}
+
+    def drawn(self) -> list[dict[str, Any]]:
+        return [self.still(path.stem) for path in sorted((self.root / "data/stills").glob("*.webp"))]
+
+    def groups(self) -> list[tuple[str, list[dict[str, Any]]]]:
+        return [(group, list(run)) for group, run in groupby(self.lessons, itemgetter("group"))]
+
+    def products(self) -> dict[str, Any]:
+        fields = read_toml(path := self.folder / "products.toml")
+        date = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", str(fields.pop("as_of", "")))
+        if not date or (unknown := set(fields) - set(self.text["products"])):
+            message = "as_of needs a year and a month" if not date else f"[products] in site.toml has no {min(unknown)}"
+            raise ContentError(f"{path}: {message}")
+        return {"year": date[1], "month": self.text["months"][int(date[2]) - 1], "fields": fields}
+
+    def models(self) -> list[dict[str, Any]]:
+        """What is real here: each shipped model with the numbers its own files tell."""
+        return [model_facts(self.weights, dict(entry)) for entry in self.text["models"]]
+
+
+def _stage(nodes: list[SyntaxTreeNode]) -> str | None:
+    return next((STAGES[node.type] for node in nodes if node.type in STAGES), None)
+
+
+class _Text:
+    """One Markdown text on its way to parts of a page."""
+
+    def __init__(self, course: _Course, source: Source, root: str, page: Mapping[str, Any]) -> None:
+        self.course, self.source, self.root, self.page = course, source, root, page
+        self.figures: list[str] = []
+        self.predictions = 0
+        self.picture_ids: set[str] = set()
+
+    def parts(self) -> list[Part]:
+        """Headings begin parts, but words with nothing to show join the figure or code before them, and the lead joins
+        the first heading: so a figure stays beside all that is said about it."""
+        parts: list[list[SyntaxTreeNode]] = [[]]
+        for node in SyntaxTreeNode(self.course.markdown.parse(self.source.text)).children:
+            if node.tag == "h2":
+                parts.append([])
+            parts[-1].append(node)
+        joined: list[list[SyntaxTreeNode]] = [[]]
+        for nodes in parts:
+            shown = _stage(joined[-1])
+            if (shown in ("figure", "code") and not _stage(nodes)) or (shown is None and len(joined) == 1):
+                joined[-1] += nodes
+            else:
+                joined.append(nodes)
+        return [self._part(nodes) for nodes in joined if nodes]
+
+    def _part(self, nodes: list[SyntaxTreeNode]) -> Part:
+        at = next((i for i, node in enumerate(nodes) if node.type in STAGES), None)
+        if at is None:
+            return Part("words", self._blocks(nodes), Markup(), Markup())
+        before, stage, after = (self._blocks(some) for some in (nodes[:at], nodes[at : at + 1], nodes[at + 1 :]))
+        return Part(STAGES[nodes[at].type], before, stage, after)
+
+    def _blocks(self, nodes: Iterable[SyntaxTreeNode]) -> Markup:
+        rendered = []
+        for inside, run in groupby(nodes, lambda node: node.type.startswith("container_")):
+            some = list(run)
+            rendered += [self._container(node) for node in some] if inside else [self._plain(some)]
+        return Markup("\n").join(rendered)
+
+    def _plain(self, nodes: Iterable[SyntaxTreeNode]) -> Markup:
+        tokens = [token for node in nodes for token in node.to_tokens()]
+        for token in tokens:
+            if token.type == "inline":
+                if token.content.startswith(":::"):
+                    raise self.source.error(f"unknown container {token.content.splitlines()[0]!r}", token)
+                self._links(token)
+        markdown = self.course.markdown
+        return Markup(markdown.renderer.render(tokens, markdown.options, {}))
+
+    def _links(self, inline: Token) -> None:
+        """Point `glossary:latent` and `lesson:3` at their pages."""
+        for token in inline.children or []:
+            kind, _, name = str(token.attrs.get("href", "")).partition(":")
+            if token.type != "link_open" or kind not in ("glossary", "lesson"):
+                continue
+            if kind == "lesson":
+                if name not in (numbers := {str(lesson["number"]): lesson["path"] for lesson in self.course.lessons}):
+                    raise self.source.error(f"there is no lesson {name!r}", inline)
+                token.attrs = {"href": self.root + numbers[name]}
+                continue
+            if name not in self.course.glossary:
+                raise self.source.error(f"{name!r} is not in glossary.toml", inline)
+            means = self.course.inline(self.course.glossary[name]["means"]).striptags()
+            href = f"{self.root}glossary/index.html#{name}"
+            token.attrs = {"href": href, "class": "term", "data-means": means}
+
+    def _container(self, node: SyntaxTreeNode) -> Markup:
+        kind, _, name = node.info.strip().partition(" ")
+        for inner in node.walk():
+            if inner.type == "heading":
+                raise self.source.error(f"a heading inside `::: {kind}`: close it with `:::`", node)
+        if name and kind not in ("figure", "soon", "big-idea"):
+            raise self.source.error(f"`::: {kind}` takes no name, not {name!r}", node)
+        if kind in ("figure", "soon"):
+            return self._figure(node, kind, name)
+        if kind == "big-idea":
+            return self._render("big_idea", svg=self._picture(node, name), caption=self._blocks(node.children))
+        if kind == "predict":
+            return self._predict(node)
+        course, body = self.course, self._blocks(node.children)
+        facts = {"lessons": course.groups, "models": course.models, "products": course.products, "drawn": course.drawn}
+        return self._render(kind, body=body, **{"facts": facts[kind]()} if kind in facts else {})
+
+    def _render(self, macro: str, **values: Any) -> Markup:
+        module = self.course.templates.get_template("parts.html").module
+        return Markup(getattr(module, macro)(s=self.course.text, root=self.root, **values).strip())
+
+    def _figure(self, node: SyntaxTreeNode, kind: str, name: str) -> Markup:
+        if not re.fullmatch(r"[a-z]+(-[a-z]+)*", name) or (kind == "figure" and name not in self.course.strings):
+            raise self.source.error(f"unknown figure {name!r}: its strings would be interface/{name}.toml", node)
+        self.figures.append(name)
+        still, caption = self.course.still(name), self._blocks(node.children)
+        return self._render(kind, name=name, title=self.page["subtitle"], still=still, caption=caption)
+
+    def _picture(self, node: SyntaxTreeNode, name: str) -> Markup:
+        path = self.course.folder / "pictures" / f"{name}.svg"
+        if not re.fullmatch(r"[\w-]+", name) or not path.is_file():
+            raise self.source.error(f"the picture pictures/{path.name} is missing", node)
+        svg, ids = read_svg(path)
+        if both := ids & self.picture_ids:
+            raise ContentError(f"{path}: the id {min(both)!r} is in another picture of the page")
+        self.picture_ids |= ids
+        return svg
+
+    def _predict(self, node: SyntaxTreeNode) -> Markup:
+        lists = [i for i, child in enumerate(node.children) if child.type == "bullet_list"]
+        if len(lists) != 1 or lists[0] == 0 or lists[0] == len(node.children) - 1:
+            raise self.source.error("a predict is a question, one list of options and the answer after it", node)
+        options = [self._inline(item) for item in node.children[lists[0]].children]
+        if len(options) < 2:
+            raise self.source.error("a predict needs two options or more", node)
+        self.predictions += 1
+        question, answer = self._blocks(node.children[: lists[0]]), self._blocks(node.children[lists[0] + 1 :])
+        name = f"{self.page['number']}-{self.predictions}"
+        return self._render("predict", id=name, question=question, options=options, answer=answer)
+
+    def _inline(self, item: SyntaxTreeNode) -> Markup:
+        """A list item without its paragraph, to stand in a label."""
+        if [child.type for child in item.children] != ["paragraph"]:
+            raise self.source.error("an option is one line of text", item)
+        inline = item.children[0].children[0].to_tokens()[0].children or []
+        if any(token.type == "link_open" for token in inline):
+            raise self.source.error("an option holds no links: put the glossary word into the question", item)
+        return Markup(self.course.markdown.renderer.renderInline(inline, self.course.markdown.options, {}))
+
+
+def _markdown(quotes: str) -> MarkdownIt:
+    markdown = MarkdownIt("commonmark", {"html": False, "typographer": True, "quotes": quotes})
+    markdown.enable(["table", "replacements", "smartquotes"])
+    for name in CONTAINERS:
+        markdown.use(container_plugin, name)
+    markdown.add_render_rule("fence", _code)
+    return markdown
+
+
+def _code(renderer: RendererHTML, *place: Any) -> str:
+    """A block of code that the keyboard can scroll."""
+    return RendererHTML.fence(renderer, *place).replace("<pre>", '<pre tabindex="0">', 1)
+
+
+def model_facts(weights: Path, entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of [[models]] with what the model's files say: parameters, bytes, training, measured scores."""
+    home = weights / entry["folders"][0].split("/")[0]
+    entry["parameters"] = entry["bytes"] = 0
+    for name in entry["folders"]:
+        entry["parameters"] += count_parameters(weights / name / "model.safetensors")
+        config = json.loads((weights / name / "config.json").read_text(encoding="utf-8"))
+        entry["bytes"] += sum(file["bytes"] for file in config["files"].values())
+    stages = json.loads((home / "training.json").read_text(encoding="utf-8")).values()
+    entry["minutes"] = sum(stage["minutes"] for stage in stages)
+    entry["examples"] = sum(stage["examples"] for stage in stages)
+    entry["card"] = f"models/{entry['folders'][0]}/README.md"
+    card = (home / "README.md").read_text(encoding="utf-8")
+    scores = dict(re.findall(r"^\| (.+?) \| (.+?) \|", card, re.MULTILINE))
+    try:
+        entry["measured"] = entry["measured"].format_map({key: scores[row] for key, row in entry["scores"].items()})
+    except KeyError:  # someone's own weights, not measured yet
+        entry["measured"] = None
+    return entry
+
+
+def count_parameters(path: Path) -> int:
+    """How many numbers a safetensors file holds, from its header."""
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")

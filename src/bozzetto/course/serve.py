@@ -1,0 +1,217 @@
+"""Show the course on this machine, or write it to a folder for any static host.
+
+The server knows exactly the paths of the site's mapping, so there is no file system to wander in. It listens on
+127.0.0.1 and answers only to that name, so no other website can reach it by pointing its own name here (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import hashlib
+import os
+import shutil
+import socketserver
+import sys
+import threading
+import webbrowser
+from collections.abc import Mapping
+from functools import cached_property
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from bozzetto.course.build import CSP
+
+PORT = 8765
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".webp": "image/webp",
+    ".png": "image/png",
+    ".txt": "text/plain; charset=utf-8",
+    ".md": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
+}
+OTHER = "application/octet-stream"  # .safetensors, .onnx, .bin
+PACKED = {".html", ".css", ".js", ".mjs", ".json", ".svg", ".txt", ".md", ".wasm", ".onnx", ".safetensors"}
+# Same-origin isolation lets a page use threads.
+HEADERS = {
+    "Content-Security-Policy": f"{CSP}; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+MARK = ".bozzetto-course"  # says that a folder is an earlier export, which may be replaced
+
+
+class Entry:
+    """One file of the site as it is sent: read, hashed and compressed when it is first asked for, then kept."""
+
+    def __init__(self, path: str, source: bytes | Path) -> None:
+        self.source = source
+        self.suffix = PurePosixPath(path).suffix
+        self.type = TYPES.get(self.suffix, OTHER)
+        self.lock = threading.Lock()
+
+    @cached_property
+    def body(self) -> bytes:
+        return self.source.read_bytes() if isinstance(self.source, Path) else self.source
+
+    @cached_property
+    def tag(self) -> str:
+        return hashlib.sha256(self.body).hexdigest()[:32]
+
+    @cached_property
+    def packed(self) -> bytes | None:
+        """Compressed, if it is of a kind that gets smaller."""
+        return gzip.compress(self.body, 6, mtime=0) if self.suffix in PACKED else None
+
+
+class CourseServer(ThreadingHTTPServer):
+    """Serves a site's mapping on 127.0.0.1; port 0 takes any free one."""
+
+    daemon_threads = True
+    # Elsewhere it lets a restart take the port at once; on Windows it would share the port of a running server.
+    allow_reuse_address = os.name != "nt"
+
+    def __init__(self, site: Mapping[str, bytes | Path], not_found: bytes, port: int = PORT) -> None:
+        self.entries = {f"/{path}": Entry(path, source) for path, source in site.items()}
+        self.not_found = Entry("404.html", not_found)
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's asks a name server for our name, which may take long
+        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception() if hasattr(sys, "exception") else sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: CourseServer
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "bozzetto", ""
+
+    def do_GET(self) -> None:
+        host = self.headers.get("Host", "")
+        if host.removesuffix(f":{self.server.server_port}") not in ("127.0.0.1", "localhost"):
+            return self._empty(HTTPStatus.MISDIRECTED_REQUEST)
+        path = urlsplit(self.path).path
+        if path.endswith("/"):
+            path += "index.html"
+        elif f"{path}/index.html" in self.server.entries:
+            return self._empty(HTTPStatus.MOVED_PERMANENTLY, {"Location": f"{path}/"})
+        entry = self.server.entries.get(path)
+        if entry is None:
+            return self._send(HTTPStatus.NOT_FOUND, self.server.not_found)
+        return self._send(HTTPStatus.OK, entry)
+
+    do_HEAD = do_GET
+
+    def _refuse(self) -> None:
+        self.close_connection = True  # whatever it wanted to send stays unread
+        self._empty(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = _refuse
+
+    def _send(self, status: HTTPStatus, entry: Entry) -> None:
+        accepted = [part.split(";") for part in self.headers.get("Accept-Encoding", "").split(",")]
+        packing = any(name.strip() == "gzip" and "".join(q).strip() not in ("q=0", "q=0.0") for name, *q in accepted)
+        with entry.lock:  # two requests for one file do the work once
+            packed = entry.packed if packing else None
+            body, tag = (entry.body, entry.tag) if packed is None else (packed, f"{entry.tag}-gz")
+        page = entry.suffix == ".html"
+        headers = {"Cache-Control": "no-cache" if page else "max-age=0, must-revalidate", "ETag": f'"{tag}"'}
+        if entry.suffix in PACKED:
+            headers["Vary"] = "Accept-Encoding"
+        known = [name.strip().removeprefix("W/") for name in self.headers.get("If-None-Match", "").split(",")]
+        if status == HTTPStatus.OK and headers["ETag"] in known:
+            return self._head(HTTPStatus.NOT_MODIFIED, headers)
+        headers |= {"Content-Type": entry.type, "Content-Length": str(len(body))}
+        if packed is not None:
+            headers["Content-Encoding"] = "gzip"
+        self._head(status, headers)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _empty(self, status: HTTPStatus, headers: Mapping[str, str] | None = None) -> None:
+        self._head(status, {**(headers or {}), "Content-Length": "0"})
+
+    def _head(self, status: HTTPStatus, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**HEADERS, **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the terminal is for the address of the course."""
+
+
+def open_server(site: Mapping[str, bytes | Path], not_found: bytes, port: int | None = None) -> CourseServer:
+    """A server on the port asked for, or on the usual one, or on a free one when the usual one is taken."""
+    try:
+        return CourseServer(site, not_found, PORT if port is None else port)
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        if port is not None:
+            raise OSError(f"port {port} is taken or not allowed: leave --port away, or choose another") from error
+        return CourseServer(site, not_found, 0)
+
+
+def serve(server: CourseServer, browser: bool = True) -> None:
+    """Serve until Ctrl-C."""
+    with server:
+        print(f"The course is open at {server.url} (Ctrl-C ends it)", flush=True)
+        if browser:
+            threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
+        try:
+            server.serve_forever(poll_interval=0.2)
+        except KeyboardInterrupt:
+            print()
+
+
+def export(site: Mapping[str, bytes | Path], folder: Path, force: bool = False) -> int:
+    """Write the site to a folder, whole or not at all, and return its size in bytes.
+
+    A folder that holds something else than an earlier export is only replaced by `force`.
+    """
+    folder = folder.absolute()
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--export {folder} is a file: name a folder")
+    if Path.cwd().is_relative_to(folder):
+        raise ValueError(f"--export {folder} holds the folder you are in: name another")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file() and not force:
+        raise ValueError(f"--export {folder} holds other files: name another folder, or replace it all with --force")
+    if not folder.parent.is_dir():
+        raise ValueError(f"--export {folder}: the folder {folder.parent} is not there, make it first")
+    new, old = (folder.with_name(f".{folder.name}.{word}-{os.getpid()}") for word in ("new", "old"))
+    try:
+        new.mkdir()
+        for path, source in {**site, MARK: b""}.items():
+            target = new / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes() if isinstance(source, Path) else source)
+        size = sum(path.stat().st_size for path in new.rglob("*") if path.is_file())
+        if folder.is_dir():
+            folder.rename(old)
+        new.rename(folder)
+    finally:
+        if old.is_dir() and not folder.exists():  # the new one could not take its place
+            old.rename(folder)
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+    return size

@@ -1,0 +1,378 @@
+"""The pages: what the real course becomes, and what is said when somebody writes something wrong."""
+
+import gzip
+import html.parser
+import json
+import re
+import shutil
+from pathlib import Path, PurePosixPath
+
+import pytest
+from PIL import Image
+
+from bozzetto.course import build
+from bozzetto.course.content import ContentError
+from bozzetto.runtime import store
+
+PAGES_BUDGET = 150_000  # compressed bytes of a page with its styles
+
+LESSON = """+++
+number = 1
+slug = "first"
+title = "The first"
+subtitle = "A figure"
+group = "Groundwork"
+minutes = 4
+summary = "It says \\"what\\" and why."
+figure = "shown"
++++
+
+A [word](glossary:word) before anything.
+
+## A picture
+
+::: big-idea 1-picture
+What is *seen*.
+:::
+
+## A figure
+
+::: predict
+What comes?
+
+- This & that
+- The other
+
+It was *this*.
+:::
+
+::: figure shown
+Look here.
+:::
+
+## Talk
+
+About the figure, and back to [the start](lesson:1).
+
+## Code
+
+```python
+print("<b>")
+```
+"""
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><title>A dot</title><circle id="dot" r="1"/></svg>'
+ITEM = """
+[[item]]
+lesson = 1
+id = "item-{0}"
+difficulty = 1
+question = "Which?"
+options = [{{ text = "a", why = "no" }}, {{ text = "b", right = true, why = "yes" }}, {{ text = "c", why = "no" }}]
+"""
+
+
+def link_root(root, *real):
+    """A course folder with these parts of the real one, and scripts that are as good as built."""
+    for name in real:
+        (root / name).symlink_to(build.HERE / name)
+    (root / "built/assets/js").mkdir(parents=True)
+    (root / "built/assets/js/main.js").write_text("")
+    return root
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A course of one lesson, to break."""
+    link_root(tmp_path, "static", "templates")
+    (tmp_path / "data/stills").mkdir(parents=True)
+    Image.new("RGB", (8, 6)).save(tmp_path / "data/stills/shown.webp")
+    (tmp_path / "data/stills.json").write_text('{"shown": {"prompt": "a dot", "seed": 7}}')
+    en = tmp_path / "content/en"
+    for folder in ("pictures", "interface"):
+        (en / folder).mkdir(parents=True)
+    shutil.copy(build.HERE / "content/en/interface/site.toml", en / "interface")
+    (en / "interface/shown.toml").write_text('title = "</script><b>"')
+    (en / "pictures/1-picture.svg").write_text(SVG)
+    (en / "home.md").write_text('+++\ntitle = "Home"\nsummary = "Here."\n+++\n\n::: lessons\n:::\n')
+    (en / "glossary.toml").write_text('[word]\nterm = "word"\nmeans = "What is \\"said\\"."\nlesson = 1\n')
+    (en / "quiz.toml").write_text("".join(map(ITEM.format, range(3))))
+    (en / "1-first.md").write_text(LESSON)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    return build.site("en", link_root(tmp_path_factory.mktemp("real"), "static", "templates", "content", "data"))
+
+
+class Page(html.parser.HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.words = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def named(self, *names):
+        return [attributes for tag, attributes in self.tags if tag in names]
+
+    def with_class(self, name):
+        return [tag for tag, attributes in self.tags if name in (attributes.get("class") or "").split()]
+
+
+def page(site, path):
+    return Page(site[path].decode())
+
+
+def pages(site):
+    return {path: Page(content.decode()) for path, content in site.items() if path.endswith(".html")}
+
+
+# ---------------------------------------------------------------- the real course
+
+
+def test_there_are_nine_lessons_home_glossary_and_404(real):
+    assert len(pages(real)) == 12
+    assert {"index.html", "glossary/index.html", "404.html", "lessons/7-clip/index.html"} <= real.keys()
+
+
+def test_every_link_leads_somewhere_in_the_site(real):
+    all_pages = pages(real)
+    scripts = {"assets/js/theme.js", "assets/js/main.js"}
+    count = 0
+    for path, one in all_pages.items():
+        for attributes in one.named("a", "link", "script", "img"):
+            target = attributes.get("href") or attributes.get("src")
+            if not target:
+                continue
+            assert not re.match(r"[a-z]+:|/", target), f"{path}: {target} is not relative"
+            file, _, fragment = target.partition("#")
+            joined = PurePosixPath(path).parent / file if file else PurePosixPath(path)
+            parts = []
+            for part in joined.parts:
+                parts.pop() if part == ".." else parts.append(part)
+            found = "/".join(parts)
+            assert found in real or found in scripts, f"{path}: {target}"
+            if fragment:
+                assert fragment in [a.get("id") for _, a in all_pages[found].tags], f"{path}: {target}"
+            count += 1
+    assert count > 300
+
+
+def test_every_page_can_be_read_and_keeps_the_policy(real):
+    for path, one in pages(real).items():
+        assert len(one.named("h1")) == 1, path
+        assert one.named("html")[0]["lang"] == "en"
+        assert one.named("meta")[1]["content"] == build.CSP
+        assert len(one.named("main")) == 1 and one.named("title")
+        assert [a for a in one.named("meta") if a.get("name") == "description" and a["content"]], path
+        assert not one.named("style"), path
+        for tag, attributes in one.tags:
+            assert not [name for name in attributes if name == "style" or name.startswith("on")], (path, tag)
+        assert all("src" in a or a.get("type") == "application/json" for a in one.named("script")), path
+        ids = [a["id"] for _, a in one.tags if "id" in a]
+        assert len(ids) == len(set(ids)), path
+        assert all(a.get("alt") is not None and a["width"] and a["height"] for a in one.named("img")), path
+
+
+def test_a_page_and_its_styles_are_small(real):
+    styles = sum(len(gzip.compress(real[path].read_bytes())) for path in real if path.endswith(".css"))
+    for path, content in real.items():
+        if path.endswith(".html"):
+            assert styles + len(gzip.compress(content)) < PAGES_BUDGET
+
+
+def test_the_models_of_the_page_come_with_every_file_and_no_other_model(real):
+    names = {path.rpartition("/")[0] for path in real if path.startswith("models/")}
+    assert {"models/" + name for name in build.MODELS} <= names
+    assert not [name for name in names if "judge" in name or "encoder" in name]
+    for name in build.MODELS:
+        assert {
+            f"models/{name}/{file}" for file in ("config.json", "graph.onnx", "model.safetensors", "README.md")
+        } <= real.keys()
+    assert "models/clip/text/vocabulary.txt" in real
+    assert all(isinstance(real[path], bytes) or real[path].is_file() for path in real)
+
+
+def test_home_tells_what_the_models_files_tell(real):
+    words = " ".join("".join(page(real, "index.html").words).split())
+    folder = store.weights_folder()
+    config = json.loads((folder / "text_to_image/config.json").read_text())
+    megabytes = sum(file["bytes"] for file in config["files"].values()) / 1e6
+    assert f"{megabytes:.1f} MB" in words
+    card = (folder / "clip/README.md").read_text()
+    assert re.search(r"naming top-1 \| (\S+ %)", card)[1] in words
+
+
+def test_parameters_are_counted_from_the_header(tmp_path):
+    header = {"__metadata__": {"a": "b"}, "x": {"shape": [3, 4]}, "y": {"shape": []}}
+    blob = json.dumps(header).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(blob).to_bytes(8, "little") + blob + b"rest")
+    assert build.count_parameters(tmp_path / "model.safetensors") == 13
+
+
+# ---------------------------------------------------------------- what the pieces become
+
+
+def test_a_lesson_becomes_parts_with_a_figure_beside_what_is_said_about_it(root):
+    one = page(build.site("en", root), "lessons/1-first/index.html")
+    kinds = [a["class"] for a in one.named("section")]
+    assert kinds == ["part part-picture", "part part-figure", "part part-code", "quiz"]
+    assert "bz-shown" in [tag for tag, _ in one.tags]
+    text = "".join(one.words)
+    assert text.index("before anything") < text.index("What is") < text.index("About the figure") < text.index("Which?")
+    assert "It says “what” and why." in text
+    assert "a dot" in text and "seed 7" in text
+
+
+def test_a_glossary_word_links_to_its_meaning_and_carries_it(root):
+    site = build.site("en", root)
+    word = next(a for a in page(site, "lessons/1-first/index.html").named("a") if a.get("class") == "term")
+    assert word["href"] == "../../glossary/index.html#word"
+    assert word["data-means"] == "What is “said”."
+    assert "word" in [a.get("id") for a in page(site, "glossary/index.html").named("div")]
+
+
+def test_predict_and_quiz_work_without_scripts(root):
+    one = page(build.site("en", root), "lessons/1-first/index.html")
+    radios = [a for a in one.named("input") if a["type"] == "radio"]
+    assert len(radios) == 2 + 3 * 3
+    assert len({a["name"] for a in radios}) == 4
+    assert len(one.named("details")) == 1 + 3
+    assert len(one.with_class("why")) == 9
+    assert len([a for _, a in one.tags if "data-right" in a]) == 3
+    assert "This & that" in "".join(one.words)
+
+
+def test_strings_cannot_end_their_script(root):
+    text = build.site("en", root)["lessons/1-first/index.html"].decode()
+    blob = re.search(r'<script type="application/json" id="strings">(.*?)</script>', text)[1]
+    assert json.loads(blob)["shown"]["title"] == "</script><b>"
+    assert "theme-auto" in json.loads(blob)["site"]
+
+
+def test_only_the_first_three_items_are_asked_and_html_in_text_is_text(root):
+    en = root / "content/en"
+    (en / "quiz.toml").write_text("".join(map(ITEM.format, range(5))).replace("Which?", "Is <b> bold?"))
+    one = page(build.site("en", root), "lessons/1-first/index.html")
+    assert len(one.with_class("question")) == 3
+    assert "Is <b> bold?" in "".join(one.words)
+
+
+def test_what_is_not_measured_is_said(root, tmp_path):
+    weights = tmp_path / "weights"
+    shutil.copytree(store.weights_folder(), weights)
+    (weights / "clip/README.md").write_text("# Mine")
+    (root / "content/en/home.md").write_text('+++\ntitle = "Home"\nsummary = "Here."\n+++\n\n::: models\n:::\n')
+    site = build.site("en", root, weights)
+    assert "".join(page(site, "index.html").words).count("Not measured yet.") == 1
+
+
+def test_the_404_page_of_a_server_has_links_from_the_top(root):
+    one = Page(build.not_found_page("en", root).decode())
+    assert all(a["href"].startswith("/") for a in one.named("link"))
+
+
+# ---------------------------------------------------------------- mistakes
+
+
+def change(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+MISTAKES = {
+    "glossary word": ("1-first.md", "glossary:word", "glossary:wort", r"1-first\.md:12: 'wort' is not in glossary"),
+    "lesson link": ("1-first.md", "lesson:1", "lesson:4", r"1-first\.md:\d+: there is no lesson '4'"),
+    "figure": ("1-first.md", "::: figure shown", "::: figure other", r"1-first\.md:31: unknown figure 'other'"),
+    "figure path": ("1-first.md", "::: figure shown", "::: figure ../x", r"1-first\.md:31: unknown figure"),
+    "soon without a still": (
+        "1-first.md",
+        "::: figure shown",
+        "::: soon later",
+        r"stills/later\.webp: needs a picture",
+    ),
+    "front figure": ("1-first.md", 'figure = "shown"', 'figure = "else"', r"1-first\.md: .*'else' is not in the text"),
+    "front key": ("1-first.md", "minutes = 4", 'minutes = "4"', r"1-first\.md: the front matter needs minutes as int"),
+    "front syntax": ("1-first.md", "minutes = 4", "minutes =", r"1-first\.md: front matter: .*line 6"),
+    "no front matter": ("1-first.md", "+++", "", r"1-first\.md:1: the file must start with front matter"),
+    "slug": ("1-first.md", 'slug = "first"', 'slug = "one"', r"1-first\.md: .*1-one\.md"),
+    "picture": ("1-first.md", "1-picture", "1-none", r"1-first\.md:16: the picture pictures/1-none\.svg is missing"),
+    "container": ("1-first.md", "::: figure shown", "::: figur shown", r"1-first\.md:31: unknown container '::: figur"),
+    "name": ("1-first.md", "::: predict", "::: predict now", r"1-first\.md:22: `::: predict` takes no name"),
+    "unclosed": ("1-first.md", "What is *seen*.\n:::", "What is *seen*.", r"1-first\.md:16: a heading inside"),
+    "one option": ("1-first.md", "- The other\n", "", r"1-first\.md:22: a predict needs two options"),
+    "no answer": ("1-first.md", "It was *this*.\n", "", r"1-first\.md:22: a predict is a question"),
+    "long option": ("1-first.md", "- The other", "- The other\n\n  and more", r"1-first\.md:26: an option is one line"),
+    "link in an option": (
+        "1-first.md",
+        "- The other",
+        "- [The](glossary:word)",
+        r"1-first\.md:26: an option holds no l",
+    ),
+    "no right option": ("quiz.toml", "right = true, ", "", r"quiz\.toml: item item-0 has 0 right options"),
+    "two right options": ("quiz.toml", 'text = "a"', 'text = "a", right = true', r"item-0 has 2 right options"),
+    "no why": ("quiz.toml", ', why = "yes"', "", r"quiz\.toml: item item-0: an option needs a text and a why"),
+    "two options": ("quiz.toml", ', { text = "c", why = "no" }', "", r"item-0 needs a question and three or four"),
+    "no id": ("quiz.toml", 'id = "item-1"', "", r"quiz\.toml: item 2 needs an id"),
+    "same id": ("quiz.toml", 'id = "item-1"', 'id = "item-0"', r"quiz\.toml: item item-0: another item has this id"),
+    "quiz lesson": ("quiz.toml", "lesson = 1", "lesson = 2", r"quiz\.toml: item item-0 needs lesson"),
+    "few items": ("quiz.toml", ITEM.format(2), "", r"1-first\.md: quiz\.toml has 2 items for this lesson, it needs 3"),
+    "quiz syntax": ("quiz.toml", "[[item]]", "[[item", r"quiz\.toml: .*line 2"),
+    "glossary": ("glossary.toml", 'means = "What is \\"said\\"."', "", r"glossary\.toml: \[word\] needs term, means"),
+    "svg script": ("pictures/1-picture.svg", "</svg>", "<script/></svg>", r"1-picture\.svg: script is not allowed"),
+    "svg style": ("pictures/1-picture.svg", 'r="1"', 'r="1" style="fill:red"', r"1-picture\.svg: style is not allowed"),
+    "svg event": ("pictures/1-picture.svg", 'r="1"', 'r="1" onclick="x"', r"1-picture\.svg: onclick is not allowed"),
+    "svg title": ("pictures/1-picture.svg", "<title>A dot</title>", "", r"1-picture\.svg: a picture is an <svg>"),
+    "svg syntax": ("pictures/1-picture.svg", "</svg>", "", r"1-picture\.svg: "),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_clear_line(root, mistake):
+    file, old, new, message = MISTAKES[mistake]
+    build.site("en", root)
+    change(root / "content/en" / file, old, new)
+    with pytest.raises(ContentError, match=message) as caught:
+        build.site("en", root)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["quiz.toml", "glossary.toml", "home.md", "interface/site.toml"])
+def test_a_missing_file_is_named(root, file):
+    (root / "content/en" / file).unlink()
+    with pytest.raises(ContentError, match=re.escape(file)):
+        build.site("en", root)
+
+
+def test_a_still_that_is_no_picture_is_named(root):
+    (root / "data/stills/shown.webp").write_bytes(b"")
+    with pytest.raises(ContentError, match=r"shown\.webp"):
+        build.site("en", root)
+
+
+def test_a_language_that_is_not_there(root):
+    with pytest.raises(ValueError, match=r"'xx': choose one of en"):
+        build.site("xx", root)
+    with pytest.raises(ValueError, match="choose one of en"):
+        build.site("../en", root)
+
+
+def test_scripts_that_are_not_built(root):
+    shutil.rmtree(root / "built")
+    with pytest.raises(FileNotFoundError, match="npm ci && npm run build"):
+        build.site("en", root)
+
+
+def test_a_damaged_model_is_named(root, tmp_path):
+    weights = tmp_path / "weights"
+    shutil.copytree(store.weights_folder(), weights)
+    with Path(weights / "clip/text/graph.onnx").open("ab") as file:
+        file.write(b"!")
+    with pytest.raises(store.WeightsError, match=r"clip/text/graph\.onnx"):
+        build.site("en", root, weights)
