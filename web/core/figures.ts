@@ -1,0 +1,45 @@
+// Figures are fetched when they come near, so a page that is only read costs nothing more.
+import { t } from "../ui/strings";
+import { all, button, make } from "./dom";
+
+const FIGURES: Record<string, () => Promise<unknown>> = {
+  "bz-sorter-maker": () => import("../lessons/1/sorter-maker"),
+  "bz-speed-dial": () => import("../lessons/5/speed-dial"),
+  "bz-match-score": () => import("../lessons/7/match-score"),
+  "bz-words-steer": () => import("../lessons/8/words-steer"),
+};
+
+export function loadFigures(): void {
+  const figures = all(Object.keys(FIGURES).join());
+  const observer = new IntersectionObserver(
+    (entries) => {
+      for (const { isIntersecting, target } of entries) if (isIntersecting) begin(target as HTMLElement);
+    },
+    { rootMargin: "600px" },
+  );
+  const begin = (figure: HTMLElement): void => {
+    observer.unobserve(figure);
+    void load(figure);
+  };
+  for (const figure of figures) {
+    observer.observe(figure);
+    figure.addEventListener("focusin", () => begin(figure), { once: true });
+    // A shared link holds a figure's state: go to the figure.
+    if (location.hash.includes(`${figure.localName.slice(3)}.`)) figure.scrollIntoView();
+  }
+}
+
+async function load(figure: HTMLElement): Promise<void> {
+  try {
+    await FIGURES[figure.localName]?.();
+  } catch {
+    const error = make("p", "error", `${t("site.figure-failed")} `);
+    error.setAttribute("role", "alert");
+    const retry = button(t("site.retry"), "", () => {
+      error.remove();
+      void load(figure);
+    });
+    error.append(retry);
+    figure.append(error);
+  }
+}

@@ -1,0 +1,128 @@
+// What the course remembers, in this browser only: theme, predictions, quiz answers. It lies under one versioned key, and
+// everything works without it, for a browser may forbid storage and anybody may edit what is there.
+
+export interface Answer {
+  choice: number;
+  right: boolean;
+}
+
+export interface LessonRecord {
+  items: number; // how many quiz items the lesson had
+  answers: Record<string, Answer>;
+  predictions: Record<string, number>;
+}
+
+export type Theme = "light" | "dark";
+export type Store = Pick<Storage, "getItem" | "setItem" | "removeItem">;
+
+interface Saved {
+  theme?: Theme;
+  lessons: Record<string, LessonRecord>;
+}
+
+export const KEY = "bozzetto.course.1";
+
+export function pageStorage(): Store | undefined {
+  try {
+    return localStorage;
+  } catch {
+    return undefined;
+  }
+}
+
+export class Progress {
+  /** What is remembered while the page is open; the only memory where storage is forbidden. */
+  private saved: Saved = { lessons: {} };
+
+  constructor(private readonly storage: Store | undefined) {
+    this.read();
+  }
+
+  get theme(): Theme | undefined {
+    return this.saved.theme;
+  }
+
+  set theme(theme: Theme | undefined) {
+    this.change((saved) => (saved.theme = theme));
+  }
+
+  lesson(number: string): LessonRecord | undefined {
+    return this.saved.lessons[number];
+  }
+
+  visit(number: string, items: number): void {
+    this.change((saved) => (record(saved, number).items = items));
+  }
+
+  answer(number: string, item: string, answer: Answer): void {
+    this.change((saved) => (record(saved, number).answers[item] = answer));
+  }
+
+  predict(number: string, question: string, choice: number): void {
+    this.change((saved) => (record(saved, number).predictions[question] = choice));
+  }
+
+  right(number: string): number {
+    return Object.values(this.lesson(number)?.answers ?? {}).filter(({ right }) => right).length;
+  }
+
+  /** A lesson is done when all of its quiz is right. */
+  done(number: string): boolean {
+    const items = this.lesson(number)?.items ?? 0;
+    return items > 0 && this.right(number) >= items;
+  }
+
+  forget(): void {
+    this.change((saved) => (saved.lessons = {}));
+  }
+
+  /** Another tab may have written meanwhile: read, change, write. */
+  private change(edit: (saved: Saved) => void): void {
+    this.read();
+    edit(this.saved);
+    try {
+      this.storage?.setItem(KEY, JSON.stringify(this.saved));
+    } catch {
+      // Full or forbidden: it is remembered until the page closes.
+    }
+  }
+
+  private read(): void {
+    try {
+      const text = this.storage?.getItem(KEY);
+      if (text) this.saved = clean(JSON.parse(text));
+    } catch {
+      // Not ours, or forbidden: go on with what this page knows.
+    }
+  }
+}
+
+function record(saved: Saved, number: string): LessonRecord {
+  return (saved.lessons[number] ??= { items: 0, answers: {}, predictions: {} });
+}
+
+/** Only what has the right shape is taken from storage. */
+function clean(value: unknown): Saved {
+  const saved: Saved = { lessons: {} };
+  const { theme, lessons } = object(value);
+  if (theme === "light" || theme === "dark") saved.theme = theme;
+  for (const [number, entry] of Object.entries(object(lessons))) {
+    const { items, answers, predictions } = object(entry);
+    const kept = record(saved, number);
+    if (natural(items)) kept.items = items;
+    for (const [name, choice] of Object.entries(object(predictions))) if (natural(choice)) kept.predictions[name] = choice;
+    for (const [name, answer] of Object.entries(object(answers))) {
+      const { choice, right } = object(answer);
+      if (natural(choice) && typeof right === "boolean") kept.answers[name] = { choice, right };
+    }
+  }
+  return saved;
+}
+
+function object(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function natural(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0;
+}

@@ -1,0 +1,35 @@
+// Ideas that the maker knows, as the text tower has read them, so that the tower itself need not be fetched.
+import type { TextHidden } from "../../runtime/client.js";
+
+const CONTEXT = 24;
+const HIDDEN = 192;
+
+export interface Idea {
+  name: string;
+  tokens: number;
+  /** Base64 of float16 [tokens, 192]. */
+  hidden: string;
+  /** Base64 of float16 [256]. */
+  embedding: string;
+}
+
+/** IEEE 754 half precision, little end first, in base64. */
+export function halves(base64: string): Float32Array {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  return Float32Array.from({ length: bytes.length / 2 }, (_, i) => {
+    const bits = view.getUint16(2 * i, true);
+    const exponent = (bits >> 10) & 31;
+    const fraction = (bits & 1023) / 1024;
+    const sign = bits & 0x8000 ? -1 : 1;
+    if (exponent === 31) return fraction ? NaN : sign * Infinity;
+    return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction);
+  });
+}
+
+/** As the denoiser takes it: padded to 24 tokens, with a mask of those that are there. */
+export function textHidden({ tokens, hidden, embedding }: Idea): TextHidden {
+  const padded = new Float32Array(CONTEXT * HIDDEN);
+  padded.set(halves(hidden));
+  return { hidden: padded, mask: new Float32Array(CONTEXT).fill(1, 0, tokens), embedding: halves(embedding) };
+}

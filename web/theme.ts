@@ -1,0 +1,7 @@
+// A classic script in <head>: the chosen theme is there before the first paint.
+import { pageStorage, Progress } from "./core/progress";
+
+const theme = new Progress(pageStorage()).theme;
+if (theme) document.documentElement.dataset.theme = theme;
+// Browsers refuse modules to pages that were opened as files; the page says what to do.
+if (location.protocol === "file:") document.documentElement.dataset.fromFile = "";

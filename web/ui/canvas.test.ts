@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cells, difference, heat, mosaic, pixels } from "./canvas.js";
+
+test("the mosaic puts channel 5, row 2, column 3 where it belongs", () => {
+  const latents = new Float32Array(1024);
+  latents[5 * 64 + 2 * 8 + 3] = 3;
+  const { data, width, height } = mosaic(latents);
+  assert.deepEqual([width, height], [32, 32]);
+  const bright = Array.from({ length: 1024 }, (_, i) => i).filter((i) => data[4 * i] === 255);
+  assert.deepEqual(bright, [(8 + 2) * 32 + 8 + 3]);
+  assert.equal(data[0], 128);
+});
+
+test("cells clip at their range", () => {
+  const { data, height } = cells(new Float32Array([-9, 0, 1, 9]), 2, 1);
+  assert.equal(height, 2);
+  assert.deepEqual([data[0], data[4], data[8], data[12]], [0, 128, 255, 255]);
+});
+
+test("pictures differ as they look over white, not by what lies under a clear pixel", () => {
+  const black = pixels(new Uint8ClampedArray([0, 0, 0, 255, 0, 0, 0, 0]), 2);
+  const white = pixels(new Uint8ClampedArray([255, 255, 255, 255, 255, 0, 0, 0]), 2);
+  assert.deepEqual([...difference(black, white)], [1, 0]);
+});
+
+test("heat gets darker all the way", () => {
+  const { data } = heat(new Float32Array([0, 0.25, 0.5, 0.75, 1]), 5);
+  const light = [0, 1, 2, 3, 4].map((i) => data[4 * i]! + data[4 * i + 1]! + data[4 * i + 2]!);
+  assert.deepEqual(light, [...light].sort((a, b) => b - a));
+  assert.ok(new Set(light).size === 5);
+});

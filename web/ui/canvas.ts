@@ -1,0 +1,114 @@
+// Numbers to pixels. Canvases hold one pixel a number and are enlarged by the style sheet (image-rendering: pixelated).
+import { html, noChange, type TemplateResult } from "lit";
+import { directive, Directive, type ElementPart, type PartInfo, PartType } from "lit/directive.js";
+
+/** RGBA, a byte each, row by row: what ImageData holds. */
+export interface Pixels {
+  readonly data: Uint8ClampedArray;
+  readonly width: number;
+  readonly height: number;
+}
+
+export function pixels(data: Uint8ClampedArray, width = 64): Pixels {
+  return { data, width, height: data.length / 4 / width };
+}
+
+/** Latents [16,8,8] as sixteen grey tiles in a square of 32 by 32; grey is 0, black and white are -range and range. */
+export function mosaic(latents: Float32Array, range = 3): Pixels {
+  const data = new Uint8ClampedArray(32 * 32 * 4);
+  for (let i = 0; i < latents.length; i++) {
+    const channel = i >> 6;
+    const row = 8 * (channel >> 2) + ((i >> 3) & 7);
+    const column = 8 * (channel & 3) + (i & 7);
+    const at = 4 * (32 * row + column);
+    data.fill(127.5 * (1 + (latents[i] ?? 0) / range), at, at + 3);
+    data[at + 3] = 255;
+  }
+  return { data, width: 32, height: 32 };
+}
+
+/** A list of numbers as grey cells, `width` in a row. */
+export function cells(values: Float32Array, width: number, range: number): Pixels {
+  const data = new Uint8ClampedArray(values.length * 4);
+  values.forEach((value, i) => {
+    data.fill(127.5 * (1 + value / range), 4 * i, 4 * i + 3);
+    data[4 * i + 3] = 255;
+  });
+  return { data, width, height: values.length / width };
+}
+
+/** Each pixel's RGB as seen over white, 0 to 255. */
+function overWhite(data: Uint8ClampedArray, pixel: number, channel: number): number {
+  const alpha = (data[4 * pixel + 3] ?? 0) / 255;
+  return 255 - alpha * (255 - (data[4 * pixel + channel] ?? 0));
+}
+
+/** Where two pictures differ over white: 0 where they agree, 1 where one is black and the other white. */
+export function difference(a: Pixels, b: Pixels): Float32Array {
+  return Float32Array.from({ length: a.width * a.height }, (_, pixel) => {
+    let sum = 0;
+    for (let channel = 0; channel < 3; channel++) {
+      sum += Math.abs(overWhite(a.data, pixel, channel) - overWhite(b.data, pixel, channel));
+    }
+    return sum / 3 / 255;
+  });
+}
+
+/** Values 0 to 1 as a heat map from paper over clay to ink, so that it reads in grey as well. */
+export function heat(values: Float32Array, width: number): Pixels {
+  const stops = [[250, 246, 238], [196, 92, 54], [38, 20, 16]] as const;
+  const data = new Uint8ClampedArray(values.length * 4);
+  values.forEach((value, i) => {
+    const place = 2 * Math.min(1, Math.max(0, value));
+    const [from, to] = place < 1 ? [stops[0], stops[1]] : [stops[1], stops[2]];
+    const share = place < 1 ? place : place - 1;
+    for (let channel = 0; channel < 3; channel++) {
+      data[4 * i + channel] = (from[channel] ?? 0) * (1 - share) + (to[channel] ?? 0) * share;
+    }
+    data[4 * i + 3] = 255;
+  });
+  return { data, width, height: values.length / width };
+}
+
+/** Cuts the picture at (column, row) out of a sprite of equal squares. */
+export function cut(sprite: CanvasImageSource, column: number, row: number, size: number): Pixels {
+  const canvas = new OffscreenCanvas(size, size);
+  const context = canvas.getContext("2d")!;
+  context.drawImage(sprite, column * size, row * size, size, size, 0, 0, size, size);
+  return context.getImageData(0, 0, size, size);
+}
+
+class Paint extends Directive {
+  private last: Pixels | null | undefined;
+
+  constructor(part: PartInfo) {
+    super(part);
+    if (part.type !== PartType.ELEMENT) throw new Error("paint belongs on a canvas element");
+  }
+
+  override update(part: ElementPart, [next]: [Pixels | null | undefined]) {
+    if (next === this.last || next === undefined) return noChange;
+    const canvas = part.element as HTMLCanvasElement;
+    if (next && (canvas.width !== next.width || canvas.height !== next.height)) {
+      canvas.width = next.width;
+      canvas.height = next.height;
+    }
+    const context = canvas.getContext("2d")!;
+    if (next) context.putImageData(new ImageData(new Uint8ClampedArray(next.data), next.width, next.height), 0, 0);
+    else context.clearRect(0, 0, canvas.width, canvas.height);
+    this.last = next;
+    return noChange;
+  }
+
+  render(_pixels: Pixels | null | undefined) {
+    return noChange;
+  }
+}
+
+export const paint = directive(Paint);
+
+/** A picture with its name. null clears it; undefined, for pixels on their way, dims what was there. */
+export function picture(what: Pixels | null | undefined, label: string, kind = "picture"): TemplateResult {
+  return html`<canvas class="${kind} ${what === undefined ? "waiting" : ""}" width="64" height="64" role="img"
+    aria-label=${label} ${paint(what)}></canvas>`;
+}

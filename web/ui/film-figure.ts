@@ -1,0 +1,307 @@
+// A figure that runs a sampler in front of the learner: it streams the run as a film, plays it, and steps through it.
+import { html, nothing, type TemplateResult } from "lit";
+import { state as reactive } from "lit/decorators.js";
+import { Runtime } from "../runtime/client.js";
+import type { GenerateOptions, StepEvent } from "../runtime/messages.js";
+import { normal } from "../runtime/noise.js";
+import type { SamplerName } from "../runtime/samplers.js";
+import { cut, pixels } from "./canvas.js";
+import { type BadgeFacts, BzFigure, type Code, python, shellWord, siteJson, siteUrl } from "./figure.js";
+import { Film, type Frame, type View } from "./film.js";
+import type { Field, State } from "./state.js";
+import { number, percent, t } from "./strings.js";
+
+export const SAMPLER_NAMES: SamplerName[] = ["dpmpp_2m", "euler", "heun", "ddim", "ddpm"];
+const STYLES = ["any", "noto", "noto-v1", "twemoji", "fluent-flat", "fluent", "fluent-3d", "emojione", "fxemoji"];
+/** Three pictures a second: noise must not flicker faster. */
+const BEAT = 340;
+
+/** One run: what makes its picture, all of it. */
+export interface Run {
+  prompt: string;
+  seed: number;
+  num_inference_steps: number;
+  guidance_scale: number;
+  sampler: SamplerName;
+  style: string;
+}
+
+/** data/recorded/<figure>.json; its sprite has a column for each step, above the noisy picture after the step, below the
+ * clean one that the step imagined. */
+interface Recorded {
+  prompt: string;
+  seed: number;
+  steps: number;
+  sampler: SamplerName;
+  guidance_scale: number;
+  style?: string | null;
+  size: number;
+  sprite: string;
+}
+
+/** The fields of every such figure; "at" is the step that is looked at. */
+export const FILM_FIELDS: Field[] = [
+  { name: "prompt", kind: "text", default: "a happy robot", max: 300 },
+  { name: "seed", kind: "int", default: 7, min: 0, max: Number.MAX_SAFE_INTEGER },
+  { name: "num_inference_steps", kind: "int", default: 20, min: 1, max: 50 },
+  { name: "guidance_scale", kind: "float", default: 5, min: 0, max: 10 },
+  { name: "sampler", kind: "choice", default: "dpmpp_2m", options: SAMPLER_NAMES },
+  { name: "style", kind: "choice", default: "any", options: STYLES },
+  { name: "at", kind: "int", default: 50, min: 0, max: 50 },
+];
+
+export abstract class FilmFigure extends BzFigure {
+  /** The runs that are shown, side by side. */
+  @reactive() protected films: Film[] = [];
+  private recording: Film | undefined;
+  private timer = 0;
+
+  /** The models that the figure needs now. */
+  protected get models(): string[] {
+    return ["clip/text", "text_to_image", "autoencoder/decoder"];
+  }
+
+  /** The views that are decoded once a run is done, the first ones first. */
+  protected abstract views: readonly View[];
+
+  /** The runs that the state asks for. */
+  protected runs(): Run[] {
+    return [this.runOf({})];
+  }
+
+  protected runOf(changes: Partial<Run>): Run {
+    const { prompt, seed, num_inference_steps, guidance_scale, sampler, style } = this.state as unknown as Run;
+    return { prompt, seed, num_inference_steps, guidance_scale, sampler, style, ...changes };
+  }
+
+  protected options({ style, ...run }: Run): GenerateOptions {
+    return style === "any" ? run : { ...run, style };
+  }
+
+  protected get film(): Film | undefined {
+    return this.films[0];
+  }
+
+  /** The frame that is looked at. */
+  protected get at(): number {
+    const last = Math.max(...this.films.map(({ last }) => last));
+    return Math.max(this.film?.first ?? 0, Math.min(Number(this.state.at), last));
+  }
+
+  /** Whether what is shown is all of what the state asks for. */
+  protected get current(): boolean {
+    const runs = this.runs().map((run) => JSON.stringify(run));
+    const same = this.films.every((film, i) => film.complete && film.settings === runs[i]);
+    return same && runs.length === this.films.length;
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    if (!this.film) void this.showRecording();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.pause();
+    for (const film of this.films) film.close();
+  }
+
+  private async showRecording(): Promise<void> {
+    const recorded = await siteJson<Recorded>(`data/recorded/${this.figureName}.json`);
+    if (!recorded) return;
+    const { prompt, seed, steps, sampler, guidance_scale, style, size, sprite } = recorded;
+    const run = { prompt, seed, num_inference_steps: steps, guidance_scale, sampler, style: style ?? "any" };
+    const file = await fetch(siteUrl(`data/recorded/${sprite}`));
+    const image = await createImageBitmap(await file.blob());
+    const film = (this.recording = new Film(JSON.stringify(run), steps, true, Promise.reject, () => {}));
+    film.frames.push({});
+    for (let k = 1; k <= steps; k++) {
+      film.frames.push({});
+      film.keep(k, "noisy", cut(image, k - 1, 0, size));
+      film.keep(k, "clean", cut(image, k - 1, 1, size));
+    }
+    // A link that asks for something else is not answered with this.
+    const asked = Object.keys(run).some((name) => this.given.includes(name));
+    if (!asked) this.state = { ...this.state, ...this.recordedState() };
+    this.showRecorded();
+  }
+
+  /** The recorded run's settings, and a step at which the picture is on its way. */
+  private recordedState(): State {
+    if (!this.recording) return {};
+    const { settings, steps } = this.recording;
+    const at = this.given.includes("at") ? this.state.at! : Math.round(steps / 3);
+    return { ...(JSON.parse(settings) as State), at };
+  }
+
+  private showRecorded(): void {
+    const wanted = JSON.stringify(this.runs()[0]);
+    if (!this.films.length && this.recording?.settings === wanted) this.films = [this.recording];
+  }
+
+  protected decode = async (latents: Float32Array) => pixels(await Runtime.get().decode(latents));
+
+  // ---------------------------------------------------------------- running and playing
+
+  /** What there is to do before a run and after it. */
+  protected async prepare(signal: AbortSignal): Promise<void> {
+    await this.load(this.models, signal);
+  }
+  protected async finish(_signal: AbortSignal): Promise<void> {}
+
+  /** Whether what is asked for can be run. */
+  protected get ready(): boolean {
+    return this.invalid === undefined;
+  }
+
+  /** Runs what the state asks for, keeping what is there already. */
+  protected draw(): Promise<void> {
+    return this.work(async (signal) => {
+      await this.prepare(signal);
+      this.set({ at: 0 });
+      this.start();
+      const old = this.films.filter((film) => film.complete && !film.recorded);
+      this.films = [];
+      for (const run of this.runs()) {
+        const settings = JSON.stringify(run);
+        const film = old.find((film) => film.settings === settings) ?? this.begin(settings, run);
+        this.films = [...this.films, film];
+        if (!film.complete) await this.stream(film, run, signal);
+      }
+      if (this.still) this.set({ at: 50 });
+      await this.finish(signal);
+      for (const film of this.films) film.decodeAll(this.views);
+    });
+  }
+
+  private begin(settings: string, { seed, num_inference_steps }: Run): Film {
+    const film = new Film(settings, num_inference_steps, false, this.decode, () => this.requestUpdate());
+    film.frames.push({ noisy: normal(seed, 16 * 8 * 8) });
+    return film;
+  }
+
+  private async stream(film: Film, run: Run, signal: AbortSignal): Promise<void> {
+    const onStep = ({ step, steps, noisy, clean, withPrompt, withoutPrompt, milliseconds }: StepEvent) => {
+      const frame: Frame = { noisy, clean, milliseconds };
+      if (withPrompt && withoutPrompt) Object.assign(frame, { withPrompt, withoutPrompt });
+      film.frames.push(frame);
+      this.doing = { text: t("shell.running", { step: step + 1, steps }), value: step + 1, max: steps };
+    };
+    await Runtime.get().generate(this.options(run), { onStep, signal });
+  }
+
+  private start(): void {
+    this.playing = true;
+    clearInterval(this.timer);
+    this.timer = window.setInterval(() => this.beat(), BEAT);
+  }
+
+  private beat(): void {
+    const newest = this.films.at(-1)?.last ?? 0;
+    if (this.busy && !this.still) this.set({ at: newest });
+    else if (this.busy) return;
+    else if (this.at < newest) this.set({ at: this.still ? newest : this.at + 1 });
+    else this.pause();
+  }
+
+  override play(): void {
+    if (!this.current) {
+      if (this.ready) void this.draw();
+      return;
+    }
+    if (this.at === this.film?.last) this.set({ at: 0 });
+    this.start();
+  }
+
+  override pause(): void {
+    this.playing = false;
+    clearInterval(this.timer);
+  }
+
+  override step(): void {
+    this.pause();
+    this.set({ at: Math.min(this.at + 1, this.film?.steps ?? 0) });
+  }
+
+  override back(): void {
+    this.pause();
+    this.set({ at: Math.max(0, this.at - 1) });
+  }
+
+  override reset(): void {
+    this.pause();
+    super.reset();
+    this.films = [];
+    this.set(this.recordedState());
+    this.showRecorded();
+  }
+
+  // ---------------------------------------------------------------- parts that such figures share
+
+  protected scrubber(): TemplateResult {
+    const film = this.film;
+    const [at, steps] = [this.at, film?.steps ?? 1];
+    const words = this.atWords();
+    const onInput = (event: Event) => {
+      this.pause();
+      this.set({ at: Number((event.target as HTMLInputElement).value) });
+    };
+    return html`<div class="scrubber">
+      <input type="range" min=${film?.first ?? 0} max=${steps} .value=${String(at)} ?disabled=${!film}
+        aria-label=${t("shell.scrub")} aria-valuetext=${words} @input=${onInput} />
+      <span>${words}</span>
+    </div>`;
+  }
+
+  protected atWords(): string {
+    const film = this.film;
+    if (!film) return t("shell.no-run");
+    return t("shell.at", { step: this.at, steps: film.steps, noise: percent(film.noise(this.at)) });
+  }
+
+  /** What is shown before there is a run. */
+  protected stillPicture(): TemplateResult {
+    const hide = (event: Event) => (event.target as HTMLElement).remove();
+    return html`<img class="still" src=${siteUrl(`data/stills/${this.figureName}.webp`)}
+      alt=${t(`${this.figureName}.still`)} @error=${hide} />`;
+  }
+
+  protected runButton(): TemplateResult {
+    const text = t(this.film?.recorded ? "shell.recompute" : "shell.run");
+    return this.button(text, () => void this.draw(), "primary", !this.ready || (this.current && !this.film?.recorded));
+  }
+
+  /** What the shown run is: recorded or live, and whether the settings have moved on since. */
+  protected filmNote(): TemplateResult | typeof nothing {
+    const film = this.film;
+    if (!film) return nothing;
+    const { recorded, milliseconds } = film;
+    const time = milliseconds ? t("shell.step-time", { ms: number(milliseconds, 0) }) : "";
+    return html`<p class="film-note">
+      <span class="chip">${t(recorded ? "shell.recorded" : "shell.live")}</span>
+      ${this.busy || this.current ? time : t("shell.moved")}
+    </p>`;
+  }
+
+  protected override badge(): BadgeFacts {
+    const { recorded = false, milliseconds } = this.film ?? {};
+    return { models: this.models, recorded, milliseconds };
+  }
+
+  protected override code(): Code {
+    const { prompt, seed, num_inference_steps, guidance_scale, sampler, style } = this.runOf({});
+    const any = style === "any";
+    return {
+      python: `import bozzetto
+
+[picture] = bozzetto.generate(
+    ${python(prompt)}, seed=${seed}, num_inference_steps=${num_inference_steps},
+    guidance_scale=${guidance_scale}, sampler="${sampler}"${any ? "" : `, style="${style}"`},
+)
+picture.save("picture.png")`,
+      shell:
+        `bozzetto generate ${shellWord(prompt)} -o picture.png --seed ${seed} --steps ${num_inference_steps} ` +
+        `--guidance ${guidance_scale} --sampler ${sampler}${any ? "" : ` --style ${style}`}`,
+    };
+  }
+}

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import { type Pixels, pixels } from "./canvas.js";
+import { Film } from "./film.js";
+
+const latent = (value: number) => new Float32Array([value]);
+
+function film(decode?: (latents: Float32Array) => Promise<Pixels>) {
+  const decoded: number[] = [];
+  let told = 0;
+  const one = new Film("run", 3, false, decode ?? (async (latents) => {
+    decoded.push(latents[0]!);
+    await turn();
+    return pixels(new Uint8ClampedArray(4).fill(latents[0]!), 1);
+  }), () => told++);
+  one.frames.push({ noisy: latent(0) });
+  for (const k of [1, 2, 3]) one.frames.push({ noisy: latent(k), clean: latent(10 * k), milliseconds: 10 - k });
+  return { one, decoded, told: () => told };
+}
+
+test("a picture is decoded once, and the one asked for last comes first", async () => {
+  const { one, decoded, told } = film();
+  for (const k of [0, 1, 2, 3]) assert.equal(one.picture(k, "noisy"), undefined);
+  while (told() < 4) await turn();
+  assert.deepEqual(decoded, [0, 3, 2, 1]);
+  assert.equal(one.picture(2, "noisy")?.data[0], 2);
+  await turn();
+  assert.equal(decoded.length, 4);
+});
+
+test("the background gives way to what is asked for", async () => {
+  const { one, decoded, told } = film();
+  one.decodeAll(["noisy", "clean"]);
+  one.picture(3, "clean");
+  while (told() < 7) await turn();
+  assert.deepEqual(decoded, [0, 30, 1, 2, 3, 10, 20]);
+});
+
+test("there is no clean estimate before the first step, and no frame after the last", () => {
+  const { one } = film();
+  assert.equal(one.picture(0, "clean"), null);
+  assert.equal(one.picture(4, "noisy"), null);
+  assert.ok(one.complete);
+  assert.equal(one.first, 0);
+  assert.equal(one.noise(0), 1);
+  assert.equal(one.noise(3), 0);
+  assert.equal(one.milliseconds, 8);
+});
+
+test("a decoder that fails is asked again at the next look only", async () => {
+  let calls = 0;
+  const { one } = film(async () => {
+    calls++;
+    throw new Error("released");
+  });
+  one.decodeAll(["noisy"]);
+  await turn();
+  assert.equal(calls, 1);
+  one.picture(1, "noisy");
+  await turn();
+  assert.equal(calls, 2);
+});
+
+test("a recording begins after its first step", () => {
+  const recorded = new Film("run", 1, true, () => Promise.reject(), () => {});
+  recorded.frames.push({}, {});
+  recorded.keep(1, "noisy", pixels(new Uint8ClampedArray(4), 1));
+  assert.equal(recorded.first, 1);
+  assert.equal(recorded.picture(0, "noisy"), null);
+  assert.ok(recorded.picture(1, "noisy"));
+});
+
+test("a closed film stops", async () => {
+  const { one, decoded } = film();
+  one.decodeAll(["noisy"]);
+  one.close();
+  for (let i = 0; i < 9; i++) await turn();
+  assert.equal(decoded.length, 1);
+});

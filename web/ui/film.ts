@@ -1,0 +1,99 @@
+// A film is one run of a sampler, frame by frame. Frame 0 is the noise it starts from, frame k is how things are after
+// k steps. Latents are kept; pictures are decoded when they are asked for, the one asked for last first, and kept too.
+import type { Pixels } from "./canvas.js";
+
+export const VIEWS = ["noisy", "clean", "withPrompt", "withoutPrompt"] as const;
+export type View = (typeof VIEWS)[number];
+export type Frame = Partial<Record<View, Float32Array>> & { milliseconds?: number };
+
+type Decode = (latents: Float32Array) => Promise<Pixels>;
+
+export class Film {
+  readonly frames: Frame[] = [];
+  private readonly pictures = new Map<string, Pixels>();
+  private queue: string[] = [];
+  private decoding = false;
+
+  /** `settings` says which run this is; `onPicture` is told when a picture that was asked for is there. */
+  constructor(
+    readonly settings: string,
+    readonly steps: number,
+    readonly recorded: boolean,
+    private readonly decode: Decode,
+    private readonly onPicture: () => void,
+  ) {}
+
+  /** The first frame that can be seen: a recording may begin after its first step. */
+  get first(): number {
+    return this.frames[0]?.noisy || this.pictures.has("0 noisy") ? 0 : 1;
+  }
+
+  /** The newest frame's number. */
+  get last(): number {
+    return this.frames.length - 1;
+  }
+
+  get complete(): boolean {
+    return this.last === this.steps;
+  }
+
+  /** The share of noise after k steps, for the path is straight and its steps are even. */
+  noise(k: number): number {
+    return 1 - k / this.steps;
+  }
+
+  /** The median time of a step. */
+  get milliseconds(): number | undefined {
+    const times = this.frames.flatMap(({ milliseconds }) => milliseconds ?? []).sort((a, b) => a - b);
+    return times[times.length >> 1];
+  }
+
+  /** Keeps a picture that needs no decoding. */
+  keep(k: number, view: View, pixels: Pixels): void {
+    this.pictures.set(`${k} ${view}`, pixels);
+  }
+
+  /** The picture of a frame; undefined while it is being decoded, null when there is none. */
+  picture(k: number, view: View): Pixels | undefined | null {
+    const key = `${k} ${view}`;
+    const known = this.pictures.get(key);
+    if (known) return known;
+    if (!this.frames[k]?.[view]) return null;
+    this.queue = [key, ...this.queue.filter((other) => other !== key)];
+    void this.work();
+    return undefined;
+  }
+
+  /** Decodes all that is left, when nothing else is asked for. */
+  decodeAll(views: readonly View[]): void {
+    for (const view of views) {
+      this.frames.forEach((frame, k) => {
+        const key = `${k} ${view}`;
+        if (frame[view] && !this.pictures.has(key) && !this.queue.includes(key)) this.queue.push(key);
+      });
+    }
+    void this.work();
+  }
+
+  /** Nobody looks any more. */
+  close(): void {
+    this.queue = [];
+  }
+
+  private async work(): Promise<void> {
+    if (this.decoding) return;
+    this.decoding = true;
+    for (let key = this.queue.shift(); key !== undefined; key = this.queue.shift()) {
+      const [k, view] = key.split(" ") as [string, View];
+      const latents = this.frames[Number(k)]?.[view];
+      if (!latents || this.pictures.has(key)) continue;
+      try {
+        this.pictures.set(key, await this.decode(latents));
+        this.onPicture();
+      } catch {
+        this.queue = []; // the models are gone; whoever asks again starts again
+      }
+    }
+    this.decoding = false;
+  }
+}

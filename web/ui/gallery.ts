@@ -1,0 +1,77 @@
+// Pictures that no training has seen: one sprite of equal squares, and the name of each.
+import { cut, type Pixels } from "./canvas.js";
+import { siteUrl } from "./figure.js";
+import { t } from "./strings.js";
+
+export interface Item {
+  name: string;
+  style: string;
+  codepoints: string;
+}
+
+interface Contents {
+  size: number;
+  columns: number;
+  items: Item[];
+  /** Of gallery.embeddings.bin: a unit vector is about its int8 row times this. */
+  embedding_scale: number;
+}
+
+/** A file of the site's data folder. Throws one line that names it when it is not there. */
+export async function siteFile(path: string): Promise<Response> {
+  const answer = await fetch(siteUrl(`data/${path}`)).catch(() => undefined);
+  if (!answer?.ok) throw new Error(t("picture-input.missing", { file: `data/${path}` }));
+  return answer;
+}
+
+export async function siteJson<T>(path: string): Promise<T> {
+  return (await (await siteFile(path)).json()) as T;
+}
+
+export class Gallery {
+  private static page: Promise<Gallery> | undefined;
+  private readonly kept = new Map<number, Pixels>();
+
+  private constructor(
+    private readonly contents: Contents,
+    private readonly sprite: ImageBitmap,
+  ) {}
+
+  /** The page's one gallery. */
+  static get(): Promise<Gallery> {
+    Gallery.page ??= Gallery.fetch();
+    Gallery.page.catch(() => (Gallery.page = undefined)); // so that Retry fetches again
+    return Gallery.page;
+  }
+
+  private static async fetch(): Promise<Gallery> {
+    const [contents, file] = await Promise.all([siteJson<Contents>("gallery.json"), siteFile("gallery.webp")]);
+    return new Gallery(contents, await createImageBitmap(await file.blob()));
+  }
+
+  get items(): readonly Item[] {
+    return this.contents.items;
+  }
+
+  get embeddingScale(): number {
+    return this.contents.embedding_scale;
+  }
+
+  pixels(index: number): Pixels {
+    const { columns, size } = this.contents;
+    const kept = this.kept.get(index) ?? cut(this.sprite, index % columns, Math.floor(index / columns), size);
+    this.kept.set(index, kept);
+    return kept;
+  }
+
+  draw(context: OffscreenCanvasRenderingContext2D, index: number, x: number, y: number, side: number): void {
+    const { columns, size } = this.contents;
+    const [column, row] = [index % columns, Math.floor(index / columns)];
+    context.drawImage(this.sprite, column * size, row * size, size, size, x, y, side, side);
+  }
+
+  /** The first drawing of a thing, or -1. */
+  find(name: string): number {
+    return this.items.findIndex((item) => item.name === name);
+  }
+}

@@ -1,0 +1,279 @@
+// <bz-picture-input>: pick a picture from the gallery, draw one, or bring a file. Fires "picked" with a Picked.
+import { html, LitElement, nothing, type TemplateResult } from "lit";
+import { customElement, property, state } from "lit/decorators.js";
+import { picture } from "./canvas.js";
+import type { Gallery } from "./gallery.js";
+import { openPicture, PictureError, SIZE } from "./picture-file.js";
+import { t } from "./strings.js";
+
+/** A picture 64 x 64, RGBA with straight alpha. */
+export interface Picked {
+  data: Uint8ClampedArray;
+  name: string;
+  /** Its place in the gallery, when it is from there. */
+  index?: number;
+}
+
+const WAYS = ["pick", "draw", "upload"] as const;
+const TYPES = "image/png,image/jpeg,image/webp,image/gif,image/bmp";
+const PAGE = 12;
+const UNDOS = 30;
+const BRUSHES = { fine: 2, medium: 5, broad: 10 };
+type Brush = keyof typeof BRUSHES;
+const ERASER = "eraser";
+const COLOURS: Record<string, string> = {
+  black: "#141414",
+  gray: "#8c8c8c",
+  white: "#ffffff",
+  red: "#de2d2d",
+  orange: "#fa8c19",
+  yellow: "#fcd630",
+  green: "#3ea842",
+  blue: "#2d6ee1",
+  purple: "#8a42be",
+  pink: "#fa8cbe",
+  brown: "#845422",
+};
+const ARROWS: Record<string, [number, number]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+const MIDDLE = { x: SIZE / 2, y: SIZE / 2 };
+
+let count = 0;
+
+@customElement("bz-picture-input")
+export class PictureInput extends LitElement {
+  @property({ attribute: false }) gallery: Gallery | undefined;
+  /** The gallery's picture that is chosen, or -1. */
+  @property({ attribute: false }) selected = -1;
+
+  @state() private way: (typeof WAYS)[number] = "pick";
+  @state() private page = 0;
+  @state() private filter = "";
+  @state() private tool = "black";
+  @state() private brush: Brush = "medium";
+  @state() private pen = MIDDLE;
+  @state() private pastDrawings: ImageData[] = [];
+  @state() private trouble = "";
+  private readonly group = `picture-${++count}`;
+  /** Where the pointer is while it draws. */
+  private drawing: { x: number; y: number } | undefined;
+
+  protected override createRenderRoot(): HTMLElement {
+    return this;
+  }
+
+  protected override render(): TemplateResult {
+    const ways = WAYS.map((way) => [way, t(`picture-input.${way}`)] as const);
+    return html`<div class="picture-input">
+      ${this.choices("way", t("picture-input.way"), ways, this.way, (way) => {
+        this.way = way;
+        this.trouble = "";
+      })}
+      ${this.way === "pick" ? this.strip() : this.way === "upload" ? this.file() : nothing}
+      <div ?hidden=${this.way !== "draw"}>${this.board()}</div>
+      ${this.trouble ? html`<p class="error" role="alert">${this.trouble}</p>` : nothing}
+    </div>`;
+  }
+
+  /** A group of native radio buttons, which the arrow keys walk through. */
+  private choices<T extends string>(
+    name: string,
+    legend: string,
+    options: readonly (readonly [T, TemplateResult | string])[],
+    chosen: T,
+    choose: (value: T) => void,
+  ): TemplateResult {
+    return html`<fieldset class="picks ${name}">
+      <legend class=${name === "way" ? "visually-hidden" : ""}>${legend}</legend>
+      ${options.map(
+        ([value, what]) => html`<label class="pick">
+          <input type="radio" name="${this.group}-${name}" .checked=${value === chosen}
+            @change=${() => choose(value)} />
+          <span>${what}</span>
+        </label>`,
+      )}
+    </fieldset>`;
+  }
+
+  private emit(data: Uint8ClampedArray, name: string, index?: number): void {
+    this.dispatchEvent(new CustomEvent<Picked>("picked", { detail: { data, name, index } }));
+  }
+
+  // ---------------------------------------------------------------- pick
+
+  private strip(): TemplateResult {
+    const gallery = this.gallery;
+    if (!gallery) return html`<p class="hint">${t("picture-input.opening")}</p>`;
+    const found = [...gallery.items.keys()].filter((index) => gallery.items[index]!.name.includes(this.filter));
+    const start = PAGE * this.page;
+    const shown = found.slice(start, start + PAGE);
+    const pictures = shown.map((index) => {
+      const label = t("picture-input.item", { ...gallery.items[index]! });
+      return [String(index), picture(gallery.pixels(index), label, "thumb")] as const;
+    });
+    const range = { from: start + 1, to: start + shown.length, count: found.length };
+    const turn = (by: number, text: string, possible: boolean) =>
+      html`<button type="button" class="button quiet" ?disabled=${!possible} @click=${() => (this.page += by)}>
+        ${text}
+      </button>`;
+    const onFilter = (event: Event) => {
+      this.filter = (event.target as HTMLInputElement).value.trim().toLowerCase();
+      this.page = 0;
+    };
+    return html`<label class="field">
+        ${t("picture-input.filter")} <input type="search" autocomplete="off" .value=${this.filter} @input=${onFilter} />
+      </label>
+      ${shown.length
+        ? this.choices("strip", t("picture-input.gallery"), pictures, String(this.selected), (value) => {
+            const index = Number(value);
+            this.selected = index;
+            this.emit(gallery.pixels(index).data, gallery.items[index]!.name, index);
+          })
+        : html`<p class="hint">${t("picture-input.none", { name: this.filter })}</p>`}
+      <div class="pager">
+        ${turn(-1, t("picture-input.previous"), start > 0)}
+        <span role="status">${shown.length ? t("picture-input.range", range) : ""}</span>
+        ${turn(1, t("picture-input.next"), start + PAGE < found.length)}
+      </div>`;
+  }
+
+  // ---------------------------------------------------------------- draw
+
+  private board(): TemplateResult {
+    const { x, y } = this.pen;
+    const swatches = Object.entries(COLOURS).map(([tool, colour]) => {
+      const name = html`<span class="visually-hidden">${t(`picture-input.${tool}`)}</span>`;
+      return [tool, html`<i class="swatch" .style=${`background: ${colour}`}></i>${name}`] as const;
+    });
+    const tools = [...swatches, [ERASER, t(`picture-input.${ERASER}`)] as const];
+    const brushes = (Object.keys(BRUSHES) as Brush[]).map((brush) => [brush, t(`picture-input.${brush}`)] as const);
+    return html`<div class="board" .style=${`--x: ${(x + 0.5) / SIZE}; --y: ${(y + 0.5) / SIZE}`}>
+        <canvas width=${SIZE} height=${SIZE} tabindex="0" role="application" aria-label=${t("picture-input.board")}
+          @keydown=${this.onKey} @pointerdown=${this.onDown} @pointermove=${this.onMove}
+          @pointerup=${this.onUp} @pointercancel=${this.onUp}></canvas>
+        <span class="pen" aria-hidden="true"></span>
+      </div>
+      <p class="hint" role="status">${t("picture-input.pen", { x, y })}</p>
+      ${this.choices("tool", t("picture-input.tool"), tools, this.tool, (tool) => (this.tool = tool))}
+      ${this.choices("brush", t("picture-input.brush"), brushes, this.brush, (brush) => (this.brush = brush))}
+      <div class="pager">
+        <button type="button" class="button" ?disabled=${!this.pastDrawings.length} @click=${this.undo}>
+          ${t("picture-input.undo")}
+        </button>
+        <button type="button" class="button" ?disabled=${!this.pastDrawings.length} @click=${this.clear}>
+          ${t("picture-input.clear")}
+        </button>
+      </div>`;
+  }
+
+  private get context(): CanvasRenderingContext2D {
+    return this.querySelector<HTMLCanvasElement>(".board canvas")!.getContext("2d", { willReadFrequently: true })!;
+  }
+
+  private read(): ImageData {
+    return this.context.getImageData(0, 0, SIZE, SIZE);
+  }
+
+  private remember(): void {
+    this.pastDrawings = [...this.pastDrawings, this.read()].slice(-UNDOS);
+  }
+
+  private drawn(): void {
+    this.selected = -1;
+    this.emit(this.read().data, t("picture-input.drawing"));
+  }
+
+  /** A stroke to a place; where the pen is already, a dot. */
+  private stroke(x: number, y: number, from = { x, y }): void {
+    const context = this.context;
+    context.globalCompositeOperation = this.tool === ERASER ? "destination-out" : "source-over";
+    context.strokeStyle = COLOURS[this.tool] ?? "#000000";
+    context.lineWidth = BRUSHES[this.brush];
+    context.lineCap = "round";
+    context.beginPath();
+    context.moveTo(from.x + 0.5, from.y + 0.5);
+    context.lineTo(x + 0.51, y + 0.5); // a line without length would be no dot
+    context.stroke();
+  }
+
+  private place(event: PointerEvent): { x: number; y: number } {
+    const box = (event.target as HTMLElement).getBoundingClientRect();
+    const scale = SIZE / box.width;
+    return { x: Math.floor((event.clientX - box.left) * scale), y: Math.floor((event.clientY - box.top) * scale) };
+  }
+
+  private onDown(event: PointerEvent): void {
+    if (event.button !== 0) return;
+    (event.target as HTMLElement).setPointerCapture(event.pointerId);
+    this.remember();
+    this.drawing = this.place(event);
+    this.stroke(this.drawing.x, this.drawing.y);
+  }
+
+  private onMove(event: PointerEvent): void {
+    if (!this.drawing) return;
+    const place = this.place(event);
+    this.stroke(place.x, place.y, this.drawing);
+    this.drawing = place;
+  }
+
+  private onUp(): void {
+    if (!this.drawing) return;
+    this.drawing = undefined;
+    this.drawn();
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    const arrow = ARROWS[event.key];
+    if (arrow) {
+      const far = event.shiftKey ? 8 : 1;
+      const inside = (value: number) => Math.min(SIZE - 1, Math.max(0, value));
+      this.pen = { x: inside(this.pen.x + far * arrow[0]), y: inside(this.pen.y + far * arrow[1]) };
+    } else if (event.key === " ") {
+      this.remember();
+      this.stroke(this.pen.x, this.pen.y);
+      this.drawn();
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  private undo(): void {
+    const last = this.pastDrawings.at(-1);
+    if (!last) return;
+    this.context.putImageData(last, 0, 0);
+    this.pastDrawings = this.pastDrawings.slice(0, -1);
+    this.drawn();
+  }
+
+  private clear(): void {
+    this.remember();
+    this.context.clearRect(0, 0, SIZE, SIZE);
+    this.drawn();
+  }
+
+  // ---------------------------------------------------------------- bring
+
+  private file(): TemplateResult {
+    const onFile = (event: Event) => void this.open((event.target as HTMLInputElement).files?.[0]);
+    return html`<label class="field">
+      ${t("picture-input.file")} <input type="file" accept=${TYPES} @change=${onFile} />
+    </label>`;
+  }
+
+  private async open(file: File | undefined): Promise<void> {
+    if (!file) return;
+    this.trouble = "";
+    try {
+      this.emit(await openPicture(file), t("picture-input.yours"));
+      this.selected = -1;
+    } catch (error) {
+      if (!(error instanceof PictureError)) throw error;
+      this.trouble = t(`picture-input.${error.reason}`, { file: file.name, ...error.values });
+    }
+  }
+}

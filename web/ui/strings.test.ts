@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fill, megabytes, number } from "./strings.js";
+
+const tree = { shell: { play: "Play", step: "Step {step} of {steps}" } };
+
+test("placeholders are filled, and only with what was given", () => {
+  assert.equal(fill(tree, "shell.step", { step: 3, steps: 20 }), "Step 3 of 20");
+  assert.equal(fill(tree, "shell.step", { step: "{steps}" }), "Step {steps} of {steps}");
+});
+
+test("a key without a string stays itself", () => {
+  const keys = ["shell.stop", "shell", "shell.play.more", "shell.constructor", ""];
+  for (const key of keys) assert.equal(fill(tree, key, {}), key);
+});
+
+test("numbers are short", () => {
+  assert.equal(number(1 / 3), "0.33");
+  assert.equal(number(16384), "16,384");
+  assert.equal(number(1024), "1024");
+  assert.equal(megabytes(14_751_128), "14.8 MB");
+});

@@ -1,0 +1,42 @@
+// The words of the page's language: the builder puts them into <script type="application/json" id="strings">.
+
+interface Tree {
+  [key: string]: string | Tree;
+}
+
+let strings: Tree | undefined;
+
+function all(): Tree {
+  return (strings ??= JSON.parse(document.getElementById("strings")?.textContent ?? "{}") as Tree);
+}
+
+/** t("words-steer.step", { step: 3 }) -> "Step 3"; the key itself when there is no such string. */
+export function t(key: string, values: Record<string, string | number> = {}): string {
+  return fill(all(), key, values);
+}
+
+export function fill(tree: Tree, key: string, values: Record<string, string | number>): string {
+  let found: string | Tree | undefined = tree;
+  for (const part of key.split(".")) {
+    found = typeof found === "object" && Object.hasOwn(found, part) ? found[part] : undefined;
+  }
+  if (typeof found !== "string") return key;
+  return found.replace(/\{(\w+)\}/g, (hole, name: string) => {
+    const value = Object.hasOwn(values, name) ? values[name] : hole;
+    return typeof value === "number" ? number(value) : String(value);
+  });
+}
+
+/** A number as the page's language writes it, with at most so many digits after the point. */
+export function number(value: number, digits = 2): string {
+  const language = typeof document === "undefined" ? "en" : document.documentElement.lang || "en";
+  return value.toLocaleString(language, { maximumFractionDigits: digits, useGrouping: Math.abs(value) >= 10_000 });
+}
+
+export function percent(share: number): string {
+  return `${number(100 * share, 0)} %`;
+}
+
+export function megabytes(bytes: number): string {
+  return `${number(bytes / 1e6, 1)} MB`;
+}
