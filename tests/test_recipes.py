@@ -14,6 +14,7 @@ from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer
 from bozzetto.training import data
 from bozzetto.training.export import export_run, read_weights
 from bozzetto.training.recipes import autoencoder, clip, text_to_image
+from bozzetto.training.rounding import restore
 from bozzetto.training.teacher import Teacher
 from bozzetto.world.captions import caption, templates
 from bozzetto.world.scenes import SceneObject
@@ -118,7 +119,7 @@ def test_onnx_runtime_agrees_with_torch(runs, part):
         "image": lambda: clip.Clip(ClipConfig(**config)).image,
         "": lambda: text_to_image.Denoiser(),
     }[name]()
-    module.load_state_dict(read_weights(folder / "model.safetensors")[0])
+    restore(module, read_weights(folder / "model.safetensors")[0])
     network = open_network(open_model(part, runs / "weights"))
     rng = np.random.default_rng(0)
     for count in (1, 2, 5):
