@@ -208,13 +208,6 @@ def test_home_tells_what_the_models_files_tell(real):
     assert re.search(r"naming top-1 \| (\S+ %)", card)[1] in words
 
 
-def test_parameters_are_counted_from_the_header(tmp_path):
-    header = {"__metadata__": {"a": "b"}, "x": {"shape": [3, 4]}, "y": {"shape": []}}
-    blob = json.dumps(header).encode()
-    (tmp_path / "model.safetensors").write_bytes(len(blob).to_bytes(8, "little") + blob + b"rest")
-    assert build.count_parameters(tmp_path / "model.safetensors") == 13
-
-
 # ---------------------------------------------------------------- what the pieces become
 
 

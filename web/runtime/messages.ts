@@ -19,6 +19,7 @@ export interface Sampling {
 export interface ModelConfig {
   format: number;
   model: string;
+  parameters: number;
   config: Record<string, number | number[]>;
   files: Record<string, FileEntry>;
   needs?: Record<string, string>; // the SHA-256 sums of the weights it was trained on top of, by model

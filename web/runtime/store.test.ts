@@ -47,7 +47,7 @@ function entry(bytes: Uint8Array): FileEntry {
 
 function config(weights = entry(WEIGHTS)): ModelConfig {
   const files = { [FILE]: weights, "graph.onnx": entry(new Uint8Array()) };
-  return { format: 1, model: "toy", config: {}, files };
+  return { format: 1, model: "toy", parameters: 0, config: {}, files };
 }
 
 function fails(promise: Promise<unknown>, kind: ErrorKind, message: RegExp): Promise<void> {

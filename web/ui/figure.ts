@@ -81,6 +81,8 @@ export abstract class BzFigure extends LitElement {
   @reactive() private job: AbortController | undefined;
   private hiddenControls = new Set<string>();
   private caption: Node[] = [];
+  /** The recorded picture that the page shows before its scripts are here. */
+  protected stillImage: Element | null = null;
   private writing = 0;
   private saying = 0;
   private said = "";
@@ -160,6 +162,7 @@ export abstract class BzFigure extends LitElement {
 
   protected override createRenderRoot(): HTMLElement {
     this.caption = [...(this.querySelector("figcaption")?.childNodes ?? [])];
+    this.stillImage = this.querySelector("img");
     this.replaceChildren();
     return this;
   }
@@ -322,10 +325,9 @@ export abstract class BzFigure extends LitElement {
   private async loadFacts(): Promise<void> {
     this.facts ??= await Promise.all(
       (this.badge()?.models ?? []).map(async (name) => {
-        const files = (await siteJson<ModelConfig>(`models/${name}/config.json`))?.files ?? {};
-        const bytes = Object.values(files).reduce((sum, file) => sum + file.bytes, 0);
-        // Weights are stored as two bytes each.
-        return { name, bytes, parameters: (files["model.safetensors"]?.bytes ?? 0) / 2 };
+        const config = await siteJson<ModelConfig>(`models/${name}/config.json`);
+        const bytes = Object.values(config?.files ?? {}).reduce((sum, file) => sum + file.bytes, 0);
+        return { name, bytes, parameters: config?.parameters ?? 0 };
       }),
     );
   }

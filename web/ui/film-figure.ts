@@ -26,7 +26,7 @@ export interface Run {
   style: string;
 }
 
-/** data/recorded/<figure>.json; its sprite has a column for each step, above the noisy picture after the step, below the
+/** data/recorded/<figure>.json; its sprite has a column a step, above the noisy picture after the step, below the
  * clean one that the step imagined. */
 interface Recorded {
   prompt: string;
@@ -121,9 +121,12 @@ export abstract class FilmFigure extends BzFigure {
       film.keep(k, "clean", cut(image, k - 1, 1, size));
     }
     // A link that asks for something else is not answered with this.
-    const asked = Object.keys(run).some((name) => this.given.includes(name));
-    if (!asked) this.state = { ...this.state, ...this.recordedState() };
+    if (!this.askedForOther) this.state = { ...this.state, ...this.recordedState() };
     this.showRecorded();
+  }
+
+  private get askedForOther(): boolean {
+    return Object.keys(this.runOf({})).some((name) => this.given.includes(name));
   }
 
   /** The recorded run's settings, and a step at which the picture is on its way. */
@@ -259,11 +262,9 @@ export abstract class FilmFigure extends BzFigure {
     return t("shell.at", { step: this.at, steps: film.steps, noise: percent(film.noise(this.at)) });
   }
 
-  /** What is shown before there is a run. */
-  protected stillPicture(): TemplateResult {
-    const hide = (event: Event) => (event.target as HTMLElement).remove();
-    return html`<img class="still" src=${siteUrl(`data/stills/${this.figureName}.webp`)}
-      alt=${t(`${this.figureName}.still`)} @error=${hide} />`;
+  /** What is shown before there is a run: the page's own picture, unless the link asks for another one. */
+  protected beforeRun(): unknown {
+    return this.askedForOther ? html`<p class="hint">${t("shell.no-run")}</p>` : this.stillImage;
   }
 
   protected runButton(): TemplateResult {

@@ -31,11 +31,15 @@ export async function siteJson<T>(path: string): Promise<T> {
 export class Gallery {
   private static page: Promise<Gallery> | undefined;
   private readonly kept = new Map<number, Pixels>();
+  /** The first drawing of each thing. */
+  private readonly places: Map<string, number>;
 
   private constructor(
     private readonly contents: Contents,
     private readonly sprite: ImageBitmap,
-  ) {}
+  ) {
+    this.places = new Map([...contents.items.entries()].reverse().map(([index, { name }]) => [name, index]));
+  }
 
   /** The page's one gallery. */
   static get(): Promise<Gallery> {
@@ -72,6 +76,6 @@ export class Gallery {
 
   /** The first drawing of a thing, or -1. */
   find(name: string): number {
-    return this.items.findIndex((item) => item.name === name);
+    return this.places.get(name) ?? -1;
   }
 }

@@ -8,7 +8,6 @@ weights folder. Markdown's containers (`::: figure`, `::: predict`, ...) become 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -364,8 +363,8 @@ def model_facts(weights: Path, entry: dict[str, Any]) -> dict[str, Any]:
     home = weights / entry["folders"][0].split("/")[0]
     entry["parameters"] = entry["bytes"] = 0
     for name in entry["folders"]:
-        entry["parameters"] += count_parameters(weights / name / "model.safetensors")
         config = json.loads((weights / name / "config.json").read_text(encoding="utf-8"))
+        entry["parameters"] += config["parameters"]
         entry["bytes"] += sum(file["bytes"] for file in config["files"].values())
     stages = json.loads((home / "training.json").read_text(encoding="utf-8")).values()
     entry["minutes"] = sum(stage["minutes"] for stage in stages)
@@ -378,10 +377,3 @@ def model_facts(weights: Path, entry: dict[str, Any]) -> dict[str, Any]:
     except KeyError:  # someone's own weights, not measured yet
         entry["measured"] = None
     return entry
-
-
-def count_parameters(path: Path) -> int:
-    """How many numbers a safetensors file holds, from its header."""
-    with path.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")

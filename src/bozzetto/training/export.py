@@ -163,7 +163,8 @@ def export_folder(
         file: {"bytes": (folder / file).stat().st_size, "sha256": sha256(folder / file)}
         for file in ["model.safetensors", *files]
     }
-    description = {"format": 1, "model": name, **config, "files": listed}
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    description = {"format": 1, "model": name, "parameters": parameters, **config, "files": listed}
     (folder / "config.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 

@@ -6,6 +6,7 @@ const HIDDEN = 192;
 
 export interface Idea {
   name: string;
+  prompt: string;
   tokens: number;
   /** Base64 of float16 [tokens, 192]. */
   hidden: string;

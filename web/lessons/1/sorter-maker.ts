@@ -36,7 +36,8 @@ export class SorterMaker extends BzFigure {
   private logitScale = 1;
   private own: { name: string; pixels: Pixels } | undefined;
   private ideas: Idea[] = [];
-  private empty: TextHidden | undefined;
+  /** The empty prompt, which guidance compares with. */
+  private nothing: TextHidden | undefined;
   private sorted: { of: Pixels; shares: number[]; best: number[] } | undefined;
   private made: Pixels[] = [];
   private training: Training | undefined;
@@ -99,13 +100,13 @@ export class SorterMaker extends BzFigure {
       Gallery.get(),
       siteJson<{ names: string[]; embedding_scale: number }>("labels.json"),
       siteFile("labels.embeddings.bin"),
-      siteJson<{ ideas: Idea[]; empty: Idea }>("ideas.json"),
+      siteJson<{ ideas: Idea[]; nothing: Idea }>("ideas.json"),
     ]);
     this.gallery = gallery;
     this.names = names.names;
     this.labels = dequantise(new Int8Array(await labels.arrayBuffer()), names.embedding_scale);
     this.ideas = ideas.ideas;
-    this.empty = textHidden(ideas.empty);
+    this.nothing = textHidden(ideas.nothing);
     this.requestUpdate();
     const configs = await this.load(["clip/image"], signal);
     this.logitScale = configs["clip/image"]!.logit_scale!;
@@ -126,7 +127,7 @@ export class SorterMaker extends BzFigure {
   private async make(signal: AbortSignal): Promise<void> {
     this.made = [];
     this.asked = -1;
-    const words = { prompt: textHidden(this.idea!), negative_prompt: this.empty };
+    const words = { prompt: textHidden(this.idea!), negative_prompt: this.nothing };
     const how = { ...words, num_inference_steps: STEPS, sampler: SAMPLER, model: this.model } as const;
     const seed = Number(this.state.seed);
     await this.load(["clip/image", this.model, "autoencoder/decoder"], signal);
@@ -345,16 +346,16 @@ export class SorterMaker extends BzFigure {
   }
 
   protected override code(): Code | undefined {
-    const idea = this.idea?.name;
-    if (!idea || this.state.twin) return undefined; // the twin ships with the course alone
+    const prompt = this.idea?.prompt;
+    if (!prompt || this.state.twin) return undefined; // the twin ships with the course alone
     const { seed } = this.state;
     return {
       python: `import bozzetto
 
 pictures = bozzetto.generate(
-    ${python(idea)}, seed=${seed}, n=${MADE}, num_inference_steps=${STEPS}, sampler="${SAMPLER}"
+    ${python(prompt)}, seed=${seed}, n=${MADE}, num_inference_steps=${STEPS}, sampler="${SAMPLER}"
 )`,
-      shell: `bozzetto generate ${shellWord(idea)} --seed ${seed} --n ${MADE} --steps ${STEPS} --sampler ${SAMPLER}`,
+      shell: `bozzetto generate ${shellWord(prompt)} --seed ${seed} --n ${MADE} --steps ${STEPS} --sampler ${SAMPLER}`,
     };
   }
 }

@@ -89,7 +89,7 @@ export class SpeedDial extends FilmFigure {
       ${film
         ? html`<div class="run"><div class="shots">${shot("noisy")} ${shot("clean")}</div>${this.subtraction()}</div>
             ${this.scrubber()} ${this.filmNote()}`
-        : this.stillPicture()}`;
+        : this.beforeRun()}`;
   }
 
   /** before - removed = after, in the latent, where the arithmetic is done. */

@@ -79,9 +79,10 @@ export class MatchScore extends BzFigure {
   private six(space: Space): Entry[] {
     const chosen = Number(this.state.picture);
     const first = chosen >= 0 && chosen < space.gallery.items.length ? space.entry(chosen) : this.own;
-    const others = pairs(space.things, Number(this.state.seed), 2 * SIDE).flat();
-    const all = [...(first ? [first] : []), ...others.map((thing) => space.entry(space.gallery.find(thing)))];
-    return all.filter(({ name }, i) => all.findIndex((entry) => entry.name === name) === i).slice(0, SIDE);
+    const others = new Set(pairs(space.things, Number(this.state.seed), 2 * SIDE).flat());
+    if (first) others.delete(first.name);
+    const found = [...others].map((thing) => space.gallery.find(thing));
+    return [...(first ? [first] : []), ...found.slice(0, first ? SIDE - 1 : SIDE).map((index) => space.entry(index))];
   }
 
   private nameOf({ name, index }: Entry): string {
@@ -311,7 +312,7 @@ export class MatchScore extends BzFigure {
     const row = (entry: Entry, r: number) => {
       const scores = space.compare(entry, captions);
       return html`<tr>
-        <th scope="row">${picture(entry.pixels, "", "thumb")} <span>${entry.name}</span></th>
+        <th scope="row">${picture(entry.pixels, entry.name, "thumb")} <span aria-hidden="true">${entry.name}</span></th>
         ${captions.map((_, c) => {
           const index = r * SIDE + c;
           const pressed = index === this.state.cell;

@@ -167,7 +167,7 @@ export class WordsSteer extends FilmFigure {
       ${this.pipeline()} ${this.filmNote()}
       ${films.length
         ? html`<div class="films">${films.map((film) => this.filmPart(film))}</div>${this.scrubber()}`
-        : this.stillPicture()}
+        : this.beforeRun()}
       ${this.matchChart()}`;
   }
 
