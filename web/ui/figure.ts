@@ -40,7 +40,7 @@ export function siteUrl(path: string): string {
 }
 
 /** A JSON file of the site; undefined when it is not there, for what a figure can do without. */
-export async function siteJson<T>(path: string): Promise<T | undefined> {
+export async function optionalJson<T>(path: string): Promise<T | undefined> {
   const answer = await fetch(siteUrl(path)).catch(() => undefined);
   return answer?.ok ? ((await answer.json()) as T) : undefined;
 }
@@ -325,7 +325,7 @@ export abstract class BzFigure extends LitElement {
   private async loadFacts(): Promise<void> {
     this.facts ??= await Promise.all(
       (this.badge()?.models ?? []).map(async (name) => {
-        const config = await siteJson<ModelConfig>(`models/${name}/config.json`);
+        const config = await optionalJson<ModelConfig>(`models/${name}/config.json`);
         const bytes = Object.values(config?.files ?? {}).reduce((sum, file) => sum + file.bytes, 0);
         return { name, bytes, parameters: config?.parameters ?? 0 };
       }),

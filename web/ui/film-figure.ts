@@ -6,7 +6,7 @@ import type { GenerateOptions, StepEvent } from "../runtime/messages.js";
 import { normal } from "../runtime/noise.js";
 import type { SamplerName } from "../runtime/samplers.js";
 import { cut, pixels } from "./canvas.js";
-import { type BadgeFacts, BzFigure, type Code, python, shellWord, siteJson, siteUrl } from "./figure.js";
+import { type BadgeFacts, BzFigure, type Code, python, shellWord, optionalJson, siteUrl } from "./figure.js";
 import { Film, type Frame, type View } from "./film.js";
 import type { Field, State } from "./state.js";
 import { number, percent, t } from "./strings.js";
@@ -107,7 +107,7 @@ export abstract class FilmFigure extends BzFigure {
   }
 
   private async showRecording(): Promise<void> {
-    const recorded = await siteJson<Recorded>(`data/recorded/${this.figureName}.json`);
+    const recorded = await optionalJson<Recorded>(`data/recorded/${this.figureName}.json`);
     if (!recorded) return;
     const { prompt, seed, steps, sampler, guidance_scale, style, size, sprite } = recorded;
     const run = { prompt, seed, num_inference_steps: steps, guidance_scale, sampler, style: style ?? "any" };

@@ -6,7 +6,7 @@ import { Runtime } from "../../runtime/client.js";
 import type { SamplerName } from "../../runtime/samplers.js";
 import { mosaic, picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, logTicks, ticks } from "../../ui/chart.js";
-import { dataTable, siteJson, type Twin } from "../../ui/figure.js";
+import { dataTable, optionalJson, type Twin } from "../../ui/figure.js";
 import { FILM_FIELDS, FilmFigure, type Run, SAMPLER_NAMES } from "../../ui/film-figure.js";
 import { number, percent, t } from "../../ui/strings.js";
 import { bySampler, DIAL, enough, gain, type Measured, quickestFirst, removed } from "./dial.js";
@@ -32,7 +32,7 @@ export class SpeedDial extends FilmFigure {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    void siteJson<Measured[]>("data/dial.json").then((rows) => (this.measured = rows ?? []));
+    void optionalJson<Measured[]>("data/dial.json").then((rows) => (this.measured = rows ?? []));
   }
 
   override reset(): void {

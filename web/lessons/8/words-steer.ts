@@ -5,13 +5,13 @@ import { Runtime, type ModelConfig } from "../../runtime/client.js";
 import { Tokenizer } from "../../runtime/tokenizer.js";
 import { cells, difference, heat, mosaic, picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, ticks } from "../../ui/chart.js";
-import { dataTable, siteJson, siteUrl, type Twin } from "../../ui/figure.js";
+import { dataTable, optionalJson, siteUrl, type Twin } from "../../ui/figure.js";
 import { FILM_FIELDS, FilmFigure, type Run } from "../../ui/film-figure.js";
 import type { Film } from "../../ui/film.js";
 import type { State } from "../../ui/state.js";
 import { megabytes, number, percent, t } from "../../ui/strings.js";
-import { a, THINGS } from "../7/traps.js";
-import { added, cosine, firstIsNearest, prefixes, problem, rivals, seedsFrom } from "./words.js";
+import { cosine, cosines, dequantise } from "../7/match.js";
+import { added, prefixes, problem, rivals, seedsFrom, seenInstead } from "./words.js";
 
 const SKETCH_STEPS = 8; // enough to see where a picture goes
 const SEEDS = 16;
@@ -28,13 +28,22 @@ interface WeakSpot {
 interface Tile {
   name: string;
   pixels?: Pixels;
-  agrees?: boolean;
+  /** With a judge: what CLIP sees in it, "" for the words that were asked for. */
+  seen?: string;
+}
+
+/** data/labels.json and labels.embeddings.bin: the names of the picture world as CLIP's text half encodes them. */
+interface Labels {
+  names: string[];
+  embedding_scale: number;
 }
 
 /** Several quick pictures: a prompt growing word by word, or neighbouring seeds. */
 interface Trial {
   kind: "grow" | "seeds";
   prompt: string;
+  /** How many names the words had to beat. */
+  rivals: number;
   tiles: Tile[];
 }
 
@@ -62,8 +71,8 @@ export class WordsSteer extends FilmFigure {
 
   /** What the page can know before any model is here. */
   private async learn(): Promise<void> {
-    this.weakSpots = (await siteJson<WeakSpot[]>("data/weak-spots.json")) ?? [];
-    const clip = await siteJson<ModelConfig>("models/clip/image/config.json");
+    this.weakSpots = (await optionalJson<WeakSpot[]>("data/weak-spots.json")) ?? [];
+    const clip = await optionalJson<ModelConfig>("models/clip/image/config.json");
     this.clipBytes = Object.values(clip?.files ?? {}).reduce((sum, { bytes }) => sum + bytes, 0);
     const words = await fetch(siteUrl("models/clip/text/vocabulary.txt")).catch(() => undefined);
     if (words?.ok) this.tokenizer = Tokenizer.read(new Uint8Array(await words.arrayBuffer()));
@@ -138,23 +147,36 @@ export class WordsSteer extends FilmFigure {
   private sketch(kind: Trial["kind"], runs: Run[], names: string[]): Promise<void> {
     return this.work(async (signal) => {
       const { prompt } = this.runOf({});
-      const trial: Trial = (this.trial = { kind, prompt, tiles: names.map((name) => ({ name })) });
-      await this.load(this.models, signal);
-      const judges = kind === "seeds" && this.state.match;
-      const captions = judges ? [prompt, ...rivals(prompt, THINGS).map(a)] : [];
-      const texts = judges ? await Runtime.get().encodeText(captions, { signal }) : [];
+      const trial: Trial = (this.trial = { kind, prompt, rivals: 0, tiles: names.map((name) => ({ name })) });
+      await this.prepare(signal);
+      const judge = kind === "seeds" && this.state.match ? await this.judge(prompt) : undefined;
+      trial.rivals = judge?.rivals ?? 0;
       for (const [i, run] of runs.entries()) {
         this.doing = { text: t("words-steer.sketching", { i: i + 1, n: runs.length }), value: i, max: runs.length };
         const options = { ...this.options(run), num_inference_steps: SKETCH_STEPS };
         const made = await Runtime.get().generate(options, { signal });
         trial.tiles[i]!.pixels = pixels(made.picture);
-        if (judges) {
+        if (judge) {
           const [vector] = await Runtime.get().encodeImage([made.picture], { signal });
-          trial.tiles[i]!.agrees = firstIsNearest(vector!, texts);
+          trial.tiles[i]!.seen = judge.sees(vector!);
         }
         this.requestUpdate();
       }
     });
+  }
+
+  /** CLIP as a judge: are the words of the prompt nearer to a picture than every name that has none of them? */
+  private async judge(prompt: string) {
+    const labels = await optionalJson<Labels>("data/labels.json");
+    const file = await fetch(siteUrl("data/labels.embeddings.bin"));
+    if (!labels || !file.ok) return undefined;
+    const table = dequantise(new Int8Array(await file.arrayBuffer()), labels.embedding_scale);
+    const places = rivals(prompt, labels.names);
+    const sees = (vector: Float32Array): string => {
+      const other = seenInstead(cosine(this.vectors.get(prompt)!, vector), cosines(vector, table), places);
+      return other === undefined ? "" : labels.names[other]!;
+    };
+    return { rivals: places.length, sees };
   }
 
   // ---------------------------------------------------------------- what is drawn
@@ -295,17 +317,18 @@ export class WordsSteer extends FilmFigure {
   private trialPart(): TemplateResult | typeof nothing {
     const { trial } = this;
     if (!trial) return nothing;
-    const judged = trial.tiles.filter(({ agrees }) => agrees !== undefined);
-    const right = judged.filter(({ agrees }) => agrees).length;
-    const values = { right, n: judged.length, captions: THINGS.length };
+    const judged = trial.tiles.filter(({ seen }) => seen !== undefined);
+    const right = judged.filter(({ seen }) => seen === "").length;
+    const values = { right, n: judged.length, names: trial.rivals };
     const card = siteUrl("models/clip/image/README.md");
-    const word = (agrees: boolean) => t(agrees ? "words-steer.agrees" : "words-steer.disagrees");
     return html`<section class="trial ${trial.kind}">
       <h3>${t(`words-steer.${trial.kind}-title`, { prompt: trial.prompt, steps: SKETCH_STEPS })}</h3>
       <ol>
-        ${trial.tiles.map(({ name, pixels, agrees }) => html`<li class="shot">
+        ${trial.tiles.map(({ name, pixels, seen }) => html`<li class="shot">
           ${picture(pixels ?? null, t("words-steer.tile", { name }))} <bdi>${name}</bdi>
-          ${agrees === undefined ? nothing : html`<span class=${agrees ? "yes" : "no"}>${word(agrees)}</span>`}
+          ${seen === undefined ? nothing : html`<span class=${seen ? "no" : "yes"}>
+            ${seen ? t("words-steer.disagrees", { seen }) : t("words-steer.agrees")}
+          </span>`}
         </li>`)}
       </ol>
       ${trial.kind === "grow" ? nothing : html`<p class="hint">

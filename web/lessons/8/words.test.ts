@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Tokenizer } from "../../runtime/tokenizer.js";
-import { added, cosine, firstIsNearest, prefixes, problem, rivals, seedsFrom } from "./words.js";
+import { added, prefixes, problem, rivals, seedsFrom, seenInstead } from "./words.js";
 
 test("words are added one at a time, and the last prompt is whole", () => {
   assert.deepEqual(prefixes("  a red\tapple "), ["a", "a red", "a red apple"]);
@@ -31,14 +31,16 @@ test("a prompt without words, or without known ones, is told apart from a good o
   assert.equal(problem("🐱 cat", tokenizer), undefined);
 });
 
-test("the nearest caption wins, and a tie is no win", () => {
-  const [x, y] = [new Float32Array([1, 0]), new Float32Array([0, 1])];
-  assert.equal(cosine(x, y), 0);
-  assert.equal(firstIsNearest(x, [x, y]), true);
-  assert.equal(firstIsNearest(x, [y, x]), false);
-  assert.equal(firstIsNearest(x, [x, x]), false);
+test("no name competes with its own words", () => {
+  const names = ["red apple", "tomato", "cats", "dog face", "a-b", "glasses"];
+  assert.deepEqual(rivals("Two apples, a dog, one glass", names), [1, 2, 4]);
+  assert.deepEqual(rivals("", names), [0, 1, 2, 3, 4, 5]);
 });
 
-test("no caption competes with its own words", () => {
-  assert.deepEqual(rivals("Two apples, one cat", ["apple", "cat", "dog"]), ["dog"]);
+test("CLIP sees something else where a rival is as near as the words", () => {
+  const scores = new Float32Array([0.9, 0.25, 0.5]);
+  assert.equal(seenInstead(0.6, scores, [1, 2]), undefined);
+  assert.equal(seenInstead(0.4, scores, [1, 2]), 2);
+  assert.equal(seenInstead(0.5, scores, [2, 1]), 2);
+  assert.equal(seenInstead(0.5, scores, []), undefined);
 });

@@ -27,19 +27,15 @@ export function problem(prompt: string, tokenizer: Tokenizer): "empty" | "unknow
   return pieces.every((piece) => piece === "[unk]") ? "unknown" : undefined;
 }
 
-/** Closeness of unit vectors, -1 to 1. */
-export function cosine(a: Float32Array, b: Float32Array): number {
-  return a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+/** The places of names that share no word with the prompt: what CLIP might see in a picture instead. */
+export function rivals(prompt: string, names: readonly string[]): number[] {
+  const split = (text: string) => text.toLowerCase().split(/[^a-z0-9]+/).map((word) => word.replace(/e?s$/, ""));
+  const words = new Set(split(prompt).filter((word) => word.length > 1));
+  return [...names.keys()].filter((i) => !split(names[i]!).some((word) => words.has(word)));
 }
 
-/** The rivals of a prompt among names: those that are not in it. */
-export function rivals(prompt: string, names: readonly string[]): string[] {
-  const words = new Set(prompt.toLowerCase().split(/[^a-z]+/));
-  return names.filter((name) => !words.has(name) && !words.has(`${name}s`));
-}
-
-/** Is the first vector nearer to `to` than all others? */
-export function firstIsNearest(to: Float32Array, vectors: Float32Array[]): boolean {
-  const [first, ...others] = vectors.map((vector) => cosine(to, vector));
-  return others.every((other) => other < first!);
+/** The one of these places with the highest score, if that is not below `own`. */
+export function seenInstead(own: number, scores: Float32Array, places: readonly number[]): number | undefined {
+  const best = places.reduce((best, i) => (scores[i]! > scores[best]! ? i : best), places[0] ?? -1);
+  return best >= 0 && scores[best]! >= own ? best : undefined;
 }

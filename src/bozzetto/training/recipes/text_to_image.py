@@ -18,6 +18,7 @@ from bozzetto.models.autoencoder import AutoencoderConfig, Encoder
 from bozzetto.models.clip import ClipConfig, TextTower
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.runtime import store
+from bozzetto.runtime.text_to_image import LATENT_SHAPE
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
 from bozzetto.training.export import read_weights, save_final
@@ -85,8 +86,8 @@ def load_part(module: nn.Module, folder: Path, device: torch.device) -> nn.Modul
 @torch.no_grad()
 def encode_all(encoder: Encoder, images: np.ndarray, device: torch.device) -> Tensor:
     """uint8 [N,64,64,4] -> latents [N,16,8,8] on the device."""
-    parts = np.array_split(images, max(1, len(images) // 256))
-    return torch.cat([encoder(data.premultiplied(part, device)) for part in parts])
+    parts = [encoder(data.premultiplied(images[i : i + 256], device)) for i in range(0, len(images), 256)]
+    return torch.cat(parts) if parts else torch.empty(0, *LATENT_SHAPE, device=device)
 
 
 def sample_times(count: int, generator: torch.Generator, device: torch.device) -> Tensor:
@@ -115,7 +116,7 @@ def train(
     weight = np.where(shown.core, 1.0, budget.symbol_share)
     cumulative = np.cumsum(weight / weight.sum())
     style_number = np.array([STYLES.index(style) + 1 for style in shown.styles])
-    scene_style = np.array([STYLES.index(scene.objects[0].style) + 1 for scene in scenes.scenes])
+    scene_style = np.array([STYLES.index(scene.objects[0].style) + 1 for scene in scenes.scenes], np.int64)
 
     # Wordings are made beforehand: making them anew at every step would keep a GPU waiting.
     rng = np.random.default_rng(seed)

@@ -1,0 +1,242 @@
+"""The course in a real Chromium: fixtures and helpers of test_course_page.py and test_course_figures.py.
+
+They name this module as a plugin and import from it as well, so: PYTEST_DONT_REWRITE.
+"""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, Request, sync_playwright
+
+from bozzetto.course import build, serve
+from bozzetto.course.content import read_toml
+
+ROOT = Path(__file__).parents[1]
+OUT = ROOT / "out"
+AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+# Of axe's rules, those that a change of colours can break.
+COLOURS = ["color-contrast", "link-in-text-block"]
+STRINGS = {path.stem: read_toml(path) for path in (build.HERE / "content/en/interface").glob("*.toml")}
+FIGURES = {1: "sorter-maker", 5: "speed-dial", 7: "match-score", 8: "words-steer"}
+PATIENCE = 60_000  # milliseconds for what takes two seconds on an idle machine
+
+# Violations of the content security policy become errors of the console, which each visit collects.
+WATCH = """document.addEventListener("securitypolicyviolation",
+  e => console.error("refused by the CSP:", e.violatedDirective, e.blockedURI));"""
+
+
+def t(key: str, **values: object) -> str:
+    """What the page says for a key, as web/ui/strings.ts."""
+    text: Any = STRINGS
+    for part in key.split("."):
+        text = text[part]
+    for hole, value in values.items():
+        text = text.replace(f"{{{hole}}}", str(value))
+    return text
+
+
+class Visit:
+    """One page in a context of its own, with every address it asked for and everything that went wrong."""
+
+    def __init__(self, browser: Browser, course: serve.CourseServer, script: str = "", **options: Any) -> None:
+        self.course = course
+        self.context = browser.new_context(**{"reduced_motion": "reduce"} | options)
+        self.context.set_default_timeout(PATIENCE)
+        self.requests: list[str] = []
+        self.pending: set[Request] = set()
+        self.troubles: list[str] = []
+        self.context.on("request", self._begin)
+        for end in ("requestfinished", "requestfailed"):
+            self.context.on(end, self.pending.discard)
+        self.context.on("console", lambda line: self._note(line.text) if line.type in ("error", "warning") else None)
+        self.context.on("weberror", lambda error: self._note(str(error.error)))
+        self.context.on("dialog", lambda dialog: (self._note(f"dialog {dialog.message}"), dialog.dismiss()))
+        self.context.add_init_script(WATCH + script)
+        self.page = self.context.new_page()
+
+    def _begin(self, request: Request) -> None:
+        self.requests.append(request.url)
+        self.pending.add(request)
+
+    def settle(self) -> None:
+        """Wait until the page has asked for nothing more for a while."""
+        quiet = 0
+        while quiet < 3:
+            asked = len(self.requests)
+            self.page.wait_for_timeout(100)
+            quiet = 0 if self.pending or len(self.requests) > asked else quiet + 1
+
+    def _note(self, trouble: str) -> None:
+        self.troubles.append(f"{self.page.url.removeprefix(self.course.url)}: {trouble}")
+
+    def open(self, path: str) -> Page:
+        self.page.goto("about:blank")  # or a new fragment would not load the page again
+        self.page.goto(self.course.url + path)
+        self.page.wait_for_load_state()
+        return self.page
+
+    def figure(self, number: int, **state: object) -> Locator:
+        """The figure of a lesson in a state, started and in view."""
+        name = FIGURES[number]
+        fragment = "&".join(f"{name}.{key}={value}" for key, value in state.items())
+        self.open(lesson_path(self.course, number) + (f"#{fragment}" if fragment else ""))
+        figure = self.page.locator(f"bz-{name}")
+        figure.scroll_into_view_if_needed()
+        figure.locator(".figure-stage").wait_for()
+        return figure
+
+    def asked(self) -> list[str]:
+        """What was asked for since the last call: paths of the site, or whole addresses of anything else."""
+        urls, self.requests = self.requests, []
+        paths = [url.partition("#")[0].removeprefix(self.course.url) for url in urls]
+        return [path for path in dict.fromkeys(paths) if not path.startswith(("data:", "blob:", "about:"))]
+
+
+@pytest.fixture(scope="session")
+def course() -> Iterator[serve.CourseServer]:
+    with serve.open_server(build.site(), build.not_found_page(), 0) as server:
+        threading.Thread(target=server.serve_forever, args=(0.2,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if not path:
+        pytest.fail("chromium is missing: install it with `sudo apt-get install chromium`, or run `make test`", False)
+    rules = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"  # no other host has an address
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", f"--host-resolver-rules={rules}"]
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Browser, course: serve.CourseServer) -> Iterator[Callable[..., Visit]]:
+    """visit(script, **options) opens a fresh context; all are closed after the test."""
+    visits: list[Visit] = []
+
+    def new(script: str = "", **options: Any) -> Visit:
+        visits.append(Visit(chromium, course, script, **options))
+        return visits[-1]
+
+    yield new
+    for one in visits:
+        one.context.close()
+
+
+@pytest.fixture(scope="session")
+def _shared(chromium: Browser, course: serve.CourseServer) -> Iterator[Visit]:
+    visit = Visit(chromium, course)
+    yield visit
+    visit.context.close()
+
+
+@pytest.fixture
+def reader(_shared: Visit) -> Iterator[Visit]:
+    """A visit that tests share, so that models are fetched once; nothing may go wrong in it."""
+    _shared.page.set_viewport_size({"width": 1280, "height": 800})
+    _shared.page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    _shared.asked()
+    yield _shared
+    troubles, _shared.troubles = _shared.troubles, []
+    if troubles:
+        pytest.fail("\n".join(troubles), pytrace=False)
+
+
+def pages(course: serve.CourseServer) -> list[str]:
+    return sorted(path[1:] for path in course.entries if path.endswith(".html"))
+
+
+def lesson_path(course: serve.CourseServer, number: int) -> str:
+    return next(path for path in pages(course) if path.startswith(f"lessons/{number}-"))
+
+
+def served(course: serve.CourseServer, paths: list[str]) -> int:
+    """How many bytes these files are as they go over the wire."""
+    entries = [course.entries[f"/{path}"] for path in paths]
+    return sum(len(entry.body if entry.packed is None else entry.packed) for entry in entries)
+
+
+@contextmanager
+def replaced(course: serve.CourseServer, files: dict[str, bytes | None]) -> Iterator[None]:
+    """The site with other files at these paths, or with none."""
+    before = {f"/{path}": course.entries.pop(f"/{path}") for path in files}
+    course.entries |= {f"/{path}": serve.Entry(path, body) for path, body in files.items() if body is not None}
+    try:
+        yield
+    finally:
+        course.entries |= before
+
+
+def perturbed(course: serve.CourseServer, model: str) -> dict[str, bytes | None]:
+    """The model with 2,000 of its numbers changed, and a config.json that has the checksum of that."""
+    paths = [f"models/{model}/{file}" for file in ("config.json", "model.safetensors")]
+    config, weights = (course.entries[f"/{path}"].body for path in paths)
+    changed = bytearray(weights)
+    start = 9 + int.from_bytes(weights[:8], "little")
+    for at in range(start, len(changed), 1 + len(changed) // 2000):
+        changed[at] ^= 0x80  # a sign, or a digit, but no infinity
+    facts = json.loads(config)
+    facts["files"]["model.safetensors"]["sha256"] = sha256(changed).hexdigest()
+    return dict(zip(paths, (json.dumps(facts).encode(), bytes(changed)), strict=True))
+
+
+def axe(page: Page, selector: str = ":root", rules: list[str] | None = None) -> list[str]:
+    """What axe finds, one line for each rule: the rule and the elements that break it."""
+    if not page.evaluate("Boolean(window.axe)"):
+        page.evaluate(AXE)
+    found = page.evaluate(
+        """async ([selector, rules]) => {
+          const options = { resultTypes: ["violations"], ...(rules && { runOnly: rules }) };
+          const { violations } = await axe.run(selector, options);
+          return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
+        }""",
+        [selector, rules],
+    )
+    return found
+
+
+def problems(page: Page, selector: str = ":root") -> list[str]:
+    """What is wrong with the page as it is now: axe in light and dark, sideways scroll at 320 px and with large text."""
+    before = page.viewport_size
+    found = [f"light, {line}" for line in axe(page, selector)]
+    page.emulate_media(color_scheme="dark")
+    found += [f"dark, {line}" for line in axe(page, selector, COLOURS)]
+    page.emulate_media(color_scheme="light")
+    for width, font in ((320, "100%"), (640, "200%")):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate("size => document.documentElement.style.fontSize = size", font)
+        found += [f"{width} px, text {font}: {line}" for line in too_wide(page)]
+    page.evaluate("document.documentElement.style.fontSize = ''")
+    page.set_viewport_size(before)
+    return found
+
+
+def too_wide(page: Page) -> list[str]:
+    """The innermost elements that make the page scroll sideways."""
+    return page.evaluate("""() => {
+      const width = document.documentElement.clientWidth;
+      if (document.documentElement.scrollWidth <= width) return [];
+      const wide = [...document.body.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > width + 1);
+      const inner = wide.filter(e => !wide.some(other => other !== e && e.contains(other)));
+      const names = inner.slice(0, 5).map(e => `${e.localName}.${e.className}`);
+      return [`${document.documentElement.scrollWidth} px wide, by ${names.join(", ")}`];
+    }""")
+
+
+def pixels(canvas: Locator) -> list[int]:
+    """RGBA of a canvas that has been painted."""
+    canvas.evaluate("""async canvas => {
+      while (canvas.classList.contains("waiting")) await new Promise(requestAnimationFrame);
+    }""")
+    return canvas.evaluate("c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]")

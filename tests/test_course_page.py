@@ -1,0 +1,254 @@
+"""Every page of the course in a real Chromium: offline, small, readable, reachable. Its live figures have tests of
+their own in test_course_figures.py."""
+
+import io
+from urllib.request import Request, urlopen
+
+import pytest
+from browser import FIGURES, OUT, ROOT, lesson_path, pages, problems, served, t
+from PIL import Image, ImageStat
+
+pytest_plugins = ["browser"]
+
+LESSONS = sorted(path.stem for path in (ROOT / "src/bozzetto/course/content/en").glob("[0-9]-*.md"))
+PATHS = ["index.html", "404.html", "glossary/index.html", *(f"lessons/{name}/index.html" for name in LESSONS)]
+LIVE = [path for path in PATHS if path.startswith(tuple(f"lessons/{number}-" for number in FIGURES))]
+HEAVY = ("assets/ort/", "assets/js/worker", "models/")
+
+
+def scroll_through(page):
+    """Go down the page as a reader does, so that what waits to come into view starts; what was seen to move."""
+    return page.evaluate("""async () => {
+      const moving = new Set();
+      for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight / 2) {
+        scrollTo(0, y);
+        await new Promise(resume => setTimeout(resume, 60));
+        for (const { playState, effect } of document.getAnimations()) {
+          if (playState === "running") moving.add(`${effect.target.localName}.${effect.target.classList}`);
+        }
+      }
+      for (const figure of document.querySelectorAll(".figure")) if (figure.playing) moving.add(figure.localName);
+      return [...moving];
+    }""")
+
+
+@pytest.fixture(scope="module")
+def walk(_shared):
+    """Every page read from top to bottom: what it asked for, and what moved on it while less motion was wished for."""
+    seen = {}
+    for path in PATHS:
+        _shared.asked()
+        page = _shared.open(path)
+        moved = scroll_through(page)
+        _shared.settle()
+        seen[path] = _shared.asked(), moved
+    return seen
+
+
+# ---------------------------------------------------------------- offline and small
+
+
+def test_all_pages_are_tested(course):
+    assert sorted(PATHS) == pages(course)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_asks_only_its_own_site(walk, reader, path):
+    asked, _ = walk[path]
+    assert {path, "assets/site.css", "assets/js/main.js", "assets/js/theme.js"} <= set(asked)
+    assert [path for path in asked if path.startswith(("http", "ws"))] == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_is_small(walk, course, path):
+    """Its words, styles and scripts, those of its figure included, as they go over the wire."""
+    asked, _ = walk[path]
+    light = [path for path in asked if path.endswith((".html", ".css", ".js"))]
+    assert len(light) > 5
+    assert served(course, light) <= 150_000
+
+
+def test_the_whole_course_is_small(course):
+    assert served(course, [path[1:] for path in course.entries]) <= 25_000_000
+    runtime = [path[1:] for path in course.entries if path.startswith("/assets/ort/")]
+    assert len(runtime) == 3
+    assert served(course, runtime) <= 3_700_000
+
+
+def test_what_counts_as_compressed_is_sent_so(course):
+    for path in (lesson_path(course, 1), "models/clip/text/model.safetensors"):
+        with urlopen(Request(course.url + path, headers={"Accept-Encoding": "gzip"})) as answer:
+            assert answer.headers["Content-Encoding"] == "gzip"
+            assert len(answer.read()) == served(course, [path])
+
+
+def test_a_page_without_a_live_figure_never_asks_for_a_model(walk):
+    assert len(LIVE) == len(FIGURES)
+    for path in PATHS:
+        heavy = [asked for asked in walk[path][0] if asked.startswith(HEAVY)]
+        assert not heavy or path in LIVE, path
+
+
+def test_the_runtime_waits_until_a_figure_is_near(reader):
+    reader.page.set_viewport_size({"width": 360, "height": 480})
+    page = reader.open(lesson_path(reader.course, 7))
+    reader.settle()
+    figure = page.locator("bz-match-score")
+    assert figure.bounding_box()["y"] > 480 + 600
+    assert [path for path in reader.asked() if path.startswith(HEAVY) or "match-score" in path] == []
+    figure.scroll_into_view_if_needed()
+    reader.settle()
+    asked = reader.asked()
+    assert all(any(path.startswith(heavy) for path in asked) for heavy in HEAVY)
+
+
+# ---------------------------------------------------------------- without JavaScript
+
+WORDS = "main :is(h1, h2, h3, p, li, figcaption, legend, label, dt, dd, th, td, pre, img, svg.picture)"
+
+
+def hidden_words(page):
+    """Words and pictures that cannot be seen, but for those in what is still folded and those for scripts alone."""
+    return page.eval_on_selector_all(
+        WORDS,
+        """elements => elements.filter(element => {
+          if (element.closest("[hidden], details:not([open]) > :not(summary), .visually-hidden")) return false;
+          const { width, height } = element.getBoundingClientRect();
+          const empty = element.localName === "img" ? !element.naturalWidth : !element.textContent.trim();
+          return empty || !width || !height || !element.checkVisibility({ opacityProperty: true });
+        }).map(element => element.outerHTML.slice(0, 120))""",
+    )
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_reads_without_javascript(visit, path):
+    page = visit(java_script_enabled=False).open(path)
+    for summary in page.locator("main summary").all():  # all explanations, all answers
+        summary.click()
+    assert hidden_words(page) == []
+    if path.startswith("lessons"):
+        assert page.locator("article p").count() > 15
+        assert page.locator("fieldset.question .why").count() >= 9
+        assert page.locator("fieldset.predict details[open]").count() >= 1
+        assert page.locator(".figure figcaption").count() == 1
+        assert page.locator(".figure img.still").count() == 1
+
+
+# ---------------------------------------------------------------- for everybody
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_has_no_barrier(reader, path):
+    """axe finds nothing, in light and in dark; nothing scrolls sideways on a small phone or with large text."""
+    page = reader.open(path)
+    reader.settle()
+    assert problems(page) == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_moves_where_less_motion_is_wished_for(walk, path):
+    assert walk[path][1] == []
+
+
+def test_pictures_move_where_they_may(visit):
+    """So that the test above can fail."""
+    assert scroll_through(visit(reduced_motion="no-preference").open(f"lessons/{LESSONS[0]}/index.html")) != []
+
+
+# What Tab stops at, in order: of each group of radio buttons the chosen one, or the first.
+STOPS = """() => {
+  const every = "a[href], button, input, select, textarea, summary, [tabindex]";
+  const stops = [...document.querySelectorAll(every)].filter(
+    e => e.tabIndex >= 0 && !e.disabled && e.checkVisibility({ visibilityProperty: true }));
+  const group = e => e.type === "radio" ? stops.filter(o => o.type === "radio" && o.name === e.name) : [e];
+  window.stops = stops.filter(e => (group(e).find(o => o.checked) ?? group(e)[0]) === e);
+  const ring = e => e && getComputedStyle(e).outlineStyle !== "none" && parseFloat(getComputedStyle(e).outlineWidth) >= 2;
+  window.ringed = e => [e, e.closest("label"), e.parentElement, e.nextElementSibling].some(ring);
+  window.covered = e => {
+    const { left, top, width, height } = e.getClientRects()[0];
+    const there = document.elementFromPoint(left + width / 2, top + height / 2);
+    return !there || !(e.contains(there) || there.contains(e) || e.closest("label")?.contains(there));
+  };
+  return stops.length;
+}"""
+# After each Tab: where the focus is, and what is wrong with how it shows.
+FOCUSED = """() => {
+  const focus = document.activeElement;
+  const wrong = [];
+  if (!ringed(focus)) wrong.push("no ring");
+  if (covered(focus)) wrong.push("covered");
+  if (window.before && window.before !== focus && ringed(window.before)) wrong.push("the ring before stays");
+  window.before = focus;
+  return [stops.indexOf(focus), wrong.map(what => `${what}: ${focus.outerHTML.slice(0, 100)}`)];
+}"""
+
+
+@pytest.mark.parametrize("path", ["index.html", *LIVE])
+def test_tab_reaches_everything_in_order(reader, path):
+    """And the focus is seen wherever it is."""
+    page = reader.open(path)
+    scroll_through(page)
+    reader.settle()
+    if path in LIVE:
+        page.locator(".figure .controls").first.wait_for()
+        page.wait_for_function("!document.querySelector('.figure .progress')")
+    page.evaluate("scrollTo(0, 0)")
+    assert page.evaluate(STOPS) > 15
+    places, wrong = [], []
+    for _ in range(page.evaluate("stops.length")):
+        page.keyboard.press("Tab")
+        place, faults = page.evaluate(FOCUSED)
+        places.append(place)
+        wrong += faults
+    assert places == list(range(len(places)))
+    assert wrong == []
+
+
+def test_the_quiz_works_from_the_keyboard(reader):
+    page = reader.open(f"lessons/{LESSONS[1]}/index.html")
+    question = page.locator("fieldset.question").first
+    verdict, check = question.locator(".verdict"), question.get_by_role("button", name=t("site.script.check"))
+    check.press("Enter")
+    assert verdict.inner_text() == t("site.script.choose")
+    right = question.locator(".choice").evaluate_all("all => all.findIndex(e => 'right' in e.dataset)")
+    question.get_by_role("radio").first.focus()
+    for _ in range(3):  # once round
+        page.keyboard.press("ArrowDown")
+        chosen = question.get_by_role("radio").evaluate_all("all => all.findIndex(e => e.checked)")
+        check.press("Enter")
+        assert verdict.inner_text() == t("site.script.correct" if chosen == right else "site.script.incorrect")
+        assert question.locator(".choice").nth(chosen).locator(".why").is_visible()
+        question.get_by_role("radio").nth(chosen).focus()
+    assert page.reload() and page.locator(".quiz .verdict").first.inner_text()  # and is remembered
+
+
+def test_a_glossary_word_explains_itself_from_the_keyboard(reader):
+    page = reader.open(f"lessons/{LESSONS[1]}/index.html")
+    word = page.locator("a.term").first
+    word.press("Enter")
+    meaning = page.locator(".meaning")
+    assert meaning.is_visible() and word.get_attribute("data-means") in meaning.inner_text()
+    page.keyboard.press("Escape")
+    assert not meaning.is_visible()
+    assert word.evaluate("word => word === document.activeElement")
+
+
+# ---------------------------------------------------------------- to look at
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_is_not_blank(reader, path):
+    """Pictures of all pages, for people to look at in out/screens."""
+    page = reader.open(path)
+    name = path.removesuffix("/index.html").removesuffix(".html").replace("/", "-")
+    for width in (360, 768, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            shot = page.screenshot(full_page=True)
+            target = OUT / "screens" / f"{name}-{width}-{scheme}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(shot)
+            small = Image.open(io.BytesIO(shot)).convert("RGB").reduce(4)
+            assert len(small.getcolors(small.width * small.height)) > 100
+            assert (ImageStat.Stat(small.convert("L")).median[0] < 100) == (scheme == "dark")
