@@ -12,6 +12,7 @@ import argparse
 import base64
 import json
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,12 @@ IDEAS = (
     "deciduous tree", "house", "strawberry", "penguin", "trumpet", "red apple", "guitar", "hamburger", "blue heart",
     "snowman", "lemon", "grinning face", "banana",
 )  # fmt: skip
+GROUPS = (
+    "animals-nature", "food-drink", "travel-places", "objects", "activities", "people-body", "smileys-emotion", "symbols",
+    "flags", "component",
+)  # fmt: skip
 STILLS = {  # the pictures of lessons without a live figure, and the first paint of those with one: prompts and seeds
-    "words-steer": ("a happy robot", 7),
+    "words-steer": ("a red apple", 7),
     "speed-dial": ("a red apple", 7),
     "sorter-maker": ("a cat face", 7),
     "match-score": ("a sunflower", 7),
@@ -85,6 +90,13 @@ def write_embeddings(name: str, embeddings: np.ndarray) -> float:
 def record_gallery(world: World, clip: clip_runtime.Clip) -> None:
     """The held-out pictures, which no training has seen, and where CLIP's picture tower puts them."""
     unseen = world.split("test")
+    # One of each group in turn, so that a page of the gallery is a mixture; things before symbols and twins.
+    place = Counter()
+    order = []
+    for row, (group, core) in enumerate(zip(unseen.groups, unseen.core, strict=True)):
+        place[group] += 1
+        order.append((not core, place[group], GROUPS.index(group), row))
+    unseen = unseen.select([row for *_, row in sorted(order)])
     sheet(unseen.images, 32).save(DATA / "gallery.webp", quality=85, method=6)
     scale = write_embeddings("gallery", clip_runtime.encode_image(clip, white(unseen.images)))
     items = [
@@ -275,7 +287,7 @@ def main() -> None:
     record_labels(world, clip)
     record_training(world)
     record_ideas(models)
-    record_run(models, "words-steer", "a happy robot", 7)
+    record_run(models, "words-steer", "a red apple", 7)
     record_run(models, "speed-dial", "a red apple", 7)
     record_stills()
     record_weak_spots()

@@ -54,7 +54,7 @@ class Visit:
         self.troubles: list[str] = []
         self.context.on("request", self._begin)
         for end in ("requestfinished", "requestfailed"):
-            self.context.on(end, self.pending.discard)
+            self.context.on(end, lambda request: self.pending.discard(request))
         self.context.on("console", lambda line: self._note(line.text) if line.type in ("error", "warning") else None)
         self.context.on("weberror", lambda error: self._note(str(error.error)))
         self.context.on("dialog", lambda dialog: (self._note(f"dialog {dialog.message}"), dialog.dismiss()))

@@ -41,7 +41,7 @@ interface Recorded {
 
 /** The fields of every such figure; "at" is the step that is looked at. */
 export const FILM_FIELDS: Field[] = [
-  { name: "prompt", kind: "text", default: "a happy robot", max: 300 },
+  { name: "prompt", kind: "text", default: "a red apple", max: 300 },
   { name: "seed", kind: "int", default: 7, min: 0, max: Number.MAX_SAFE_INTEGER },
   { name: "num_inference_steps", kind: "int", default: 20, min: 1, max: 50 },
   { name: "guidance_scale", kind: "float", default: 5, min: 0, max: 10 },

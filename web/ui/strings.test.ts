@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fill, megabytes, number } from "./strings.js";
+import { fill, fixed, megabytes, number } from "./strings.js";
 
 const tree = { shell: { play: "Play", step: "Step {step} of {steps}" } };
 
@@ -19,4 +19,8 @@ test("numbers are short", () => {
   assert.equal(number(16384), "16,384");
   assert.equal(number(1024), "1024");
   assert.equal(megabytes(14_751_128), "14.8 MB");
+});
+
+test("cosines are written with equal digits, a true minus and no negative zero", () => {
+  assert.deepEqual([0.1, -0.256, -0.001, 1].map((value) => fixed(value, 2)), ["0.10", "\u22120.26", "0.00", "1.00"]);
 });

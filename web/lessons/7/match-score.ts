@@ -7,8 +7,8 @@ import { type BadgeFacts, BzFigure, type Code, python, type Twin } from "../../u
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import type { Field } from "../../ui/state.js";
-import { percent, t } from "../../ui/strings.js";
-import { fixed, type Range, top } from "./match.js";
+import { fixed, percent, t } from "../../ui/strings.js";
+import { type Range, top } from "./match.js";
 import { type Comparison, type Entry, Space } from "./space.js";
 import { a, pairs, THINGS, trial, type TrapName, TRAPS, type Trial } from "./traps.js";
 

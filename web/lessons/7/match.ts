@@ -70,15 +70,3 @@ export function usual(values: ArrayLike<number>): Range {
   };
   return { low: at(0.1), middle: at(0.5), high: at(0.9) };
 }
-
-const formats = new Map<number, Intl.NumberFormat>(); // making one takes longer than using it a hundred times
-
-/** A number always with so many digits, so that a column of them can be compared. */
-export function fixed(value: number, digits: number): string {
-  const language = typeof document === "undefined" ? "en" : document.documentElement.lang;
-  const both = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-  const format = formats.get(digits) ?? new Intl.NumberFormat(language, both);
-  formats.set(digits, format);
-  const scale = 10 ** digits;
-  return format.format(Math.round(scale * value) / scale + 0).replace("-", "\u2212"); // + 0: no -0.00
-}

@@ -32,9 +32,9 @@ test("a prompt without words, or without known ones, is told apart from a good o
 });
 
 test("no name competes with its own words", () => {
-  const names = ["red apple", "tomato", "cats", "dog face", "a-b", "glasses"];
-  assert.deepEqual(rivals("Two apples, a dog, one glass", names), [1, 2, 4]);
-  assert.deepEqual(rivals("", names), [0, 1, 2, 3, 4, 5]);
+  const names = ["red apple", "tomato", "cats", "dog face", "a-b"];
+  assert.deepEqual(rivals("Two apples, a dog, one cat", names), [1, 4]);
+  assert.deepEqual(rivals("", names), [0, 1, 2, 3, 4]);
 });
 
 test("CLIP sees something else where a rival is as near as the words", () => {
