@@ -19,15 +19,17 @@ import numpy as np
 from PIL import Image
 
 import bozzetto
-from bozzetto.diffusion import flow
+from bozzetto.diffusion import flow, normal
 from bozzetto.evaluate import chosen_concepts
 from bozzetto.metrics.judge import load_judge
 from bozzetto.metrics.retrieval import top_k_accuracy
 from bozzetto.pictures import over_white
 from bozzetto.runtime import label as clip_runtime
 from bozzetto.runtime import store, text_to_image
+from bozzetto.runtime.session import open_network
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import World, load_world
+from bozzetto.world.scenes import make_scene, render, scene_objects
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "src/bozzetto/course/data"
@@ -37,20 +39,19 @@ IDEAS = (
     "snowman", "lemon", "grinning face", "banana",
 )  # fmt: skip
 GROUPS = (
-    "animals-nature", "food-drink", "travel-places", "objects", "activities", "people-body", "smileys-emotion", "symbols",
-    "flags", "component",
+    "animals-nature", "food-drink", "travel-places", "objects", "activities", "people-body", "smileys-emotion",
+    "symbols", "flags",
 )  # fmt: skip
-STILLS = {  # the pictures of lessons without a live figure, and the first paint of those with one: prompts and seeds
+STILLS = {  # the first sight of a live figure: a prompt and a seed
     "words-steer": ("a red apple", 7),
     "speed-dial": ("a red apple", 7),
     "sorter-maker": ("a cat face", 7),
     "match-score": ("a sunflower", 7),
-    "step-the-game": ("a crown", 7),
-    "describe-redraw": ("a fish", 7),
-    "spot-the-noise": ("a rocket", 7),
-    "read-the-picture": ("an octopus", 7),
-    "same-blocks": ("a tree", 7),
 }
+HOME = (
+    "a fish", "a sunflower", "an octopus", "a tree", "a cat face", "a red apple", "a rocket", "a pizza",
+    "a happy robot",
+)  # fmt: skip
 
 
 def write(name: str, content: object) -> None:
@@ -203,14 +204,57 @@ def record_run(models: text_to_image.Models, name: str, prompt: str, seed: int) 
     )
 
 
-def record_stills() -> None:
-    """One drawing of the shipped model for every figure."""
-    folder = DATA / "stills"
-    folder.mkdir(parents=True, exist_ok=True)
+def strip(rows: list[np.ndarray], name: str, scale: int = 2) -> None:
+    """Rows of pictures uint8 [n,64,64,4], one above the other, as the still of a figure that is being made."""
+    picture = sheet(np.concatenate(rows), len(rows[0]))
+    size = (scale * picture.width, scale * picture.height)
+    picture.resize(size, Image.Resampling.NEAREST).save(DATA / f"stills/{name}.webp", quality=90, method=6)
+
+
+def record_stills(world: World, models: text_to_image.Models) -> None:
+    """What stands where a figure will be: drawings of the shipped models, and what they make of unseen pictures."""
+    for folder in ("stills", "home"):
+        (DATA / folder).mkdir(parents=True, exist_ok=True)
     for name, (prompt, seed) in STILLS.items():
         picture = bozzetto.generate(prompt, seed=seed)[0].resize((256, 256), Image.Resampling.NEAREST)
-        picture.save(folder / f"{name}.webp", quality=90, method=6)
+        picture.save(DATA / f"stills/{name}.webp", quality=90, method=6)
     write("stills.json", {name: {"prompt": prompt, "seed": seed} for name, (prompt, seed) in STILLS.items()})
+    drawn = []
+    for prompt in HOME:
+        drawn.append(np.asarray(bozzetto.generate(prompt, seed=7)[0]))
+        picture = Image.fromarray(drawn[-1]).resize((256, 256), Image.Resampling.NEAREST)
+        picture.save(DATA / f"home/{prompt.replace(' ', '-')}.webp", quality=90, method=6)
+    write("home.json", [{"file": f"{prompt.replace(' ', '-')}.webp", "prompt": prompt, "seed": 7} for prompt in HOME])
+    strip([np.stack(drawn[:4]), np.stack(drawn[4:8])], "same-blocks")
+
+    unseen = world.split("test")
+    things = unseen.select([core and style == "noto" for core, style in zip(unseen.core, unseen.styles, strict=True)])
+    things = things.select(np.linspace(0, len(things) - 1, 5).round().astype(int))
+    encoder = open_network(store.open_model("autoencoder/encoder"))
+    premultiplied = things.images.astype(np.float32) / 255
+    premultiplied[..., :3] *= premultiplied[..., 3:]
+    latents = encoder(pixels=premultiplied.transpose(0, 3, 1, 2) * 2 - 1)["latents"]
+    strip([things.images, text_to_image.decode(models, latents)], "describe-redraw")
+
+    made = [text_to_image.draw(models, with_article(plain_name(name)), [7], style="noto")[0] for name in things.names]
+    strip([things.images, np.stack(made)], "step-the-game")
+
+    nothing, noise = text_to_image.encode(models, ""), normal(7, text_to_image.LATENT_SHAPE)[None]
+    noisy, guessed = [], []
+    for t in (0.2, 0.4, 0.6, 0.8, 1.0):
+        noisy.append(((1 - t) * latents[:1] + t * noise).astype(np.float32))
+        guessed.append(models.denoiser(x=noisy[-1], t=np.full(1, t, np.float32), **nothing)["clean"])
+    strip([text_to_image.decode(models, np.concatenate(row)) for row in (noisy, guessed)], "spot-the-noise")
+
+    scene = render(world, make_scene(world, scene_objects(world), 3, "test", "place"))
+    gap = 4
+    patches = np.full((64 + 3 * gap, 64 + 3 * gap, 4), 0, np.uint8)
+    for row in range(4):
+        for column in range(4):
+            patch = scene[16 * row : 16 * row + 16, 16 * column : 16 * column + 16]
+            top, left = row * (16 + gap), column * (16 + gap)
+            patches[top : top + 16, left : left + 16] = patch
+    strip([patches[None]], "read-the-picture", scale=4)
 
 
 def record_weak_spots() -> None:
@@ -289,7 +333,7 @@ def main() -> None:
     record_ideas(models)
     record_run(models, "words-steer", "a red apple", 7)
     record_run(models, "speed-dial", "a red apple", 7)
-    record_stills()
+    record_stills(world, models)
     record_weak_spots()
     if args.dial:
         record_dial(world, models, weights / "judge", args.n)

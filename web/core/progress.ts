@@ -13,7 +13,7 @@ export interface LessonRecord {
 }
 
 export type Theme = "light" | "dark";
-export type Store = Pick<Storage, "getItem" | "setItem" | "removeItem">;
+export type Store = Pick<Storage, "getItem" | "setItem">;
 
 interface Saved {
   theme?: Theme;

@@ -92,11 +92,11 @@ def not_found_page(lang: str = "en", root: Path = HERE) -> bytes:
 
 def _models(weights: Path) -> Site:
     files: Site = {}
-    for name in MODELS + tuple(name for name in MODELS_IF_THERE if (weights / name).is_dir()):
+    for name in MODELS + tuple(name for name in MODELS_IF_THERE if (weights / name / "config.json").is_file()):
         model = store.open_model(name, weights)
-        for file in ("config.json", *model.config["files"]):
-            files[f"models/{name}/{file}"] = model.path / file
-        files[f"models/{name}/README.md"] = weights / name.split("/")[0] / "README.md"
+        files |= {f"models/{name}/{file}": model.path / file for file in ("config.json", *model.config["files"])}
+        if (card := weights / name.split("/")[0] / "README.md").is_file():
+            files[f"models/{name}/README.md"] = card
     return files
 
 

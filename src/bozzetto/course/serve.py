@@ -174,14 +174,14 @@ def open_server(site: Mapping[str, bytes | Path], not_found: bytes, port: int | 
 
 def serve(server: CourseServer, browser: bool = True) -> None:
     """Serve until Ctrl-C."""
-    with server:
-        print(f"The course is open at {server.url} (Ctrl-C ends it)", flush=True)
-        if browser:
-            threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
-        try:
+    try:
+        with server:
+            print(f"The course is open at {server.url} (Ctrl-C ends it)", flush=True)
+            if browser:
+                threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
             server.serve_forever(poll_interval=0.2)
-        except KeyboardInterrupt:
-            print()
+    except KeyboardInterrupt:
+        print()
 
 
 def export(site: Mapping[str, bytes | Path], folder: Path, force: bool = False) -> int:
@@ -189,7 +189,7 @@ def export(site: Mapping[str, bytes | Path], folder: Path, force: bool = False) 
 
     A folder that holds something else than an earlier export is only replaced by `force`.
     """
-    folder = folder.absolute()
+    folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--export {folder} is a file: name a folder")
     if Path.cwd().is_relative_to(folder):

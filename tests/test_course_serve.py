@@ -1,0 +1,290 @@
+"""The course's server and export: exact paths, safe headers, whole folders."""
+
+import gzip
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from bozzetto import cli
+from bozzetto.course import build, serve
+
+PAGE = b"<!doctype html><title>Home</title>" + b"words " * 100
+FILES = {
+    "assets/site.css": "text/css; charset=utf-8",
+    "assets/js/main.js": "text/javascript; charset=utf-8",
+    "assets/ort/ort.mjs": "text/javascript; charset=utf-8",
+    "assets/ort/ort.wasm": "application/wasm",
+    "data/a.json": "application/json",
+    "data/a.webp": "image/webp",
+    "data/a.bin": "application/octet-stream",
+    "models/a/graph.onnx": "application/octet-stream",
+    "models/a/model.safetensors": "application/octet-stream",
+    "assets/icon.svg": "image/svg+xml",
+}
+
+
+@pytest.fixture
+def site(tmp_path):
+    on_disk = tmp_path / "file"
+    on_disk.write_bytes(b"weights " * 50)
+    files = {path: b"content of " + path.encode() * 20 for path in FILES}
+    return {"index.html": PAGE, "lessons/1-a/index.html": PAGE, **files, "models/a/model.safetensors": on_disk}
+
+
+@contextmanager
+def running(site, port=0):
+    server = serve.CourseServer(site, b"<h1>There is no page here</h1>", port)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def server(site):
+    with running(site) as server:
+        yield server
+
+
+def ask(server, path, method="GET", body=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer, content
+
+
+def test_a_page_comes_with_the_policy(server):
+    for path in ("/", "/index.html", "/lessons/1-a/", "/?seed=7"):
+        answer, content = ask(server, path)
+        assert (answer.status, content) == (200, PAGE)
+        assert answer.getheader("Content-Type") == "text/html; charset=utf-8"
+        assert answer.getheader("Cache-Control") == "no-cache"
+        assert answer.getheader("Content-Security-Policy").startswith(build.CSP)
+        assert answer.getheader("X-Content-Type-Options") == "nosniff"
+        assert answer.getheader("Referrer-Policy") == "no-referrer"
+        assert answer.getheader("Cross-Origin-Opener-Policy") == "same-origin"
+        assert answer.getheader("Cross-Origin-Embedder-Policy") == "require-corp"
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_every_kind_of_file_has_its_type(server, path):
+    answer, _ = ask(server, f"/{path}")
+    assert (answer.status, answer.getheader("Content-Type")) == (200, FILES[path])
+    assert "must-revalidate" in answer.getheader("Cache-Control")
+
+
+def test_a_folder_without_its_slash_is_sent_on(server):
+    answer, _ = ask(server, "/lessons/1-a")
+    assert (answer.status, answer.getheader("Location")) == (301, "/lessons/1-a/")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/lessons/",
+        "/../file",
+        "/%2e%2e/file",
+        "/assets/../index.html",
+        "//etc/passwd",
+        "/assets",
+        "/index.html/",
+    ],
+)
+def test_only_the_paths_of_the_site_are_there(server, path):
+    answer, content = ask(server, path)
+    assert (answer.status, content) == (404, b"<h1>There is no page here</h1>")
+    assert answer.getheader("Content-Security-Policy")
+
+
+def test_head_has_the_headers_and_no_body(server):
+    answer, content = ask(server, "/", "HEAD")
+    assert (answer.status, content, answer.getheader("Content-Length")) == (200, b"", str(len(PAGE)))
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_other_methods_are_refused(server, method):
+    answer, _ = ask(server, "/", method, b"x" * 10)
+    assert (answer.status, answer.getheader("Allow")) == (405, "GET, HEAD")
+    assert ask(server, "/")[0].status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/assets/ort/ort.wasm", "/models/a/model.safetensors"])
+def test_compressed_when_the_browser_takes_it(server, path):
+    plain, content = ask(server, path)
+    packed, body = ask(server, path, Accept_Encoding="br, gzip;q=0.8")
+    assert packed.getheader("Content-Encoding") == "gzip" and gzip.decompress(body) == content
+    assert plain.getheader("Content-Encoding") is None
+    assert plain.getheader("Vary") == packed.getheader("Vary") == "Accept-Encoding"
+    assert plain.getheader("ETag") != packed.getheader("ETag")
+    assert ask(server, path, Accept_Encoding="gzip;q=0")[1] == content
+
+
+def test_pictures_and_tables_of_numbers_are_not_compressed_again(server):
+    for path in ("/data/a.webp", "/data/a.bin"):
+        assert ask(server, path, Accept_Encoding="gzip")[0].getheader("Content-Encoding") is None
+
+
+def test_what_the_browser_has_is_not_sent_again(server, site):
+    for encoding in ("identity", "gzip"):
+        tag = ask(server, "/", Accept_Encoding=encoding)[0].getheader("ETag")
+        answer, content = ask(server, "/", Accept_Encoding=encoding, If_None_Match=f'"other", W/{tag}')
+        assert (answer.status, content, answer.getheader("ETag")) == (304, b"", tag)
+    with running({**site, "index.html": PAGE + b"!"}) as changed:
+        assert ask(changed, "/", Accept_Encoding=encoding, If_None_Match=tag)[0].status == 200
+
+
+def test_only_its_own_name_is_answered(server):
+    for host in ("127.0.0.1", "localhost", f"localhost:{server.server_port}"):
+        assert ask(server, "/", Host=host)[0].status == 200
+    for host in ("evil.example", f"evil.example:{server.server_port}", "localhost:1", "localhost.evil.example", ""):
+        answer, content = ask(server, "/", Host=host)
+        assert (answer.status, content) == (421, b"")
+
+
+def test_it_listens_on_this_machine_only(server):
+    assert server.server_address[0] == "127.0.0.1"
+    assert server.url == f"http://127.0.0.1:{server.server_port}/"
+
+
+def test_one_connection_serves_many_requests(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    for path, status in (("/", 200), ("/nothing", 404), ("/lessons/1-a", 301), ("/", 200)):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        assert (answer.status, answer.will_close) == (status, False)
+        answer.read()
+    connection.close()
+
+
+def test_a_taken_port(site, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(serve, "PORT", port)
+        with serve.open_server(site, b"") as server:
+            assert server.server_port not in (0, port)
+        with pytest.raises(OSError, match=f"port {port} is taken"):
+            serve.open_server(site, b"", port)
+
+
+def test_ctrl_c_ends_it_cleanly():
+    program = (
+        "from bozzetto.course import serve\n"
+        "serve.serve(serve.CourseServer({'index.html': b'hello'}, b'', 0), browser=False)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    line = process.stdout.readline()
+    port = int(line.split("127.0.0.1:")[1].split("/")[0])
+    with socket.create_connection(("127.0.0.1", port), timeout=10):  # even while a browser holds on
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+
+
+# ---------------------------------------------------------------- export
+
+
+def files_of(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_export_writes_every_file_and_says_how_much(site, tmp_path):
+    out = tmp_path / "out"
+    size = serve.export(site, out)
+    assert files_of(out) == {*site, serve.MARK}
+    assert size == sum((out / path).stat().st_size for path in site)
+    assert (out / "index.html").read_bytes() == PAGE
+    assert (out / "models/a/model.safetensors").read_bytes() == site["models/a/model.safetensors"].read_bytes()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_earlier_export_is_replaced_whole(site, tmp_path):
+    out = tmp_path / "out"
+    serve.export({**site, "old.html": b"old"}, out)
+    serve.export(site, out)
+    assert "old.html" not in files_of(out)
+
+
+def test_other_files_are_kept_unless_forced(site, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    serve.export(site, out)  # an empty folder is fine
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years")
+    with pytest.raises(ValueError, match=r"holds other files.*--force"):
+        serve.export(site, mine)
+    assert files_of(mine) == {"thesis.txt"}
+    serve.export(site, mine, force=True)
+    assert files_of(mine) == {*site, serve.MARK}
+
+
+def test_a_failed_export_leaves_the_earlier_one(site, tmp_path):
+    out = tmp_path / "out"
+    serve.export(site, out)
+    before = files_of(tmp_path)
+    with pytest.raises(OSError):
+        serve.export({"new.html": b"new", "gone": tmp_path / "gone"}, out)
+    assert files_of(tmp_path) == before
+
+
+def test_folders_that_cannot_be_written(site, tmp_path, monkeypatch):
+    (tmp_path / "file.txt").write_text("")
+    with pytest.raises(ValueError, match="is a file"):
+        serve.export(site, tmp_path / "file.txt")
+    with pytest.raises(ValueError, match="is not there"):
+        serve.export(site, tmp_path / "a/b")
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "inside")
+    for folder in (tmp_path, tmp_path / "inside", tmp_path / "inside/../inside"):
+        with pytest.raises(ValueError, match="holds the folder you are in"):
+            serve.export(site, folder, force=True)
+
+
+# ---------------------------------------------------------------- the command
+
+
+def test_the_command_exports(site, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(build, "site", lambda lang: site)
+    assert cli.main(["course", "--export", str(tmp_path / "out")]) == 0
+    assert f"{len(site)} files" in capsys.readouterr().out
+    assert (tmp_path / "out/index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--port", "70000"], "--port must be"), (["--lang", "xx"], "'xx'"), (["--lang", "../en"], "choose one of")],
+)
+def test_bad_input_is_one_line(arguments, message, monkeypatch, tmp_path, capsys):
+    (tmp_path / "built/assets/js").mkdir(parents=True)
+    (tmp_path / "built/assets/js/main.js").write_text("")
+    for name in ("static", "templates", "content", "data"):
+        (tmp_path / name).symlink_to(build.HERE / name)
+    real = build.site
+    monkeypatch.setattr(build, "site", lambda lang: real(lang, tmp_path))
+    assert cli.main(["course", "--no-browser", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_unbuilt_scripts_are_one_line(monkeypatch, tmp_path, capsys):
+    real = build.site
+    monkeypatch.setattr(build, "site", lambda lang: real(lang, tmp_path))
+    assert cli.main(["course", "--no-browser"]) == 2
+    assert capsys.readouterr().err == f"bozzetto: {build.NOT_BUILT}\n"
