@@ -10,8 +10,8 @@ export interface Box {
   height: number;
 }
 
-/** Where a box of `size` stands: under the word, above it where there is no room below, and never out of the window. */
-export function place(word: Box, size: { width: number; height: number }, view: Box, gap = 8): { left: number; top: number } {
+/** Where a box of `size` stands: under the word, above it where there is no room below, never out of the window. */
+export function place(word: Box, size: Pick<Box, "width" | "height">, view: Box, gap = 8): Pick<Box, "left" | "top"> {
   const rightmost = view.left + view.width - size.width - gap;
   const left = Math.max(view.left + gap, Math.min(word.left, rightmost));
   const below = word.top + word.height + gap;
@@ -54,7 +54,7 @@ export function explainTerms(): void {
     open = undefined;
   });
   // The browser closes a popover before the click arrives, so whether this press should close it is noted first.
-  document.addEventListener("pointerdown", (event) => (pressedOpen = open !== undefined && wordOf(event) === open), true);
+  document.addEventListener("pointerdown", (event) => (pressedOpen = !!open && wordOf(event) === open), true);
   document.addEventListener("click", (event) => {
     const word = wordOf(event);
     if (!word || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;

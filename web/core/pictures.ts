@@ -1,5 +1,5 @@
-// A lesson's picture plays once when it comes into view, and again when asked. At rest it is the finished picture, which
-// is also what stays where less motion is wished.
+// A lesson's picture plays once when it comes into view, and again when asked. At rest it is the finished picture,
+// which is also what stays where less motion is wished.
 import { t } from "../ui/strings";
 import { all, button } from "./dom";
 
@@ -34,5 +34,6 @@ function start(picture: SVGElement): void {
     void Promise.allSettled(moves).then(() => mine === round && rest());
   };
   play();
-  if (picture.getAnimations({ subtree: true }).length) picture.closest(".idea")?.querySelector(".idea-head")?.append(toggle);
+  const head = picture.closest(".idea")?.querySelector(".idea-head");
+  if (picture.getAnimations({ subtree: true }).length) head?.append(toggle);
 }

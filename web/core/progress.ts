@@ -1,5 +1,5 @@
-// What the course remembers, in this browser only: theme, predictions, quiz answers. It lies under one versioned key, and
-// everything works without it, for a browser may forbid storage and anybody may edit what is there.
+// What the course remembers, in this browser only: theme, predictions, quiz answers. It lies under one versioned key,
+// and everything works without it, for a browser may forbid storage and anybody may edit what is there.
 
 export interface Answer {
   choice: number;
@@ -110,7 +110,9 @@ function clean(value: unknown): Saved {
     const { items, answers, predictions } = object(entry);
     const kept = record(saved, number);
     if (natural(items)) kept.items = items;
-    for (const [name, choice] of Object.entries(object(predictions))) if (natural(choice)) kept.predictions[name] = choice;
+    for (const [name, choice] of Object.entries(object(predictions))) {
+      if (natural(choice)) kept.predictions[name] = choice;
+    }
     for (const [name, answer] of Object.entries(object(answers))) {
       const { choice, right } = object(answer);
       if (natural(choice) && typeof right === "boolean") kept.answers[name] = { choice, right };
