@@ -274,9 +274,9 @@ def record_weak_spots() -> None:
 
 DIAL = {
     "euler": (1, 2, 4, 8, 20, 50),
-    "dpmpp_2m": (2, 4, 8, 20, 50),
-    "heun": (2, 4, 10),
-    "ddpm": (4, 8, 20, 50),
+    "dpmpp_2m": (2, 4, 8, 20),
+    "heun": (4, 10),
+    "ddpm": (8, 20),
 }
 
 

@@ -87,6 +87,7 @@ def root(tmp_path):
     (tmp_path / "data/stills").mkdir(parents=True)
     Image.new("RGB", (8, 6)).save(tmp_path / "data/stills/shown.webp")
     (tmp_path / "data/stills.json").write_text('{"shown": {"prompt": "a dot", "seed": 7}}')
+    (tmp_path / "data/home.json").write_text("[]")
     en = tmp_path / "content/en"
     for folder in ("pictures", "interface"):
         (en / folder).mkdir(parents=True)
@@ -282,13 +283,14 @@ def change(path, old, new):
 MISTAKES = {
     "glossary word": ("1-first.md", "glossary:word", "glossary:wort", r"1-first\.md:12: 'wort' is not in glossary"),
     "lesson link": ("1-first.md", "lesson:1", "lesson:4", r"1-first\.md:\d+: there is no lesson '4'"),
+    "page link": ("1-first.md", "lesson:1", "page:news", r"1-first\.md:\d+: there is no page 'news': choose one of"),
     "figure": ("1-first.md", "::: figure shown", "::: figure other", r"1-first\.md:31: unknown figure 'other'"),
     "figure path": ("1-first.md", "::: figure shown", "::: figure ../x", r"1-first\.md:31: unknown figure"),
     "soon without a still": (
         "1-first.md",
         "::: figure shown",
         "::: soon later",
-        r"stills/later\.webp: needs a picture",
+        r"stills/later\.webp: needs a picture here",
     ),
     "front figure": ("1-first.md", 'figure = "shown"', 'figure = "else"', r"1-first\.md: .*'else' is not in the text"),
     "front key": ("1-first.md", "minutes = 4", 'minutes = "4"', r"1-first\.md: the front matter needs minutes as int"),

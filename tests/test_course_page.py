@@ -11,7 +11,8 @@ from PIL import Image, ImageStat
 pytest_plugins = ["browser"]
 
 LESSONS = sorted(path.stem for path in (ROOT / "src/bozzetto/course/content/en").glob("[0-9]-*.md"))
-PATHS = ["index.html", "404.html", "glossary/index.html", *(f"lessons/{name}/index.html" for name in LESSONS)]
+OTHERS = ["index.html", "404.html", "glossary/index.html", "questions/index.html"]
+PATHS = [*OTHERS, *(f"lessons/{name}/index.html" for name in LESSONS)]
 LIVE = [path for path in PATHS if path.startswith(tuple(f"lessons/{number}-" for number in FIGURES))]
 HEAVY = ("assets/ort/", "assets/js/worker", "models/")
 

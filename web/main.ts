@@ -18,7 +18,11 @@ playPictures();
 keepFootInView();
 if (lesson) {
   rememberPredictions(progress, lesson);
-  checkQuiz(progress, lesson, () => markLessons(progress));
+  progress.visit(lesson, document.querySelectorAll(".quiz fieldset.question").length);
+  checkQuiz(progress, lesson, document, () => markLessons(progress));
+}
+for (const chapter of document.querySelectorAll<HTMLElement>(".chapter")) {
+  checkQuiz(progress, `bank-${chapter.dataset.lesson}`, chapter, () => undefined);
 }
 markLessons(progress);
 loadFigures();

@@ -4,13 +4,12 @@ import { t } from "../ui/strings";
 import { all, button, make } from "./dom";
 import type { Progress } from "./progress";
 
-export function checkQuiz(progress: Progress, lesson: string, onChange: () => void): void {
-  const questions = all<HTMLFieldSetElement>("fieldset.question");
-  progress.visit(lesson, questions.length);
-
-  const score = (): void => {
-    const line = document.querySelector(".quiz .score");
-    const right = progress.right(lesson);
+/** The questions inside `scope`, counted and remembered under `key`: the number of a lesson, or a name of the bank's. */
+export function checkQuiz(progress: Progress, key: string, scope: ParentNode, onChange: () => void): void {
+  const questions = all<HTMLFieldSetElement>("fieldset.question", scope);
+    const score = (): void => {
+    const line = scope.querySelector(".score");
+    const right = progress.right(key);
     if (line && right) line.textContent = t("site.score", { right, total: questions.length });
     onChange();
   };
@@ -36,12 +35,12 @@ export function checkQuiz(progress: Progress, lesson: string, onChange: () => vo
         return;
       }
       show(choice);
-      progress.answer(lesson, id, { choice, right: choices[choice]?.dataset.right !== undefined });
+      progress.answer(key, id, { choice, right: choices[choice]?.dataset.right !== undefined });
       score();
     };
 
     explanations?.before(verdict, button(t("site.check"), "primary check", check));
-    const before = progress.lesson(lesson)?.answers[id];
+    const before = progress.lesson(key)?.answers[id];
     const input = choices[before?.choice ?? -1]?.querySelector("input");
     if (before && input) {
       input.checked = true;

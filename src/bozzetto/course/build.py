@@ -56,6 +56,7 @@ STAGES = {
     "fence": "code",
 }
 STYLES_FIRST = ("tokens.css", "site.css", "pictures-base.css")
+PAGES = ("glossary", "questions")
 QUIZ_ITEMS = 3
 NOT_BUILT = "the scripts of the course are not built: run `npm ci && npm run build`, or `make course`"
 
@@ -142,6 +143,8 @@ class _Course:
         pages: Site = {lesson["path"]: self._lesson(i) for i, lesson in enumerate(self.lessons)}
         terms = sorted(self.glossary.items(), key=lambda item: item[1]["term"].casefold())
         pages["glossary/index.html"] = self._page("glossary.html", "../", terms=terms)
+        bank = [(lesson, [x for x in self.quiz if x["lesson"] == lesson["number"]]) for lesson in self.lessons]
+        pages["questions/index.html"] = self._page("questions.html", "../", bank=bank)
         home = read_source(self.folder / "home.md", {"title": str, "summary": str})
         parts = _Text(self, home, "", home.front).parts()
         pages["index.html"] = self._page("home.html", "", page=home.front, parts=parts)
@@ -184,18 +187,30 @@ class _Course:
         return self.templates.get_template(template).render(root=root, strings=safe, **more).encode()
 
     def still(self, name: str) -> dict[str, Any]:
-        """The recorded picture that stands for a figure until its script runs: its place, size, prompt and seed."""
-        path = self.root / "data/stills" / f"{name}.webp"
-        try:
-            with Image.open(path) as image:
-                size = dict(zip(("width", "height"), image.size, strict=True))
-            facts = json.loads((self.root / "data/stills.json").read_text(encoding="utf-8"))[name]
-        except (OSError, KeyError, ValueError) as error:
-            raise ContentError(f"{path}: needs a picture here and its prompt in data/stills.json ({error})") from error
-        return {"src": f"data/stills/{path.name}", **size, **facts}
+        """The picture that stands where a figure is or will be: its place, size, and what it is, in a sentence."""
+        picture = self._picture_file(f"data/stills/{name}.webp")
+        facts = self._facts("stills.json").get(name)
+        if facts:
+            return picture | {"means": self.text["still"].format(**facts), "alt": self.text["still_alt"].format(**facts)}
+        if name not in self.text["stills"]:
+            raise ContentError(f"{picture['src']}: needs its prompt in data/stills.json or a sentence in site.toml")
+        return picture | dict.fromkeys(("means", "alt"), self.text["stills"][name])
 
     def drawn(self) -> list[dict[str, Any]]:
-        return [self.still(path.stem) for path in sorted((self.root / "data/stills").glob("*.webp"))]
+        return [self._picture_file(f"data/home/{entry['file']}") | entry for entry in self._facts("home.json")]
+
+    def _facts(self, name: str) -> Any:
+        try:
+            return json.loads((self.root / "data" / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ContentError(f"{self.root / 'data' / name}: cannot be read ({error})") from error
+
+    def _picture_file(self, src: str) -> dict[str, Any]:
+        try:
+            with Image.open(self.root / src) as image:
+                return {"src": src, "width": image.width, "height": image.height}
+        except OSError as error:
+            raise ContentError(f"{self.root / src}: needs a picture here ({error})") from error
 
     def groups(self) -> list[tuple[str, list[dict[str, Any]]]]:
         return [(group, list(run)) for group, run in groupby(self.lessons, itemgetter("group"))]
@@ -268,15 +283,20 @@ class _Text:
         return Markup(markdown.renderer.render(tokens, markdown.options, {}))
 
     def _links(self, inline: Token) -> None:
-        """Point `glossary:latent` and `lesson:3` at their pages."""
+        """Point `glossary:latent`, `lesson:3` and `page:questions` at their pages."""
         for token in inline.children or []:
             kind, _, name = str(token.attrs.get("href", "")).partition(":")
-            if token.type != "link_open" or kind not in ("glossary", "lesson"):
+            if token.type != "link_open" or kind not in ("glossary", "lesson", "page"):
                 continue
             if kind == "lesson":
                 if name not in (numbers := {str(lesson["number"]): lesson["path"] for lesson in self.course.lessons}):
                     raise self.source.error(f"there is no lesson {name!r}", inline)
                 token.attrs = {"href": self.root + numbers[name]}
+                continue
+            if kind == "page":
+                if name not in PAGES:
+                    raise self.source.error(f"there is no page {name!r}: choose one of {', '.join(PAGES)}", inline)
+                token.attrs = {"href": f"{self.root}{name}/index.html"}
                 continue
             if name not in self.course.glossary:
                 raise self.source.error(f"{name!r} is not in glossary.toml", inline)

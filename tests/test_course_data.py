@@ -1,0 +1,155 @@
+"""The course's data is what the shipped weights give: made anew here in small and compared."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bozzetto.pictures import over_white
+from bozzetto.runtime import label, store, text_to_image
+from bozzetto.world.captions import plain_name, templates, with_article
+from bozzetto.world.dataset import load_world
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "src/bozzetto/course/data"
+AGAIN = "run scripts/record_course.py again"
+
+
+def read(name: str):
+    return json.loads((DATA / name).read_text(encoding="utf-8"))
+
+
+def embeddings(name: str, scale: float) -> np.ndarray:
+    return np.frombuffer((DATA / f"{name}.embeddings.bin").read_bytes(), np.int8).reshape(-1, 256) * scale
+
+
+def cell(sheet: Image.Image, size: int, index: int) -> Image.Image:
+    row, column = divmod(index, sheet.width // size)
+    return sheet.crop((column * size, row * size, (column + 1) * size, (row + 1) * size))
+
+
+def squares(picture: Image.Image | np.ndarray) -> np.ndarray:
+    """A picture on white as 16 x 16 colours in 0 .. 1, as lesson 1 compares them."""
+    pixels = np.asarray(over_white(picture if isinstance(picture, Image.Image) else Image.fromarray(picture)))
+    side = pixels.shape[0] // 16
+    return pixels.reshape(16, side, 16, side, 3).mean((1, 3)).ravel() / 255
+
+
+@pytest.fixture(scope="module")
+def world():
+    return load_world(ROOT / "data/world.parquet")
+
+
+@pytest.fixture(scope="module")
+def models():
+    return text_to_image.load(store.weights_folder())
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return label.load(store.weights_folder())
+
+
+@pytest.fixture(scope="module")
+def training():
+    """Lesson 1's thumbnails of all training pictures, float32 [N,768]."""
+    facts = read("training.json")
+    found = []
+    for number, name in enumerate(facts["sheets"]):
+        count = min(facts["per_sheet"], len(facts["items"]) - number * facts["per_sheet"])
+        with Image.open(DATA / name) as sheet:
+            found += [squares(cell(sheet.convert("RGB"), facts["size"], index)) for index in range(count)]
+    return np.array(found, np.float32)
+
+
+def nearest(picture: np.ndarray, training: np.ndarray) -> tuple[float, int]:
+    distances = np.sqrt(np.square(training - squares(picture).astype(np.float32)).mean(1))
+    return float(distances.min()), int(distances.argmin())
+
+
+@pytest.mark.parametrize("name", ["words-steer", "speed-dial"])
+def test_a_recorded_run_is_what_the_weights_draw_today(models, name):
+    facts = read(f"recorded/{name}.json")
+    assert facts["weights"] == store.open_model("text_to_image").weights_sum(), AGAIN
+    drawn = text_to_image.draw(models, facts["prompt"], [facts["seed"]], num_inference_steps=facts["steps"])[0]
+    with Image.open(DATA / "recorded" / facts["sprite"]) as sprite:
+        last = cell(sprite.convert("RGBA"), 64, facts["frames"] - 1)
+    apart = np.abs(np.asarray(over_white(last)).astype(int) - np.asarray(over_white(Image.fromarray(drawn))))
+    assert apart.mean() < 4, AGAIN  # WebP is lossy
+
+
+def test_the_gallery_was_never_trained_on_and_has_the_embeddings_of_the_shipped_tower(world, clip):
+    facts = read("gallery.json")
+    row = {(key, style): i for i, (key, style) in enumerate(zip(world.codepoints, world.styles, strict=True))}
+    rows = [row[item["codepoints"], item["style"]] for item in facts["items"]]
+    assert {world.splits[i] for i in rows} == {"test"} and len(set(rows)) == len(rows) > 1000
+    kept = embeddings("gallery", facts["embedding_scale"])
+    assert len(kept) == len(rows)
+    some = rows[::100]
+    white = np.stack([np.asarray(over_white(Image.fromarray(world.images[i]))) for i in some])
+    cosines = (label.encode_image(clip, white) * kept[::100]).sum(1)
+    assert cosines.min() > 0.99, AGAIN
+    with Image.open(DATA / "gallery.webp") as sheet:
+        for place in (0, 500, len(rows) - 1):  # name and picture belong together
+            seen = np.asarray(over_white(cell(sheet.convert("RGBA"), 64, place))).astype(int)
+            assert np.abs(seen - np.asarray(over_white(Image.fromarray(world.images[rows[place]])))).mean() < 6
+
+
+def test_labels_have_the_embeddings_of_the_shipped_tower(world, clip):
+    facts = read("labels.json")
+    core = {plain_name(name) for name, core in zip(world.names, world.core, strict=True) if core}
+    assert set(facts["names"]) == core
+    kept = embeddings("labels", facts["embedding_scale"])
+    for place in range(0, len(kept), 200):
+        mean = label.encode_text(clip, templates(facts["names"][place])).mean(0)
+        assert mean @ kept[place] / np.linalg.norm(mean) > 0.99, AGAIN
+
+
+def test_ideas_are_read_as_the_shipped_tower_reads_them(models):
+    import base64
+
+    for idea in [*read("ideas.json")["ideas"][::8], read("ideas.json")["nothing"]]:
+        condition = text_to_image.encode(models, idea["prompt"])
+        hidden = np.frombuffer(base64.b64decode(idea["hidden"]), np.float16).reshape(idea["tokens"], 192)
+        assert condition["mask"].sum() == idea["tokens"]
+        np.testing.assert_allclose(condition["hidden"][0, : idea["tokens"]], hidden, atol=0.02, err_msg=AGAIN)
+
+
+def test_thumbnails_are_all_training_pictures_and_the_usual_distance_is_theirs(world, training):
+    facts = read("training.json")
+    seen = world.split("train")
+    assert [facts["names"][i] for i in facts["items"]] == [plain_name(name) for name in seen.names]
+    exact = np.array([squares(picture) for picture in seen.images[::97]])
+    assert np.sqrt(np.square(training[::97] - exact).mean(1)).max() < 0.05
+    unseen = world.split("test").images[::8]
+    found = [nearest(picture, training)[0] for picture in unseen]
+    assert abs(np.median(found) - facts["typical_distance"]["median"]) < 0.01
+
+
+def test_the_check_for_copies_can_fail_and_can_pass(models, training):
+    """The over-trained twin is caught, with the very picture it copied; the real model draws what nobody drew."""
+    from dataclasses import replace
+
+    from bozzetto.runtime.session import open_network
+
+    facts, learned = read("training.json"), read("memoriser.json")["trained_on"]
+    low = facts["typical_distance"]["low"]
+    twin = replace(models, denoiser=open_network(store.open_model("memoriser")))
+    caught = free = 0
+    names = [facts["names"][facts["items"][i]] for i in learned[:6]]
+    for seed, name in enumerate(names):
+        copied, drawn = (
+            text_to_image.draw(maker, with_article(name), [seed], num_inference_steps=8)[0] for maker in (twin, models)
+        )
+        distance, place = nearest(copied, training)
+        caught += distance < low and place in learned
+        free += nearest(drawn, training)[0] >= low
+    assert caught >= 5 and free >= 5
+
+
+def test_weak_spots_are_the_measured_ones():
+    scores = json.loads((ROOT / "benchmarks/results/scores.json").read_text())["text-to-image"]["scores"]
+    rates = {score["value"] for score in scores.values()}
+    assert read("weak-spots.json") and all(row["rate"] in rates for row in read("weak-spots.json")), AGAIN
