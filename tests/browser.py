@@ -239,4 +239,9 @@ def pixels(canvas: Locator) -> list[int]:
     canvas.evaluate("""async canvas => {
       while (canvas.classList.contains("waiting")) await new Promise(requestAnimationFrame);
     }""")
-    return canvas.evaluate("c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]")
+    return canvas.evaluate("""canvas => {
+      const { width, height } = canvas;
+      const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+      copy.drawImage(canvas, 0, 0);
+      return [...copy.getImageData(0, 0, width, height).data];
+    }""")
