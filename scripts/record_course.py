@@ -228,8 +228,8 @@ def record_stills(world: World, models: text_to_image.Models) -> None:
     strip([np.stack(drawn[:4]), np.stack(drawn[4:8])], "same-blocks")
 
     unseen = world.split("test")
-    things = unseen.select([core and style == "noto" for core, style in zip(unseen.core, unseen.styles, strict=True)])
-    things = things.select(np.linspace(0, len(things) - 1, 5).round().astype(int))
+    noto = unseen.select([core and style == "noto" for core, style in zip(unseen.core, unseen.styles, strict=True)])
+    things = noto.select([noto.groups.index(group) for group in GROUPS[:5]])
     encoder = open_network(store.open_model("autoencoder/encoder"))
     premultiplied = things.images.astype(np.float32) / 255
     premultiplied[..., :3] *= premultiplied[..., 3:]

@@ -38,7 +38,8 @@ def t(key: str, **values: object) -> str:
     for part in key.split("."):
         text = text[part]
     for hole, value in values.items():
-        text = text.replace(f"{{{hole}}}", str(value))
+        shown = f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
+        text = text.replace(f"{{{hole}}}", shown)
     return text
 
 

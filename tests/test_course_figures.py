@@ -475,19 +475,17 @@ def test_uploads_are_opened_or_refused_in_one_line(reader, tmp_path):
     first = scores(figure)
     figure.get_by_label(t("picture-input.upload"), exact=True).check()
     chooser = figure.locator("input[type=file]")
-    for name, body, reason in (
-        ("notes.png", b"not a picture at all", "type"),
-        ("empty.png", b"", "empty"),
-        ("bomb.png", png(30_000, 30_000), "large"),
-        ("broken.png", png(64, 64), "broken"),
-        ("heavy.png", bytes(20 * 2**20 + 1), "heavy"),
-        ("script.svg", b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "type"),
+    for name, body, reason, values in (
+        ("notes.png", b"not a picture at all", "type", {}),
+        ("empty.png", b"", "empty", {}),
+        ("bomb.png", png(30_000, 30_000), "large", {"width": 30_000, "height": 30_000, "most": 64}),
+        ("broken.png", png(64, 64), "broken", {}),
+        ("heavy.png", bytes(20 * 2**20 + 1), "heavy", {"size": 21, "most": 20}),
+        ("script.svg", b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "type", {}),
     ):
         chooser.set_input_files({"name": name, "mimeType": "image/png", "buffer": body})
         alert = figure.locator("[role=alert]")
-        expect(alert).to_have_count(1)
-        told = t(f"picture-input.{reason}", file=name, width=30_000, height=30_000, most=64 if reason == "large" else 20)
-        expect(alert).to_contain_text(told.split("{")[0].split("MB")[0][:40].strip().removesuffix("×").split(" × ")[0])
+        expect(alert).to_have_text(t(f"picture-input.{reason}", file=name, **values))
     path = tmp_path / "picture.png"
     Image.new("RGB", (300, 100), "#d02020").save(path)
     chooser.set_input_files(path)

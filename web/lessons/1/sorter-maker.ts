@@ -130,7 +130,9 @@ export class SorterMaker extends BzFigure {
     const words = { prompt: textHidden(this.idea!), negative_prompt: this.nothing };
     const how = { ...words, num_inference_steps: STEPS, sampler: SAMPLER, model: this.model } as const;
     const seed = Number(this.state.seed);
-    await this.load(["clip/image", this.model, "autoencoder/decoder"], signal);
+    const configs = await this.load(["clip/image", this.model, "autoencoder/decoder"], signal);
+    this.logitScale = configs["clip/image"]!.logit_scale!;
+    if (!this.sorted) await this.sortNow(); // Make was pressed before the sorter had answered
     for (let i = 0; i < MADE; i++) {
       const { picture } = await Runtime.get().generate(
         { ...how, seed: seed + i },
