@@ -75,9 +75,18 @@ def white(pictures: np.ndarray) -> np.ndarray:
     return np.stack([np.asarray(over_white(Image.fromarray(picture))) for picture in pictures])
 
 
+def cut(path: Path, size: int, count: int) -> np.ndarray:
+    """The reverse of `sheet` for a file: uint8 [count,size,size,3]."""
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    rows, columns = pixels.shape[0] // size, pixels.shape[1] // size
+    cells = pixels.reshape(rows, size, columns, size, 3).transpose(0, 2, 1, 3, 4)
+    return cells.reshape(-1, size, size, 3)[:count]
+
+
 def shrink(pictures: np.ndarray, size: int) -> np.ndarray:
-    """uint8 [N,64,64,3] -> float64 [N,size,size,3] by averaging boxes."""
-    side = 64 // size
+    """uint8 [N,S,S,3] -> float64 [N,size,size,3] by averaging boxes."""
+    side = pictures.shape[1] // size
     return pictures.reshape(len(pictures), size, side, size, side, 3).mean((2, 4))
 
 
@@ -121,14 +130,16 @@ def record_training(world: World) -> None:
     pictures = white(seen.images)
     small = np.round(shrink(pictures, 32)).astype(np.uint8)
     per_sheet, columns = 2048, 64
-    sheets = []
+    sheets, kept = [], []
     for number, start in enumerate(range(0, len(small), per_sheet)):
         sheets.append(f"training-{number}.webp")
-        sheet(small[start : start + per_sheet], columns).save(DATA / sheets[-1], quality=60, method=6)
-    # Distances as the page takes them: root mean square over 16 x 16 colours on white, 0 .. 1.
+        part = small[start : start + per_sheet]
+        sheet(part, columns).save(DATA / sheets[-1], quality=75, method=6)
+        kept.append(cut(DATA / sheets[-1], 32, len(part)))
+    # Distances as the page takes them, from these thumbnails: root mean square over 16 x 16 colours on white, 0 .. 1.
     reference, query = (
         (shrink(part, 16) / 255).reshape(len(part), -1).astype(np.float32)
-        for part in (pictures, white(world.split("test").images))
+        for part in (np.concatenate(kept), white(world.split("test").images))
     )
     squares = (query**2).sum(1)[:, None] + (reference**2).sum(1) - 2 * query @ reference.T
     nearest = np.sqrt(np.maximum(squares.min(1), 0) / reference.shape[1])

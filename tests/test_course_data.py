@@ -122,7 +122,7 @@ def test_thumbnails_are_all_training_pictures_and_the_usual_distance_is_theirs(w
     seen = world.split("train")
     assert [facts["names"][i] for i in facts["items"]] == [plain_name(name) for name in seen.names]
     exact = np.array([squares(picture) for picture in seen.images[::97]])
-    assert np.sqrt(np.square(training[::97] - exact).mean(1)).max() < 0.05
+    assert np.sqrt(np.square(training[::97] - exact).mean(1)).max() < 0.06  # WebP is lossy
     unseen = world.split("test").images[::8]
     found = [nearest(picture, training)[0] for picture in unseen]
     assert abs(np.median(found) - facts["typical_distance"]["median"]) < 0.01

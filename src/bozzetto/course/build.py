@@ -191,7 +191,8 @@ class _Course:
         picture = self._picture_file(f"data/stills/{name}.webp")
         facts = self._facts("stills.json").get(name)
         if facts:
-            return picture | {"means": self.text["still"].format(**facts), "alt": self.text["still_alt"].format(**facts)}
+            means, alt = (self.text[key].format(**facts) for key in ("still", "still_alt"))
+            return picture | {"means": means, "alt": alt}
         if name not in self.text["stills"]:
             raise ContentError(f"{picture['src']}: needs its prompt in data/stills.json or a sentence in site.toml")
         return picture | dict.fromkeys(("means", "alt"), self.text["stills"][name])
