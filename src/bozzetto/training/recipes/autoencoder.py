@@ -36,12 +36,12 @@ BUDGETS = {
     "smoke": Budget(
         Schedule(steps=60, batch_size=16, learning_rate=4e-3, warmup=5, ema=0.9, muon=True),
         Schedule(steps=10, batch_size=16, learning_rate=1e-3, warmup=5, ema=0.9),
-        Schedule(steps=10, batch_size=16, learning_rate=1e-3, warmup=5, ema=0.9, rounding=True),
+        Schedule(steps=10, batch_size=16, learning_rate=2e-4, warmup=5, ema=0.9, rounding=True),
     ),
     "cpu": Budget(
         Schedule(steps=4000, batch_size=64, learning_rate=2e-3),
         Schedule(steps=500, batch_size=64, learning_rate=1e-3, warmup=20, ema=0.98),
-        Schedule(steps=1000, batch_size=64, learning_rate=1e-3, warmup=20, weight_decay=0, ema=0.99, rounding=True),
+        Schedule(steps=2000, batch_size=64, learning_rate=1e-3, warmup=20, weight_decay=0, ema=0.99, rounding=True),
     ),
     "gpu": Budget(
         Schedule(steps=30_000, batch_size=256, learning_rate=2e-3),
