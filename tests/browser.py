@@ -57,7 +57,7 @@ class Visit:
         for end in ("requestfinished", "requestfailed"):
             self.context.on(end, lambda request: self.pending.discard(request))
         self.context.on("console", lambda line: self._note(line.text) if line.type in ("error", "warning") else None)
-        self.context.on("weberror", lambda error: self._note(str(error.error)))
+        self.context.on("weberror", lambda error: self._note(f"uncaught {error.error}"))
         self.context.on("dialog", lambda dialog: (self._note(f"dialog {dialog.message}"), dialog.dismiss()))
         self.context.add_init_script(WATCH + script)
         self.page = self.context.new_page()

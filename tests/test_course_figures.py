@@ -557,6 +557,20 @@ def test_a_figure_whose_script_is_missing_can_be_tried_again(visit, course):
     expect(page.locator("bz-words-steer .figure-stage")).to_be_visible()
 
 
+@pytest.mark.parametrize("change", [None, cut])
+@pytest.mark.parametrize("number", [5, 8])
+def test_a_film_does_without_its_recording(visit, course, number, change):
+    path = f"data/recorded/{FIGURES[number]}.webp"
+    reader = visit()
+    with replaced(course, {path: change and change(course.entries[f"/{path}"].body)}):
+        figure = reader.figure(number)
+        reader.settle()
+        expect(figure.locator("img.still")).to_be_visible()
+        figure.get_by_role("button", name=RUN).click()
+        expect(figure.locator(".progress progress")).to_have_attribute("max", "20")
+    assert [trouble for trouble in reader.troubles if "uncaught" in trouble] == []
+
+
 def the_rest_works(reader: Visit) -> None:
     question = reader.page.locator("fieldset.question").first
     question.get_by_role("radio").first.check()
