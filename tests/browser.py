@@ -208,7 +208,7 @@ def axe(page: Page, selector: str = ":root", rules: list[str] | None = None) -> 
 
 
 def problems(page: Page, selector: str = ":root") -> list[str]:
-    """What is wrong with the page as it is now: axe in light and dark, sideways scroll at 320 px and with large text."""
+    """What is wrong with the page as it is: axe in light and dark, sideways scroll at 320 px and with large text."""
     before = page.viewport_size
     found = [f"light, {line}" for line in axe(page, selector)]
     page.emulate_media(color_scheme="dark")

@@ -138,7 +138,13 @@ def pages(site):
 
 def test_there_are_nine_lessons_and_the_pages_around_them(real):
     assert len(pages(real)) == 13
-    assert {"index.html", "glossary/index.html", "questions/index.html", "404.html", "lessons/7-clip/index.html"} <= real.keys()
+    assert {
+        "index.html",
+        "glossary/index.html",
+        "questions/index.html",
+        "404.html",
+        "lessons/7-clip/index.html",
+    } <= real.keys()
 
 
 def test_every_link_leads_somewhere_in_the_site(real):

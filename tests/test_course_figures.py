@@ -7,13 +7,13 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
 import pytest
-from browser import FIGURES, OUT, ROOT, Visit, lesson_path, perturbed, pixels, problems, replaced, served, t
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
 from bozzetto.pictures import over_white
 from bozzetto.runtime import label, store
 from bozzetto.runtime import text_to_image as t2i
+from browser import FIGURES, OUT, ROOT, Visit, lesson_path, perturbed, pixels, problems, replaced, served, t
 
 pytest_plugins = ["browser"]
 expect.set_options(timeout=60_000)
@@ -155,7 +155,9 @@ def runtime(reader):
     )
 
 
-@pytest.mark.parametrize(("sampler", "steps", "style"), [("dpmpp_2m", 20, None), ("ddpm", 4, "noto"), ("heun", 3, None)])
+@pytest.mark.parametrize(
+    ("sampler", "steps", "style"), [("dpmpp_2m", 20, None), ("ddpm", 4, "noto"), ("heun", 3, None)]
+)
 def test_each_step_of_a_run_agrees_with_python(runtime, sampler, steps, style):
     expected = []
     options = {"num_inference_steps": steps, "sampler": sampler, "style": style}
@@ -622,13 +624,14 @@ def test_an_old_browser_is_told_so(visit, script, said):
 # ---------------------------------------------------------------- times and sizes
 
 PROBE = """
-globalThis.probe = { long: [], paints: [] };
-new PerformanceObserver(list => probe.long.push(...list.getEntries().map(entry => Math.round(entry.duration))))
-  .observe({ type: "longtask" });
+globalThis.probe = { paints: [] };
+const shown = new WeakMap();
 const { putImageData } = CanvasRenderingContext2D.prototype;
-CanvasRenderingContext2D.prototype.putImageData = function (...values) {
-  probe.paints.push({ at: performance.now(), canvas: this.canvas });
-  return putImageData.apply(this, values);
+CanvasRenderingContext2D.prototype.putImageData = function (image, ...place) {
+  const [canvas, text] = [this.canvas, image.data.join()];
+  if (shown.get(canvas) !== text) probe.paints.push({ at: performance.now(), canvas });
+  shown.set(canvas, text);
+  return putImageData.call(this, image, ...place);
 };
 globalThis.until = async (test, began = performance.now()) => {
   while (!test()) {
@@ -658,17 +661,28 @@ SCRUB = """async figure => {
   }
   return Math.max(...times);
 }"""
-# The most paintings of one canvas within any second.
+# How often one canvas changed within any second, at most.
 FLICKER = """() => Math.max(...probe.paints.map(({ at, canvas }) =>
   probe.paints.filter(other => other.canvas === canvas && other.at >= at && other.at < at + 1000).length))"""
 
 
+def longest_tasks(trace: bytes) -> list[float]:
+    """Of the pages' main threads, in milliseconds of processor time, which does not count what others do meanwhile."""
+    events = json.loads(trace)["traceEvents"]
+    main = {
+        (e["pid"], e["tid"]) for e in events if e["name"] == "thread_name" and e["args"]["name"] == "CrRendererMain"
+    }
+    tasks = [e["tdur"] / 1000 for e in events if "tdur" in e and (e["pid"], e["tid"]) in main]
+    return sorted(tasks, reverse=True)[:5]
+
+
 @pytest.fixture(scope="module")
 def tour(chromium, course):
-    """Each live figure met for the first time, by somebody whose browser has nothing yet: times, sizes, long tasks."""
-    times, models, long, flicker, troubles = {}, {}, {}, {}, []
+    """Each live figure met for the first time, by a browser that has nothing yet: times, sizes, the longest tasks."""
+    times, models, tasks, flicker, troubles = {}, {}, {}, {}, []
     for number, name in FIGURES.items():
         reader = Visit(chromium, course, PROBE, reduced_motion="no-preference")
+        chromium.start_tracing(categories=["toplevel"])
         figure = reader.figure(number)
         page, time = reader.page, times.setdefault(name, {})
         time["first answer"] = page.evaluate("until(() => probe.paints.length, 0)")
@@ -693,7 +707,7 @@ def tour(chromium, course):
                 figure.locator(".made-one").first.click()
                 expect(figure.locator(".neighbours").first).to_be_visible()
                 figure.get_by_label(t("sorter-maker.twin"), exact=True).check()
-        long[name] = page.evaluate("probe.long")
+        tasks[name] = longest_tasks(chromium.stop_tracing())
         models[name] = [path for path in reader.asked() if path.startswith("models/") and not path.endswith(".md")]
         if number == 8:
             figure = reader.figure(number, seed=8)
@@ -701,10 +715,14 @@ def tour(chromium, course):
             time["ready, warm"] = figure.get_by_role("button", name=RUN).evaluate(RUN_IT, 20)["ready"]
         troubles += reader.troubles
         reader.context.close()
-    record = {"milliseconds": times, "long tasks": long, "model bytes": {k: served(course, v) for k, v in models.items()}}
+    record = {
+        "milliseconds": times,
+        "longest tasks": tasks,
+        "model bytes": {k: served(course, v) for k, v in models.items()},
+    }
     OUT.mkdir(exist_ok=True)
     (OUT / "course_times.json").write_text(json.dumps(record, indent=1))
-    return {"times": times, "models": models, "long": long, "flicker": flicker, "troubles": troubles}
+    return {"times": times, "models": models, "tasks": tasks, "flicker": flicker, "troubles": troubles}
 
 
 def test_nothing_goes_wrong_on_the_tour(tour):
@@ -730,7 +748,7 @@ def test_figures_answer_in_time(tour):
 
 @pytest.mark.parametrize("name", FIGURES.values())
 def test_the_page_never_hangs(tour, name):
-    assert all(milliseconds <= 200 for milliseconds in tour["long"][name])
+    assert 1 < tour["tasks"][name][0] <= 100
 
 
 def test_noise_flickers_no_faster_than_three_times_a_second(tour):

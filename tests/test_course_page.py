@@ -5,8 +5,9 @@ import io
 from urllib.request import Request, urlopen
 
 import pytest
-from browser import FIGURES, OUT, ROOT, lesson_path, pages, problems, served, t
 from PIL import Image, ImageStat
+
+from browser import FIGURES, OUT, ROOT, lesson_path, pages, problems, served, t
 
 pytest_plugins = ["browser"]
 
