@@ -170,7 +170,7 @@ STOPS = """() => {
   window.covered = e => {
     const { left, top, width, height } = e.getClientRects()[0];
     const there = document.elementFromPoint(left + width / 2, top + height / 2);
-    return !there || !(e.contains(there) || there.contains(e) || e.closest("label")?.contains(there));
+    return !there || !(e.contains(there) || e.closest("label")?.contains(there));
   };
   return stops.length;
 }"""

@@ -111,8 +111,9 @@ export abstract class FilmFigure extends BzFigure {
     if (!recorded) return;
     const { prompt, seed, steps, sampler, guidance_scale, style, size, sprite } = recorded;
     const run = { prompt, seed, num_inference_steps: steps, guidance_scale, sampler, style: style ?? "any" };
-    const file = await fetch(siteUrl(`data/recorded/${sprite}`));
-    const image = await createImageBitmap(await file.blob());
+    const file = await fetch(siteUrl(`data/recorded/${sprite}`)).catch(() => undefined);
+    const image = file?.ok && (await createImageBitmap(await file.blob()).catch(() => undefined));
+    if (!image) return; // the still stays, and the figure runs without
     const film = (this.recording = new Film(JSON.stringify(run), steps, true, Promise.reject, () => {}));
     film.frames.push({});
     for (let k = 1; k <= steps; k++) {
