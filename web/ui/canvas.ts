@@ -1,5 +1,5 @@
 // Numbers to pixels. Canvases hold one pixel a number and are enlarged by the style sheet (image-rendering: pixelated).
-import { html, noChange, type TemplateResult } from "lit";
+import { html, noChange, nothing, type TemplateResult } from "lit";
 import { directive, Directive, type ElementPart, type PartInfo, PartType } from "lit/directive.js";
 
 /** RGBA, a byte each, row by row: what ImageData holds. */
@@ -109,6 +109,6 @@ export const paint = directive(Paint);
 
 /** A picture with its name. null clears it; undefined, for pixels on their way, dims what was there. */
 export function picture(what: Pixels | null | undefined, label: string, kind = "picture"): TemplateResult {
-  return html`<canvas class="${kind} ${what === undefined ? "waiting" : ""}" width="64" height="64" role="img"
-    aria-label=${label} ${paint(what)}></canvas>`;
+  return html`<canvas class="${kind} ${what === undefined ? "waiting" : ""}" width="64" height="64"
+    role=${label ? "img" : "presentation"} aria-label=${label || nothing} ${paint(what)}></canvas>`;
 }
