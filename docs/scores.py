@@ -14,6 +14,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SCORES = ROOT / "benchmarks/results/scores.json"
 WEIGHTS = ROOT / "src/bozzetto/weights"
+MAKER = [
+    "Frechet distance (EfficientNet-Lite0, 64 px)",
+    "Frechet distance, real pictures instead (3 draws, extremes)",
+    "coverage",
+    "coverage, real pictures instead",
+]
 SHOWN = {
     "autoencoder": ["PSNR RGB on white, test pictures", "PSNR RGBA, test pictures", "PSNR RGB on white, test scenes"],
     "clip": [
@@ -31,6 +37,7 @@ SHOWN = {
         "nearer to a training picture than 95 % of held-out art, features (5 % is free)",
     ],
     "judge": ["naming top-1", "naming top-5"],
+    **dict.fromkeys(("gan", "vae", "diffusion", "few-steps"), MAKER),
 }
 CARDS = {  # title, what it is, limits; the judge tells more of itself, by hand
     "autoencoder": (
@@ -50,6 +57,30 @@ CARDS = {  # title, what it is, limits; the judge tells more of itself, by hand
         "A noisy latent and words in, the clean latent it imagines out; a sampler and the autoencoder's decoder make "
         "the picture.",
         "Single things come out better than scenes of several. It does not spell. Everything looks like an emoji.",
+    ),
+    "gan": (
+        "The GAN",
+        "64 random numbers and a class in, a 32 x 32 picture out, in one pass: `generator/`. And its opponent, which "
+        "tells real pictures from forgeries: `discriminator/`.",
+        "Colours and outlines are right, details often melt. It can be asked for a class of things only.",
+    ),
+    "vae": (
+        "The VAE",
+        "A 32 x 32 picture as 32 numbers and back (`encoder/`, `decoder/`), a sampler that knows where pictures lie "
+        "among those numbers (`sampler/`), a map of two numbers (`map_encoder/`, `map_decoder/`), and of both the plain "
+        "autoencoder that has learned without noise (`plain_...`).",
+        "Redraws are soft. The map of two numbers tells little more than colour and outline.",
+    ),
+    "diffusion": (
+        "Pixel diffusion",
+        "A noisy 32 x 32 picture, its noise level and a class in, the clean picture it imagines out; a sampler makes a "
+        "picture of noise in 10 to 50 such steps.",
+        "It draws by class, not by words. Small faces and letters come out as marks.",
+    ),
+    "few_steps": (
+        "The few-step student",
+        "The pixel denoiser, tuned to take the whole way in 1, 2, 4 or 8 straight steps.",
+        "One step is softer than eight. It knows only those four numbers of steps.",
     ),
 }
 

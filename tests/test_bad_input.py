@@ -64,7 +64,7 @@ def refused(capsys, *arguments, code=2):
         (["dog", "--negative", "x" * 301], "--negative has 301 characters"),
         (["dog", "--style", "notto"], "did you mean noto? choose one of noto, noto-v1, twemoji"),
         (["dog", "--style", ""], "choose one of noto"),
-        (["dog", "--sampler", "heum"], "did you mean heun? choose one of euler, heun, dpmpp_2m, ddim, ddpm"),
+        (["dog", "--sampler", "heum"], "did you mean heun? choose one of euler,"),
         (["dog", "--steps", "0"], "--steps must be a whole number from 1 to 1000, not 0"),
         (["dog", "--steps", "-1"], "--steps must be a whole number from 1 to 1000, not -1"),
         (["dog", "--steps", "1000000"], "--steps must be a whole number from 1 to 1000, not 1000000"),
@@ -97,6 +97,35 @@ def refused(capsys, *arguments, code=2):
 )
 def test_generate(capsys, arguments, message):
     assert message in refused(capsys, "generate", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dragon"], "'dragon' is not one of 'gan', 'vae', 'diffusion', 'few-steps'"),
+        (
+            ["gan", "--label", "food-friut"],
+            "--label 'food-friut' is not one of the 79 classes: the nearest is 'food-fruit'",
+        ),
+        (["vae", "--label", "a pizza"], "classes: the nearest is 'food-"),
+        (["gan", "--label", "x" * 10_000], "classes: the nearest is "),
+        (["gan", "--steps", "4"], "--steps means nothing to the gan model: leave it out"),
+        (["vae", "--sampler", "ddim"], "sampler means nothing to the vae model"),
+        (["few-steps", "--steps", "3"], "--steps must be 1, 2, 4 or 8 for the few-steps model"),
+        (["few-steps", "--guidance", "2"], "--guidance means nothing to the few-steps model"),
+        (["diffusion", "--steps", "0"], "--steps must be a whole number from 1 to 1000, not 0"),
+        (["diffusion", "--sampler", "heum"], "did you mean heun?"),
+        (["diffusion", "--guidance", "31"], "--guidance must be a number from 0 to 30"),
+        (["diffusion", "--guidance", "nan"], "--guidance must be a number from 0 to 30"),
+        (["gan", "--n", "0"], "n must be a whole number from 1 to 100, not 0"),
+        (["gan", "--seed", "-1"], "seed must be a whole number from 0"),
+        (["gan", "--size", "0"], "must be a whole number from 16 to 2048"),
+        (["gan", "-o", "nowhere/drawn.png"], "nowhere is not there"),
+        (["gan", "-o", "drawn.txt"], "must end in .png"),
+    ],
+)
+def test_sample(capsys, arguments, message):
+    assert message in refused(capsys, "sample", *arguments)
 
 
 @pytest.mark.parametrize(

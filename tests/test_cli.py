@@ -167,6 +167,42 @@ def test_world_scenes_prints_a_sentence_for_each_picture(world, capsys):
     assert capsys.readouterr().out == first and np.array_equal(pixels("scenes.png"), before)
 
 
+# ---------------------------------------------------------------- the makers of small pictures
+
+
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [
+        ("gan", []),
+        ("vae", []),
+        ("few-steps", ["--steps", "2"]),
+        ("diffusion", ["--steps", "3", "--sampler", "ddim", "--guidance", "2"]),
+    ],
+)
+def test_sample_draws_the_pictures_of_python(model, more, capsys):
+    arguments = ["sample", model, "-o", "drawn.png", "--label", "food-fruit", "--n", "3", "--seed", "5", *more]
+    assert main([*arguments, "--size", "32"]) == 0
+    assert capsys.readouterr().out == "drawn.png\n"
+    options = {"num_inference_steps": int(more[1])} if more else {}
+    if model == "diffusion":
+        options |= {"sampler": "ddim", "guidance_scale": 2}
+    expected = bozzetto.sample(model, label="food-fruit", seed=6, **options)[0]
+    sheet = pixels("drawn.png")
+    found = [
+        sheet[y : y + 32, x : x + 32]
+        for y in range(len(sheet) - 31)
+        for x in range(sheet.shape[1] - 31)
+        if (sheet[y, x, :3] == np.asarray(expected)[0, 0]).all()
+    ]
+    assert any(np.array_equal(part[..., :3], np.asarray(expected)) for part in found)
+
+
+def test_sample_lists_the_classes(capsys):
+    assert main(["sample", "gan", "--labels"]) == 0
+    shown = capsys.readouterr().out.split()
+    assert "cat-face" in shown and shown == bozzetto.sample_labels("gan") == sorted(shown)
+
+
 # ---------------------------------------------------------------- help
 
 
@@ -174,6 +210,7 @@ def test_world_scenes_prints_a_sentence_for_each_picture(world, capsys):
     "command",
     [
         "generate",
+        "sample",
         "label",
         "train",
         "export",

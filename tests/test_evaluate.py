@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
 from bozzetto import evaluate as ev  # noqa: E402
+from bozzetto.metrics import makers  # noqa: E402
 from bozzetto.metrics.judge import Judge, load_judge, save_judge  # noqa: E402
 from bozzetto.training.loop import Schedule  # noqa: E402
 from bozzetto.training.recipes import judge as recipe  # noqa: E402
@@ -78,6 +79,13 @@ def thumbnails(pictures: np.ndarray, size: int = 0, batch: int = 0) -> np.ndarra
     return np.array(out, np.float32)
 
 
+def cells(pictures: np.ndarray) -> np.ndarray:
+    """Stand-in features of small opaque pictures uint8 [N,32,32,3]: the means of 4 x 4 cells, float32 [N,48]."""
+    return (
+        pictures.reshape(len(pictures), 4, 8, 4, 8, 3).mean((2, 4)).reshape(len(pictures), 48).astype(np.float32) / 255
+    )
+
+
 class Oracle:
     """A judge that knows the drawings by heart."""
 
@@ -94,7 +102,7 @@ class Oracle:
 
 @pytest.fixture(scope="module")
 def bench(world: World) -> ev.Bench:
-    return ev.Bench(world, 8, 6, 0, Oracle, lambda core: thumbnails(core.images), traps=40)
+    return ev.Bench(world, 8, 6, 0, Oracle, lambda core: thumbnails(core.images), lambda world: None, traps=40)
 
 
 def test_psnr_of_a_known_error():
@@ -244,6 +252,35 @@ def test_frechet_floor_is_what_real_art_gets():
     assert (measured["n"], measured["n_real"], floor["n"], floor["n_real"]) == (100, 300, 100, 200)
 
 
+def test_a_maker_is_measured_against_the_training_pictures(bench: ev.Bench, monkeypatch):
+    rng = np.random.default_rng(3)
+    labels = np.arange(300) % 3
+    images = np.repeat(np.repeat(rng.integers(60 * labels[:, None, None, None], 100 + 60 * labels[:, None, None, None],
+                                              (300, 4, 4, 3)), 8, 1), 8, 2).astype(np.uint8)  # fmt: skip
+    for module in (ev, makers):
+        monkeypatch.setattr(module, "features", cells)
+    reference = makers.Reference(images[:240], labels[:240], cells(images[:240]), images[240:], cells(images[240:]))
+    asked = []
+
+    def honest(seeds: range, labels: np.ndarray) -> np.ndarray:
+        asked.extend(labels)
+        return images[240:][(np.array(seeds) * 7) % 60]
+
+    def copier(seeds: range, labels: np.ndarray) -> np.ndarray:
+        return images[:240][np.array(seeds)]
+
+    def stuck(seeds: range, labels: np.ndarray) -> np.ndarray:
+        return images[[240] * len(seeds)]
+
+    good, copied, one = (ev.score_maker(reference, draw, 60) for draw in (honest, copier, stuck))
+    assert len(asked) == 60 and set(asked) == {1, 2, 3}
+    distance, near = (next(name for name in good if name.startswith(start)) for start in ("Frechet", "nearer"))
+    assert good[distance]["low"] <= good[distance]["value"] <= good[distance]["high"] < one[distance]["value"]
+    assert copied[near]["value"] == 1 and good[near]["value"] < 0.2
+    assert one["coverage"]["value"] < 0.5 * good["coverage"]["value"] and one["recall"]["value"] == 0
+    assert good["coverage"]["value"] > 0.6 * good["coverage, real pictures instead"]["value"]
+
+
 # ---------------------------------------------------------------- the function that people call
 
 
@@ -261,11 +298,11 @@ def test_evaluate_writes_json_and_a_table(world: World, tmp_path, monkeypatch, c
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"models": ["vae"]}, "'vae' cannot be evaluated; choose some of autoencoder, clip"),
+        ({"models": ["dragon"]}, "'dragon' cannot be evaluated; choose some of autoencoder, clip"),
         ({"models": ["clip"], "n": 1}, "n must be a whole number from 2"),
         ({"models": ["clip"], "scenes": 0}, "scenes must be a whole number from 1"),
         ({"models": ["clip"], "seed": -1}, "seed must be a whole number from 0"),
-        ({"models": ["clip"], "sheet": "sheet.png"}, "add it to the models"),
+        ({"models": ["clip"], "sheet": "sheet.png"}, "name one that draws"),
         ({"models": ["clip"], "out": "nowhere/results.json"}, "nowhere is not there"),
         ({"models": ["clip"], "out": "results.csv"}, "must end in .json"),
     ],

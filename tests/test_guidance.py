@@ -1,4 +1,4 @@
-"""Classifier-free guidance: the formula, the interval, what is evaluated when, and the error messages."""
+"""Classifier-free guidance and autoguidance: formula, interval, what is evaluated when, and the error messages."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bozzetto.diffusion import classifier_free, flow, heun
+from bozzetto.diffusion import classifier_free, flow, heun, normal
+from exact import MEAN, STD, gaussian_denoiser, gaussian_solution
 
 X = np.float32([[0.5, -1.0, 2.0]])
 
@@ -76,3 +77,32 @@ def test_bad_scale_is_one_clear_line(scale):
 def test_bad_interval_is_one_clear_line(interval):
     with pytest.raises(ValueError, match=r"^.*interval must be .+$"):
         classifier_free(with_prompt, both, 3.0, interval)
+
+
+# Autoguidance: the same function with a good and a bad model
+
+
+def test_autoguidance_takes_away_an_error_that_the_bad_model_makes_larger():
+    schedule = flow(40)
+    truth, x = gaussian_denoiser(schedule), normal(0, (50,)).astype(np.float64)
+    good, bad = lambda x, t: truth(x, t) + 0.2 * t, lambda x, t: truth(x, t) + 0.6 * t
+    guided = classifier_free(good, lambda x, t: (good(x, t), bad(x, t)), 1.5)  # bad + 1.5 (good - bad) = truth
+    np.testing.assert_allclose(heun(guided, x, schedule), heun(truth, x, schedule), rtol=1e-12)
+    assert np.abs(heun(good, x, schedule) - gaussian_solution(x, schedule)).min() > 0.05
+
+
+def test_autoguidance_sharpens_a_model_that_is_too_wide():
+    # The good model takes the bell for 1.2 times as wide as it is, the bad one for 1.6 times.
+    schedule, x = flow(100), normal(0, (2000,)).astype(np.float64)
+    good, bad = gaussian_denoiser(schedule, 1.2 * STD), gaussian_denoiser(schedule, 1.6 * STD)
+    alone = heun(good, x, schedule)
+    guided = heun(classifier_free(good, lambda x, t: (good(x, t), bad(x, t)), 1.5), x, schedule)
+    assert abs(guided.std() - STD) < abs(alone.std() - STD) / 2
+    assert guided.mean() == pytest.approx(MEAN, abs=0.05)
+
+
+def test_autoguidance_in_an_interval_asks_the_bad_model_only_there():
+    asked = []
+    good, bad = with_prompt, lambda x, t: asked.append(t) or without_prompt(x, t)
+    heun(classifier_free(good, lambda x, t: (good(x, t), bad(x, t)), 2.0, interval=(0.25, 0.75)), X, flow(8))
+    assert set(asked) == {0.75, 0.625, 0.5, 0.375, 0.25}

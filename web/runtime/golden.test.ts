@@ -98,6 +98,13 @@ test("every sampler walks as in Python", async () => {
   }
 });
 
+test("a stochastic sampler asks for noise", async () => {
+  for (const sampler of ["ddpm", "euler_ancestral", "dpmpp_2m_sde"] as const) {
+    const run = SAMPLERS[sampler](async (x) => x, normal(0, 6), flow(2));
+    await assert.rejects(run, new RegExp(`noise is missing: ${sampler} is stochastic`));
+  }
+});
+
 test("guidance is that of Python, and computes no estimate that is thrown away", async () => {
   for (const { scale, interval, x, t, guided } of golden("guidance")) {
     const asked: string[] = [];

@@ -9,7 +9,7 @@ import type { Level, Schedule } from "./schedule.js";
 export type Denoise = (x: Float32Array, t: number) => Promise<Float32Array>;
 /** Told after each step, from 0: the new x, and the D at the step's start. The sampler waits for it. */
 export type OnStep = (step: number, noisy: Float32Array, clean: Float32Array) => void | Promise<void>;
-/** Standard normal noise like x; only `ddpm` asks for it. */
+/** Standard normal noise like x; only the stochastic samplers ask for it, and not in the last step. */
 export type Noise = (step: number) => Float32Array;
 export type Sampler = (
   denoise: Denoise,
@@ -33,8 +33,16 @@ function sum(...terms: [number, Float32Array][]): Float32Array {
 const noiseIn = (x: Float32Array, clean: Float32Array, at: Level): Float32Array =>
   sum([1 / at.sigma, x], [-at.alpha / at.sigma, clean]);
 
-/** E, the signal-to-noise ratio before a step over that after it: in [0, 1). */
-const noiseKept = (now: Level, then: Level): number => (now.alpha * then.sigma) / (then.alpha * now.sigma);
+/** E, the signal-to-noise ratio before a step over that after it, in [0, 1), and h = -log E, in (0, Infinity]. */
+function noiseKept(now: Level, then: Level): { kept: number; h: number } {
+  const kept = (now.alpha * then.sigma) / (then.alpha * now.sigma);
+  return { kept, h: -Math.log(kept) };
+}
+
+function needed(noise: Noise | undefined, sampler: string): Noise {
+  if (!noise) throw new RuntimeError("failed", `noise is missing: ${sampler} is stochastic, pass noise(step)`);
+  return noise;
+}
 
 /** The change of x over a step with D and eps held: D d(alpha) + eps d(sigma). */
 const move = (now: Level, then: Level, clean: Float32Array, eps: Float32Array): Float32Array =>
@@ -87,12 +95,39 @@ export const heun: Sampler = (denoise, x, schedule, onStep) =>
 export const dpmpp_2m: Sampler = (denoise, x, schedule, onStep) => {
   let previous: { clean: Float32Array; h: number } | undefined;
   return walk(denoise, x, schedule, onStep, (x, clean, _, now, then) => {
-    const kept = noiseKept(now, then);
-    const h = kept > 0 ? -Math.log(kept) : Infinity;
+    const { kept, h } = noiseKept(now, then);
     const slope = previous && then.sigma > 0 ? h / (2 * previous.h) : 0;
     const guess = previous ? sum([1 + slope, clean], [-slope, previous.clean]) : clean;
     previous = { clean, h };
     return sum([then.sigma / now.sigma, x], [then.alpha * (1 - kept), guess]);
+  });
+};
+
+/** UniPC-2, third order with one evaluation a step: the step of dpmpp_2m, done again by a parabola through D before it,
+ * at its start and at its end, once the next evaluation has given that last one. */
+export const unipc: Sampler = (denoise, x, schedule, onStep) => {
+  type Past = { clean: Float32Array; rise?: Float32Array; base: Float32Array; pull: number; kept: number; h: number };
+  let past: Past | undefined;
+  let previousH = Infinity; // of the step before that
+  return walk(denoise, x, schedule, onStep, (x, clean, _, now, then) => {
+    if (past) {
+      const gain = sum([1, clean], [-1, past.clean]);
+      let average = sum([1, past.clean], [0.5, gain]);
+      if (past.rise) {
+        const first = 1 / (1 - past.kept) - 1 / past.h;
+        const second = 1 / (1 - past.kept) - (2 * first) / past.h;
+        const bend = (first - second) / (1 + previousH / past.h);
+        average = sum([1, past.clean], [first - bend, gain], [bend, past.rise]);
+      }
+      x = sum([1, past.base], [past.pull, average]);
+    }
+    const { kept, h } = noiseKept(now, then);
+    const slope = past && then.sigma > 0 ? h / past.h : 0;
+    const rise = past && sum([slope, clean], [-slope, past.clean]);
+    const guess = rise ? sum([1, clean], [0.5, rise]) : clean;
+    previousH = past?.h ?? Infinity;
+    past = { clean, rise, base: sum([then.sigma / now.sigma, x]), pull: then.alpha * (1 - kept), kept, h };
+    return sum([1, past.base], [past.pull, guess]);
   });
 };
 
@@ -103,15 +138,48 @@ export const ddim: Sampler = (denoise, x, schedule, onStep) =>
   );
 
 /** DDPM's ancestral sampling, stochastic: DDIM, but part of the noise that goes back is fresh. */
-export const ddpm: Sampler = (denoise, x, schedule, onStep, noise) => {
-  if (!noise) throw new RuntimeError("failed", "noise is missing: ddpm is stochastic, pass noise(step)");
+export const ddpm: Sampler = async (denoise, x, schedule, onStep, noise) => {
+  const draw = needed(noise, "ddpm");
   return walk(denoise, x, schedule, onStep, (x, clean, step, now, then) => {
     if (then.sigma === 0) return clean;
-    const kept = noiseKept(now, then);
+    const { kept } = noiseKept(now, then);
     const fresh = then.sigma * Math.sqrt(1 - kept ** 2);
-    return sum([then.alpha, clean], [then.sigma * kept, noiseIn(x, clean, now)], [fresh, noise(step)]);
+    return sum([then.alpha, clean], [then.sigma * kept, noiseIn(x, clean, now)], [fresh, draw(step)]);
   });
 };
 
-export const SAMPLERS = { euler, heun, dpmpp_2m, ddim, ddpm } satisfies Record<string, Sampler>;
+/** Euler's method with fresh noise: down to less noise than asked, then up again. Equals ddpm up to rounding. */
+export const euler_ancestral: Sampler = async (denoise, x, schedule, onStep, noise) => {
+  const draw = needed(noise, "euler_ancestral");
+  return walk(denoise, x, schedule, onStep, (x, clean, step, now, then) => {
+    const down = { ...then, sigma: noiseKept(now, then).kept * then.sigma };
+    const moved = sum([1, x], [1, move(now, down, clean, noiseIn(x, clean, now))]);
+    return then.sigma > 0 ? sum([1, moved], [Math.sqrt(then.sigma ** 2 - down.sigma ** 2), draw(step)]) : moved;
+  });
+};
+
+/** SDE-DPM-Solver++(2M), stochastic: ddpm with the straight line of dpmpp_2m. */
+export const dpmpp_2m_sde: Sampler = async (denoise, x, schedule, onStep, noise) => {
+  const draw = needed(noise, "dpmpp_2m_sde");
+  let previous: { clean: Float32Array; h: number } | undefined;
+  return walk(denoise, x, schedule, onStep, (x, clean, step, now, then) => {
+    const { kept, h } = noiseKept(now, then);
+    const slope = previous && then.sigma > 0 ? h / (2 * previous.h) : 0;
+    const guess = previous ? sum([1 + slope, clean], [-slope, previous.clean]) : clean;
+    previous = { clean, h };
+    const next = sum([(then.sigma / now.sigma) * kept, x], [then.alpha * (1 - kept ** 2), guess]);
+    return then.sigma > 0 ? sum([1, next], [then.sigma * Math.sqrt(1 - kept ** 2), draw(step)]) : next;
+  });
+};
+
+export const SAMPLERS = {
+  euler,
+  heun,
+  dpmpp_2m,
+  unipc,
+  ddim,
+  ddpm,
+  euler_ancestral,
+  dpmpp_2m_sde,
+} satisfies Record<string, Sampler>;
 export type SamplerName = keyof typeof SAMPLERS;

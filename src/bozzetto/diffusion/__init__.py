@@ -1,4 +1,4 @@
-"""Diffusion sampling over plain arrays: noise, schedule, sampler, guidance. Needs numpy and nothing else.
+"""Diffusion sampling over plain arrays: noise, schedule, sampler, guidance, editing. Needs numpy and nothing else.
 
     schedule = flow(20)
     x = schedule.sigmas[0].item() * normal_batch([7], (16, 8, 8))
@@ -7,9 +7,21 @@
 The training side runs the same functions on torch tensors.
 """
 
+from bozzetto.diffusion.edit import img2img, inpaint, invert
 from bozzetto.diffusion.guidance import classifier_free
 from bozzetto.diffusion.noise import MAX_SEED, normal, normal_batch
-from bozzetto.diffusion.samplers import SAMPLERS, STOCHASTIC, ddim, ddpm, dpmpp_2m, euler, heun
+from bozzetto.diffusion.samplers import (
+    SAMPLERS,
+    STOCHASTIC,
+    ddim,
+    ddpm,
+    dpmpp_2m,
+    dpmpp_2m_sde,
+    euler,
+    euler_ancestral,
+    heun,
+    unipc,
+)
 from bozzetto.diffusion.schedule import MAX_STEPS, SCHEDULES, Schedule, cosine, flow, karras, linear
 
 __all__ = [
@@ -24,11 +36,17 @@ __all__ = [
     "ddim",
     "ddpm",
     "dpmpp_2m",
+    "dpmpp_2m_sde",
     "euler",
+    "euler_ancestral",
     "flow",
     "heun",
+    "img2img",
+    "inpaint",
+    "invert",
     "karras",
     "linear",
     "normal",
     "normal_batch",
+    "unipc",
 ]

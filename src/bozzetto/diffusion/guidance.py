@@ -12,8 +12,12 @@ In a limited interval (Kynkaanniemi et al. 2024): at very high noise guidance na
 noise it does nothing, so it is applied only for t inside `interval`, which also saves half the work
 elsewhere.
 
-The same formula serves a negative prompt (D_without sees the unwanted words) and autoguidance (Karras et al.
-2024: D_without comes from a smaller, less trained version of the model).
+The same formula, and the same function, serve
+- a negative prompt: D_without sees the unwanted words;
+- autoguidance (Karras et al. 2024, "Guiding a diffusion model with a bad version of itself"): D_with comes from
+  the good model, D_without from a smaller or less trained version of it, both with the same prompt. Where the bad
+  one makes the errors of the good one, only larger, going on from bad to good takes them away, and unlike the
+  prompt's difference this does not narrow the variety. In the paper's letters w = s, D0 = D_without.
 """
 
 from collections.abc import Callable
@@ -35,7 +39,7 @@ def classifier_free(
     conditional(x, t) -> D_with, one evaluation; called outside the interval and at scale 1, where D_without
     does not count. pair(x, t) -> (D_with, D_without), arrays like x; called inside. They are two functions
     because a runtime computes a pair in one batch of twice the size, and should not compute what is thrown
-    away.
+    away. For autoguidance: classifier_free(good, lambda x, t: (good(x, t), bad(x, t)), 2.0).
 
     guidance_scale: 0 .. 30. interval: (low, high) times t, 0 <= low <= high <= 1, both ends included.
     ValueError otherwise.

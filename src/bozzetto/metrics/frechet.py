@@ -49,20 +49,32 @@ def feature_pair(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return a, b
 
 
-def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Squared Frechet distance between Gaussians fitted to `a` [n_a,d] and `b` [n_b,d]; 0 or more."""
-    a, b = feature_pair(a, b)
-    shift = a.mean(0) - b.mean(0)
-    root_a, root_b = _covariance_root(a), _covariance_root(b)
-    cross = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
-    distance = shift @ shift + (root_a**2).sum() + (root_b**2).sum() - 2 * cross
+@dataclass(frozen=True)
+class Gaussian:
+    """What a Frechet distance keeps of a set of features: mean [d], and R [min(n,d), d] with R'R = covariance."""
+
+    mean: np.ndarray
+    root: np.ndarray
+
+
+def gaussian(x: np.ndarray) -> Gaussian:
+    """Fitted to float64 `x` [n,d]: the root is the centred rows, by QR no more of them than columns."""
+    rows = (x - x.mean(0)) / np.sqrt(len(x) - 1)
+    return Gaussian(x.mean(0), np.linalg.qr(rows, mode="r") if len(rows) > rows.shape[1] else rows)
+
+
+def frechet_between(a: Gaussian, b: Gaussian) -> float:
+    """Squared Frechet distance; 0 or more. Fit once what is compared with many others."""
+    shift = a.mean - b.mean
+    cross = np.linalg.svd(a.root @ b.root.T, compute_uv=False).sum()
+    distance = shift @ shift + (a.root**2).sum() + (b.root**2).sum() - 2 * cross
     return max(float(distance), 0.0)  # rounding alone can make equal sets negative
 
 
-def _covariance_root(x: np.ndarray) -> np.ndarray:
-    """R [min(n,d), d] with R'R = cov(x): the centred rows, by QR no more of them than columns."""
-    rows = (x - x.mean(0)) / np.sqrt(len(x) - 1)
-    return np.linalg.qr(rows, mode="r") if len(rows) > rows.shape[1] else rows
+def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Squared Frechet distance between Gaussians fitted to `a` [n_a,d] and `b` [n_b,d]; 0 or more."""
+    a, b = feature_pair(a, b)
+    return frechet_between(gaussian(a), gaussian(b))
 
 
 def kernel_distance(a: np.ndarray, b: np.ndarray, subsets: int = 20, subset_size: int = 1000, seed: int = 0) -> float:

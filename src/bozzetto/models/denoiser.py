@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bozzetto.models.layers import Attention, FilmBlock, zero_init
+from bozzetto.models.layers import TIME_WAVES, Attention, FilmBlock, time_waves, zero_init
 
 SMALLEST_TIME = 0.05
 
@@ -63,7 +63,7 @@ class Denoiser(nn.Module):
         def look(width: int, cells: int) -> Look:
             return Look(width, config.hidden_size, cells, config.head_size)
 
-        self.time = nn.Sequential(nn.Linear(64, size), nn.SiLU(), nn.Linear(size, size))
+        self.time = nn.Sequential(nn.Linear(TIME_WAVES, size), nn.SiLU(), nn.Linear(size, size))
         self.meaning = nn.Linear(config.embedding_size, size)
         self.style = nn.Embedding(config.styles + 1, size)
         nn.init.normal_(self.style.weight, std=0.5)
@@ -83,12 +83,9 @@ class Denoiser(nn.Module):
 
     def condition(self, t: Tensor, embedding: Tensor, style: Tensor) -> Tensor:
         """Time, meaning and style as one vector [B,256]."""
-        frequency = torch.exp(torch.arange(32, device=t.device) * (math.log(1000) / 31))
-        angle = t.float()[:, None] * frequency
-        waves = torch.cat([angle.sin(), angle.cos()], 1)
         # The embedding has unit norm; scaled so that its entries are about one, like the other terms.
         meaning = self.meaning(embedding * math.sqrt(embedding.shape[1]))
-        return F.silu(self.time(waves) + meaning + self.style(style))
+        return F.silu(self.time(time_waves(t)) + meaning + self.style(style))
 
     def forward(self, x: Tensor, t: Tensor, hidden: Tensor, mask: Tensor, embedding: Tensor, style: Tensor) -> Tensor:
         """-> the clean latent, float [B,16,8,8]."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+TIME_WAVES = 64  # numbers that stand for a time
 
 
 def zero_init(module: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
@@ -13,6 +17,13 @@ def zero_init(module: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
     if module.bias is not None:
         nn.init.zeros_(module.bias)
     return module
+
+
+def time_waves(t: Tensor) -> Tensor:
+    """Times [B] in [0, 1] as sines and cosines of 32 frequencies (Vaswani et al. 2017, section 3.5): float [B,64]."""
+    frequency = torch.exp(torch.arange(TIME_WAVES // 2, device=t.device) * (math.log(1000) / (TIME_WAVES // 2 - 1)))
+    angle = t.float()[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], 1)
 
 
 class ResBlock(nn.Module):

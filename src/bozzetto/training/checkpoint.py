@@ -63,4 +63,8 @@ def load(path: Path, model: nn.Module, ema: nn.Module, optimizers: list[torch.op
                 index, field = name.removeprefix(prefix).split(".", 1)
                 state["state"].setdefault(int(index), {})[field] = tensor
         optimizer.load_state_dict(state)
+        for parameter, moments in optimizer.state.items():  # in the weights' memory layout, which a fused step takes
+            for field, tensor in moments.items():
+                if tensor.shape == parameter.shape:
+                    moments[field] = torch.empty_like(parameter).copy_(tensor)
     return int(metadata["step"])

@@ -2,10 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from bozzetto.metrics.features import on_white
+from bozzetto.world.dataset import World
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the makers of lessons 2 to 5 learn from: small pictures in named classes.
+
+    images: uint8 [N,32,32,C]. labels: int64 [N], which of `classes` each shows. mirrored: whether a picture seen in a
+    mirror is one of the same kind.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: list[str]
+    mirrored: bool
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, rng: np.random.Generator, count: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+        """Pictures drawn at random, half of them mirrored if they may be: float [B,C,32,32] in [-1, 1], and what the
+        networks take as their classes, int64 [B]: the k-th class is k + 1, since 0 stands for any."""
+        rows = rng.integers(0, len(self), count)
+        images = self.images[rows]
+        if self.mirrored:
+            images = np.where(rng.random((count, 1, 1, 1)) < 0.5, images[:, :, ::-1], images)
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return pixels, torch.from_numpy(self.labels[rows] + 1).to(device)
+
+
+def emoji(world: World, split: str = "train") -> Pictures:
+    """The core pictures of a split at 32 pixels over white; their classes are the subgroups that Unicode puts them in."""
+    classes = sorted({group for group, core in zip(world.subgroups, world.core, strict=True) if core})
+    core = world.select([bool(core) and s == split for core, s in zip(world.core, world.splits, strict=True)])
+    over_white = on_white(core.images).reshape(len(core), 32, 2, 32, 2, 3).mean((2, 4))
+    labels = np.array([classes.index(group) for group in core.subgroups], np.int64)
+    return Pictures(np.round(over_white).astype(np.uint8), labels, classes, mirrored=True)
 
 
 def premultiplied(images: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:

@@ -27,6 +27,9 @@ from torch import Tensor, nn
 from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig
 from bozzetto.models.clip import Clip, ClipConfig
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
+from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
+from bozzetto.models.gan import Gan, GanConfig
+from bozzetto.models.vae import LatentSampler, SamplerConfig, Vae, VaeConfig
 from bozzetto.training.checkpoint import write_atomically
 from bozzetto.training.loop import LOG, STATE
 from bozzetto.training.rounding import GROUP, SCALE, restore, stored
@@ -131,16 +134,17 @@ def export_folder(
     inputs: dict[str, Tensor],
     outputs: list[str],
     texts: dict[str, str] | None = None,
+    four_bits: bool = True,
 ) -> None:
     """Write one model folder. Every input and output has a free batch dimension 0.
 
-    inputs: example tensors by name, in the order of `module.forward`; texts: more files of the folder, by name. Files
-    appear one by one but config.json, which holds their checksums, comes last: a killed export is never taken for a
-    model.
+    inputs: example tensors by name, in the order of `module.forward`; texts: more files of the folder, by name;
+    four_bits: for a network that has learned with rounded weights, otherwise all are stored in fp16. Files appear
+    one by one but config.json, which holds their checksums, comes last: a killed export is never taken for a model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     module = module.eval().float().cpu()
-    tensors = stored(module)
+    tensors = stored(module, four_bits)
     restore(module, tensors)
     write_atomically(tensors, folder / "model.safetensors", {"format": "pt"})  # one key: more have no fixed order
     batch = torch.export.Dim.DYNAMIC
@@ -218,10 +222,62 @@ def export_text_to_image(run: Path, to: Path, name: str = "text_to_image") -> No
     export_folder(model, to / name, name, extras, inputs, ["clean"])
 
 
+def export_diffusion(run: Path, to: Path, name: str = "diffusion") -> None:
+    """The pixel denoiser, or with `jumps` its few-step student."""
+    model, config = read_final(run, PixelDenoiser, DiffusionConfig)
+    inputs = {
+        "x": torch.zeros(2, config.channels, 32, 32),
+        "t": torch.ones(2),
+        "label": torch.zeros(2, dtype=torch.long),
+    }
+    defaults = {"sampler": "dpmpp_2m", "num_inference_steps": 20, "guidance_scale": 2.0}
+    if config.jumps:
+        inputs["until"] = torch.zeros(2)
+        defaults = {"num_inference_steps": 4}
+    export_folder(model, to / name, name, {"config": asdict(config), "defaults": defaults}, inputs, ["clean"])
+
+
+def export_gan(run: Path, to: Path) -> None:
+    model, config = read_final(run, Gan, GanConfig)
+    sizes = {"config": asdict(config)}
+    label = torch.zeros(2, dtype=torch.long)
+    forger = {"noise": torch.zeros(2, config.noise_size), "label": label}
+    detective = {"pixels": torch.zeros(2, config.channels, 32, 32), "label": label}
+    for part, inputs, output in (("generator", forger, "pixels"), ("discriminator", detective, "logits")):
+        name = f"gan/{part}"
+        export_folder(getattr(model, part), to / name, name, sizes, inputs, [output], four_bits=False)
+
+
+def export_vae(run: Path, to: Path) -> None:
+    """Four autoencoders, and the sampler of the good one's latents."""
+    for stage, prefix in (("good", ""), ("plain", "plain_"), ("map", "map_"), ("plain_map", "plain_map_")):
+        model, config = read_final(run / stage, Vae, VaeConfig)
+        extras = {
+            "config": asdict(config),
+            "latent_mean": model.latent_mean.tolist(),
+            "latent_std": model.latent_std.tolist(),
+        }
+        pixels, latents = torch.zeros(2, config.channels, 32, 32), torch.zeros(2, config.latent_size)
+        for part, inputs, outputs in (
+            ("encoder", {"pixels": pixels}, ["mean", "logvar"]),
+            ("decoder", {"latents": latents}, ["pixels"]),
+        ):
+            name = f"vae/{prefix}{part}"
+            export_folder(getattr(model, part), to / name, name, extras, inputs, outputs, four_bits=False)
+    model, config = read_final(run, LatentSampler, SamplerConfig)
+    inputs = {"z": torch.zeros(2, config.latent_size), "t": torch.ones(2), "label": torch.zeros(2, dtype=torch.long)}
+    extras = {"config": asdict(config), "needs": {"vae/decoder": sha256(to / "vae/decoder/model.safetensors")}}
+    export_folder(model, to / "vae/sampler", "vae/sampler", extras, inputs, ["clean"], four_bits=False)
+
+
 EXPORTS = {
     "autoencoder": export_autoencoder,
     "clip": export_clip,
     "text-to-image": export_text_to_image,
+    "diffusion": export_diffusion,
+    "gan": export_gan,
+    "vae": export_vae,
+    "few-steps": partial(export_diffusion, name="few_steps"),
     "memoriser": partial(export_text_to_image, name="memoriser"),
 }
 

@@ -16,7 +16,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +105,11 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
         mean.copy_(now)
 
 
+def snapshot(out: Path, steps: int) -> Path:
+    """Where a run keeps the averaged weights it had after so many steps."""
+    return out / f"after-{steps}.safetensors"
+
+
 def fit(
     model: nn.Module,
     loss: Callable[[nn.Module], Loss],
@@ -115,6 +120,7 @@ def fit(
     minutes: float | None = None,
     recipe: dict | None = None,
     save_every: float = 120,
+    keep: Collection[int] = (),
 ) -> nn.Module:
     """Train `model` in place and return the moving average of its weights.
 
@@ -124,6 +130,7 @@ def fit(
     out: folder of the run: state.safetensors (resumed if there), log.jsonl.
     minutes: stop (and save) after this long; the learning rate follows the steps, so the run can be resumed.
     recipe: what a resumed run must agree with.
+    keep: after these numbers of steps the averaged weights are written to `snapshot(out, steps)`, in fp16.
     Raises TrainingStopped at a loss that is not finite, and KeyboardInterrupt, the state saved, after Ctrl-C.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -173,6 +180,9 @@ def fit(
                     optimizer.step()
                 step += 1
                 update_average(average, model, min(schedule.ema, step / (step + 9)))
+                if step in keep:
+                    half = {name: tensor.half() for name, tensor in average.state_dict().items()}
+                    checkpoint.write_atomically(half, snapshot(out, step), {"step": str(step)})
 
                 now = time.monotonic()
                 if now - logged > 5 or step == schedule.steps or step == start + 1:

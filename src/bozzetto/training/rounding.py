@@ -66,11 +66,11 @@ def unpack(packed: Tensor) -> Tensor:
     return torch.where(halves > 7, halves - 16, halves)
 
 
-def stored(module: nn.Module) -> dict[str, Tensor]:
+def stored(module: nn.Module, four_bits: bool = True) -> dict[str, Tensor]:
     """The network's state as it is written: uint8 and fp16 for rounded weights, fp16 for all else."""
     tensors = {name: tensor.detach().half() for name, tensor in module.state_dict().items()}
     for name, layer in module.named_modules():
-        if is_rounded(layer):
+        if four_bits and is_rounded(layer):
             q, scale = quantize(layer.weight)
             tensors |= {f"{name}.weight": pack(q), f"{name}.weight{SCALE}": scale}
     return tensors

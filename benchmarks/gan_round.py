@@ -1,0 +1,96 @@
+"""The GAN's round as a graph: rounds a second beside torch's, and the modes that it covers as it learns.
+
+    python benchmarks/gan_round.py --seeds 3 --out benchmarks/results/gan_round.json
+
+For each seed two games: 1,500 balanced rounds; and 750 collapsing ones, after which 1,000 balanced ones repair it. Modes,
+and the share of fakes that are any shape at all, are counted on 256 fakes. Rates: ONNX Runtime and the same function in
+torch, in turns, so that both meet the same load; the pictures and the noise, which numpy makes, are part of a round.
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from bozzetto.runtime import gan_round as game
+from bozzetto.runtime.store import open_model
+from bozzetto.training import gan_round as training
+
+GAMES = (
+    (("balanced", game.BALANCED, 1500),),
+    (("collapsing", game.COLLAPSING, 750), ("rebalanced", game.BALANCED, 1000)),
+)
+EVERY = 250
+UNSEEN = 10_000  # added to a seed: noise that the game was not trained on
+
+
+def rate(play: Callable[[], object], seconds: float) -> float:
+    began, rounds = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        play()
+        rounds += 1
+    return rounds / (time.perf_counter() - began)
+
+
+def rates(graph: game.Game, seconds: float, turns: int) -> dict[str, float]:
+    state = game.start(0)
+
+    def in_torch() -> None:
+        training.play(*map(torch.as_tensor, game.inputs(state, game.BALANCED, 0).values()))
+
+    sides = {"onnxruntime": lambda: graph.play(state, game.BALANCED, 0), "torch_eager": in_torch}
+    for play in sides.values():
+        play()
+    found = {name: [] for name in sides}
+    for _ in range(turns):
+        for name, play in sides.items():
+            found[name].append(rate(play, seconds))
+    return {name: round(statistics.median(values), 1) for name, values in found.items()}
+
+
+def learn(graph: game.Game, seed: int) -> list[dict[str, object]]:
+    log = []
+    for phases in GAMES:
+        state = game.start(seed)
+        for phase, settings, rounds in phases:
+            for played in range(1, rounds + 1):
+                state, _ = graph.play(state, settings, seed)
+                if played % EVERY == 0:
+                    fakes = graph.look(state, state, seed + UNSEEN).fakes
+                    shapes = float((game.modes(fakes) >= 0).mean())
+                    line = {"phase": phase, "rounds": played, "modes": game.variety(fakes), "shapes": round(shapes, 3)}
+                    print(seed, line, flush=True)
+                    log.append(line)
+    return log
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each turn of the rates")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gan_round.json"))
+    args = parser.parse_args()
+    graph, model = game.Game(), open_model(game.MODEL)
+    load = os.getloadavg()[0]
+    report = {
+        "command": f"python benchmarks/gan_round.py --seeds {args.seeds} --seconds {args.seconds:g}",
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "load_average": round(load, 1),
+        "rounds_per_second": rates(graph, args.seconds, turns=5),
+        "graph_bytes": model["files"]["graph.onnx"]["bytes"],
+        "parameters": model["parameters"],
+        "modes": {str(seed): learn(graph, seed) for seed in range(args.seeds)},
+    }
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

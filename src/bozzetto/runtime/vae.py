@@ -1,0 +1,157 @@
+"""Pictures as a few numbers: encode, decode, morph, sample, the map and attribute directions, on numpy arrays.
+
+Pixels: float32 [B,C,32,32] in [-1, 1]. Latents: float32 [B,L], L = 32 for `good` and `plain`, 2 for the maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from bozzetto.diffusion import SAMPLERS, flow
+from bozzetto.diffusion.noise import normal_batch
+from bozzetto.runtime.session import Network, open_network
+from bozzetto.runtime.store import open_model
+
+PRIORS = ("standard", "second-stage")
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """The open networks, and mean and standard deviation [L] of the latents of all training pictures."""
+
+    encoder: Network
+    decoder: Network
+    latent_mean: np.ndarray
+    latent_std: np.ndarray
+
+
+@dataclass(frozen=True)
+class Models:
+    good: Autoencoder
+    plain: Autoencoder
+    map: Autoencoder
+    plain_map: Autoencoder
+    sampler: Network
+    classes: list[str]
+
+
+@lru_cache(maxsize=2)
+def load(weights: Path) -> Models:
+    """Open the nine networks of a weights folder, once. Raises WeightsError."""
+
+    def autoencoder(prefix: str) -> Autoencoder:
+        encoder, decoder = (open_model(f"vae/{prefix}{part}", weights) for part in ("encoder", "decoder"))
+        mean, std = (np.array(encoder[name], np.float32) for name in ("latent_mean", "latent_std"))
+        return Autoencoder(open_network(encoder), open_network(decoder), mean, std)
+
+    sampler = open_model("vae/sampler", weights)  # checks that it belongs to this decoder
+    return Models(
+        *map(autoencoder, ("", "plain_", "map_", "plain_map_")),
+        open_network(sampler),
+        list(sampler["config"]["classes"]),
+    )
+
+
+def encode(model: Autoencoder, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels -> mean and standard deviation of their latents, both [B,L]; the latter is 0 for a plain twin."""
+    code = model.encoder(pixels=pixels)
+    return code["mean"], np.exp(code["logvar"] / 2)
+
+
+def decode(model: Autoencoder, latents: np.ndarray) -> np.ndarray:
+    """Latents -> pixels, clipped to [-1, 1]."""
+    return np.clip(model.decoder(latents=latents)["pixels"], -1, 1)
+
+
+def morph(model: Autoencoder, a: np.ndarray, b: np.ndarray, n: int) -> np.ndarray:
+    """n pictures [n,C,32,32] from picture a to picture b, both [C,32,32]; the first and the last are their redraws.
+
+    The path is an arc about the middle of all latents (Shoemake 1985, slerp), not a line: among 32 numbers pictures lie
+    in a shell around the middle, and a line would cut through the hollow inside. ValueError when n is below 2.
+    """
+    if n < 2:
+        raise ValueError(f"a morph has 2 pictures at least, not {n}")
+    means, _ = encode(model, np.stack([a, b]))
+    return decode(model, slerp(*(means - model.latent_mean), np.linspace(0, 1, n)) + model.latent_mean)
+
+
+def slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Points on the arc from a [L] to b [L] about zero, share [n] of the way: float32 [n,L].
+
+    It turns evenly and its length changes smoothly. A line where a and b point the same or exactly opposite ways, which
+    no arc joins or no single one.
+    """
+    share = np.asarray(share, np.float64)[:, None]
+    cosine = a.astype(np.float64) @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12)
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    if np.sin(angle) < 1e-4:
+        return ((1 - share) * a + share * b).astype(np.float32)
+    return ((np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)).astype(np.float32)
+
+
+def sample_latents(
+    models: Models,
+    seeds: Sequence[int],
+    labels: int | Sequence[int] = 0,
+    prior: str = "second-stage",
+    num_inference_steps: int = 20,
+) -> np.ndarray:
+    """Latents [N,L] for `good`, one a seed. "standard": N(0, 1); "second-stage": from the same noise by the sampler.
+
+    labels: 0 is any class, k + 1 the k-th; only the second stage can heed it, so ValueError with "standard".
+    """
+    labels = np.broadcast_to(np.asarray(labels, np.int64), (len(seeds),))
+    if prior not in PRIORS:
+        raise ValueError(f"prior {prior!r} is unknown: choose one of {', '.join(PRIORS)}")
+    if labels.min() < 0 or labels.max() > len(models.classes):
+        raise ValueError(f"a label must be from 0 (any) to {len(models.classes)}, not {labels.tolist()}")
+    noise = normal_batch(seeds, models.good.latent_mean.shape)
+    if prior == "standard":
+        if labels.any():
+            raise ValueError('the prior "standard" knows no classes: use "second-stage", or label 0')
+        return noise
+
+    def denoise(z: np.ndarray, t: float) -> np.ndarray:
+        return models.sampler(z=z, t=np.full(len(z), t, np.float32), label=labels)["clean"]
+
+    clean = SAMPLERS["dpmpp_2m"](denoise, noise, flow(num_inference_steps))
+    return clean * models.good.latent_std + models.good.latent_mean
+
+
+def sample(
+    models: Models,
+    seeds: Sequence[int],
+    labels: int | Sequence[int] = 0,
+    prior: str = "second-stage",
+    num_inference_steps: int = 20,
+) -> np.ndarray:
+    """Pictures [N,C,32,32], one a seed; arguments as in `sample_latents`."""
+    return decode(models.good, sample_latents(models, seeds, labels, prior, num_inference_steps))
+
+
+def sample_plain(models: Models, seeds: Sequence[int]) -> np.ndarray:
+    """The same for the plain twin, from a bell curve as wide as its latents: most draws fall into holes."""
+    plain = models.plain
+    return decode(plain, normal_batch(seeds, plain.latent_mean.shape) * plain.latent_std + plain.latent_mean)
+
+
+def latent_map(models: Models, pixels: np.ndarray) -> np.ndarray:
+    """Where the two-number autoencoder puts pictures: float32 [N,2]."""
+    return encode(models.map, pixels)[0]
+
+
+def attribute_direction(latents: np.ndarray, flags: np.ndarray) -> np.ndarray:
+    """From the mean latent of the pictures without an attribute to that of those with it (Larsen et al. 2016).
+
+    latents [N,L], flags [N] -> float32 [L]; added to a latent it adds the attribute. ValueError unless both kinds are
+    there.
+    """
+    flags = np.asarray(flags, bool)
+    if flags.all() or not flags.any():
+        raise ValueError("an attribute direction needs pictures with the attribute and pictures without it")
+    return (latents[flags].mean(0) - latents[~flags].mean(0)).astype(np.float32)
