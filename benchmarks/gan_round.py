@@ -2,9 +2,11 @@
 
     python benchmarks/gan_round.py --seeds 3 --out benchmarks/results/gan_round.json
 
-For each seed two games: 1,500 balanced rounds; and 750 collapsing ones, after which 1,000 balanced ones repair it. Modes,
-and the share of fakes that are any shape at all, are counted on 256 fakes. Rates: ONNX Runtime and the same function in
-torch, in turns, so that both meet the same load; the pictures and the noise, which numpy makes, are part of a round.
+For each seed two games: 1,500 balanced rounds; and 750 collapsing ones, after which 1,000 balanced ones repair it.
+Modes, and the share of fakes that are any shape at all, are counted on 256 fakes. Rates: ONNX Runtime and the same
+function in torch, in turns, so that both meet the same load; the pictures and the noise are part of a round in both.
+"""
+
 from __future__ import annotations
 
 import argparse

@@ -183,6 +183,15 @@ def test_the_detective_learns_alone_and_then_the_forger_fools_it(graph):
     assert fooled.verdicts_fake.mean() > told.verdicts_fake.mean() + 0.1
 
 
+def test_a_balanced_game_learns_many_modes(graph):
+    """A third of the way to all sixteen, which benchmarks/gan_round.py plays to the end."""
+    state = game.start(1)
+    assert game.variety(graph.look(state, state, 99).fakes) == 0
+    for _ in range(500):
+        state, _ = graph.play(state, game.BALANCED, 1)
+    assert game.variety(graph.look(state, state, 99).fakes) >= 6  # 256 fakes of noise that it was not trained on
+
+
 def test_a_game_is_its_seed(graph):
     def third(seed):
         state = game.start(seed)

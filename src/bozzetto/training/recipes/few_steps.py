@@ -138,8 +138,8 @@ def train(
                 x, t, jumps, short,
             )  # fmt: skip
             error = ((model(x, t, label, t - 1 / jumps) - goal) / t[:, None, None, None]).square().mean((1, 2, 3))
-            found = {f"jumps_{n}": error.detach()[jumps == n].mean() for n in JUMPS}
-            return {"loss": error.mean(), **found}
+            of = {n: error.detach()[jumps == n] for n in JUMPS}
+            return {"loss": error.mean()} | {f"jumps_{n}": found.sum() / max(1, len(found)) for n, found in of.items()}
 
         return compute
 
