@@ -1,6 +1,8 @@
 /** The page's side of the runtime, and the only part that figures talk to. */
 import { RuntimeError } from "./errors.js";
-import type { Calls, DenoiseOptions, GenerateOptions, Progress, Reply, Request, StepEvent } from "./messages.js";
+import type {
+  Calls, DenoiseOptions, GenerateOptions, Progress, Reply, Request, SampleOptions, StepEvent,
+} from "./messages.js";
 import { checkBrowser } from "./session.js";
 
 export { RuntimeError, type ErrorKind } from "./errors.js";
@@ -9,6 +11,10 @@ export type { SamplerName } from "./samplers.js";
 
 export interface Cancellable {
   signal?: AbortSignal;
+}
+
+export interface Stepped extends Cancellable {
+  onStep?: (event: StepEvent) => void;
 }
 
 interface Waiting {
@@ -59,8 +65,13 @@ export class Runtime {
     return this.#ask("tokens", text);
   }
 
-  generate(options: GenerateOptions, o: { onStep?: (event: StepEvent) => void } & Cancellable = {}) {
+  generate(options: GenerateOptions, o: Stepped = {}) {
     return this.#ask("generate", options, o.signal, o.onStep);
+  }
+
+  /** A small picture of a class by pixel diffusion or its student: planes R, G, B [3, 32, 32] in [-1, 1]. */
+  sample(options: SampleOptions, o: Stepped = {}): Promise<Float32Array> {
+    return this.#ask("sample", options, o.signal, o.onStep);
   }
 
   /** The clean estimate at one noise level, without guidance. */

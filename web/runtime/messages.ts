@@ -20,11 +20,11 @@ export interface ModelConfig {
   format: number;
   model: string;
   parameters: number;
-  config: Record<string, number | number[]>;
+  config: { classes?: string[]; jumps?: boolean; [size: string]: unknown }; // jumps: a few-step student
   files: Record<string, FileEntry>;
   needs?: Record<string, string>; // the SHA-256 sums of the weights it was trained on top of, by model
   styles?: string[]; // of a denoiser
-  defaults?: Sampling; // of a denoiser
+  defaults?: Partial<Sampling>; // of a denoiser
   logit_scale?: number; // of CLIP: match = sigmoid(scale * cosine + bias), share = softmax(scale * cosine)
   logit_bias?: number;
 }
@@ -61,7 +61,14 @@ export interface DenoiseOptions {
   model?: string;
 }
 
-/** After a step. All arrays are latents [16, 8, 8]. */
+/** A few-step student takes straight steps, so it has no use for a sampler and for guidance. */
+export interface SampleOptions extends Partial<Sampling> {
+  label?: string; // a class of the model, by default any
+  seed: number;
+  model?: string; // by default diffusion
+}
+
+/** After a step. All arrays are latents [16, 8, 8], or small pictures' planes R, G, B [3, 32, 32]. */
 export interface StepEvent {
   step: number; // from 0
   steps: number;
@@ -98,6 +105,7 @@ export interface Calls {
   tokens: Call<string, Tokens>;
   denoise: Call<DenoiseOptions, Float32Array>;
   generate: Call<GenerateOptions, Generated, StepEvent>;
+  sample: Call<SampleOptions, Float32Array, StepEvent>;
   decode: Call<Float32Array, Uint8ClampedArray>;
 }
 

@@ -1,21 +1,28 @@
 /** From words to pictures, from pictures to embeddings: the networks put together. Twins: src/bozzetto/runtime/
- * text_to_image.py and label.py. */
+ * text_to_image.py, sample.py and label.py. */
 import { RuntimeError, checkChoice, checkNumber } from "./errors.js";
 import { classifier_free, type Pair } from "./guidance.js";
 import type {
-  Control, DenoiseOptions, Generated, GenerateOptions, Prompt, StepEvent, TextHidden, Tokens,
+  Control, DenoiseOptions, Generated, GenerateOptions, Prompt, SampleOptions, Sampling, StepEvent, TextHidden, Tokens,
 } from "./messages.js";
 import type { Models } from "./models.js";
 import { normal } from "./noise.js";
 import { overWhite, toPicture } from "./pixels.js";
 import { SAMPLERS } from "./samplers.js";
 import { flow } from "./schedule.js";
+import type { Input } from "./session.js";
 import { CONTEXT_LENGTH, splitWords } from "./tokenizer.js";
 
 type Pause = Control["pause"];
+type Steps = Omit<Control<StepEvent>, "signal">;
 
 const LATENT_SHAPE = [16, 8, 8];
 const LATENT_SIZE = 16 * 8 * 8;
+const SMALL_SHAPE = [3, 32, 32];
+const SMALL_SIZE = 3 * 32 * 32;
+const JUMPS = ["1", "2", "4", "8"]; // in how many steps a student has learned to draw
+/** What is neither asked for nor in the model's config.json. */
+const PLAIN: Partial<Sampling> = { sampler: "euler", guidance_scale: 1, guidance_interval: [0, 1] };
 const MAX_PROMPT = 300;
 const BATCH = 16; // how many are encoded at once, between two pauses
 
@@ -31,6 +38,14 @@ function concat(arrays: Float32Array[]): Float32Array {
 function split(all: Float32Array, count: number): Float32Array[] {
   const size = all.length / count;
   return Array.from({ length: count }, (_, index) => all.slice(index * size, (index + 1) * size));
+}
+
+function stack(arrays: Float32Array[], ...shape: number[]): Input {
+  return { data: concat(arrays), dims: [arrays.length, ...shape] };
+}
+
+function numbers(each: number[]): Input {
+  return { data: BigInt64Array.from(each, BigInt), dims: [each.length] };
 }
 
 async function inBatches<T>(items: T[], encode: (batch: T[]) => Promise<Float32Array>, pause: Pause) {
@@ -59,7 +74,7 @@ export function encodeText(models: Models, texts: string[], pause: Pause): Promi
 /** Pictures RGBA 64 x 64, seen over white -> unit embeddings [256]. */
 export function encodeImage(models: Models, pictures: Uint8ClampedArray[], pause: Pause): Promise<Float32Array[]> {
   const encode = async (batch: Uint8ClampedArray[]) => {
-    const pixels = { data: concat(batch.map(overWhite)), dims: [batch.length, 3, 64, 64] };
+    const pixels = stack(batch.map(overWhite), 3, 64, 64);
     return (await models.run("clip/image", { pixels }))["embedding"]!;
   };
   return inBatches(pictures, encode, pause);
@@ -104,18 +119,16 @@ function wanted(models: Models, model: string, prompt: Prompt, style?: string): 
 
 /** The clean estimates of one latent, one for each condition, computed together. */
 async function estimate(models: Models, model: string, x: Float32Array, t: number, conditions: Condition[]) {
-  const count = conditions.length;
-  const input = (rows: Float32Array[], ...shape: number[]) => ({ data: concat(rows), dims: [count, ...shape] });
   const { hidden, embedding } = conditions[0]!;
   const outputs = await models.run(model, {
-    x: input(conditions.map(() => x), ...LATENT_SHAPE),
-    t: input(conditions.map(() => Float32Array.of(t))),
-    hidden: input(conditions.map((each) => each.hidden), CONTEXT_LENGTH, hidden.length / CONTEXT_LENGTH),
-    mask: input(conditions.map((each) => each.mask), CONTEXT_LENGTH),
-    embedding: input(conditions.map((each) => each.embedding), embedding.length),
-    style: { data: BigInt64Array.from(conditions, (each) => BigInt(each.style)), dims: [count] },
+    x: stack(conditions.map(() => x), ...LATENT_SHAPE),
+    t: stack(conditions.map(() => Float32Array.of(t))),
+    hidden: stack(conditions.map((each) => each.hidden), CONTEXT_LENGTH, hidden.length / CONTEXT_LENGTH),
+    mask: stack(conditions.map((each) => each.mask), CONTEXT_LENGTH),
+    embedding: stack(conditions.map((each) => each.embedding), embedding.length),
+    style: numbers(conditions.map((each) => each.style)),
   });
-  return split(outputs["clean"]!, count);
+  return split(outputs["clean"]!, conditions.length);
 }
 
 /** The clean estimate at one noise level, without guidance. */
@@ -125,29 +138,20 @@ export async function denoise(models: Models, options: DenoiseOptions): Promise<
   return (await estimate(models, model, latents, t, [await wanted(models, model, prompt, style)]))[0]!;
 }
 
-export async function generate(
-  models: Models,
-  options: GenerateOptions,
-  { emit, pause }: Omit<Control<StepEvent>, "signal">,
-): Promise<Generated> {
-  const { prompt, negative_prompt = "", seed, style, model = "text_to_image" } = options;
-  const defaults = models.config(model).defaults!;
-  const {
-    sampler = defaults.sampler,
-    num_inference_steps = defaults.num_inference_steps,
-    guidance_scale = defaults.guidance_scale,
-    guidance_interval = defaults.guidance_interval,
-  } = options;
+/** From the seed's noise to a clean x. `ask` gives the clean estimate of an x, or with `both` the two for guidance. */
+async function walk(
+  { sampler, num_inference_steps, guidance_scale, guidance_interval }: Sampling,
+  seed: number,
+  size: number,
+  ask: (x: Float32Array, t: number, both: boolean) => Promise<Float32Array[]>,
+  { emit, pause }: Steps,
+): Promise<Float32Array> {
   checkChoice("sampler", sampler, Object.keys(SAMPLERS));
   const schedule = flow(num_inference_steps);
-  const start = normal(seed, LATENT_SIZE);
-
-  const told = await wanted(models, model, prompt, style);
-  const both = guidance_scale === 1 ? [] : [told, await condition(models, negative_prompt)];
   const pairs = new WeakMap<Float32Array, Pair>(); // by the guided estimate that came of each
   const guided = classifier_free(
-    async (x, t) => (await estimate(models, model, x, t, [told]))[0]!,
-    async (x, t) => (await estimate(models, model, x, t, both)) as Pair,
+    async (x, t) => (await ask(x, t, false))[0]!,
+    async (x, t) => (await ask(x, t, true)) as Pair,
     guidance_scale,
     guidance_interval,
     (clean, pair) => pairs.set(clean, pair),
@@ -162,6 +166,39 @@ export async function generate(
     await pause();
     began = performance.now();
   };
-  const latents = await SAMPLERS[sampler](guided, start, schedule, tell, (step) => normal(seed, LATENT_SIZE, step + 1));
+  return SAMPLERS[sampler](guided, normal(seed, size), schedule, tell, (step) => normal(seed, size, step + 1));
+}
+
+export async function generate(models: Models, options: GenerateOptions, steps: Steps): Promise<Generated> {
+  const { prompt, negative_prompt = "", seed, style, model = "text_to_image", ...asked } = options;
+  const sampling = { ...PLAIN, ...models.config(model).defaults, ...asked } as Sampling;
+  const told = [await wanted(models, model, prompt, style)];
+  const both = sampling.guidance_scale === 1 ? told : [...told, await condition(models, negative_prompt)];
+  const ask = (x: Float32Array, t: number, two: boolean) => estimate(models, model, x, t, two ? both : told);
+  const latents = await walk(sampling, seed, LATENT_SIZE, ask, steps);
   return { latents, picture: await decode(models, latents) };
+}
+
+/** Planes R, G, B [3, 32, 32] in [-1, 1]. Twin: src/bozzetto/runtime/sample.py */
+export async function sample(models: Models, options: SampleOptions, steps: Steps): Promise<Float32Array> {
+  const { label, seed, model = "diffusion", ...asked } = options;
+  const { config, defaults } = models.config(model);
+  const sampling = { ...PLAIN, ...defaults, ...asked } as Sampling;
+  if (label === undefined) sampling.guidance_scale = 1; // both estimates would be the same
+  else checkChoice("label", label, config.classes!);
+  if (config.jumps) {
+    Object.assign(sampling, PLAIN);
+    checkChoice("num_inference_steps", String(sampling.num_inference_steps), JUMPS);
+  }
+  const number = config.classes!.indexOf(label!) + 1; // 0 for any
+  const times = flow(sampling.num_inference_steps).map(({ t }) => t);
+  const ask = async (x: Float32Array, t: number, two: boolean) => {
+    const labels = two ? [number, 0] : [number];
+    const each = (values: Float32Array, ...shape: number[]) => stack(labels.map(() => values), ...shape);
+    const inputs = { x: each(x, ...SMALL_SHAPE), t: each(Float32Array.of(t)), label: numbers(labels) };
+    const until = config.jumps && { until: each(Float32Array.of(times[times.indexOf(t) + 1]!)) };
+    const { clean } = await models.run(model, { ...inputs, ...until });
+    return split(clean!, labels.length);
+  };
+  return walk(sampling, seed, SMALL_SIZE, ask, steps);
 }

@@ -17,6 +17,14 @@ export function toPicture(planes: Float32Array): Uint8ClampedArray {
   return picture;
 }
 
+/** Planes R, G, B in [-1, 1] -> a picture without holes. Twin: sample.to_bytes */
+export function toSolidPicture(planes: Float32Array): Uint8ClampedArray {
+  const size = planes.length / 3;
+  const picture = new Uint8ClampedArray(4 * size).fill(255);
+  planes.forEach((value, i) => (picture[4 * (i % size) + Math.floor(i / size)] = 127.5 * value + 127.5));
+  return picture;
+}
+
 /** A picture on white paper -> planes R, G, B in [-1, 1], as CLIP sees it. Twin: pictures.over_white */
 export function overWhite(picture: Uint8ClampedArray): Float32Array {
   const size = picture.length / 4;

@@ -2,7 +2,7 @@
 import { RuntimeError } from "./errors.js";
 import type { Calls, Cancel, Control, Reply, Request } from "./messages.js";
 import type { Models } from "./models.js";
-import { decode, denoise, encodeImage, encodeText, generate, tokens } from "./pipeline.js";
+import { decode, denoise, encodeImage, encodeText, generate, sample, tokens } from "./pipeline.js";
 
 /** What is used of a worker's own scope. */
 export interface Port {
@@ -25,6 +25,7 @@ export function serve(port: Port, models: Models): void {
     tokens: (text) => tokens(models, text),
     denoise: (options) => denoise(models, options),
     generate: (options, control) => generate(models, options, control),
+    sample: (options, control) => sample(models, options, control),
     decode: (latents) => decode(models, latents),
   };
   const running = new Map<number, AbortController>();

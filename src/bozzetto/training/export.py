@@ -79,7 +79,7 @@ def _name_outputs(graph: onnx.GraphProto, outputs: list[str]) -> None:
         output.name = new[output.name]
 
 
-def _point_into_safetensors(graph_bytes: bytes, weights: Path, outputs: list[str]) -> bytes:
+def point_into_safetensors(graph_bytes: bytes, weights: Path, outputs: list[str]) -> bytes:
     """Replace every initializer that is stored in `weights` by external data and the nodes that make it float32."""
     with open(weights, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
@@ -159,7 +159,7 @@ def export_folder(
         opset_version=OPSET,
         verbose=False,
     )
-    graph = _point_into_safetensors(program.model_proto.SerializeToString(), folder / "model.safetensors", outputs)
+    graph = point_into_safetensors(program.model_proto.SerializeToString(), folder / "model.safetensors", outputs)
     files = {"graph.onnx": graph} | {key: text.encode() for key, text in (texts or {}).items()}
     for file, content in files.items():
         (folder / (file + ".part")).write_bytes(content)

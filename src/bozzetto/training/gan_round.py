@@ -24,7 +24,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from bozzetto.runtime import gan_round as game
 from bozzetto.runtime.gan_round import DETECTIVE, FORGER
 from bozzetto.training.checkpoint import write_atomically
-from bozzetto.training.export import OPSET, _point_into_safetensors, sha256
+from bozzetto.training.export import OPSET, point_into_safetensors, sha256
 
 BETA1, BETA2, EPSILON = 0.0, 0.9, 1e-8
 
@@ -154,7 +154,7 @@ def export_gan_round(to: Path) -> None:
     weights = folder / "model.safetensors"
     write_atomically({}, weights, {"format": "pt"})
     (folder / "graph.onnx").write_bytes(
-        _point_into_safetensors(program.model_proto.SerializeToString(), weights, list(OUTPUTS))
+        point_into_safetensors(program.model_proto.SerializeToString(), weights, list(OUTPUTS))
     )
     files = [weights, folder / "graph.onnx"]
     description = {

@@ -46,7 +46,7 @@ def _schedule(steps: int, rate: float, **more: object) -> Schedule:
 
 
 BUDGETS = {
-    "smoke": Budget(_schedule(40, 1e-3, batch_size=16, warmup=5, ema=0.9)),
+    "smoke": Budget(_schedule(60, 2e-3, batch_size=16, warmup=5, ema=0.9)),
     "cpu": Budget(_schedule(700, 7e-4)),
     "gpu": Budget(_schedule(15_000, 5e-4, batch_size=512, ema=0.999)),
 }
