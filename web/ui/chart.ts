@@ -11,12 +11,11 @@ export interface Point {
 export interface Series {
   name: string;
   points: Point[];
+  quiet?: boolean; // a thin line without a name, to compare with
 }
 
-export interface Mark {
-  x: number;
-  label: string;
-}
+/** A place on one of the axes. */
+export type Mark = { label: string } & ({ x: number } | { y: number });
 
 export interface Axis {
   label: string;
@@ -66,13 +65,20 @@ export function spread(heights: number[], gap: number): number[] {
 const MARKERS = ["M-4-4h8v8h-8z", "M0-5L5 4h-10z", "M0-5L5 0 0 5-5 0z", "M-5-4h10L0 5z", "M-4 0h8M0-4v8"];
 const [WIDTH, HEIGHT, LEFT, TOP, BOTTOM] = [420, 240, 44, 22, 42];
 
-/** `mark` is a place on the x axis with a word to it. */
-export function chart(title: string, series: Series[], x: Axis, y: Axis, mark?: Mark): TemplateResult {
-  const right = WIDTH - (series.length > 1 ? 82 : 16);
+/** `marks` are dashed lines across, with a word to each. */
+export function chart(title: string, series: Series[], x: Axis, y: Axis, marks: Mark[] = []): TemplateResult {
+  const named = series.filter(({ quiet }) => !quiet);
+  const right = WIDTH - (named.length > 1 ? 30 + 8 * Math.max(...named.map(({ name }) => name.length)) : 16);
   const at = scale([x.ticks[0]!, x.ticks.at(-1)!], [LEFT + 8, right - 8], x.log);
-  const up = scale([y.ticks[0]!, y.ticks.at(-1)!], [HEIGHT - BOTTOM, TOP], false);
-  const left = mark !== undefined && at(mark.x) > WIDTH / 2; // on which side of the mark its label has room
-  const ends = spread(series.map(({ points }) => up(points.at(-1)?.y ?? 0)), 17);
+  const up = scale([y.ticks[0]!, y.ticks.at(-1)!], [HEIGHT - BOTTOM, TOP], y.log);
+  const ends = spread(named.map(({ points }) => up(points.at(-1)?.y ?? 0)), 17);
+  const path = (points: Point[]) => points.map(({ x, y }, j) => `${j ? "L" : "M"}${at(x)} ${up(y)}`).join("");
+  const place = (mark: Mark) => {
+    if ("y" in mark) return { d: `M${LEFT} ${up(mark.y)}H${right}`, x: LEFT + 10, y: up(mark.y) - 5, anchor: "start" };
+    const left = at(mark.x) > (LEFT + right) / 2; // on which side its label has room
+    const d = `M${at(mark.x)} ${TOP}V${HEIGHT - BOTTOM}`;
+    return { d, x: at(mark.x) + (left ? -5 : 5), y: TOP + 10, anchor: left ? "end" : "start" };
+  };
   return svg`<svg class="chart" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label=${title}>
     ${y.ticks.map((tick) => svg`<path class="grid-line" d="M${LEFT} ${up(tick)}H${right}"></path>
       <text x=${LEFT - 6} y=${up(tick) + 4} text-anchor="end">${y.format(tick)}</text>`)}
@@ -80,16 +86,18 @@ export function chart(title: string, series: Series[], x: Axis, y: Axis, mark?: 
       ${x.format(tick)}</text>`)}
     <text x=${(LEFT + right) / 2} y=${HEIGHT - 5} text-anchor="middle">${x.label}</text>
     <text x="4" y="12">${y.label}</text>
-    ${mark ? svg`<path class="mark" d="M${at(mark.x)} ${TOP}V${HEIGHT - BOTTOM}"></path>
-      <text x=${at(mark.x) + (left ? -5 : 5)} y=${HEIGHT - BOTTOM - 6} text-anchor=${left ? "end" : "start"}>
-      ${mark.label}</text>` : nothing}
-    ${series.map(({ name, points }, i) => svg`<g class="series series-${i % MARKERS.length}">
+    ${series.map(({ quiet, points }) => quiet ? svg`<path class="quiet" d=${path(points)}></path>` : nothing)}
+    ${marks.map((mark) => [mark.label, place(mark)] as const).map(([label, { d, x, y, anchor }]) => svg`
+      <path class="mark" d=${d}></path><text x=${x} y=${y} text-anchor=${anchor}>${label}</text>`)}
+    ${named.map(({ name, points }, i) => svg`<g class="series series-${i % MARKERS.length}">
       ${points.map(({ x, low, high }) => low === undefined || high === undefined ? nothing
         : svg`<path class="interval" d="M${at(x)} ${up(low)}V${up(high)}"></path>`)}
-      <path class="line" d=${points.map(({ x, y }, j) => `${j ? "L" : "M"}${at(x)} ${up(y)}`).join("")}></path>
+      <path class="line" d=${path(points)}></path>
       ${points.map(({ x, y }) => svg`<path class="marker" d=${MARKERS[i % MARKERS.length]!}
         transform="translate(${at(x)} ${up(y)})"></path>`)}
-      ${series.length > 1 ? svg`<text x=${right + 4} y=${ends[i]! + 4}>${name}</text>` : nothing}
+      ${named.length > 1 ? svg`<path class="marker" d=${MARKERS[i % MARKERS.length]!}
+        transform="translate(${right + 8} ${ends[i]!})"></path>
+        <text x=${right + 18} y=${ends[i]! + 4}>${name}</text>` : nothing}
     </g>`)}
   </svg>`;
 }

@@ -316,7 +316,7 @@ export abstract class BzFigure extends LitElement {
           </li>`;
         })}
         ${badge.milliseconds ? html`<li>${t("shell.speed", { ms: number(badge.milliseconds, 0) })}</li>` : nothing}
-        <li>${t("shell.training")}</li>
+        <li>${this.label("training")}</li>
       </ul>
     </details>`;
   }
@@ -388,8 +388,14 @@ export abstract class BzFigure extends LitElement {
     return name;
   }
 
-  /** The control of a field, with its label and what is wrong with what was typed. */
-  protected field(name: string): Content {
+  /** What an option of a field is called. */
+  protected word(name: string, option: string): string {
+    const own = `${name}-${option}`;
+    return this.label(own) === own ? option : this.label(own);
+  }
+
+  /** The control of a field, with its label and what is wrong with what was typed. `choices`: options of a select. */
+  protected field(name: string, choices?: (chosen: string) => TemplateResult): Content {
     const field = this.fields.find((field) => field.name === name);
     if (!field || !this.shows(name)) return nothing;
     const id = `${this.figureName}-${name}`;
@@ -404,11 +410,10 @@ export abstract class BzFigure extends LitElement {
       control = html`<input id=${id} type="checkbox" .checked=${value === true} @change=${onFlag} />`;
     } else if (field.kind === "choice") {
       control = html`<select id=${id} .value=${String(value)} @change=${onText}>
-        ${field.options.map((option) => {
-          const own = `${name}-${option}`;
-          const word = this.label(own) === own ? option : this.label(own);
-          return html`<option value=${option} ?selected=${option === value}>${word}</option>`;
-        })}
+        ${choices?.(String(value)) ??
+        field.options.map((option) => html`<option value=${option} ?selected=${option === value}>
+          ${this.word(name, option)}
+        </option>`)}
       </select>`;
     } else if (field.kind === "text") {
       control = html`<input id=${id} type="text" dir="auto" autocomplete="off" spellcheck="false"

@@ -1,65 +1,58 @@
 // A figure that runs a sampler in front of the learner: it streams the run as a film, plays it, and steps through it.
 import { html, nothing, type TemplateResult } from "lit";
 import { state as reactive } from "lit/decorators.js";
-import { Runtime } from "../runtime/client.js";
-import type { GenerateOptions, StepEvent } from "../runtime/messages.js";
+import type { StepEvent, Stepped } from "../runtime/client.js";
 import { normal } from "../runtime/noise.js";
-import type { SamplerName } from "../runtime/samplers.js";
-import { cut, pixels } from "./canvas.js";
-import { type BadgeFacts, BzFigure, type Code, python, shellWord, optionalJson, siteUrl } from "./figure.js";
+import { SAMPLERS, type SamplerName } from "../runtime/samplers.js";
+import { cut, type Pixels } from "./canvas.js";
+import { type BadgeFacts, BzFigure, optionalJson, siteUrl } from "./figure.js";
 import { Film, type Frame, type View } from "./film.js";
-import type { Field, State } from "./state.js";
+import { defaults, type Field, type State } from "./state.js";
 import { number, percent, t } from "./strings.js";
 
-export const SAMPLER_NAMES: SamplerName[] = ["dpmpp_2m", "euler", "heun", "ddim", "ddpm"];
-const STYLES = ["any", "noto", "noto-v1", "twemoji", "fluent-flat", "fluent", "fluent-3d", "emojione", "fxemoji"];
+export const SAMPLER_NAMES = Object.keys(SAMPLERS) as SamplerName[];
 /** Three pictures a second: noise must not flicker faster. */
 const BEAT = 340;
 
-/** One run: what makes its picture, all of it. */
-export interface Run {
-  prompt: string;
+/** What makes the picture of a run, all of it, has at least this. */
+export interface FilmRun {
   seed: number;
   num_inference_steps: number;
   guidance_scale: number;
-  sampler: SamplerName;
-  style: string;
+  sampler: string;
 }
 
-/** data/recorded/<figure>.json; its sprite has a column a step, above the noisy picture after the step, below the
+/** data/recorded/<figure>.json, with the settings of the run; its sprite has a column a step, above the noisy picture after the step, below the
  * clean one that the step imagined. */
-interface Recorded {
-  prompt: string;
-  seed: number;
+interface Recorded extends State {
   steps: number;
-  sampler: SamplerName;
-  guidance_scale: number;
-  style?: string | null;
   size: number;
   sprite: string;
 }
 
 /** The fields of every such figure; "at" is the step that is looked at. */
 export const FILM_FIELDS: Field[] = [
-  { name: "prompt", kind: "text", default: "a red apple", max: 300 },
   { name: "seed", kind: "int", default: 7, min: 0, max: Number.MAX_SAFE_INTEGER },
   { name: "num_inference_steps", kind: "int", default: 20, min: 1, max: 50 },
-  { name: "guidance_scale", kind: "float", default: 5, min: 0, max: 10 },
-  { name: "sampler", kind: "choice", default: "dpmpp_2m", options: SAMPLER_NAMES },
-  { name: "style", kind: "choice", default: "any", options: STYLES },
   { name: "at", kind: "int", default: 50, min: 0, max: 50 },
 ];
 
-export abstract class FilmFigure extends BzFigure {
+export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
   /** The runs that are shown, side by side. */
   @reactive() protected films: Film[] = [];
   private recording: Film | undefined;
   private timer = 0;
 
   /** The models that the figure needs now. */
-  protected get models(): string[] {
-    return ["clip/text", "text_to_image", "autoencoder/decoder"];
-  }
+  protected abstract get models(): string[];
+  /** The fields that make the picture of a run. */
+  protected abstract names: readonly (keyof Run & string)[];
+  /** How many numbers are denoised. */
+  protected abstract size: number;
+  /** These numbers as a picture. */
+  protected abstract decode(values: Float32Array): Promise<Pixels>;
+  /** Runs the sampler. */
+  protected abstract make(run: Run, o: Stepped): Promise<unknown>;
 
   /** The views that are decoded once a run is done, the first ones first. */
   protected abstract views: readonly View[];
@@ -70,12 +63,8 @@ export abstract class FilmFigure extends BzFigure {
   }
 
   protected runOf(changes: Partial<Run>): Run {
-    const { prompt, seed, num_inference_steps, guidance_scale, sampler, style } = this.state as unknown as Run;
-    return { prompt, seed, num_inference_steps, guidance_scale, sampler, style, ...changes };
-  }
-
-  protected options({ style, ...run }: Run): GenerateOptions {
-    return style === "any" ? run : { ...run, style };
+    const all = { ...(this.state as unknown as Run), ...changes };
+    return Object.fromEntries(this.names.map((name) => [name, all[name]])) as unknown as Run;
   }
 
   protected get film(): Film | undefined {
@@ -109,8 +98,9 @@ export abstract class FilmFigure extends BzFigure {
   private async showRecording(): Promise<void> {
     const recorded = await optionalJson<Recorded>(`data/recorded/${this.figureName}.json`);
     if (!recorded) return;
-    const { prompt, seed, steps, sampler, guidance_scale, style, size, sprite } = recorded;
-    const run = { prompt, seed, num_inference_steps: steps, guidance_scale, sampler, style: style ?? "any" };
+    const { steps, size, sprite } = recorded;
+    const settings = { ...defaults(this.fields), ...recorded, num_inference_steps: steps };
+    const run = this.runOf(settings as unknown as Partial<Run>);
     const file = await fetch(siteUrl(`data/recorded/${sprite}`)).catch(() => undefined);
     const image = file?.ok && (await createImageBitmap(await file.blob()).catch(() => undefined));
     if (!image) return; // the still stays, and the figure runs without
@@ -127,7 +117,7 @@ export abstract class FilmFigure extends BzFigure {
   }
 
   private get askedForOther(): boolean {
-    return Object.keys(this.runOf({})).some((name) => this.given.includes(name));
+    return this.names.some((name) => this.given.includes(name));
   }
 
   /** The recorded run's settings, and a step at which the picture is on its way. */
@@ -142,8 +132,6 @@ export abstract class FilmFigure extends BzFigure {
     const wanted = JSON.stringify(this.runs()[0]);
     if (!this.films.length && this.recording?.settings === wanted) this.films = [this.recording];
   }
-
-  protected decode = async (latents: Float32Array) => pixels(await Runtime.get().decode(latents));
 
   // ---------------------------------------------------------------- running and playing
 
@@ -179,8 +167,9 @@ export abstract class FilmFigure extends BzFigure {
   }
 
   private begin(settings: string, { seed, num_inference_steps }: Run): Film {
-    const film = new Film(settings, num_inference_steps, false, this.decode, () => this.requestUpdate());
-    film.frames.push({ noisy: normal(seed, 16 * 8 * 8) });
+    const decode = (values: Float32Array) => this.decode(values);
+    const film = new Film(settings, num_inference_steps, false, decode, () => this.requestUpdate());
+    film.frames.push({ noisy: normal(seed, this.size) });
     return film;
   }
 
@@ -191,7 +180,7 @@ export abstract class FilmFigure extends BzFigure {
       film.frames.push(frame);
       this.doing = { text: t("shell.running", { step: step + 1, steps }), value: step + 1, max: steps };
     };
-    await Runtime.get().generate(this.options(run), { onStep, signal });
+    await this.make(run, { onStep, signal });
   }
 
   private start(): void {
@@ -288,22 +277,5 @@ export abstract class FilmFigure extends BzFigure {
   protected override badge(): BadgeFacts {
     const { recorded = false, milliseconds } = this.film ?? {};
     return { models: this.models, recorded, milliseconds };
-  }
-
-  protected override code(): Code {
-    const { prompt, seed, num_inference_steps, guidance_scale, sampler, style } = this.runOf({});
-    const any = style === "any";
-    return {
-      python: `import bozzetto
-
-[picture] = bozzetto.generate(
-    ${python(prompt)}, seed=${seed}, num_inference_steps=${num_inference_steps},
-    guidance_scale=${guidance_scale}, sampler="${sampler}"${any ? "" : `, style="${style}"`},
-)
-picture.save("picture.png")`,
-      shell:
-        `bozzetto generate ${shellWord(prompt)} -o picture.png --seed ${seed} --steps ${num_inference_steps} ` +
-        `--guidance ${guidance_scale} --sampler ${sampler}${any ? "" : ` --style ${style}`}`,
-    };
   }
 }

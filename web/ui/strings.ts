@@ -15,6 +15,11 @@ export function t(key: string, values: Record<string, string | number> = {}): st
   return fill(all(), key, values);
 }
 
+/** A table of tables of strings. */
+export function table(key: string): Record<string, Record<string, string>> {
+  return (all()[key] ?? {}) as Record<string, Record<string, string>>;
+}
+
 export function fill(tree: Tree, key: string, values: Record<string, string | number>): string {
   let found: string | Tree | undefined = tree;
   for (const part of key.split(".")) {

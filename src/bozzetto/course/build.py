@@ -45,7 +45,7 @@ CSP = (
     "connect-src 'self'; worker-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'"
 )
 MODELS = ("text_to_image", "autoencoder/decoder", "clip/text", "clip/image")
-MODELS_IF_THERE = ("memoriser",)
+MODELS_IF_THERE = ("memoriser", "diffusion", "few_steps")
 CONTAINERS = ("figure", "soon", "big-idea", "predict", "mixup", "recap", "products", "drawn", "lessons", "models")
 # What stands beside the words, and how the part of the page is then called.
 STAGES = {

@@ -1,38 +1,56 @@
 // "The speed-quality dial": one run watched step by step, the same noise under other step counts and samplers, and what
-// we measured. It runs on the latent model of lesson 8 and says so.
+// we measured. It runs on pixel diffusion and its few-step student.
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
-import { Runtime } from "../../runtime/client.js";
-import type { SamplerName } from "../../runtime/samplers.js";
-import { mosaic, picture, type Pixels, pixels } from "../../ui/canvas.js";
-import { chart, logTicks, ticks } from "../../ui/chart.js";
-import { dataTable, optionalJson, type Twin } from "../../ui/figure.js";
-import { FILM_FIELDS, FilmFigure, type Run, SAMPLER_NAMES } from "../../ui/film-figure.js";
-import { number, percent, t } from "../../ui/strings.js";
-import { bySampler, DIAL, enough, gain, type Measured, quickestFirst, removed } from "./dial.js";
+import { Runtime, type SamplerName, type Stepped } from "../../runtime/client.js";
+import { toSolidPicture } from "../../runtime/pixels.js";
+import { picture, type Pixels, pixels } from "../../ui/canvas.js";
+import { chart, logTicks, type Mark } from "../../ui/chart.js";
+import { classField, classOf, classOptions, classWords } from "../../ui/classes.js";
+import { type Code, dataTable, optionalJson, type Twin } from "../../ui/figure.js";
+import { FILM_FIELDS, FilmFigure, type FilmRun, SAMPLER_NAMES } from "../../ui/film-figure.js";
+import { number, t } from "../../ui/strings.js";
+import { byName, type Cell, type Dial, enough, gain, jumps, quickestFirst, removed, stepsOf, STUDENT } from "./dial.js";
 
-interface Cell {
+const WAYS = [...SAMPLER_NAMES, STUDENT];
+
+interface Run extends FilmRun {
+  label: string;
+}
+
+interface Drawn {
   pixels: Pixels;
   milliseconds: number;
 }
 
+/** Small pictures' planes R, G, B; values out of range are cut off. */
+function seen(planes: Float32Array): Pixels {
+  return pixels(toSolidPicture(planes), 32);
+}
+
 @customElement("bz-speed-dial")
-export class SpeedDial extends FilmFigure {
+export class SpeedDial extends FilmFigure<Run> {
   static override fields = [
+    classField("face-smiling"),
     ...FILM_FIELDS,
+    { name: "guidance_scale", kind: "float", default: 2, min: 0, max: 10 },
+    { name: "sampler", kind: "choice", default: "dpmpp_2m", options: WAYS },
     { name: "axis", kind: "choice", default: "steps", options: ["steps", "milliseconds"] },
   ] as const;
 
+  protected models = ["diffusion", STUDENT];
+  protected names = ["label", "seed", "num_inference_steps", "guidance_scale", "sampler"] as const;
   protected views = ["noisy", "clean"] as const;
-  @reactive() private measured: Measured[] = [];
+  protected size = 3 * 32 * 32;
+  @reactive() private dial: Dial | undefined;
   /** Finished pictures by run. */
-  @reactive() private cells = new Map<string, Cell>();
-  /** How many rows of the table are shown: the chosen sampler's, or all. */
-  @reactive() private rows: SamplerName[] = [];
+  @reactive() private cells = new Map<string, Drawn>();
+  /** Which rows of the table are shown: the chosen sampler's, or all. */
+  @reactive() private rows: string[] = [];
 
   override connectedCallback(): void {
     super.connectedCallback();
-    void optionalJson<Measured[]>("data/dial.json").then((rows) => (this.measured = rows ?? []));
+    void optionalJson<Dial>("data/dial.json").then((dial) => (this.dial = dial));
   }
 
   override reset(): void {
@@ -40,16 +58,33 @@ export class SpeedDial extends FilmFigure {
     this.rows = [];
   }
 
+  /** The student knows few step counts, and its guidance is built in. */
+  protected override runOf(changes: Partial<Run>): Run {
+    const run = super.runOf(changes);
+    if (run.sampler !== STUDENT) return run;
+    return { ...run, num_inference_steps: jumps(run.num_inference_steps), guidance_scale: 1 };
+  }
+
+  protected async decode(planes: Float32Array): Promise<Pixels> {
+    return seen(planes);
+  }
+
+  protected make({ label, sampler, seed, num_inference_steps, guidance_scale }: Run, o: Stepped) {
+    const options = { label: classOf(label), seed, num_inference_steps };
+    if (sampler === STUDENT) return Runtime.get().sample({ ...options, model: STUDENT }, o);
+    return Runtime.get().sample({ ...options, guidance_scale, sampler: sampler as SamplerName }, o);
+  }
+
   protected override async finish(): Promise<void> {
     const film = this.film;
     if (!film?.complete) return;
     const milliseconds = film.frames.reduce((sum, frame) => sum + (frame.milliseconds ?? 0), 0);
-    const shown = await this.decode(film.frames[film.last]!.noisy!);
-    this.cells = new Map(this.cells).set(film.settings, { pixels: shown, milliseconds });
+    const drawn = { pixels: seen(film.frames[film.last]!.noisy!), milliseconds };
+    this.cells = new Map(this.cells).set(film.settings, drawn);
   }
 
   /** Fills rows of the table, skipping what is there. */
-  private compare(samplers: SamplerName[]): void {
+  private compare(samplers: string[]): void {
     this.rows = samplers;
     void this.work(async (signal) => {
       await this.prepare(signal);
@@ -57,17 +92,17 @@ export class SpeedDial extends FilmFigure {
       for (const [i, run] of runs.entries()) {
         const key = JSON.stringify(run);
         if (this.cells.has(key)) continue;
-        const values = { sampler: run.sampler, steps: run.num_inference_steps, i: i + 1, n: runs.length };
+        const values = { sampler: this.way(run.sampler), steps: run.num_inference_steps, i: i + 1, n: runs.length };
         this.doing = { text: t("speed-dial.filling", values), value: i, max: runs.length };
         const began = performance.now();
-        const made = await Runtime.get().generate(this.options(run), { signal });
+        const planes = await this.make(run, { signal });
         const milliseconds = performance.now() - began;
-        this.cells = new Map(this.cells).set(key, { pixels: pixels(made.picture), milliseconds });
+        this.cells = new Map(this.cells).set(key, { pixels: seen(planes), milliseconds });
       }
     });
   }
 
-  private cellRun({ sampler, steps }: { sampler: SamplerName; steps: number }): Run {
+  private cellRun({ sampler, steps }: Cell): Run {
     return this.runOf({ sampler, num_inference_steps: steps });
   }
 
@@ -76,23 +111,24 @@ export class SpeedDial extends FilmFigure {
     void this.draw();
   }
 
+  /** What a sampler or model is called. */
+  private way(name: string): string {
+    return this.word("sampler", name);
+  }
+
   // ---------------------------------------------------------------- what is drawn
 
   protected override figure(): TemplateResult {
     const { film, at } = this;
+    if (!film) return html`${this.beforeRun()}`;
     const shot = (view: "noisy" | "clean") => html`<div class="shot">
-      ${picture(film!.picture(at, view), t(`speed-dial.${view}`))} <span>${t(`speed-dial.${view}`)}</span>
+      ${picture(film.picture(at, view), t(`speed-dial.${view}`))} <span>${t(`speed-dial.${view}`)}</span>
     </div>`;
-    return html`<p class="film-note">
-        <span class="chip">${t("speed-dial.latent-chip")}</span> ${t("speed-dial.latent-note")}
-      </p>
-      ${film
-        ? html`<div class="run"><div class="shots">${shot("noisy")} ${shot("clean")}</div>${this.subtraction()}</div>
-            ${this.scrubber()} ${this.filmNote()}`
-        : this.beforeRun()}`;
+    return html`<div class="run"><div class="shots">${shot("noisy")} ${shot("clean")}</div>${this.subtraction()}</div>
+      ${this.scrubber()} ${this.filmNote()}`;
   }
 
-  /** before - removed = after, in the latent, where the arithmetic is done. */
+  /** before - removed = after, in pixels. What was removed may be of either sign: grey is nothing. */
   private subtraction(): TemplateResult {
     const { film, at } = this;
     const [before, after] = [film?.frames[at - 1]?.noisy, film?.frames[at]?.noisy];
@@ -101,33 +137,39 @@ export class SpeedDial extends FilmFigure {
     }
     const change = removed(before, after);
     const times = gain(change);
-    const shot = (values: Float32Array, range: number, text: string) => html`<div class="shot">
-      ${picture(mosaic(values, range), text, "numbers")} <span>${text}</span>
+    const shot = (planes: Float32Array, text: string) => html`<div class="shot">
+      ${picture(seen(planes), text)} <span>${text}</span>
     </div>`;
+    const text = times > 1 ? t("speed-dial.removed-times", { times }) : t("speed-dial.removed");
     return html`<div class="subtraction" role="group" aria-label=${t("speed-dial.subtraction")}>
-      ${shot(before, 3, t("speed-dial.before"))} <b aria-hidden="true">−</b>
-      ${shot(change, 3 / times, times > 1 ? t("speed-dial.removed-times", { times }) : t("speed-dial.removed"))}
-      <b aria-hidden="true">=</b> ${shot(after, 3, t("speed-dial.after"))}
+      ${shot(before, t("speed-dial.before"))} <b aria-hidden="true">−</b>
+      ${shot(change.map((value) => value * times), text)}
+      <b aria-hidden="true">=</b> ${shot(after, t("speed-dial.after"))}
     </div>`;
   }
 
   protected override controls(): TemplateResult {
     const { sampler, num_inference_steps: steps } = this.runOf({});
+    const own = t("speed-dial.compare-steps", { sampler: this.way(sampler) });
+    const all = t("speed-dial.compare-all");
     const choose = (num_inference_steps: number) => () => this.set({ num_inference_steps });
     return html`${this.shows("num_inference_steps")
         ? html`<div class="controls dial-steps" role="group" aria-label=${this.label("num_inference_steps")}>
             <span class="hint">${this.label("num_inference_steps")}</span>
-            ${DIAL.map((count) => html`<button type="button" class="button ${count === steps ? "primary" : ""}"
-              aria-pressed=${count === steps ? "true" : "false"} @click=${choose(count)}>${count}</button>`)}
+            ${stepsOf(sampler).map((count) => html`<button type="button" @click=${choose(count)}
+              class="button ${count === steps ? "primary" : ""}"
+              aria-pressed=${count === steps ? "true" : "false"}>${count}</button>`)}
             ${this.runButton()}
           </div>`
         : nothing}
       <div class="controls">
-        ${this.field("prompt")} ${this.field("sampler")} ${this.field("guidance_scale")} ${this.field("style")}
+        ${this.field("label", classOptions)} ${this.field("sampler")}
+        ${sampler === STUDENT ? nothing : this.field("guidance_scale")}
+        <span class="hint">${t(`speed-dial.about-${sampler}`)}</span>
       </div>
       <div class="controls">
-        ${this.button(t("speed-dial.compare-steps", { sampler }), () => this.compare([sampler]), "", !this.ready)}
-        ${this.button(t("speed-dial.compare-all"), () => this.compare(SAMPLER_NAMES), "", !this.ready)}
+        ${this.button(own, () => this.compare([sampler]), "", !this.ready)}
+        ${this.button(all, () => this.compare(WAYS), "", !this.ready)}
       </div>
       ${this.table()} ${this.measurements()}`;
   }
@@ -138,13 +180,13 @@ export class SpeedDial extends FilmFigure {
     return html`<section class="multiples">
       <h3>${t("speed-dial.table", { seed: String(this.state.seed) })}</h3>
       ${this.rows.map((sampler) => html`
-        <h4>${sampler} <span class="hint">${t(`speed-dial.about-${sampler}`)}</span></h4>
+        <h4>${this.way(sampler)} <span class="hint">${t(`speed-dial.about-${sampler}`)}</span></h4>
         <ol>
-          ${DIAL.map((steps) => {
+          ${stepsOf(sampler).map((steps) => {
             const run = this.cellRun({ sampler, steps });
             const cell = this.cells.get(JSON.stringify(run));
-            const name = t("speed-dial.cell", { sampler, steps });
-            const time = cell && t("speed-dial.seconds", { seconds: number(cell.milliseconds / 1000, 1) });
+            const name = t("speed-dial.cell", { sampler: this.way(sampler), steps });
+            const time = cell && t("speed-dial.seconds", { seconds: number(cell.milliseconds / 1000, 2) });
             return html`<li class="shot">
               <button type="button" class="cell" aria-label=${name} ?disabled=${!cell} @click=${() => this.look(run)}>
                 ${picture(cell?.pixels ?? null, name)}
@@ -159,33 +201,37 @@ export class SpeedDial extends FilmFigure {
 
   /** What we measured over many pictures: quality against steps, or against time. */
   private measurements(): TemplateResult | typeof nothing {
-    const groups = bySampler(this.measured);
-    const own = groups.get(this.runOf({}).sampler) ?? [...groups.values()][0];
-    const stop = own && enough(own);
-    if (!own || !stop) return nothing;
+    const { dial } = this;
+    if (!dial?.rows.length) return nothing;
+    const groups = byName(dial.rows);
+    const chosen = this.runOf({}).sampler;
+    const stop = enough(groups.get(chosen) ?? []);
     const axis = this.state.axis === "milliseconds" ? "milliseconds" : "steps";
+    // The chosen sampler among all, and beside it the makers that are no sampler.
     const series = [...groups].map(([name, rows]) => ({
-      name,
-      points: rows.map((row) => ({ x: row[axis], y: row.agreement, low: row.low, high: row.high })),
+      name: this.word("short", name),
+      quiet: name !== chosen && SAMPLER_NAMES.includes(name as SamplerName),
+      points: rows.map((row) => ({ x: row[axis], y: row.frechet, low: row.low, high: row.high })),
     }));
-    const xs = this.measured.map((row) => row[axis]);
-    const top = Math.max(...this.measured.map(({ high }) => high));
-    const places = axis === "steps" ? [...DIAL] : logTicks(Math.min(...xs), Math.max(...xs));
+    const over = (values: number[]) => logTicks(Math.min(...values), Math.max(...values));
     const format = (value: number) => number(value);
-    const x = { label: t(`speed-dial.axis-${axis}`), log: true, ticks: places, format };
-    const y = { label: t("speed-dial.agreement"), ticks: ticks(0, top, 4), format: percent };
-    const mark = { x: stop[axis], label: t("speed-dial.enough-mark", { sampler: stop.sampler }) };
-    const head = ["sampler", "steps", "agreement", "interval", "ms"].map((name) => t(`speed-dial.col-${name}`));
-    const rows = [...groups.values()].flat().map(({ sampler, steps, agreement, low, high, milliseconds }) => {
-      const interval = `${percent(low)} – ${percent(high)}`;
-      return [sampler, String(steps), percent(agreement), interval, number(milliseconds, 0)];
+    const x = { label: t(`speed-dial.axis-${axis}`), log: true, ticks: over(dial.rows.map((row) => row[axis])), format };
+    const heights = [dial.floor, ...dial.rows.flatMap(({ low, high }) => [low, high])];
+    const y = { label: t("speed-dial.distance"), log: true, ticks: over(heights), format };
+    const marks: Mark[] = [{ y: dial.floor, label: t("speed-dial.floor") }];
+    if (stop) marks.push({ x: stop[axis], label: t("speed-dial.enough-mark", { sampler: this.word("short", chosen) }) });
+    const head = ["sampler", "steps", "distance", "interval", "ms"].map((name) => t(`speed-dial.col-${name}`));
+    const rows = [...groups.values()].flat().map(({ name, steps, frechet, low, high, milliseconds }) => {
+      const interval = `${number(low, 0)} – ${number(high, 0)}`;
+      return [this.way(name), String(steps), number(frechet, 0), interval, number(milliseconds, 0)];
     });
-    const title = t("speed-dial.measured", { n: own[0]!.n });
+    const values = { n: dial.n, floor: number(dial.floor, 0), guidance: dial.guidance_scale };
     return html`<section class="measured">
-      <h3>${title}</h3>
+      <h3>${t("speed-dial.measured")}</h3>
       <div class="controls">${this.field("axis")}</div>
-      ${chart(title, series, x, y, mark)}
-      <p>${t("speed-dial.enough", { sampler: stop.sampler, steps: stop.steps })}</p>
+      ${chart(t("speed-dial.measured"), series, x, y, marks)}
+      ${stop ? html`<p>${t("speed-dial.enough", { sampler: this.way(chosen), steps: stop.steps })}</p>` : nothing}
+      <p class="hint">${t("speed-dial.distance-means", values)}</p>
       <details>
         <summary>${t("speed-dial.numbers")}</summary>
         ${dataTable({ head, rows })}
@@ -193,15 +239,36 @@ export class SpeedDial extends FilmFigure {
     </section>`;
   }
 
+  protected override code(): Code {
+    const { label, sampler, ...run } = this.runOf({});
+    const { seed, num_inference_steps: steps, guidance_scale } = run;
+    const what = classOf(label);
+    const student = sampler === STUDENT;
+    const model = student ? "few-steps" : "diffusion";
+    const more = student ? "" : `,\n    guidance_scale=${guidance_scale}, sampler="${sampler}"`;
+    return {
+      python: `import bozzetto
+
+[picture] = bozzetto.sample(
+    "${model}"${what ? `, label="${what}"` : ""}, seed=${seed}, num_inference_steps=${steps}${more},
+)
+picture.save("picture.png")`,
+      shell:
+        `bozzetto sample ${model} -o picture.png -n 1${what ? ` --label ${what}` : ""} --seed ${seed} ` +
+        `--steps ${steps}${student ? "" : ` --guidance ${guidance_scale} --sampler ${sampler}`}`,
+    };
+  }
+
   protected override twin(): Twin {
-    const { prompt, seed } = this.runOf({});
-    const rows = this.rows.flatMap((sampler) => DIAL.flatMap((steps) => {
+    const { label, seed } = this.runOf({});
+    const cells = this.rows.flatMap((sampler) => stepsOf(sampler).map((steps) => ({ sampler, steps })));
+    const rows = cells.flatMap(({ sampler, steps }) => {
       const cell = this.cells.get(JSON.stringify(this.cellRun({ sampler, steps })));
-      return cell ? [[sampler, String(steps), number(cell.milliseconds / 1000, 1)]] : [];
-    }));
-    const n = DIAL.length * this.rows.length;
-    const filled = n ? t("speed-dial.filled", { done: rows.length, n }) : "";
-    const shown = this.film ? t("speed-dial.says", { prompt, seed: String(seed), at: this.atWords() }) : this.atWords();
+      return cell ? [[this.way(sampler), String(steps), number(cell.milliseconds / 1000, 2)]] : [];
+    });
+    const filled = cells.length ? t("speed-dial.filled", { done: rows.length, n: cells.length }) : "";
+    const says = { label: classWords(label), seed: String(seed), at: this.atWords() };
+    const shown = this.film ? t("speed-dial.says", says) : this.atWords();
     const head = ["sampler", "steps", "seconds"].map((name) => t(`speed-dial.col-${name}`));
     return { sentence: `${shown} ${filled}`.trim(), table: { head, rows } };
   }

@@ -1,12 +1,12 @@
 // "Words steer noise": from a prompt to a picture, every step shown with and without the words.
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
-import { Runtime, type ModelConfig } from "../../runtime/client.js";
+import { type ModelConfig, Runtime, type SamplerName, type Stepped } from "../../runtime/client.js";
 import { Tokenizer } from "../../runtime/tokenizer.js";
 import { cells, difference, heat, mosaic, picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, ticks } from "../../ui/chart.js";
-import { dataTable, optionalJson, siteUrl, type Twin } from "../../ui/figure.js";
-import { FILM_FIELDS, FilmFigure, type Run } from "../../ui/film-figure.js";
+import { type Code, dataTable, optionalJson, python, shellWord, siteUrl, type Twin } from "../../ui/figure.js";
+import { FILM_FIELDS, type FilmRun, FilmFigure, SAMPLER_NAMES } from "../../ui/film-figure.js";
 import type { Film } from "../../ui/film.js";
 import type { State } from "../../ui/state.js";
 import { megabytes, number, percent, t } from "../../ui/strings.js";
@@ -15,6 +15,13 @@ import { added, prefixes, problem, rivals, seedsFrom, seenInstead } from "./word
 
 const SKETCH_STEPS = 8; // enough to see where a picture goes
 const SEEDS = 16;
+const STYLES = ["any", "noto", "noto-v1", "twemoji", "fluent-flat", "fluent", "fluent-3d", "emojione", "fxemoji"];
+
+interface Run extends FilmRun {
+  prompt: string;
+  sampler: SamplerName;
+  style: string;
+}
 
 /** data/weak-spots.json: how often our model gets something right. */
 interface WeakSpot {
@@ -48,14 +55,20 @@ interface Trial {
 }
 
 @customElement("bz-words-steer")
-export class WordsSteer extends FilmFigure {
+export class WordsSteer extends FilmFigure<Run> {
   static override fields = [
+    { name: "prompt", kind: "text", default: "a red apple", max: 300 },
     ...FILM_FIELDS,
+    { name: "guidance_scale", kind: "float", default: 5, min: 0, max: 10 },
+    { name: "sampler", kind: "choice", default: "dpmpp_2m", options: SAMPLER_NAMES },
+    { name: "style", kind: "choice", default: "any", options: STYLES },
     { name: "prompt_b", kind: "text", default: "", max: 300 },
     { name: "match", kind: "flag", default: false },
   ] as const;
 
+  protected names = ["prompt", "seed", "num_inference_steps", "guidance_scale", "sampler", "style"] as const;
   protected views = ["clean", "noisy", "withPrompt", "withoutPrompt"] as const;
+  protected size = 16 * 8 * 8;
   @reactive() private tokenizer: Tokenizer | undefined;
   @reactive() private trial: Trial | undefined;
   @reactive() private weakSpots: WeakSpot[] = [];
@@ -78,8 +91,17 @@ export class WordsSteer extends FilmFigure {
     if (words?.ok) this.tokenizer = Tokenizer.read(new Uint8Array(await words.arrayBuffer()));
   }
 
-  protected override get models(): string[] {
-    return this.state.match ? [...super.models, "clip/image"] : super.models;
+  protected get models(): string[] {
+    const models = ["clip/text", "text_to_image", "autoencoder/decoder"];
+    return this.state.match ? [...models, "clip/image"] : models;
+  }
+
+  protected async decode(latents: Float32Array): Promise<Pixels> {
+    return pixels(await Runtime.get().decode(latents));
+  }
+
+  protected make({ style, ...run }: Run, o: Stepped) {
+    return Runtime.get().generate(style === "any" ? run : { ...run, style }, o);
   }
 
   protected override runs(): Run[] {
@@ -153,8 +175,7 @@ export class WordsSteer extends FilmFigure {
       trial.rivals = judge?.rivals ?? 0;
       for (const [i, run] of runs.entries()) {
         this.doing = { text: t("words-steer.sketching", { i: i + 1, n: runs.length }), value: i, max: runs.length };
-        const options = { ...this.options(run), num_inference_steps: SKETCH_STEPS };
-        const made = await Runtime.get().generate(options, { signal });
+        const made = await this.make({ ...run, num_inference_steps: SKETCH_STEPS }, { signal });
         trial.tiles[i]!.pixels = pixels(made.picture);
         if (judge) {
           const [vector] = await Runtime.get().encodeImage([made.picture], { signal });
@@ -280,8 +301,8 @@ export class WordsSteer extends FilmFigure {
     const format = (value: number) => number(value);
     const x = { label: t("words-steer.step"), ticks: ticks(1, this.film!.steps), format };
     const y = { label: t("words-steer.match-axis"), ticks: ticks(Math.min(0, ...values), Math.max(...values)), format };
-    const mark = this.at > 0 ? { x: this.at, label: t("words-steer.here") } : undefined;
-    return html`${chart(t("words-steer.match-title"), series, x, y, mark)}
+    const marks = this.at > 0 ? [{ x: this.at, label: t("words-steer.here") }] : [];
+    return html`${chart(t("words-steer.match-title"), series, x, y, marks)}
       <p class="hint">${t("words-steer.match-means")}</p>`;
   }
 
@@ -348,6 +369,23 @@ export class WordsSteer extends FilmFigure {
       <summary>${t("words-steer.weak")}</summary>
       ${dataTable({ head, rows })}
     </details>`;
+  }
+
+  protected override code(): Code {
+    const { prompt, seed, num_inference_steps, guidance_scale, sampler, style } = this.runOf({});
+    const any = style === "any";
+    return {
+      python: `import bozzetto
+
+[picture] = bozzetto.generate(
+    ${python(prompt)}, seed=${seed}, num_inference_steps=${num_inference_steps},
+    guidance_scale=${guidance_scale}, sampler="${sampler}"${any ? "" : `, style="${style}"`},
+)
+picture.save("picture.png")`,
+      shell:
+        `bozzetto generate ${shellWord(prompt)} -o picture.png --seed ${seed} --steps ${num_inference_steps} ` +
+        `--guidance ${guidance_scale} --sampler ${sampler}${any ? "" : ` --style ${style}`}`,
+    };
   }
 
   protected override twin(): Twin {
