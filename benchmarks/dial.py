@@ -23,7 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bozzetto.diffusion import SAMPLERS
+from bozzetto.diffusion import JUMPS, SAMPLERS
 from bozzetto.metrics.coverage import coverage_metrics
 from bozzetto.metrics.frechet import floor, frechet_between, frechet_distance, gaussian, kernel_distance
 from bozzetto.metrics.makers import NEIGHBOURS, features
@@ -41,7 +41,7 @@ def settings(makers: list[str]) -> list[dict]:
             rows += [{"maker": name, "sampler": "ddim", "steps": 100}]
             rows += [{"maker": name, "sampler": s, "steps": n} for s in SAMPLERS for n in STEPS if n > 1 or s == "ddim"]
         elif name == "few-steps":
-            rows += [{"maker": name, "sampler": None, "steps": n} for n in sample.JUMPS]
+            rows += [{"maker": name, "sampler": None, "steps": n} for n in JUMPS]
         else:
             rows += [{"maker": name, "sampler": None, "steps": 1}]
     return rows

@@ -67,8 +67,8 @@ CARDS = {  # title, what it is, limits; the judge tells more of itself, by hand
     "vae": (
         "The VAE",
         "A 32 x 32 picture as 32 numbers and back (`encoder/`, `decoder/`), a sampler that knows where pictures lie "
-        "among those numbers (`sampler/`), a map of two numbers (`map_encoder/`, `map_decoder/`), and of both the plain "
-        "autoencoder that has learned without noise (`plain_...`).",
+        "among those numbers (`sampler/`), a map of two numbers (`map_encoder/`, `map_decoder/`), and of both the "
+        "plain autoencoder that has learned without noise (`plain_...`).",
         "Redraws are soft. The map of two numbers tells little more than colour and outline.",
     ),
     "diffusion": (

@@ -21,8 +21,8 @@ import bozzetto
 from bozzetto.course.content import read_toml
 from bozzetto.diffusion import flow, normal
 from bozzetto.pictures import over_white
+from bozzetto.runtime import gan_round, sample, store, text_to_image
 from bozzetto.runtime import label as clip_runtime
-from bozzetto.runtime import sample, store, text_to_image
 from bozzetto.runtime.session import open_network
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import World, load_world
@@ -231,7 +231,7 @@ def save_still(name: str, picture: Image.Image) -> None:
 
 
 def strip(rows: list[np.ndarray], name: str, scale: int = 2) -> None:
-    """Rows of pictures uint8 [n,64,64,4], one above the other, as the still of a figure that is being made."""
+    """Rows of pictures uint8 [n,S,S,C], one above the other, as the still of a figure."""
     picture = sheet(np.concatenate(rows), len(rows[0]))
     size = (scale * picture.width, scale * picture.height)
     picture.resize(size, Image.Resampling.NEAREST).save(DATA / f"stills/{name}.webp", quality=90, method=6)
@@ -264,8 +264,12 @@ def record_stills(world: World, models: text_to_image.Models) -> None:
     latents = encoder(pixels=premultiplied.transpose(0, 3, 1, 2) * 2 - 1)["latents"]
     strip([things.images, text_to_image.decode(models, latents)], "describe-redraw")
 
-    made = [text_to_image.draw(models, with_article(plain_name(name)), [7], style="noto")[0] for name in things.names]
-    strip([things.images, np.stack(made)], "step-the-game")
+    game, state = gan_round.Game(), gan_round.start(7)
+    for _ in range(1000):
+        state, shown = game.play(state, gan_round.BALANCED, 7)
+    both = np.stack([gan_round.real_pictures(7, 2 * state.rounds + 1), shown.fakes])[:, :8]
+    rows = np.round(127.5 * both + 127.5).astype(np.uint8).transpose(0, 1, 3, 4, 2).reshape(4, 4, 16, 16, 3)
+    strip([*rows], "step-the-game", scale=4)
 
     nothing, noise = text_to_image.encode(models, ""), normal(7, text_to_image.LATENT_SHAPE)[None]
     noisy, guessed = [], []

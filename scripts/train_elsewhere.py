@@ -20,9 +20,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from bozzetto.training.checkpoint import write_atomically
+from bozzetto.training.data import emoji
 from bozzetto.training.loop import LOG, STATE
 from bozzetto.world.dataset import load_world
 
+SMALL = ("gan", "diffusion", "few-steps")  # they learn from small pictures; the vae needs no lent machine
 MOST_BYTES = 15 * 2**20
 
 
@@ -62,18 +64,22 @@ def unpack(folder: Path, state: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", choices=["autoencoder", "clip", "text-to-image"])
+    parser.add_argument("recipe", choices=["autoencoder", "clip", "text-to-image", *SMALL])
     parser.add_argument("--budget", default="gpu", choices=["smoke", "cpu", "gpu"])
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--packed", type=Path, help="folder of a packed state to go on from")
+    parser.add_argument("--teacher", type=Path, help="for few-steps: the folder of the finished run of diffusion")
     parser.add_argument("--out", type=Path, required=True, help="folder for the packed state, the log and the model")
     args = parser.parse_args()
     run = Path("runs") / f"{args.recipe}-{args.budget}"
     if args.packed and list(args.packed.glob("packed-*.safetensors")):
         unpack(args.packed, run / STATE)
     module = importlib.import_module(f"bozzetto.training.recipes.{args.recipe.replace('-', '_')}")
+    more = {"pictures": emoji(load_world())} if args.recipe in SMALL else {"world": load_world()}
+    if args.recipe == "few-steps":
+        more["teacher"] = args.teacher
     try:
-        module.train(load_world(), module.BUDGETS[args.budget], run, minutes=args.minutes)
+        module.train(budget=module.BUDGETS[args.budget], out=run, minutes=args.minutes, **more)
     finally:
         if (run / STATE).exists():
             pack(run / STATE, args.out)

@@ -39,6 +39,7 @@ def in_a_folder(strange_files, tmp_path, monkeypatch):
     shutil.copytree(strange_files, tmp_path / "here", copy_function=os.link)
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.delenv("BOZZETTO_WORLD", raising=False)
+    monkeypatch.setenv("BOZZETTO_FASHION", "nowhere")
 
 
 def files():
@@ -111,7 +112,7 @@ def test_generate(capsys, arguments, message):
         (["gan", "--label", "x" * 10_000], "classes: the nearest is "),
         (["gan", "--steps", "4"], "--steps means nothing to the gan model: leave it out"),
         (["vae", "--sampler", "ddim"], "sampler means nothing to the vae model"),
-        (["few-steps", "--steps", "3"], "--steps must be 1, 2, 4 or 8 for the few-steps model"),
+        (["few-steps", "--steps", "3"], "--steps must be 1, 2, 4 or 8 for a few-step student, not 3"),
         (["few-steps", "--guidance", "2"], "--guidance means nothing to the few-steps model"),
         (["diffusion", "--steps", "0"], "--steps must be a whole number from 1 to 1000, not 0"),
         (["diffusion", "--sampler", "heum"], "did you mean heun?"),
@@ -186,6 +187,10 @@ def test_label_labels(capsys, labels, message):
         ("train clip --budget smoke --seed -1", "--seed must be a whole number from 0"),
         ("train clip --budget smoke --out file", "--out file is a file"),
         ("train autoencoder --budget smoke", "run `bozzetto world build` first"),
+        ("train gan --budget smoke", "run `bozzetto world build` first"),
+        ("train clip --budget smoke --data fashion", "--data fashion is for gan, vae, diffusion, few-steps"),
+        ("train gan --budget smoke --data fashion", "install it with `sudo apt install dataset-fashion-mnist`"),
+        ("train gan --budget smoke --data shoes", "'shoes' is not one of 'emoji', 'fashion'"),
         ("export clip --from missing --to folder", "--from missing is not a folder"),
         ("export clip --from folder --to file", "--to file is a file"),
         ("export clip --from folder --to folder", "run `bozzetto train clip`"),

@@ -20,7 +20,7 @@ PRODUCTS = read_toml(EN / "products.toml")
 # A `figure` runs in the page; of what comes `soon` the model is still to come.
 FIGURES = {
     "sorter-maker": "figure",
-    "step-the-game": "soon",
+    "step-the-game": "figure",
     "describe-redraw": "soon",
     "spot-the-noise": "soon",
     "speed-dial": "figure",

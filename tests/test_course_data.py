@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import bozzetto
+from bozzetto.course.build import HERE
+from bozzetto.course.content import read_toml
+from bozzetto.diffusion import SAMPLERS
 from bozzetto.pictures import over_white
-from bozzetto.runtime import label, store, text_to_image
+from bozzetto.runtime import label, sample, store, text_to_image
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import load_world
 
@@ -69,14 +73,18 @@ def nearest(picture: np.ndarray, training: np.ndarray) -> tuple[float, int]:
     return float(distances.min()), int(distances.argmin())
 
 
-@pytest.mark.parametrize("name", ["words-steer", "speed-dial"])
-def test_a_recorded_run_is_what_the_weights_draw_today(models, name):
+@pytest.mark.parametrize(("name", "model"), [("words-steer", "text_to_image"), ("speed-dial", "diffusion")])
+def test_a_recorded_run_is_what_the_weights_draw_today(name, model):
     facts = read(f"recorded/{name}.json")
-    assert facts["weights"] == store.open_model("text_to_image").weights_sum(), AGAIN
-    drawn = text_to_image.draw(models, facts["prompt"], [facts["seed"]], num_inference_steps=facts["steps"])[0]
+    assert facts["weights"] == store.open_model(model).weights_sum(), AGAIN
+    options = {"seed": facts["seed"], "num_inference_steps": facts["steps"]}
+    if model == "diffusion":
+        [drawn] = bozzetto.sample(model, label=facts["label"], **options)
+    else:
+        [drawn] = bozzetto.generate(facts["prompt"], **options)
     with Image.open(DATA / "recorded" / facts["sprite"]) as sprite:
-        last = cell(sprite.convert("RGBA"), 64, facts["frames"] - 1)
-    apart = np.abs(np.asarray(over_white(last)).astype(int) - np.asarray(over_white(Image.fromarray(drawn))))
+        last = cell(sprite.convert("RGBA"), facts["size"], facts["steps"] - 1)
+    apart = np.abs(np.asarray(over_white(last)).astype(int) - np.asarray(over_white(drawn)))
     assert apart.mean() < 4, AGAIN  # WebP is lossy
 
 
@@ -147,6 +155,24 @@ def test_the_check_for_copies_can_fail_and_can_pass(models, training):
         caught += distance < low and place in learned
         free += nearest(drawn, training)[0] >= low
     assert caught >= 5 and free >= 5
+
+
+@pytest.mark.parametrize("maker", ["diffusion", "few-steps"])
+def test_the_classes_of_the_page_are_those_of_the_models(maker):
+    groups = read_toml(HERE / "content/en/interface/classes.toml").values()
+    names = [name for group in groups for name in group]
+    assert sorted(names) == sorted(sample.classes(maker, store.weights_folder()))
+
+
+def test_the_dial_is_the_measured_one():
+    measured = json.loads((ROOT / "benchmarks/results/dial.json").read_text())
+    dial = read("dial.json")
+    assert [dial[key] for key in ("n", "guidance_scale")] == [measured[key] for key in ("n", "guidance_scale")], AGAIN
+    assert dial["floor"] == pytest.approx(measured["floor"]["value"], abs=0.1), AGAIN
+    assert {row["name"] for row in dial["rows"]} <= {"few_steps", "gan", "vae", *SAMPLERS}
+    for row, exact in zip(dial["rows"], measured["rows"], strict=True):
+        for key in ("steps", "frechet", "low", "high", "milliseconds"):
+            assert row[key] == pytest.approx(exact[key], abs=0.1), AGAIN
 
 
 def test_weak_spots_are_the_measured_ones():

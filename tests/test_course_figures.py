@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
+import bozzetto
 from bozzetto.pictures import over_white
-from bozzetto.runtime import label, store
+from bozzetto.runtime import gan_round, label, sample, store
 from bozzetto.runtime import text_to_image as t2i
 from browser import FIGURES, OUT, ROOT, Visit, lesson_path, perturbed, pixels, problems, replaced, served, t
 
@@ -74,15 +75,30 @@ def make(figure: Locator, count: int = 1) -> list[list[int]]:
     return [pixels(made.nth(i).locator("canvas").first) for i in range(count)]
 
 
+def fakes(figure: Locator, rounds: int) -> tuple[list[list[int]], list[str]]:
+    """Of the game in lesson 2, when it has come to a round: the fakes and their verdicts."""
+    expect(figure.locator(".game-round b")).to_have_text(t("step-the-game.round", rounds=rounds))
+    shown = figure.locator(".figure-stage ol.fakes li")
+    expect(shown.first).to_contain_text("%")
+    return [pixels(shown.nth(i).locator("canvas")) for i in range(shown.count())], shown.all_inner_texts()
+
+
 # ---------------------------------------------------------------- nothing is canned
 
 
-@pytest.mark.parametrize("number", [5, 8])
-def test_a_run_is_computed(reader, number):
+@pytest.mark.parametrize(
+    ("number", "model", "asked"),
+    [
+        (5, "diffusion", {"label": "heart"}),
+        (5, "few_steps", {"label": "heart", "sampler": "few_steps"}),
+        (8, "text_to_image", {"prompt": "a+cat"}),
+    ],
+)
+def test_a_run_is_computed(reader, number, model, asked):
     """A seed decides the pixels, all of them; so do the weights."""
 
     def film():
-        return reader.figure(number, prompt="a+cat", num_inference_steps=2, seed=1)
+        return reader.figure(number, num_inference_steps=2, seed=1, **asked)
 
     figure = film()
     first = run(figure)
@@ -90,7 +106,7 @@ def test_a_run_is_computed(reader, number):
     other = run(figure)
     type_seed(figure, 1)
     assert run(figure) == first != other
-    with replaced(reader.course, perturbed(reader.course, "text_to_image")):
+    with replaced(reader.course, perturbed(reader.course, model)):
         assert run(film()) != first
 
 
@@ -129,6 +145,25 @@ def test_sorter_and_maker_are_computed(reader):
         figure = reader.figure(1, picture=0, seed=7)
         assert bars(figure) != first
         assert make(figure)[0] not in (seven, eight)
+
+
+def test_the_game_is_played(reader):
+    """The seed decides it, and the graph; a link plays it again."""
+
+    def game(seed):
+        figure = reader.figure(2, seed=seed)
+        begin = fakes(figure, 0)
+        for _ in range(3):
+            button(figure, "step-the-game.ten").click()
+        return begin, fakes(figure, 30)
+
+    begin, end = game(1)
+    assert len(end[0]) == 16 and len({str(fake) for fake in end[0]}) == 16
+    assert begin[0] != end[0]
+    assert fakes(reader.figure(2, seed=1, moves="bb30"), 30) == end
+    assert fakes(reader.figure(2, seed=1, moves="bb20bd10"), 30) != end
+    other = game(2)
+    assert other[0][0] != begin[0] and other[1][0] != end[0]
 
 
 # ---------------------------------------------------------------- parity with Python
@@ -172,6 +207,62 @@ def test_each_step_of_a_run_agrees_with_python(runtime):
         assert len(found_steps) == len(expected_steps) >= steps
         assert abs(found_steps - expected_steps.reshape(found_steps.shape)).max() < 1e-3
         assert abs(np.array(found["picture"]) - picture.ravel().astype(int)).max() <= 2
+
+
+def test_each_step_of_a_small_picture_agrees_with_python(runtime):
+    folder = store.weights_folder()
+    runtime.evaluate("runtime => runtime.load(['diffusion', 'few_steps'])")
+    for model, label_, options in (
+        ("diffusion", "cat-face", {"sampler": "dpmpp_2m", "num_inference_steps": 20}),
+        ("diffusion", "food-fruit", {"sampler": "ddpm", "num_inference_steps": 4, "guidance_scale": 3.5}),
+        ("diffusion", None, {"sampler": "heun", "num_inference_steps": 3}),
+        ("few_steps", "heart", {"num_inference_steps": 4}),
+        ("few_steps", None, {}),
+    ):
+        told = []
+        draw = {"label": label_, "nearest": None, **options}
+        sample.draw(model.replace("_", "-"), folder, [7], **draw, callback=lambda *step, told=told: told.append(step))
+        found = runtime.evaluate(
+            """async (runtime, options) => {
+              const steps = [];
+              const onStep = ({ noisy, clean }) => steps.push([[...noisy], [...clean]]);
+              const planes = await runtime.sample(options, { onStep });
+              return { steps, planes: [...planes] };
+            }""",
+            {"model": model, "seed": 7, **options} | ({"label": label_} if label_ else {}),
+        )
+        found_steps, expected_steps = np.array(found["steps"]), np.array([step[3:] for step in told])
+        assert len(found_steps) == len(expected_steps) >= options.get("num_inference_steps", 1)
+        assert abs(found_steps - expected_steps.reshape(found_steps.shape)).max() < 1e-3
+        assert found["planes"] == found["steps"][-1][0]
+
+
+def test_a_small_picture_is_that_of_python(reader):
+    found = run(reader.figure(5, label="cat-face", seed=3, num_inference_steps=4, sampler="unipc"))
+    [drawn] = bozzetto.sample("diffusion", label="cat-face", seed=3, num_inference_steps=4, sampler="unipc")
+    assert abs(np.array(found) - np.asarray(drawn.convert("RGBA")).ravel().astype(int)).max() <= 1
+
+
+def test_the_rounds_of_a_game_agree_with_python(runtime):
+    game, state = gan_round.Game(), gan_round.start(7)
+    expected = [game.look(state, state, 7, 1)]
+    for trains in ((True, True), (True, True), (False, True), (True, False), (True, True)):
+        state, shown = game.play(state, gan_round.BALANCED, 7, trains)
+        expected.append(shown)
+    found = runtime.evaluate(
+        """async (runtime, settings) => {
+          await runtime.load(["gan_round"]);
+          const frames = [await runtime.startGame(7)];
+          for (const trains of [[true, true], [true, true], [false, true], [true, false], [true, true]]) {
+            frames.push(await runtime.playGame({ settings, trains, rounds: 1 }));
+          }
+          return frames.map(frame => [frame.fakes, frame.verdicts_real, frame.verdicts_fake].map(part => [...part]));
+        }""",
+        {"rates": gan_round.BALANCED.rates, "pairing": 1, "gamma": gan_round.BALANCED.gamma},
+    )
+    for frame, shown in zip(found, expected, strict=True):
+        for part, name in zip(frame, ("fakes", "verdicts_real", "verdicts_fake"), strict=True):
+            assert abs(np.array(part) - getattr(shown, name).ravel()).max() < 1e-3
 
 
 def test_embeddings_agree_with_python(runtime):
@@ -222,14 +313,45 @@ def states_of_1(reader: Visit):
     yield "the twin"
 
 
+def states_of_2(reader: Visit):
+    figure = reader.figure(2, moves="bb24")
+    fakes(figure, 24)
+    yield "start"
+    button(figure, "step-the-game.ten").click()
+    fakes(figure, 34)
+    expect(figure.locator("svg.chart")).to_have_count(2)
+    button(figure, "step-the-game.judge", count=8).click()
+    figure.locator(".tick input").first.check()
+    yield "judging"
+    button(figure, "step-the-game.compare").click()
+    unfold(figure)
+    button(figure, "shell.share").click()
+    yield "judged, unfolded"
+    button(figure, "step-the-game.collapse").click()
+    expect(button(figure, "shell.pause")).to_be_visible()
+    expect(figure.locator(".game-round")).to_contain_text(t("step-the-game.collapsing"))
+    yield "collapsing"
+    button(figure, "step-the-game.rebalance").click()
+    expect(figure.locator(".game-round")).to_contain_text(t("step-the-game.rebalanced"))
+    button(figure, "shell.pause").click()
+    yield "rebalanced"
+
+
 def states_of_5(reader: Visit):
     figure = reader.figure(5)
     expect(figure.locator(".shots canvas").first).to_be_visible()
+    expect(figure.locator(".measured svg.chart")).to_be_visible()
     yield "recorded"
-    button(figure, "speed-dial.compare-steps", sampler="dpmpp_2m").click()
+    button(figure, "speed-dial.compare-all").click()
     expect(figure.locator(".cell:enabled")).not_to_have_count(0)
     yield "comparing"
     button(figure, "shell.cancel").click()
+    figure.get_by_label(t("speed-dial.axis"), exact=True).select_option("milliseconds")
+    figure.get_by_label(t("speed-dial.sampler"), exact=True).select_option("few_steps")
+    expect(figure.locator(".dial-steps button[aria-pressed]")).to_have_count(4)
+    run(figure)
+    yield "student"
+    figure.get_by_label(t("speed-dial.sampler"), exact=True).select_option("euler")
     figure.locator(".dial-steps button").nth(1).click()
     run(figure)
     button(figure, "shell.back").click()
@@ -285,7 +407,7 @@ def states_of_8(reader: Visit):
     yield "too long"
 
 
-STATES = {1: states_of_1, 5: states_of_5, 7: states_of_7, 8: states_of_8}
+STATES = {1: states_of_1, 2: states_of_2, 5: states_of_5, 7: states_of_7, 8: states_of_8}
 
 
 @pytest.mark.parametrize("number", FIGURES)
@@ -316,10 +438,10 @@ def state_of(figure: Locator) -> dict[str, str]:
     return {key.removeprefix(f"{name}."): value for key, [value] in fields.items()}
 
 
-@pytest.mark.parametrize("number", [5, 8])
-def test_a_film_is_run_and_looked_at_from_the_keyboard(reader, number):
+@pytest.mark.parametrize(("number", "asked"), [(5, {"label": "heart"}), (8, {"prompt": "a+cat"})])
+def test_a_film_is_run_and_looked_at_from_the_keyboard(reader, number, asked):
     page = reader.page
-    figure = reader.figure(number, prompt="a+cat", num_inference_steps=3, seed=1)
+    figure = reader.figure(number, num_inference_steps=3, seed=1, **asked)
     figure.get_by_role("button", name=RUN).press("Enter")
     expect(figure.get_by_role("button", name=RUN)).to_be_disabled()
     finished(figure)
@@ -349,6 +471,18 @@ def test_a_film_is_run_and_looked_at_from_the_keyboard(reader, number):
     assert state_of(figure)["seed"] != "12345"
     button(figure, "shell.reset").press("Enter")
     assert state_of(figure)["seed"] == "7"
+
+
+def test_a_class_and_the_student_are_chosen_from_the_keyboard(reader):
+    figure = reader.figure(5, seed=1, num_inference_steps=20)
+    figure.get_by_label(t("speed-dial.label"), exact=True).focus()
+    reader.page.keyboard.type("mammal")
+    figure.get_by_label(t("speed-dial.sampler"), exact=True).press("End")
+    assert [state_of(figure)[name] for name in ("label", "sampler")] == ["animal-mammal", "few_steps"]
+    expect(figure.locator(".dial-steps [aria-pressed=true]")).to_have_text("8")
+    figure.locator(".dial-steps button").nth(1).press("Enter")
+    run(figure)
+    expect(figure.locator(".scrubber span")).to_contain_text(t("shell.at", step=2, steps=2, noise="0 %"))
 
 
 def test_a_shared_link_shows_the_same_figure(reader):
@@ -398,6 +532,38 @@ def test_sorter_and_maker_work_from_the_keyboard(reader):
     expect(figure.locator(".neighbours li")).to_have_count(4)
 
 
+def test_the_game_works_from_the_keyboard(reader):
+    page = reader.page
+    figure = reader.figure(2)
+    fakes(figure, 0)
+    stage = figure.locator(".figure-stage")
+    stage.focus()
+    page.keyboard.press(" ")
+    expect(button(figure, "shell.pause")).to_be_visible()
+    expect(figure.locator(".game-round b")).not_to_have_text(t("step-the-game.round", rounds=0))
+    stage.press(" ")
+    expect(button(figure, "shell.play")).to_be_visible()
+    [settings, moves] = [state_of(figure)[name] for name in ("settings", "moves")]
+    assert settings == "balanced" and re.fullmatch(r"bb[1-9]\d*", moves)
+    rounds = int(moves[2:])
+    for key, more in (("one", 1), ("ten", 10), ("train_detective", 10), ("train_forger", 10)):
+        button(figure, f"step-the-game.{key}").press("Enter")
+        rounds += more
+    fakes(figure, rounds)
+    assert state_of(figure)["moves"] == f"bb{rounds - 20}bd10bf10"
+    button(figure, "step-the-game.judge", count=8).press("Enter")
+    figure.locator(".tick input").first.press(" ")
+    button(figure, "step-the-game.compare").press("Enter")
+    expect(figure.locator(".judged [role=status]")).to_contain_text(re.compile(r"\d.*\d"))
+    # The score counts what can be counted on the page: a mark for each right answer, of the learner and the detective.
+    for who, at in (("you", 0), ("detective", 1)):
+        right = figure.locator(".judged li .yes", has_text=t(f"step-the-game.{who}")).count()
+        assert re.findall(r"(\d) ", figure.locator(".judged [role=status]").inner_text() + " ")[at] == str(right)
+    button(figure, "shell.reset").press("Enter")
+    fakes(figure, 0)
+    assert state_of(figure)["moves"] == ""
+
+
 # ---------------------------------------------------------------- what a person or a link may bring
 
 HOSTILE = {
@@ -408,24 +574,48 @@ HOSTILE = {
     "at": ["-1", "99"],
     "prompt": ["x" * 301],
     "match": ["true", "2"],
+    "label": ["__proto__", "toString", "unicorn", ""],
+    "axis": ["constructor"],
 }
 
 
-def test_a_link_with_nonsense_gets_one_message_and_the_usual_values(reader):
-    figure = reader.figure(8, seed=3)
+@pytest.mark.parametrize(("number", "size"), [(5, 32), (8, 64)])
+def test_a_link_with_nonsense_gets_one_message_and_the_usual_values(reader, number, size):
+    figure = reader.figure(number, seed=3)
     for round_ in range(7):
         values = {name: texts[round_ % len(texts)] for name, texts in HOSTILE.items()} | {
             "unknown": "1",
             "toString": "2",
         }
-        fragment = "&".join(f"words-steer.{name}={quote(text)}" for name, text in values.items())
+        fragment = "&".join(f"{FIGURES[number]}.{name}={quote(text)}" for name, text in values.items())
         reader.page.goto(f"{reader.page.url.partition('#')[0]}#{fragment}")
         refused = figure.locator("p.note[role=status]")
         expect(refused).to_contain_text(t("shell.seed"))
         expect(refused).to_contain_text(t("shell.sampler"))
         expect(figure.get_by_label(t("shell.seed"), exact=True)).to_have_value("7")
         assert figure.locator("[role=alert]").count() == 0
-    assert len(run(figure)) == 64 * 64 * 4
+    assert len(run(figure)) == size * size * 4
+
+
+def test_a_link_with_nonsense_leaves_a_game_to_play(reader):
+    figure = reader.figure(2, seed=3)
+    fakes(figure, 0)
+    for seed, settings, moves in (
+        ("-1", "x", "bb0"),
+        ("1e3", "__proto__", "xx3"),
+        ("NaN", "constructor", "bb1" * 700),
+        ("", "", "<script>alert(1)</script>"),
+    ):
+        values = {"seed": seed, "settings": settings, "moves": moves, "toString": "2"}
+        fragment = "&".join(f"step-the-game.{name}={quote(text)}" for name, text in values.items())
+        reader.page.goto(f"{reader.page.url.partition('#')[0]}#{fragment}")
+        refused = figure.locator("p.note[role=status]")
+        for name in ("shell.seed", "step-the-game.settings", "step-the-game.moves"):
+            expect(refused).to_contain_text(t(name))
+        expect(figure.get_by_label(t("shell.seed"), exact=True)).to_have_value("7")
+        assert figure.locator("[role=alert]").count() == 0
+    button(figure, "step-the-game.one").click()
+    fakes(figure, 1)
 
 
 def test_a_link_of_markup_stays_text(reader):
@@ -512,6 +702,7 @@ FAULTS = [
     (7, "data/gallery.json", None, "data/gallery.json is missing"),
     (1, "data/gallery.json", None, "data/gallery.json is missing"),
     (1, "models/clip/image/config.json", None, "config.json is missing"),
+    (2, "models/gan_round/graph.onnx", other, "graph.onnx is damaged"),
     (8, "models/text_to_image/model.safetensors", other, "model.safetensors is damaged"),
 ]
 
@@ -535,6 +726,8 @@ def test_a_broken_file_is_named_and_retried(visit, course, number, path, change,
         assert scores(figure)
     elif number == 1:
         assert bars(figure)
+    elif number == 2:
+        fakes(figure, 0)
     else:
         expect(figure.get_by_role("button", name=RUN)).to_be_disabled()
     assert alert.count() == 0
@@ -687,6 +880,14 @@ def tour(chromium, course):
             if number == 8:
                 figure.get_by_label(t("words-steer.match"), exact=True).check()
                 finished(figure)
+        elif number == 2:
+            time["ready, cold"] = page.evaluate("until(() => /%/.test(document.querySelector('.fakes').innerText), 0)")
+            button(figure, "shell.play").click()
+            expect(figure.locator(".game-round b")).to_have_text(re.compile(r"[1-9]"))
+            page.wait_for_timeout(2500)
+            button(figure, "shell.pause").click()
+            expect(button(figure, "shell.play")).to_be_visible()
+            flicker[name] = page.evaluate(FLICKER)
         elif number == 7:
             time["ready, cold"] = page.evaluate("until(() => /[0-9]/.test(document.querySelector('output')?.value), 0)")
             draw_dot(figure, "Space")
@@ -722,7 +923,7 @@ def test_nothing_goes_wrong_on_the_tour(tour):
 @pytest.mark.parametrize("name", FIGURES.values())
 def test_the_models_of_a_lesson_are_small(tour, course, name):
     files = tour["models"][name]
-    assert sum(path.endswith("model.safetensors") for path in files) >= 2
+    assert sum(path.endswith("model.safetensors") for path in files) >= (1 if name == FIGURES[2] else 2)
     assert served(course, files) <= 8_000_000
 
 

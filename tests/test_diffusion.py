@@ -284,7 +284,11 @@ def test_callback_sees_every_step(runs, monkeypatch):
         ("diffusion", {"sampler": "magic"}, "sampler 'magic' is unknown"),
         ("diffusion", {"num_inference_steps": 0}, "num_inference_steps must be a whole number from 1 to 1000"),
         ("diffusion", {"guidance_scale": 31, "label": "ring"}, "guidance_scale must be a number from 0 to 30"),
-        ("few-steps", {"num_inference_steps": 3}, "num_inference_steps must be 1, 2, 4 or 8"),
+        (
+            "few-steps",
+            {"num_inference_steps": 3},
+            "num_inference_steps must be 1, 2, 4 or 8 for a few-step student, not 3",
+        ),
         ("few-steps", {"guidance_scale": 2}, "guidance_scale means nothing to the few-steps model"),
         ("gan", {"num_inference_steps": 2}, "num_inference_steps means nothing to the gan model"),
         ("dragon", {}, "model 'dragon' is unknown: "),

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+import bozzetto
+from bozzetto.diffusion import flow
 from bozzetto.models.autoencoder import Autoencoder
 from bozzetto.models.clip import ClipConfig, TextTower
+from bozzetto.runtime import text_to_image as text_to_image_runtime
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import open_model
 from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer
 from bozzetto.training import data
 from bozzetto.training.export import export_run, read_weights
-from bozzetto.training.recipes import autoencoder, clip, text_to_image
+from bozzetto.training.recipes import autoencoder, clip, text_few_steps, text_to_image
 from bozzetto.training.rounding import restore
 from bozzetto.training.teacher import Teacher
 from bozzetto.world.captions import caption, templates
@@ -62,6 +65,8 @@ def runs(shapes, teacher, tmp_path_factory):
     export_run("clip", folder / "clip", weights)
     text_to_image.train(shapes, text_to_image.BUDGETS["smoke"], folder / "text-to-image", weights=weights)
     export_run("text-to-image", folder / "text-to-image", weights)
+    text_few_steps.train(shapes, text_few_steps.BUDGETS["smoke"], folder / "text-few-steps", weights=weights)
+    export_run("text-few-steps", folder / "text-few-steps", weights)
     patch.undo()
     return folder
 
@@ -92,6 +97,40 @@ def test_clip_learns(runs):
 def test_the_denoiser_learns(runs):
     lines = log(runs / "text-to-image")
     assert lines[-1]["loss"] < 0.85 * lines[0]["loss"]
+
+
+def test_the_few_step_student_comes_nearer_to_its_guided_teacher(runs):
+    """In one step, than the guided teacher itself in one step; measured against the teacher's thirty."""
+    models = text_to_image_runtime.load(runs / "weights")
+    network, _ = text_to_image_runtime.load_student(runs / "weights")
+    found = {"teacher": 0.0, "student": 0.0}
+    for seed in range(6):
+        wanted, unwanted = (text_to_image_runtime.encode(models, prompt) for prompt in ("a red disc", ""))
+        guided = text_to_image_runtime.guided_denoiser(models, wanted, unwanted, 5.0, (0.0, 1.0))
+        aim = text_to_image_runtime.sample(guided, seed, flow(30), "euler")
+        jumping = text_to_image_runtime.student_denoiser(network, wanted, flow(1))
+        for name, denoise in (("teacher", guided), ("student", jumping)):
+            drawn = text_to_image_runtime.sample(denoise, seed, flow(1), "euler")
+            found[name] += float(np.square(drawn - aim).mean())
+    assert found["student"] < found["teacher"]
+
+
+def test_pictures_in_few_steps(runs, monkeypatch):
+    monkeypatch.setenv("BOZZETTO_WEIGHTS", str(runs / "weights"))
+    seen = []
+    options = {"few_steps": True, "num_inference_steps": 2, "style": "noto"}
+    one = bozzetto.generate("a red disc", seed=3, callback_on_step_end=lambda *step: seen.append(step[:2]), **options)
+    assert seen == [(0, 2), (1, 2)]
+    two = bozzetto.generate("a red disc", seed=3, n=2, **options)
+    assert one[0].tobytes() == two[0].tobytes() != two[1].tobytes()
+    for wrong, said in (
+        ({"num_inference_steps": 3}, "must be 1, 2, 4 or 8 for a few-step student, not 3"),
+        ({"guidance_scale": 3.0}, "guidance_scale cannot be chosen with few_steps"),
+        ({"sampler": "ddim"}, "sampler cannot be chosen with few_steps"),
+        ({"negative_prompt": "blue"}, "negative_prompt cannot be chosen with few_steps"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            bozzetto.generate("a red disc", few_steps=True, **wrong)
 
 
 def test_the_bag_of_words_start_already_knows_the_teacher(teacher):

@@ -40,6 +40,7 @@ def generate(
     negative_prompt: str = "",
     style: str | None = None,
     sampler: str | None = None,
+    few_steps: bool = False,
     n: int = 1,
     callback_on_step_end: Callable[[int, int, int, Image, Image], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -52,6 +53,7 @@ def generate(
         (low, high) in 0 .. 1 where it acts. negative_prompt: what the picture should move away from.
     style: "noto", "twemoji", ... or None for any. sampler: "euler", "heun", "dpmpp_2m", "unipc", "ddim",
         "ddpm", "euler_ancestral" or "dpmpp_2m_sde".
+    few_steps: draw with the few-step student, in 1, 2, 4 or 8 steps; its guidance and sampler cannot be chosen.
     Whatever is None takes the default that the weights recommend.
     callback_on_step_end(step, num_steps, picture_index, noisy, clean): called after every step, from 0, with the noisy
         picture and the model's clean estimate as PIL images. Each call costs two more decodings.
@@ -88,6 +90,7 @@ def generate(
         negative_prompt=negative_prompt,
         style=style,
         sampler=sampler,
+        student=text_to_image.load_student(store.weights_folder()) if few_steps else None,
         callback=on_step,
     )
     return [fromarray(picture) for picture in pictures]

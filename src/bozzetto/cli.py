@@ -45,6 +45,7 @@ FLAGS = {
     "num_inference_steps": "--steps",
     "guidance_scale": "--guidance",
     "negative_prompt": "--negative",
+    "few_steps": "--few-steps",
 }
 
 
@@ -147,6 +148,9 @@ def generate(
     negative: Annotated[str, typer.Option(help="What to move away from.")] = "",
     style: Annotated[str | None, typer.Option(help="noto, noto-v1, twemoji, fluent, ... Any by default.")] = None,
     sampler: Annotated[str | None, typer.Option(help=SAMPLER_NAMES + ".")] = None,
+    few_steps: Annotated[
+        bool, typer.Option("--few-steps", help="Draw with the few-step student, in 1, 2, 4 or 8 steps.")
+    ] = False,
     frames: Annotated[
         Path | None, typer.Option(help="A folder for two pictures of every step: noisy and clean estimate.")
     ] = None,
@@ -190,6 +194,7 @@ def generate(
                 negative_prompt=negative,
                 style=style,
                 sampler=sampler,
+                few_steps=few_steps,
                 callback_on_step_end=save_frame if frames else None,
                 progress=progress,
             )
@@ -511,11 +516,16 @@ def train(
             raise ValueError(f"--data {data} is for {', '.join(SMALL)}: leave it out for {recipe}")
         more["world"] = load_world()
     if recipe == "few-steps":
-        more["teacher"] = teacher or Path("runs") / (f"diffusion-{budget}" + ("" if data == "emoji" else f"-{data}"))
+        teacher = teacher or Path("runs") / (f"diffusion-{budget}" + ("" if data == "emoji" else f"-{data}"))
+        if not (teacher / "model.safetensors").is_file():
+            raise ValueError(
+                f"--teacher {teacher} is not a finished run: run `bozzetto train diffusion` to its end first"
+            )
+        more["teacher"] = teacher
     if recipe == "judge":
-        from bozzetto.training import teacher
+        from bozzetto.training.teacher import load as load_teacher
 
-        more["teacher"] = teacher.load()
+        more["teacher"] = load_teacher()
     print(f"{recipe}, {budget} budget, expected: {module.EXPECTED[budget]}")
     try:
         module.train(budget=chosen, out=out, seed=seed, minutes=minutes, **more)

@@ -1,7 +1,7 @@
 /** The page's side of the runtime, and the only part that figures talk to. */
 import { RuntimeError } from "./errors.js";
 import type {
-  Calls, DenoiseOptions, GenerateOptions, Progress, Reply, Request, SampleOptions, StepEvent,
+  Calls, DenoiseOptions, GanRound, GenerateOptions, PlayOptions, Progress, Reply, Request, SampleOptions, StepEvent,
 } from "./messages.js";
 import { checkBrowser } from "./session.js";
 
@@ -82,6 +82,16 @@ export class Runtime {
   /** A latent [16, 8, 8] -> a picture RGBA 64 x 64 with straight alpha. */
   decode(latents: Float32Array): Promise<Uint8ClampedArray> {
     return this.#ask("decode", latents);
+  }
+
+  /** A new game of forger and detective, which the worker keeps; what its untrained players show. */
+  startGame(seed: number, o: Cancellable = {}) {
+    return this.#ask("startGame", seed, o.signal);
+  }
+
+  /** Plays on, after the calls before, and answers with the last round's pictures. To play 0 rounds ends them. */
+  playGame(options: PlayOptions, o: { onRound?: (round: GanRound) => void } & Cancellable = {}) {
+    return this.#ask("playGame", options, o.signal, o.onRound);
   }
 
   #ask<K extends keyof Calls>(

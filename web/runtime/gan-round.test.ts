@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { GAN_ROUND, MODES, modes, play, realPictures, start, variety, type Settings } from "./gan-round.js";
+import {
+  BALANCED, COLLAPSING, GAN_ROUND, MODES, modes, play, realPictures, start, variety, type Settings,
+} from "./gan-round.js";
 import { openSession } from "./session.js";
 
 interface Golden {
@@ -29,6 +31,11 @@ test("real pictures and their kinds are those of Python", () => {
   assert.deepEqual(modes(pictures), golden.modes);
   assert.equal(variety(realPictures(1, 3, 256)), MODES);
   assert.equal(variety(new Float32Array(768).fill(1)), 0);
+});
+
+test("the settings are those of the model folder", () => {
+  const { settings } = json<{ settings: object }>(`${folder}/config.json`);
+  assert.deepEqual({ balanced: BALANCED, collapsing: COLLAPSING }, settings);
 });
 
 test("ONNX Runtime for the web plays the rounds that Python played", async () => {

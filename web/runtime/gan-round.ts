@@ -64,7 +64,11 @@ const PROTOTYPES = Array.from({ length: MODES }, (_, mode) => draw(mode));
 export function modes(pictures: Float32Array): number[] {
   return Array.from({ length: pictures.length / PIXELS }, (_, i) => {
     const picture = pictures.subarray(i * PIXELS, (i + 1) * PIXELS);
-    const squares = PROTOTYPES.map((kind) => kind.reduce((sum, value, at) => sum + (value - picture[at]!) ** 2, 0));
+    const squares = PROTOTYPES.map((kind) => {
+      let sum = 0; // a loop, for it is in the way of the next round: ten times faster than reduce
+      for (let at = 0; at < PIXELS; at++) sum += (kind[at]! - picture[at]!) ** 2;
+      return sum;
+    });
     const least = Math.min(...squares);
     return Math.sqrt(least / PIXELS) < NEAR ? squares.indexOf(least) : -1;
   });
@@ -81,6 +85,9 @@ export interface Settings {
   pairing: number;
   gamma: number;
 }
+
+export const BALANCED: Settings = { rates: [1.5e-3, 1.5e-3], pairing: 1, gamma: 2 };
+export const COLLAPSING: Settings = { rates: [5e-4, 2e-3], pairing: 0, gamma: 0.02 }; // few modes, for long
 
 export interface State {
   forger: Float32Array; // [3, P]: parameters and Adam's two moments
@@ -146,4 +153,27 @@ export async function play(
     state: { forger: new_forger!, detective: new_detective!, steps: new_steps!, rounds: state.rounds + 1 },
     played: { losses: losses!, fakes: fakes!, verdicts_real: verdicts_real!, verdicts_fake: verdicts_fake! },
   };
+}
+
+/** A forger before a detective, perhaps of different times, and nobody learns: 64 pictures for each batch. */
+export async function look(
+  run: Run,
+  { forger }: Pick<State, "forger">,
+  { detective }: Pick<State, "detective">,
+  seed: number,
+  batches = 4,
+): Promise<Omit<Played, "losses">> {
+  let state: State = { forger, detective, steps: new Float32Array(2), rounds: 0 };
+  const shown: Played[] = [];
+  while (shown.length < batches) {
+    const round = await play(run, state, BALANCED, seed, [false, false]);
+    state = round.state;
+    shown.push(round.played);
+  }
+  const joined = (name: keyof Played): Float32Array => {
+    const all = new Float32Array(shown.reduce((sum, one) => sum + one[name].length, 0));
+    shown.forEach((one, i) => all.set(one[name], i * one[name].length));
+    return all;
+  };
+  return { fakes: joined("fakes"), verdicts_real: joined("verdicts_real"), verdicts_fake: joined("verdicts_fake") };
 }

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { classifier_free } from "./guidance.js";
 import { normal, philox, type Words } from "./noise.js";
-import { overWhite, toPicture } from "./pixels.js";
+import { overWhite, toPicture, toSolidPicture } from "./pixels.js";
 import { SAMPLERS, type SamplerName } from "./samplers.js";
 import { flow } from "./schedule.js";
 import { splitWords, Tokenizer } from "./tokenizer.js";
@@ -147,6 +147,13 @@ test("a word of 10,000 letters is read at once", () => {
 
 test("a vocabulary must start with the special tokens", () => {
   assert.throws(() => new Tokenizer(["a", "b"]), /starts with \[pad\]/);
+});
+
+test("a picture without holes has its bytes rounded and cut off as in Python", () => {
+  const planes = Float32Array.of(-2, -1, -0.5, 0, 0.5, 1, 2, 1 / 255, 3 / 255, 0, 0, 0);
+  assert.deepEqual([...toSolidPicture(planes)], [
+    0, 191, 129, 255, 0, 255, 128, 255, 64, 255, 128, 255, 128, 128, 128, 255,
+  ]);
 });
 
 test("pixels are those of Python", () => {

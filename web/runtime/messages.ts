@@ -1,5 +1,6 @@
 /** What the page and its worker say to each other; postMessage can carry all of it. */
 import type { ErrorKind } from "./errors.js";
+import type { Settings } from "./gan-round.js";
 import type { SamplerName } from "./samplers.js";
 
 export interface FileEntry {
@@ -91,6 +92,39 @@ export interface Tokens {
   unread: string[]; // words at the end that no longer fit
 }
 
+/** Rounds of the game that the worker keeps; trains: whether forger and detective learn in them. */
+export interface PlayOptions {
+  settings: Settings;
+  trains: [boolean, boolean];
+  rounds: number; // 0 ends the calls before this one, after their round in hand
+}
+
+/** What a round showed: 64 fakes [64, 3, 16, 16], their kinds, and how probably each picture is real by the verdict. */
+export interface GanFrame {
+  rounds: number;
+  fakes: Float32Array;
+  verdicts_real: Float32Array;
+  verdicts_fake: Float32Array;
+  kinds: number[]; // -1 where a fake is of no kind
+}
+
+/** Today's players against those frozen at the rounds FROZEN, as far as they are there. */
+export interface GanSkill {
+  rounds: number;
+  fooled: number[]; // share of today's fakes that each frozen detective takes for real
+  told: number[]; // share of each frozen forger's fakes, and as many real pictures, that today's detective tells right
+  raw: number; // the same of the game itself, over the rounds since the last measurement
+}
+
+/** After a round; pictures come at most three times a second. */
+export interface GanRound {
+  rounds: number;
+  losses: Float32Array; // forger, detective
+  milliseconds: number;
+  frame?: GanFrame;
+  skill?: GanSkill;
+}
+
 interface Call<Argument, Answer, Event = never> {
   argument: Argument;
   answer: Answer;
@@ -107,6 +141,8 @@ export interface Calls {
   generate: Call<GenerateOptions, Generated, StepEvent>;
   sample: Call<SampleOptions, Float32Array, StepEvent>;
   decode: Call<Float32Array, Uint8ClampedArray>;
+  startGame: Call<number, GanFrame>;
+  playGame: Call<PlayOptions, GanFrame | undefined, GanRound>;
 }
 
 export type Request<K extends keyof Calls = keyof Calls> = {

@@ -14,6 +14,7 @@ import { serve, type Port } from "./serve.js";
 import type { Input, Session } from "./session.js";
 
 const ALL = ["clip/text", "clip/image", "text_to_image", "autoencoder/decoder"];
+const SMALL = ["diffusion", "few_steps"];
 const VOCABULARY = ["[pad]", "[start]", "[unk]", "a", "red", "apple", "##s"];
 const sum = (text: string): string => createHash("sha256").update(text).digest("hex");
 
@@ -27,8 +28,13 @@ let needed: string;
 function config(name: string): object {
   const defaults = { sampler: "dpmpp_2m", num_inference_steps: 4, guidance_scale: 3, guidance_interval: [0, 1] };
   const entries = Object.entries(files(name)).map(([file, text]) => [file, { bytes: text.length, sha256: sum(text) }]);
-  const own = name === "text_to_image" ? { styles: ["flat", "3d"], defaults, needs: { "clip/text": needed } } : {};
-  return { format: 1, model: name, config: {}, files: Object.fromEntries(entries), ...own };
+  const small = { classes: ["bird", "cat"], jumps: name === "few_steps" };
+  const own: Record<string, object> = {
+    text_to_image: { styles: ["flat", "3d"], defaults, needs: { "clip/text": needed } },
+    diffusion: { config: small, defaults: { sampler: "heun", num_inference_steps: 3, guidance_scale: 2 } },
+    few_steps: { config: small, defaults: { num_inference_steps: 4 } },
+  };
+  return { format: 1, model: name, config: {}, files: Object.fromEntries(entries), ...own[name] };
 }
 
 /** Every row of every network by itself: how many tokens, how bright, D = x / (1 + t) + tokens / 10 + style. */
@@ -42,6 +48,8 @@ const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<strin
     const told = row("hidden")[0]! / 10 + row("style")[0]!;
     return { clean: row("x").map((value) => value / (1 + row("t")[0]!) + told) };
   },
+  diffusion: (row) => ({ clean: row("x").map((value) => value / (1 + row("t")[0]!) + row("label")[0]!) }),
+  few_steps: (row) => ({ clean: row("x").map(() => row("until")[0]! + row("label")[0]!) }),
   "autoencoder/decoder": (row) => ({ pixels: Array<number>(4 * 64 * 64).fill(row("latents")[0]!) }),
 };
 
@@ -74,7 +82,7 @@ function rowOf({ data, dims }: Input, batch: number, index: number): number[] {
 
 const server = createServer((request, response) => {
   const [, name, file] = /^\/models\/(.+)\/([^/]+)$/.exec(request.url!)!;
-  if (!ALL.includes(name!)) return response.writeHead(404).end();
+  if (![...ALL, ...SMALL].includes(name!)) return response.writeHead(404).end();
   return response.end(file === "config.json" ? JSON.stringify(config(name!)) : files(name!)[file!]);
 });
 before(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)));
@@ -171,6 +179,38 @@ for (const sampler of Object.keys(SAMPLERS) as SamplerName[]) {
     assert.deepEqual(batches, Array(sampler === "heun" ? 5 : 3).fill(2));
   });
 }
+
+test("a small picture is the sampler on estimates with its class and without", async () => {
+  await runtime.load(SMALL);
+  const events: StepEvent[] = [];
+  const onStep = (event: StepEvent): number => events.push(event);
+  const planes = await runtime.sample({ label: "cat", seed: 7 }, { onStep });
+  const estimate = (x: Float32Array, t: number, told: number): Float32Array =>
+    x.map((value) => value / (1 + Math.fround(t)) + told);
+  const denoise = classifier_free(assert.fail, async (x, t) => [estimate(x, t, 2), estimate(x, t, 0)], 2);
+  assert.deepEqual(planes, await SAMPLERS.heun(denoise, normal(7, 3072), flow(3)));
+  assert.deepEqual(events.map(({ step, steps }) => [step, steps]), [[0, 3], [1, 3], [2, 3]]);
+  assert.deepEqual(events.at(-1)!.noisy, planes);
+  assert.ok(log.runs.every(({ batch }) => batch === 2));
+  log.runs = [];
+  const options = { seed: 7, sampler: "euler", num_inference_steps: 2 } as const;
+  const any = await runtime.sample(options);
+  assert.deepEqual(any, await SAMPLERS.euler(async (x, t) => estimate(x, t, 0), normal(7, 3072), flow(2)));
+  assert.ok(log.runs.every(({ batch }) => batch === 1));
+  await fails(runtime.sample({ ...options, label: "dog" }), "failed", /^label "dog" is unknown: choose one of bird, cat/);
+});
+
+test("a student goes straight to the end of each step that it is told", async () => {
+  await runtime.load(SMALL);
+  const told: number[] = [];
+  const onStep = ({ clean }: StepEvent): number => told.push(clean[0]!);
+  const options = { model: "few_steps", label: "bird", seed: 1 };
+  const planes = await runtime.sample({ ...options, sampler: "ddpm", guidance_scale: 9 }, { onStep });
+  assert.deepEqual(told, [1.75, 1.5, 1.25, 1]);
+  assert.ok(planes.every((value) => Math.abs(value - 1) < 1e-6));
+  assert.ok(log.runs.every(({ batch }) => batch === 1));
+  await fails(runtime.sample({ ...options, num_inference_steps: 3 }), "failed", /^num_inference_steps "3" is unknown/);
+});
 
 test("what is left out comes from the config, and a prompt in numbers needs no text tower", async () => {
   await runtime.load(["text_to_image", "autoencoder/decoder"]);

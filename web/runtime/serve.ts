@@ -1,5 +1,7 @@
 /** The worker's side of messages.ts: answer requests, hear a cancel between two steps, tell errors apart. */
 import { RuntimeError } from "./errors.js";
+import { GAN_ROUND } from "./gan-round.js";
+import { GanGame } from "./gan-game.js";
 import type { Calls, Cancel, Control, Reply, Request } from "./messages.js";
 import type { Models } from "./models.js";
 import { decode, denoise, encodeImage, encodeText, generate, sample, tokens } from "./pipeline.js";
@@ -18,6 +20,7 @@ type Handlers = {
 };
 
 export function serve(port: Port, models: Models): void {
+  const game = new GanGame((inputs) => models.run(GAN_ROUND, inputs));
   const handlers: Handlers = {
     load: (names, control) => models.load(names, control),
     encodeText: (texts, { pause }) => encodeText(models, texts, pause),
@@ -27,6 +30,8 @@ export function serve(port: Port, models: Models): void {
     generate: (options, control) => generate(models, options, control),
     sample: (options, control) => sample(models, options, control),
     decode: (latents) => decode(models, latents),
+    startGame: (seed) => game.start(seed),
+    playGame: (options, control) => game.play(options, control),
   };
   const running = new Map<number, AbortController>();
 

@@ -63,7 +63,7 @@ export function spread(heights: number[], gap: number): number[] {
 }
 
 const MARKERS = ["M-4-4h8v8h-8z", "M0-5L5 4h-10z", "M0-5L5 0 0 5-5 0z", "M-5-4h10L0 5z", "M-4 0h8M0-4v8"];
-const [WIDTH, HEIGHT, LEFT, TOP, BOTTOM] = [420, 240, 44, 22, 42];
+const [WIDTH, HEIGHT, LEFT, TOP, BOTTOM] = [420, 240, 48, 26, 42];
 
 /** `marks` are dashed lines across, with a word to each. */
 export function chart(title: string, series: Series[], x: Axis, y: Axis, marks: Mark[] = []): TemplateResult {

@@ -7,7 +7,7 @@ export type State = Record<string, Value>;
 
 export type Field =
   | { name: string; kind: "int" | "float"; default: number; min: number; max: number; step?: number }
-  | { name: string; kind: "text"; default: string; max: number }
+  | { name: string; kind: "text"; default: string; max: number; form?: RegExp }
   | { name: string; kind: "choice"; default: string; options: readonly string[] }
   | { name: string; kind: "flag"; default: boolean };
 
@@ -21,7 +21,7 @@ export function parse(field: Field, text: string): Value | undefined {
       return value >= field.min && value <= field.max ? value : undefined;
     }
     case "text":
-      return text.length <= field.max ? text : undefined;
+      return text.length <= field.max && (field.form?.test(text) ?? true) ? text : undefined;
     case "choice":
       return field.options.includes(text) ? text : undefined;
     case "flag":

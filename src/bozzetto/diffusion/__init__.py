@@ -8,6 +8,7 @@ The training side runs the same functions on torch tensors.
 """
 
 from bozzetto.diffusion.edit import img2img, inpaint, invert
+from bozzetto.diffusion.few_steps import JUMPS, few_steps
 from bozzetto.diffusion.guidance import classifier_free
 from bozzetto.diffusion.noise import MAX_SEED, normal, normal_batch
 from bozzetto.diffusion.samplers import (
@@ -25,6 +26,7 @@ from bozzetto.diffusion.samplers import (
 from bozzetto.diffusion.schedule import MAX_STEPS, SCHEDULES, Schedule, cosine, flow, karras, linear
 
 __all__ = [
+    "JUMPS",
     "MAX_SEED",
     "MAX_STEPS",
     "SAMPLERS",
@@ -39,6 +41,7 @@ __all__ = [
     "dpmpp_2m_sde",
     "euler",
     "euler_ancestral",
+    "few_steps",
     "flow",
     "heun",
     "img2img",

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bozzetto.models.layers import TIME_WAVES, Attention, FilmBlock, time_waves, zero_init
+from bozzetto.models.layers import TIME_WAVES, Attention, Clock, FilmBlock, time_waves, zero_init
 
 SMALLEST_TIME = 0.05
 
@@ -34,6 +34,7 @@ class DenoiserConfig:
     embedding_size: int = 256
     styles: int = 8
     head_size: int = 32
+    jumps: bool = False  # a few-step student, see models/diffusion.py
 
 
 class Look(nn.Module):
@@ -64,6 +65,7 @@ class Denoiser(nn.Module):
             return Look(width, config.hidden_size, cells, config.head_size)
 
         self.time = nn.Sequential(nn.Linear(TIME_WAVES, size), nn.SiLU(), nn.Linear(size, size))
+        self.until = Clock(size) if config.jumps else None
         self.meaning = nn.Linear(config.embedding_size, size)
         self.style = nn.Embedding(config.styles + 1, size)
         nn.init.normal_(self.style.weight, std=0.5)
@@ -81,15 +83,25 @@ class Denoiser(nn.Module):
             nn.GroupNorm(8, w8), nn.SiLU(), zero_init(nn.Conv2d(w8, config.latent_channels, 3, padding=1))
         )
 
-    def condition(self, t: Tensor, embedding: Tensor, style: Tensor) -> Tensor:
+    def condition(self, t: Tensor, embedding: Tensor, style: Tensor, until: Tensor | None) -> Tensor:
         """Time, meaning and style as one vector [B,256]."""
         # The embedding has unit norm; scaled so that its entries are about one, like the other terms.
         meaning = self.meaning(embedding * math.sqrt(embedding.shape[1]))
-        return F.silu(self.time(time_waves(t)) + meaning + self.style(style))
+        told = self.time(time_waves(t)) + meaning + self.style(style)
+        return F.silu(told if self.until is None else told + self.until(t - until))
 
-    def forward(self, x: Tensor, t: Tensor, hidden: Tensor, mask: Tensor, embedding: Tensor, style: Tensor) -> Tensor:
-        """-> the clean latent, float [B,16,8,8]."""
-        condition = self.condition(t, embedding, style)
+    def forward(
+        self,
+        x: Tensor,
+        t: Tensor,
+        hidden: Tensor,
+        mask: Tensor,
+        embedding: Tensor,
+        style: Tensor,
+        until: Tensor | None = None,
+    ) -> Tensor:
+        """-> the clean latent, float [B,16,8,8]. until: [B], of a student only, the time of the next step."""
+        condition = self.condition(t, embedding, style, until)
         y = self.enter(x)
         for block in self.down:
             y = block(y, condition)

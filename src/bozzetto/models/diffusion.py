@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bozzetto.diffusion.prediction import clean_from
-from bozzetto.models.layers import TIME_WAVES, Attention, FilmBlock, time_waves, zero_init
+from bozzetto.models.layers import Attention, Clock, FilmBlock, zero_init
 
 SMALLEST_TIME = 0.05
 
@@ -55,17 +55,6 @@ class LookAround(nn.Module):
         y = x.flatten(2).transpose(1, 2)
         y = y + self.cells(self.norm(y + self.position))
         return y.transpose(1, 2).reshape(x.shape)
-
-
-class Clock(nn.Module):
-    """Times [B] in [0, 1] -> [B,size]."""
-
-    def __init__(self, size: int):
-        super().__init__()
-        self.first, self.second = nn.Linear(TIME_WAVES, size), nn.Linear(size, size)
-
-    def forward(self, t: Tensor) -> Tensor:
-        return self.second(F.silu(self.first(time_waves(t))))
 
 
 class PixelDenoiser(nn.Module):

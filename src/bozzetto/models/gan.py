@@ -9,7 +9,7 @@ penalties on real pictures and forgeries (R1 + R2, Mescheder et al. 2018, https:
 make the steps converge; Huang et al. 2024 (https://arxiv.org/abs/2501.05441) show that this loss and these penalties
 need no further tricks. The classic loss without penalty is here too, since it collapses so well.
 
-Pictures: float [B,C,32,32] in [-1, 1]. Noise: float [B,64], standard normal. Label: int64 [B], 0 is any class, k + 1 is
+Pictures: float [B,C,32,32] in [-1, 1], of the forger about so. Noise: float [B,64], standard normal. Label: int64 [B], 0 is any class, k + 1 is
 the k-th class. Logits: float [B], positive for real.
 """
 
@@ -75,7 +75,8 @@ class Generator(nn.Module):
         x = self.blocks[0](style[:, :, None, None] * self.start)
         for narrow, block in zip(self.narrow, self.blocks[1:], strict=True):
             x = block(F.interpolate(narrow(x), scale_factor=2.0, mode="bilinear"))
-        return torch.tanh(self.paint(F.leaky_relu(x, SLOPE)).float())
+        # Not squashed into [-1, 1]: white paper lies at its very end, where a tanh has no slope to learn from.
+        return self.paint(F.leaky_relu(x, SLOPE)).float()
 
 
 class Discriminator(nn.Module):

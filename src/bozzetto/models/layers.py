@@ -26,6 +26,17 @@ def time_waves(t: Tensor) -> Tensor:
     return torch.cat([angle.sin(), angle.cos()], 1)
 
 
+class Clock(nn.Module):
+    """Times [B] in [0, 1] -> [B,size]."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.first, self.second = nn.Linear(TIME_WAVES, size), nn.Linear(size, size)
+
+    def forward(self, t: Tensor) -> Tensor:
+        return self.second(F.silu(self.first(time_waves(t))))
+
+
 class ResBlock(nn.Module):
     """x + conv(silu(conv(silu(x)))), 3x3, without normalisation. [B,C,H,W] -> [B,C,H,W]."""
 

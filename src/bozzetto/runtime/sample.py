@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bozzetto.diffusion import SAMPLERS, Schedule, classifier_free, flow, normal
+from bozzetto.diffusion import SAMPLERS, Schedule, classifier_free, few_steps, flow, normal
 from bozzetto.diffusion.guidance import MAX_GUIDANCE
 from bozzetto.diffusion.samplers import Callback, Denoise
 from bozzetto.diffusion.schedule import check_number
@@ -28,7 +28,6 @@ from bozzetto.runtime.text_to_image import check_choice
 
 MAKERS = ("gan", "vae", "diffusion", "few-steps")
 FOLDERS = {"gan": "gan/generator", "vae": "vae/decoder", "diffusion": "diffusion", "few-steps": "few_steps"}
-JUMPS = (1, 2, 4, 8)  # in how many steps the student has learned to draw
 # What each maker can be asked for, beside a class and seeds.
 OPTIONS = {"diffusion": ("num_inference_steps", "guidance_scale", "sampler"), "few-steps": ("num_inference_steps",)}
 
@@ -92,14 +91,13 @@ def denoiser(maker: Maker, labels: np.ndarray, guidance_scale: float = 1.0) -> D
 
 
 def student(maker: Maker, labels: np.ndarray, schedule: Schedule) -> Denoise:
-    """denoise(x, t) for Euler's method on this schedule: the student is also told where each step ends."""
-    ends = dict(zip(schedule.times.tolist(), schedule.times[1:].tolist(), strict=False))
+    """denoise(x, t) of the few-step student, for Euler's method on this schedule."""
 
-    def denoise(x: np.ndarray, t: float) -> np.ndarray:
-        now, until = (np.full(len(x), time, np.float32) for time in (t, ends[t]))
-        return maker.network(x=x, t=now, label=labels, until=until)["clean"]
+    def jump(x: np.ndarray, t: float, until: float) -> np.ndarray:
+        now, then = (np.full(len(x), time, np.float32) for time in (t, until))
+        return maker.network(x=x, t=now, label=labels, until=then)["clean"]
 
-    return denoise
+    return few_steps(jump, schedule)
 
 
 def sample(
@@ -173,8 +171,6 @@ def draw(
     maker = load(name, weights)
     labels = np.array([class_number(label, maker.classes, nearest)])
     settings = {**maker.defaults, **given}
-    if name == "few-steps" and settings["num_inference_steps"] not in JUMPS:
-        raise ValueError("num_inference_steps must be 1, 2, 4 or 8 for the few-steps model, which learned these")
     if name == "diffusion":
         check_choice("sampler", settings["sampler"], SAMPLERS)
         if label is None:  # both sides of the guidance would be the same

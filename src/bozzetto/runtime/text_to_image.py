@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bozzetto.diffusion import MAX_SEED, SAMPLERS, Schedule, classifier_free, flow, normal
+from bozzetto.diffusion import MAX_SEED, SAMPLERS, Schedule, classifier_free, few_steps, flow, normal
 from bozzetto.diffusion.samplers import Denoise
 from bozzetto.runtime.session import Network, open_network
 from bozzetto.runtime.store import open_model
@@ -58,6 +58,13 @@ def load(weights: Path) -> Models:
         styles=model["styles"],
         defaults=model["defaults"],
     )
+
+
+@lru_cache(maxsize=2)
+def load_student(weights: Path) -> tuple[Network, dict[str, object]]:
+    """The few-step student that takes the denoiser's place, and its defaults. Raises WeightsError."""
+    model = open_model("text_few_steps", weights)
+    return open_network(model), model["defaults"]
 
 
 # ---------------------------------------------------------------- what a person may ask for
@@ -138,6 +145,16 @@ def guided_denoiser(
     return classifier_free(conditional, pair, scale, interval)
 
 
+def student_denoiser(network: Network, wanted: Condition, schedule: Schedule) -> Denoise:
+    """The same by the few-step student, for Euler's method on this schedule; its guidance is built in."""
+
+    def jump(x: np.ndarray, t: float, until: float) -> np.ndarray:
+        now, then = (np.full(1, time, np.float32) for time in (t, until))
+        return network(x=x, t=now, until=then, **wanted)["clean"]
+
+    return few_steps(jump, schedule)
+
+
 def sample(
     denoise: Denoise, seed: int, schedule: Schedule, sampler: str, callback: Callback | None = None
 ) -> np.ndarray:
@@ -170,21 +187,34 @@ def draw(
     negative_prompt: str = "",
     style: str | None = None,
     sampler: str | None = None,
+    student: tuple[Network, dict[str, object]] | None = None,
     callback: Callable[[int, int, int, np.ndarray, np.ndarray], None] | None = None,
 ) -> list[np.ndarray]:
     """One picture uint8 [64,64,4] for each seed; what is None comes from config.json.
 
+    student: what `load_student` gave, to draw in 1, 2, 4 or 8 steps; its guidance and sampler cannot be chosen.
     callback(picture index, step, steps, noisy, clean) gets latents [1,16,8,8]; `decode` makes pictures of them.
     ValueError for a bad argument, before anything is drawn.
     """
-    sampler = models.defaults["sampler"] if sampler is None else sampler
-    steps = models.defaults["num_inference_steps"] if num_inference_steps is None else num_inference_steps
-    scale = models.defaults["guidance_scale"] if guidance_scale is None else guidance_scale
-    interval = models.defaults["guidance_interval"] if guidance_interval is None else guidance_interval
-    check_choice("sampler", sampler, SAMPLERS)
-    schedule = flow(steps)
-    wanted, unwanted = encode(models, prompt, style), encode(models, negative_prompt)
-    denoise = guided_denoiser(models, wanted, unwanted, scale, interval)
+    if student:
+        network, defaults = student
+        fixed = {"guidance_scale": guidance_scale, "guidance_interval": guidance_interval, "sampler": sampler}
+        for name, value in {**fixed, "negative_prompt": negative_prompt or None}.items():
+            if value is not None:
+                raise ValueError(
+                    f"{name} cannot be chosen with few_steps, whose student has one built in: leave it out"
+                )
+        schedule = flow(defaults["num_inference_steps"] if num_inference_steps is None else num_inference_steps)
+        sampler, denoise = "euler", student_denoiser(network, encode(models, prompt, style), schedule)
+    else:
+        sampler = models.defaults["sampler"] if sampler is None else sampler
+        steps = models.defaults["num_inference_steps"] if num_inference_steps is None else num_inference_steps
+        scale = models.defaults["guidance_scale"] if guidance_scale is None else guidance_scale
+        interval = models.defaults["guidance_interval"] if guidance_interval is None else guidance_interval
+        check_choice("sampler", sampler, SAMPLERS)
+        schedule = flow(steps)
+        wanted, unwanted = encode(models, prompt, style), encode(models, negative_prompt)
+        denoise = guided_denoiser(models, wanted, unwanted, scale, interval)
     pictures = []
     for index, seed in enumerate(seeds):
 

@@ -209,17 +209,16 @@ def export_text_to_image(run: Path, to: Path, name: str = "text_to_image") -> No
         "style": torch.zeros(2, dtype=torch.long),
     }
     needs = {part: sha256(to / part / "model.safetensors") for part in ("clip/text", "autoencoder/decoder")}
-    extras = {
-        "config": asdict(config),
-        "styles": list(STYLES),
-        "needs": needs,
-        "defaults": {
-            "sampler": "dpmpp_2m",
-            "num_inference_steps": 20,
-            "guidance_scale": 5.0,
-            "guidance_interval": [0.0, 1.0],
-        },
+    defaults = {
+        "sampler": "dpmpp_2m",
+        "num_inference_steps": 20,
+        "guidance_scale": 5.0,
+        "guidance_interval": [0.0, 1.0],
     }
+    if config.jumps:  # the student has its teacher's guidance in it
+        inputs["until"] = torch.zeros(2)
+        defaults = {"num_inference_steps": 4}
+    extras = {"config": asdict(config), "styles": list(STYLES), "needs": needs, "defaults": defaults}
     export_folder(model, to / name, name, extras, inputs, ["clean"])
 
 
@@ -287,6 +286,7 @@ EXPORTS = {
     "vae": export_vae,
     "fashion-classifier": export_fashion_classifier,
     "few-steps": partial(export_diffusion, name="few_steps"),
+    "text-few-steps": partial(export_text_to_image, name="text_few_steps"),
     "memoriser": partial(export_text_to_image, name="memoriser"),
 }
 

@@ -205,7 +205,9 @@ export class SpeedDial extends FilmFigure<Run> {
     if (!dial?.rows.length) return nothing;
     const groups = byName(dial.rows);
     const chosen = this.runOf({}).sampler;
-    const stop = enough(groups.get(chosen) ?? []);
+    const own = groups.get(chosen) ?? [];
+    const stop = enough(own);
+    const helps = stop === own.at(-1); // to the last that was measured
     const axis = this.state.axis === "milliseconds" ? "milliseconds" : "steps";
     // The chosen sampler among all, and beside it the makers that are no sampler.
     const series = [...groups].map(([name, rows]) => ({
@@ -219,7 +221,7 @@ export class SpeedDial extends FilmFigure<Run> {
     const heights = [dial.floor, ...dial.rows.flatMap(({ low, high }) => [low, high])];
     const y = { label: t("speed-dial.distance"), log: true, ticks: over(heights), format };
     const marks: Mark[] = [{ y: dial.floor, label: t("speed-dial.floor") }];
-    if (stop) marks.push({ x: stop[axis], label: t("speed-dial.enough-mark", { sampler: this.word("short", chosen) }) });
+    if (stop && !helps) marks.push({ x: stop[axis], label: t("speed-dial.enough-mark", { sampler: this.word("short", chosen) }) });
     const head = ["sampler", "steps", "distance", "interval", "ms"].map((name) => t(`speed-dial.col-${name}`));
     const rows = [...groups.values()].flat().map(({ name, steps, frechet, low, high, milliseconds }) => {
       const interval = `${number(low, 0)} – ${number(high, 0)}`;
@@ -230,7 +232,9 @@ export class SpeedDial extends FilmFigure<Run> {
       <h3>${t("speed-dial.measured")}</h3>
       <div class="controls">${this.field("axis")}</div>
       ${chart(t("speed-dial.measured"), series, x, y, marks)}
-      ${stop ? html`<p>${t("speed-dial.enough", { sampler: this.way(chosen), steps: stop.steps })}</p>` : nothing}
+      ${stop
+        ? html`<p>${t(`speed-dial.${helps ? "helps" : "enough"}`, { sampler: this.way(chosen), steps: stop.steps })}</p>`
+        : nothing}
       <p class="hint">${t("speed-dial.distance-means", values)}</p>
       <details>
         <summary>${t("speed-dial.numbers")}</summary>

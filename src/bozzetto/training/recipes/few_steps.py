@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bozzetto.models.denoiser import Denoiser
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.models.layers import zero_init
 from bozzetto.training.data import Pictures
@@ -47,7 +48,7 @@ def _schedule(steps: int, rate: float, **more: object) -> Schedule:
 
 BUDGETS = {
     "smoke": Budget(_schedule(60, 2e-3, batch_size=16, warmup=5, ema=0.9)),
-    "cpu": Budget(_schedule(700, 7e-4)),
+    "cpu": Budget(_schedule(500, 7e-4)),
     "gpu": Budget(_schedule(15_000, 5e-4, batch_size=512, ema=0.999)),
 }
 EXPECTED = {
@@ -57,9 +58,9 @@ EXPECTED = {
 }
 
 
-def copy_of(teacher: PixelDenoiser) -> PixelDenoiser:
+def copy_of(teacher: PixelDenoiser | Denoiser) -> PixelDenoiser | Denoiser:
     """A student that answers as its teacher does, wherever the next step goes."""
-    student = PixelDenoiser(replace(teacher.config, jumps=True))
+    student = type(teacher)(replace(teacher.config, jumps=True))
     student.load_state_dict(teacher.state_dict(), strict=False)
     zero_init(student.until.second)
     return student
@@ -100,6 +101,13 @@ def targets(teacher: Denoise, student: Jump, x: Tensor, t: Tensor, jumps: Tensor
     return aim(x, t, until, torch.cat([there, far]))
 
 
+def error(found: Tensor, goal: Tensor, t: Tensor, jumps: Tensor) -> dict[str, Tensor]:
+    """The squared error of the average velocity, of all jumps ("loss") and of each kind."""
+    squared = ((found - goal) / t[:, None, None, None]).square().mean((1, 2, 3))
+    of = {n: squared.detach()[jumps == n] for n in JUMPS}
+    return {"loss": squared.mean()} | {f"jumps_{n}": one.sum() / max(1, len(one)) for n, one in of.items()}
+
+
 def draw_times(count: int, short: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """The jumps [count], the first `short` of them the shortest, and the time t [count] where each starts."""
     jumps = np.concatenate([np.full(short, JUMPS[0]), rng.choice(JUMPS[1:], count - short)])
@@ -137,9 +145,7 @@ def train(
                 lambda x, t, until: model(x, t, label[short:], until),
                 x, t, jumps, short,
             )  # fmt: skip
-            error = ((model(x, t, label, t - 1 / jumps) - goal) / t[:, None, None, None]).square().mean((1, 2, 3))
-            of = {n: error.detach()[jumps == n] for n in JUMPS}
-            return {"loss": error.mean()} | {f"jumps_{n}": found.sum() / max(1, len(found)) for n, found in of.items()}
+            return error(model(x, t, label, t - 1 / jumps), goal, t, jumps)
 
         return compute
 

@@ -7,6 +7,7 @@ encoded once. A caption is dropped now and then, and so is the style, for classi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -95,11 +96,14 @@ def sample_times(count: int, generator: torch.Generator, device: torch.device) -
     return torch.sigmoid(0.4 + torch.randn(count, generator=generator, device=device))
 
 
-def train(
-    world: World, budget: Budget, out: Path, *, seed: int = 0, minutes: float | None = None, weights: Path | None = None
-) -> Denoiser:
-    """Train and return the averaged denoiser. weights: the folder with autoencoder/ and clip/ (the package's own)."""
-    device = pick_device()
+Condition = tuple[Tensor, ...]  # hidden, mask, embedding and style, as the denoiser takes them
+
+
+def lessons(
+    world: World, budget: Budget, *, seed: int, weights: Path | None, device: torch.device
+) -> tuple[Callable[[np.random.Generator, int], tuple[Tensor, Condition]], Callable[[int], Condition], dict[str, str]]:
+    """What there is to learn from: draw(rng, count) -> clean latents [count,16,8,8] and their conditions;
+    nothing(count) -> conditions of the empty prompt; and the checksums of the networks that these come from."""
     # The latents depend on the encoder alone, so the decoder may be trained further meanwhile.
     models = {part: store.open_model(part, weights) for part in ("autoencoder/encoder", "clip/text")}
     encoder = Encoder(AutoencoderConfig(**models["autoencoder/encoder"]["config"]))
@@ -112,7 +116,6 @@ def train(
     latents = encode_all(encoder, shown.images, device)
     scenes = Scenes(world, budget.scenes)
     scene_latents = encode_all(encoder, scenes.pictures, device)
-    scene_count = round(budget.fit.batch_size * budget.scene_share)
     weight = np.where(shown.core, 1.0, budget.symbol_share)
     cumulative = np.cumsum(weight / weight.sum())
     style_number = np.array([STYLES.index(style) + 1 for style in shown.styles])
@@ -127,39 +130,53 @@ def train(
             for _ in range(budget.wordings)
         ]
     )
-    sentences, nothing = tokenizer([scene.sentence for scene in scenes.scenes]), tokenizer("")
+    sentences, empty = tokenizer([scene.sentence for scene in scenes.scenes]), tokenizer("")
 
+    @torch.no_grad()
+    def told(tokens: np.ndarray, style: np.ndarray) -> Condition:
+        kept = shortest(tokens, device)
+        hidden, embedding = tower(kept)
+        return hidden.float(), (kept != 0).float(), embedding, torch.from_numpy(style).to(device)
+
+    def draw(rng: np.random.Generator, count: int) -> tuple[Tensor, Condition]:
+        scene_count = round(count * budget.scene_share)
+        rows = np.searchsorted(cumulative, rng.random(count - scene_count))
+        rows = np.minimum(rows, len(shown) - 1)
+        chosen = rng.integers(0, max(1, len(scenes.scenes)), scene_count)
+        tokens = np.concatenate([captions[rng.integers(0, len(captions), len(rows)), rows], sentences[chosen]])
+        style = np.concatenate([style_number[rows], scene_style[chosen]])
+        dropped = rng.random(count) < budget.drop_words
+        tokens[dropped] = empty
+        style[dropped | (rng.random(count) < budget.drop_style)] = 0
+        batch = torch.cat(
+            [latents[torch.from_numpy(rows).to(device)], scene_latents[torch.from_numpy(chosen).to(device)]]
+        )
+        return batch.contiguous(memory_format=torch.channels_last), told(tokens, style)
+
+    def nothing(count: int) -> Condition:
+        return told(np.repeat(empty, count, 0), np.zeros(count, np.int64))
+
+    return draw, nothing, {part: folder.weights_sum() for part, folder in models.items()}
+
+
+def train(
+    world: World, budget: Budget, out: Path, *, seed: int = 0, minutes: float | None = None, weights: Path | None = None
+) -> Denoiser:
+    """Train and return the averaged denoiser. weights: the folder with autoencoder/ and clip/ (the package's own)."""
+    device = pick_device()
+    draw, _, needs = lessons(world, budget, seed=seed, weights=weights, device=device)
     torch.manual_seed(seed)
     model = Denoiser(budget.model).to(device, memory_format=torch.channels_last)
 
     def loss(model: Denoiser) -> Loss:
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            count = budget.fit.batch_size
-            rows = np.searchsorted(cumulative, rng.random(count - scene_count))
-            rows = np.minimum(rows, len(shown) - 1)
-            chosen = rng.integers(0, max(1, len(scenes.scenes)), scene_count)
-            tokens = np.concatenate([captions[rng.integers(0, len(captions), len(rows)), rows], sentences[chosen]])
-            style = np.concatenate([style_number[rows], scene_style[chosen]])
-            dropped = rng.random(count) < budget.drop_words
-            tokens[dropped] = nothing
-            style[dropped | (rng.random(count) < budget.drop_style)] = 0
-            tokens = shortest(tokens, device)
-            with torch.no_grad():
-                hidden, embedding = tower(tokens)
-            batch = torch.cat(
-                [latents[torch.from_numpy(rows).to(device)], scene_latents[torch.from_numpy(chosen).to(device)]]
-            )
+            batch, condition = draw(rng, budget.fit.batch_size)
             noise = torch.randn(batch.shape, generator=generator, device=device)
-            t = sample_times(count, generator, device)
-            condition = (hidden.float(), (tokens != 0).float(), embedding, torch.from_numpy(style).to(device))
-            return model.loss(batch.contiguous(memory_format=torch.channels_last), noise, t, *condition)
+            return model.loss(batch, noise, sample_times(len(batch), generator, device), *condition)
 
         return compute
 
-    recipe = {
-        "model": asdict(model.config),
-        "needs": {part: folder.weights_sum() for part, folder in models.items()},
-    }
+    recipe = {"model": asdict(model.config), "needs": needs}
     average = fit(model, loss, budget.fit, out, seed=seed, minutes=minutes, recipe=recipe)
     model.load_state_dict(average.state_dict())
     average = fit(model, loss, budget.rounded, out / "rounded", seed=seed, minutes=minutes, recipe=recipe)

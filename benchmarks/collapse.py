@@ -1,0 +1,86 @@
+"""Does the classic GAN forget, and does the relativistic one remember? Variety over training, for several seeds.
+
+    python benchmarks/collapse.py --steps 600 --seeds 3     # about an hour on two cores; a killed run goes on
+
+Both players, data, batches and learning rate are the same; the exhibit has the classic loss and no penalty (recipes/
+gan.py, `exhibit`). At every snapshot the averaged forger draws pictures, and three things are counted against the
+training pictures: kinds of picture drawn (metrics/variety.py, a kind is a class), recall and coverage
+(metrics/coverage.py), each beside what as many real pictures score.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bozzetto.evaluate import small_reference
+from bozzetto.metrics.coverage import coverage_metrics
+from bozzetto.metrics.makers import NEIGHBOURS, Reference, features
+from bozzetto.metrics.variety import variety
+from bozzetto.models.gan import Gan, GanConfig
+from bozzetto.runtime.sample import to_bytes
+from bozzetto.training.crossplay import load_players
+from bozzetto.training.data import emoji
+from bozzetto.training.recipes import gan
+from bozzetto.world.dataset import load_world
+
+
+@torch.inference_mode()
+def drawn(player: Gan, count: int) -> np.ndarray:
+    """uint8 [count,32,32,3] of any class, always from the same noise."""
+    noise = torch.randn(count, player.config.noise_size, generator=torch.Generator().manual_seed(0))
+    pixels = [player.generator(part, torch.zeros(len(part), dtype=torch.long)) for part in noise.split(100)]
+    return to_bytes(torch.cat(pixels).numpy())
+
+
+def measured(found: np.ndarray, reference: Reference, rows: np.ndarray) -> dict:
+    against = coverage_metrics(reference.features[rows], found, NEIGHBOURS)
+    kinds = variety(reference.features, reference.labels, found)
+    shares = {name: getattr(against, name) for name in ("precision", "recall", "coverage")}
+    return {"kinds": kinds.covered, "divergence": kinds.divergence, **shares}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--n", type=int, default=500, help="pictures drawn at each snapshot")
+    parser.add_argument("--runs", type=Path, default=Path("runs/collapse"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/collapse.json"))
+    arguments = parser.parse_args()
+
+    world = load_world()
+    pictures, reference = emoji(world), small_reference(world, Path("data/features-32.npz"))
+    order = np.random.default_rng(0).permutation(len(reference.features))
+    rows, others = order[: arguments.n], order[arguments.n : 2 * arguments.n]
+    report = {
+        "command": f"python benchmarks/collapse.py --steps {arguments.steps} --seeds {arguments.seeds}",
+        "n": arguments.n,
+        "classes": len(pictures.classes),
+        "real": measured(reference.features[others], reference, rows),
+        "games": [],
+    }
+    cpu = gan.BUDGETS["cpu"]
+    fair = replace(cpu, fit=replace(cpu.fit, steps=arguments.steps), snapshots=5)
+    for seed in range(arguments.seeds):
+        for name, budget in (("classic, no penalty", gan.exhibit(fair)), ("relativistic, R1 + R2", fair)):
+            out = arguments.runs / f"{budget.loss}-{seed}"
+            gan.train(pictures, budget, out, seed=seed)
+            config = GanConfig(classes=tuple(pictures.classes))
+            players = load_players(out, config, budget.fit.steps, budget.snapshots)
+            ages = {
+                age: measured(features(drawn(player, arguments.n)), reference, rows) for age, player in players.items()
+            }
+            report["games"].append({"game": name, "seed": seed, "budget": asdict(budget), "ages": ages})
+            arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+            print(name, seed, {age: (row["kinds"], round(row["coverage"], 3)) for age, row in ages.items()}, flush=True)
+    print("real pictures:", report["real"])
+
+
+if __name__ == "__main__":
+    main()

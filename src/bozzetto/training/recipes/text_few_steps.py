@@ -1,0 +1,87 @@
+"""Recipe: the few-step student of text-to-image, which draws a sentence in 1, 2, 4 or 8 steps.
+
+As few_steps.py, on latents. Its teacher is the exported denoiser *with* its guidance (Meng et al. 2023, "On
+distillation of guided diffusion models", section 3.1, at one fixed scale): the student asks once where the teacher
+must ask twice, so four steps cost a tenth of the teacher's twenty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bozzetto.models.denoiser import Denoiser, DenoiserConfig
+from bozzetto.runtime import store
+from bozzetto.training.export import save_final
+from bozzetto.training.loop import Loss, Schedule, fit, pick_device
+from bozzetto.training.recipes import text_to_image
+from bozzetto.training.recipes.few_steps import copy_of, draw_times, error, targets
+from bozzetto.world.dataset import World
+
+
+@dataclass(frozen=True)
+class Budget:
+    fit: Schedule
+    lessons: text_to_image.Budget
+    shortest: float = 0.4
+
+
+def _budget(name: str, steps: int, rate: float, **more: object) -> Budget:
+    usual = {"batch_size": 128, "warmup": 50, "betas": (0.9, 0.95), "ema": 0.995, "muon": True, "rounding": True}
+    return Budget(Schedule(steps=steps, learning_rate=rate, **{**usual, **more}), text_to_image.BUDGETS[name])
+
+
+BUDGETS = {
+    "smoke": _budget("smoke", 20, 1e-3, batch_size=16, warmup=5, ema=0.9),
+    "cpu": _budget("cpu", 600, 5e-4),
+    "gpu": _budget("gpu", 10_000, 4e-4, batch_size=512, ema=0.999),
+}
+EXPECTED = {
+    "smoke": "the loss falls",
+    "cpu": "four steps draw much of what the teacher draws in twenty",
+    "gpu": "four steps as good as the teacher's twenty",
+}
+
+
+def train(
+    world: World, budget: Budget, out: Path, *, seed: int = 0, minutes: float | None = None, weights: Path | None = None
+) -> Denoiser:
+    """Train and return the averaged student. weights: the folder with text_to_image/ and the models that it needs."""
+    device = pick_device()
+    folder = store.open_model("text_to_image", weights)
+    trained = text_to_image.load_part(Denoiser(DenoiserConfig(**folder["config"])), folder.path, device)
+    scale = folder["defaults"]["guidance_scale"]
+    draw, nothing, needs = text_to_image.lessons(world, budget.lessons, seed=seed, weights=weights, device=device)
+    torch.manual_seed(seed)
+    model = copy_of(trained).to(device, memory_format=torch.channels_last).requires_grad_(True)
+
+    def loss(model: Denoiser) -> Loss:
+        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+            count = budget.fit.batch_size
+            short = round(count * budget.shortest)
+            latents, condition = draw(rng, count)
+            order = torch.from_numpy(rng.permutation(count)).to(device)  # pictures and scenes among both kinds of jumps
+            latents, condition = latents[order], tuple(part[order] for part in condition)
+            unwanted = nothing(short)
+            noise = torch.randn(latents.shape, generator=generator, device=device)
+            jumps, t = (values.to(device) for values in draw_times(count, short, rng))
+            x = (1 - t[:, None, None, None]) * latents + t[:, None, None, None] * noise
+            early, late = (tuple(part[rows] for part in condition) for rows in (slice(short), slice(short, None)))
+
+            def guided(x: Tensor, t: Tensor) -> Tensor:
+                without = trained(x, t, *unwanted)
+                return without + scale * (trained(x, t, *early) - without)
+
+            goal = targets(guided, lambda x, t, until: model(x, t, *late, until), x, t, jumps, short)
+            return error(model(x, t, *condition, t - 1 / jumps), goal, t, jumps)
+
+        return compute
+
+    recipe = {"model": asdict(model.config), "needs": needs | {"text_to_image": folder.weights_sum()}}
+    average = fit(model, loss, budget.fit, out, seed=seed, minutes=minutes, recipe=recipe)
+    save_final(average, model.config, out)
+    return average

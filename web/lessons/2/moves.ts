@@ -1,0 +1,67 @@
+// What has been played, written in a few letters for the link: "bb300bd10" is 300 balanced rounds in which both learn,
+// then 10 in which the detective learns alone. With the seed it is the whole game.
+import { BALANCED, COLLAPSING } from "../../runtime/gan-round.js";
+import { philox } from "../../runtime/noise.js";
+
+export const SETTINGS = { balanced: BALANCED, collapsing: COLLAPSING };
+/** Whether forger and detective learn. */
+export const TRAINS: Record<string, [boolean, boolean]> = {
+  both: [true, true],
+  detective: [false, true],
+  forger: [true, false],
+};
+
+export interface Move {
+  settings: keyof typeof SETTINGS;
+  who: string; // a key of TRAINS
+  rounds: number;
+}
+
+export const FORM = /^([bc][bdf][1-9]\d{0,5})*$/;
+
+function name<T extends string>(names: object, letter: string): T {
+  return Object.keys(names).find((key) => key[0] === letter) as T;
+}
+
+export function parse(text: string): Move[] {
+  return [...text.matchAll(/([bc])([bdf])(\d+)/g)].map(([, settings, who, rounds]) => ({
+    settings: name(SETTINGS, settings!),
+    who: name(TRAINS, who!),
+    rounds: Number(rounds),
+  }));
+}
+
+export function write(moves: Move[]): string {
+  return moves.map(({ settings, who, rounds }) => `${settings[0]}${who[0]}${rounds}`).join("");
+}
+
+/** The moves and one more, joined to the last where it is of its kind. */
+export function add(moves: Move[], move: Move): Move[] {
+  const last = moves.at(-1);
+  if (last?.settings !== move.settings || last.who !== move.who) return [...moves, move];
+  return [...moves.slice(0, -1), { ...move, rounds: last.rounds + move.rounds }];
+}
+
+/** Python that plays the same game. */
+export function code(seed: number, moves: Move[]): string {
+  const flag = (yes: boolean): string => (yes ? "True" : "False");
+  const rows = moves.map(({ settings, who, rounds }) =>
+    `    (gan.${settings.toUpperCase()}, (${TRAINS[who]!.map(flag).join(", ")}), ${rounds}),\n`);
+  const play = `for settings, trains, rounds in [  # trains: forger, detective
+${rows.join("")}]:
+    for _ in range(rounds):
+        state, shown = game.play(state, settings, ${seed}, trains)`;
+  return `from bozzetto.runtime import gan_round as gan
+
+game, state = gan.Game(), gan.start(${seed})
+${rows.length ? play : `shown = game.look(state, state, ${seed}, 1)`}
+print(gan.variety(shown.fakes), shown.verdicts_fake)`;
+}
+
+/** Which of the pictures that a person judges are fakes: never all, never none. */
+export function trial(seed: number, rounds: number, count: number): boolean[] {
+  const [bits] = philox([rounds, 1, 0, 0], [seed, 0]); // a second counter of 1: no stream of the game
+  const fake = Array.from({ length: count }, (_, i) => ((bits >>> i) & 1) === 1);
+  if (fake.every((one) => one === fake[0])) fake[0] = !fake[0];
+  return fake;
+}

@@ -1,0 +1,351 @@
+// <bz-step-the-game>: a small GAN that trains in the page, round by round, and what that does to its two players.
+import { html, nothing, type TemplateResult } from "lit";
+import { customElement, state as reactive } from "lit/decorators.js";
+import { Runtime, type GanFrame, type GanRound, type GanSkill } from "../../runtime/client.js";
+import { accuracy, FROZEN } from "../../runtime/gan-game.js";
+import { draw, GAN_ROUND, MODES, realPictures, SHAPES } from "../../runtime/gan-round.js";
+import { toSolidPicture } from "../../runtime/pixels.js";
+import { picture, type Pixels, pixels } from "../../ui/canvas.js";
+import { chart, logTicks, type Mark, type Series } from "../../ui/chart.js";
+import { type BadgeFacts, BzFigure, type Code, type Twin } from "../../ui/figure.js";
+import type { Field, State } from "../../ui/state.js";
+import { fixed, number, percent, t } from "../../ui/strings.js";
+import { add, code, FORM, type Move, parse, SETTINGS, TRAINS, trial, write } from "./moves.js";
+
+const SHOWN = 16; // fakes
+const JUDGED = 8; // from those of the batch that are not shown
+const TEN = 10;
+const AUTO = 100_000; // rounds until it stops by itself
+const PACE = 350; // milliseconds from one set of pictures to the next
+const COLOURS = ["red", "yellow", "green", "blue"] as const;
+
+/** Pictures of 16 x 16 pixels out of planes one after the other. */
+function seen(planes: Float32Array, from: number, to: number): Pixels[] {
+  const size = 3 * 16 * 16;
+  const one = (i: number) => pixels(toSolidPicture(planes.subarray(i * size, (i + 1) * size)), 16);
+  return Array.from({ length: to - from }, (_, i) => one(from + i));
+}
+
+const PROTOTYPES = Array.from({ length: MODES }, (_, mode) => pixels(toSolidPicture(draw(mode)), 16));
+
+interface View {
+  frame: GanFrame;
+  fakes: Pixels[];
+  real: Pixels[];
+}
+
+/** Pictures to be judged by a person; what the person says, and the verdicts. */
+interface Trial {
+  pictures: Pixels[];
+  verdicts: number[];
+  fake: boolean[];
+  said: boolean[];
+  told: boolean;
+}
+
+@customElement("bz-step-the-game")
+export class StepTheGame extends BzFigure {
+  static override fields: readonly Field[] = [
+    { name: "settings", kind: "choice", default: "balanced", options: Object.keys(SETTINGS) },
+    { name: "moves", kind: "text", default: "", max: 2000, form: FORM },
+    { name: "seed", kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
+  ];
+
+  @reactive() private view: View | undefined;
+  @reactive() private trial: Trial | undefined;
+  private log: Move[] = [];
+  private skills: GanSkill[] = [];
+  private last: GanRound | undefined;
+  private game = 0; // counts games, so that what is told of an old one is not taken for the new one's
+  private auto = 0; // counts times that it began to play by itself
+  private ready = false;
+  private shownAt = 0;
+  private showing = 0;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    void this.work((signal) => this.open(signal));
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.pause();
+    clearTimeout(this.showing);
+  }
+
+  protected override changed(changes: State): void {
+    const asked = "moves" in changes && changes.moves !== write(this.log);
+    if (!asked && !("seed" in changes)) return;
+    if (!("moves" in changes)) this.state = { ...this.state, moves: "" }; // another seed is another game
+    void this.work((signal) => this.open(signal));
+  }
+
+  // ---------------------------------------------------------------- the game
+
+  /** A new game, with the moves that the link or the last worker has made. */
+  private async open(signal: AbortSignal): Promise<void> {
+    const moves = parse(String(this.state.moves));
+    const rounds = moves.reduce((sum, move) => sum + move.rounds, 0);
+    this.game++;
+    clearTimeout(this.showing);
+    this.ready = this.playing = false;
+    [this.log, this.skills, this.last, this.trial] = [[], [], undefined, undefined];
+    await this.load([GAN_ROUND], signal);
+    const dealt = await Runtime.get().startGame(Number(this.state.seed), { signal });
+    if (!rounds) this.show(dealt);
+    for (const move of moves) {
+      await this.go(move, signal, (value) => {
+        this.doing = { text: t("step-the-game.catching-up", { round: value, rounds }), value, max: rounds };
+      });
+    }
+    this.ready = true;
+  }
+
+  private async go(move: Move, signal?: AbortSignal, onRounds?: (rounds: number) => void): Promise<void> {
+    const game = this.game;
+    const onRound = (round: GanRound): void => {
+      if (game !== this.game) return;
+      this.log = add(this.log, { ...move, rounds: 1 });
+      this.last = round;
+      if (round.skill) this.skills.push(round.skill);
+      if (round.frame) this.show(round.frame);
+      if (round.frame) onRounds?.(round.rounds);
+    };
+    const how = { settings: SETTINGS[move.settings], trains: TRAINS[move.who]!, rounds: move.rounds };
+    const frame = await Runtime.get().playGame(how, { signal, onRound });
+    if (frame && game === this.game) this.show(frame);
+  }
+
+  private async train(who: string, rounds: number): Promise<void> {
+    this.pause();
+    if (!this.ready) await this.work((signal) => this.open(signal)); // it was cancelled
+    if (!this.ready) return;
+    this.trial = undefined;
+    const move = { settings: this.state.settings as Move["settings"], who, rounds };
+    // A worker that failed has lost the game: another one plays it again, or says what is wrong.
+    await this.go(move).catch(() => this.work((signal) => this.open(signal)));
+  }
+
+  override play(): void {
+    const trained = this.train("both", AUTO);
+    const auto = ++this.auto;
+    this.playing = true;
+    void trained.then(() => auto === this.auto && (this.playing = false));
+  }
+
+  override pause(): void {
+    if (this.playing) void Runtime.get().playGame({ settings: SETTINGS.balanced, trains: TRAINS.both!, rounds: 0 });
+  }
+
+  private collapse(): void {
+    this.set({ settings: "collapsing", moves: "" });
+    void this.work((signal) => this.open(signal)).then(() => this.ready && this.play());
+  }
+
+  private rebalance(): void {
+    this.set({ settings: "balanced" });
+    this.play();
+  }
+
+  /** The newest pictures, a moment later where the last ones have just come. */
+  private show(frame: GanFrame): void {
+    clearTimeout(this.showing);
+    this.showing = window.setTimeout(() => {
+      this.shownAt = Date.now();
+      const planes = realPictures(Number(this.state.seed), 2 * Math.max(frame.rounds, 1) + 1, SHOWN + JUDGED);
+      const fakes = seen(frame.fakes, 0, SHOWN + JUDGED);
+      this.view = { frame, fakes, real: seen(planes, 0, SHOWN + JUDGED) };
+      this.set({ moves: write(this.log) });
+    }, Math.max(0, this.shownAt + PACE - Date.now()));
+  }
+
+  // ---------------------------------------------------------------- judge it yourself
+
+  private deal({ frame, fakes, real }: View): void {
+    this.pause();
+    const fake = trial(Number(this.state.seed), frame.rounds, JUDGED);
+    const pick = <T>(made: ArrayLike<T>, true_: ArrayLike<T>): T[] =>
+      fake.map((is, i) => (is ? made : true_)[SHOWN + i]!);
+    const verdicts = pick(frame.verdicts_fake, frame.verdicts_real);
+    this.trial = { pictures: pick(fakes, real), verdicts, fake, said: fake.map(() => false), told: false };
+  }
+
+  private judge(): TemplateResult | typeof nothing {
+    const { trial, view } = this;
+    if (!this.shows("judge")) return nothing;
+    const again = this.button(t(`step-the-game.${trial?.told ? "judge-again" : "judge"}`, { count: JUDGED }),
+      () => view && this.deal(view), "", !view);
+    if (!trial) return html`<div class="pager">${again}</div>`;
+    const { pictures, verdicts, fake, said, told } = trial;
+    const say = (i: number) => (event: Event) => {
+      const yes = (event.target as HTMLInputElement).checked;
+      this.trial = { ...trial, said: said.map((one, j) => (i === j ? yes : one)) };
+    };
+    const compare = () => void (this.trial = { ...trial, told: true });
+    const right = { you: 0, detective: 0 };
+    fake.forEach((is, i) => {
+      right.you += Number(said[i] === is);
+      right.detective += Number(verdicts[i]! <= 0.5 === is);
+    });
+    const mark = (key: string, yes: boolean) => html`<span class=${yes ? "yes" : "no"}>
+      ${yes ? "✓" : "✗"} ${t(`step-the-game.${key}`)}</span>`;
+    return html`<section class="judged" aria-label=${t("step-the-game.judge", { count: JUDGED })}>
+      <p>${t("step-the-game.judge-how")}</p>
+      <ol class="fakes">
+        ${pictures.map((one, i) => html`<li>
+          ${picture(one, t("step-the-game.judged", { index: i + 1 }))}
+          <label class="tick"><input type="checkbox" .checked=${said[i]!} ?disabled=${told} @change=${say(i)} />
+            ${t("step-the-game.fake")}</label>
+          ${told
+            ? html`<b>${t(`step-the-game.is-${fake[i] ? "fake" : "real"}`)}</b>
+                ${mark("you", said[i] === fake[i])} ${mark("detective", verdicts[i]! <= 0.5 === fake[i])}`
+            : nothing}
+        </li>`)}
+      </ol>
+      <div class="pager">
+        ${told ? again : this.button(t("step-the-game.compare"), compare, "primary")}
+        <b role="status">${told ? t("step-the-game.score", { ...right, count: JUDGED }) : ""}</b>
+      </div>
+    </section>`;
+  }
+
+  // ---------------------------------------------------------------- what is drawn
+
+  protected override figure(): TemplateResult {
+    const { view } = this;
+    const rounds = view?.frame.rounds ?? 0;
+    const fakes = Array.from({ length: SHOWN }, (_, i) => {
+      const verdict = view?.frame.verdicts_fake[i];
+      const word = verdict === undefined ? "…" : t(`step-the-game.${verdict > 0.5 ? "passes" : "caught"}`);
+      const label = t("step-the-game.fake-label", { index: i + 1, kind: this.kind(view?.frame.kinds[i] ?? -1) });
+      return html`<li>
+        ${picture(view?.fakes[i], label)}
+        <span class="match-bar" aria-hidden="true"><i .style=${`width: ${100 * (verdict ?? 0)}%`}></i></span>
+        <span class=${verdict !== undefined && verdict > 0.5 ? "yes" : "no"}>${word}</span>
+        <span>${verdict === undefined ? "" : percent(verdict)}</span>
+      </li>`;
+    });
+    const strip = Array.from({ length: SHOWN / 2 }, (_, i) => picture(view?.real[i], ""));
+    return html`<p class="game-round"><b>${t("step-the-game.round", { rounds })}</b>
+        ${t(`step-the-game.${this.phase}`)}</p>
+      <section aria-label=${t("step-the-game.fakes")}>
+        <h3>${t("step-the-game.fakes")}</h3>
+        <p class="hint">${t("step-the-game.verdict-means")}</p>
+        <ol class="fakes">${fakes}</ol>
+      </section>
+      <section>
+        <h3>${t("step-the-game.real")}</h3>
+        <div class="fakes strip-of-real" role="img" aria-label=${t("step-the-game.real-label")}>${strip}</div>
+      </section>
+      ${this.variety()} ${this.buttons()}`;
+  }
+
+  protected override controls(): TemplateResult {
+    return html`${this.judge()} ${this.skill()}`;
+  }
+
+  private get phase(): string {
+    if (this.state.settings === "collapsing") return "collapsing";
+    return this.log.some(({ settings }) => settings === "collapsing") ? "rebalanced" : "balanced";
+  }
+
+  private buttons(): TemplateResult {
+    const button = (key: string, action: () => void, disabled = this.busy) =>
+      this.shows(key) ? this.button(t(`step-the-game.${key}`), action, "", disabled) : nothing;
+    const train = (key: string, who: string, rounds: number) => button(key, () => void this.train(who, rounds));
+    const collapsing = this.state.settings === "collapsing";
+    return html`<div class="controls">
+        ${train("train_detective", "detective", TEN)} ${train("train_forger", "forger", TEN)}
+        ${train("one", "both", 1)} ${train("ten", "both", TEN)}
+      </div>
+      <div class="controls">
+        ${button("collapse", () => this.collapse())}
+        ${button("rebalance", () => this.rebalance(), this.busy || !collapsing)}
+      </div>`;
+  }
+
+  private kind(mode: number): string {
+    if (mode < 0) return t("step-the-game.no-shape");
+    const [shape, colour] = [SHAPES[Math.floor(mode / 4)]!, COLOURS[mode % 4]!];
+    return t("step-the-game.kind", { shape: t(`step-the-game.${shape}`), colour: t(`step-the-game.${colour}`) });
+  }
+
+  /** How many of the batch's fakes are of each kind. */
+  private get counts(): number[] {
+    const counts = Array<number>(MODES).fill(0);
+    for (const kind of this.view?.frame.kinds ?? []) if (kind >= 0) counts[kind]!++;
+    return counts;
+  }
+
+  private variety(): TemplateResult {
+    const { counts } = this;
+    const values = { kinds: counts.filter((count) => count).length, of: MODES };
+    return html`<section aria-label=${t("step-the-game.variety")}>
+      <h3>${t("step-the-game.variety")}</h3>
+      <p><meter min="0" max=${MODES} .value=${values.kinds} aria-label=${t("step-the-game.variety")}></meter>
+        <b>${t("step-the-game.kinds", values)}</b></p>
+      <ol class="kinds-drawn">
+        ${counts.map((count, mode) => html`<li class=${count ? "" : "missing"}>
+          ${picture(PROTOTYPES[mode], this.kind(mode))} <span>${count ? `✓ ${count}` : "–"}</span>
+        </li>`)}
+      </ol>
+      <p class="hint">${t("step-the-game.variety-means")}</p>
+    </section>`;
+  }
+
+  private skill(): TemplateResult | typeof nothing {
+    const { skills } = this;
+    if (!this.shows("skills")) return nothing;
+    if (!skills.length) return html`<p class="hint">${t("step-the-game.skill-later", { rounds: FROZEN[0]! })}</p>`;
+    const last = skills.at(-1)!;
+    const line = (key: "fooled" | "told", i: number): Series => ({
+      name: t("step-the-game.frozen", { rounds: FROZEN[i]! }),
+      points: skills.filter((one) => one[key][i] !== undefined).map((one) => ({ x: one.rounds, y: one[key][i]! })),
+    });
+    const lines = (key: "fooled" | "told") => last[key].map((_, i) => line(key, i));
+    const raw = { name: t("step-the-game.today"), points: skills.map(({ rounds, raw }) => ({ x: rounds, y: raw })) };
+    const ticks = logTicks(25, Math.max(last.rounds, 100));
+    const x = { label: t("step-the-game.rounds"), ticks, log: true, format: (rounds: number) => number(rounds) };
+    const y = (ticks: number[]) => ({ label: "%", ticks, format: (share: number) => number(100 * share, 0) });
+    const even = (key: string): Mark[] => [{ label: t(`step-the-game.${key}`), y: 0.5 }];
+    const one = (key: "fooled" | "told", series: Series[], ticks: number[], mark: string) => html`<section>
+      <h3>${t(`step-the-game.${key}`)}</h3>
+      <p class="hint">${t(`step-the-game.${key}-means`)}</p>
+      ${chart(t(`step-the-game.${key}`), series, x, y(ticks), even(mark))}
+    </section>`;
+    return html`<div class="skills">
+      ${one("fooled", lines("fooled"), [0, 0.2, 0.4, 0.6, 0.8, 1], "as-real")}
+      ${one("told", [...lines("told"), raw], [0.4, 0.6, 0.8, 1], "coin")}
+    </div>
+    <p>${t("step-the-game.raw-means", { raw: percent(last.raw) })}</p>`;
+  }
+
+  // ---------------------------------------------------------------- what the shell shows
+
+  protected override twin(): Twin {
+    const { view, last } = this;
+    if (!view) return { sentence: t("step-the-game.waiting"), table: { head: [], rows: [] } };
+    const { counts, skills } = this;
+    const { frame } = view;
+    const passing = frame.verdicts_fake.reduce((sum, verdict) => sum + Number(verdict > 0.5), 0);
+    const kinds = counts.filter((count) => count).length;
+    const raw = percent(accuracy(frame));
+    const values = { rounds: frame.rounds, passing, count: frame.kinds.length, kinds, of: MODES, raw };
+    const sentence = t("step-the-game.says", values);
+    const row = (key: string, value: string, values = {}) => [t(`step-the-game.row-${key}`, values), value];
+    const rows = [row("rounds", number(frame.rounds)), row("raw", raw), row("kinds", `${kinds} / ${MODES}`)];
+    last?.losses.forEach((loss, i) => rows.push(row(i ? "loss-detective" : "loss-forger", fixed(loss, 2))));
+    const skill = skills.at(-1);
+    skill?.fooled.forEach((share, i) => rows.push(row("fooled", percent(share), { rounds: FROZEN[i]! })));
+    skill?.told.forEach((share, i) => rows.push(row("told", percent(share), { rounds: FROZEN[i]! })));
+    return { sentence, table: { head: [t("step-the-game.what"), t("step-the-game.now")], rows } };
+  }
+
+  protected override badge(): BadgeFacts {
+    return { models: [GAN_ROUND], recorded: false, milliseconds: this.last?.milliseconds };
+  }
+
+  protected override code(): Code {
+    return { python: code(Number(this.state.seed), parse(String(this.state.moves))) };
+  }
+}

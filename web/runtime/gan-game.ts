@@ -1,0 +1,95 @@
+/** The game that the worker keeps: the players, frozen copies of them, and what the page is told. */
+import { RuntimeError } from "./errors.js";
+import { look, modes, play, start, type Played, type Run, type State } from "./gan-round.js";
+import type { Control, GanFrame, GanRound, GanSkill, PlayOptions } from "./messages.js";
+
+export const FROZEN = [25, 100, 300, 1000]; // the rounds of whose players copies are kept, to be played against
+const FRAME = 350; // milliseconds from one set of pictures to the next, since faster flicker is hard to bear
+const UNSEEN = 10_000; // added to the seed: noise that the game is not trained on
+const BATCHES = 2; // of 64 fakes and 64 real pictures, to measure a skill
+
+const share = (verdicts: Float32Array, real: boolean): number =>
+  verdicts.reduce((sum, verdict) => sum + Number(verdict > 0.5 === real), 0) / verdicts.length;
+
+/** Of as many real pictures as fakes, the share that the detective tells right. */
+export function accuracy({ verdicts_real, verdicts_fake }: Omit<Played, "losses">): number {
+  return (share(verdicts_real, true) + share(verdicts_fake, false)) / 2;
+}
+
+/** Whether the skills are measured after so many rounds: ever less often, and whenever players are frozen. */
+export function due(rounds: number): boolean {
+  return rounds > 0 && rounds % (rounds < 100 ? 25 : rounds < 1000 ? 100 : 500) === 0;
+}
+
+function frame(rounds: number, { fakes, verdicts_real, verdicts_fake }: Omit<Played, "losses">): GanFrame {
+  return { rounds, fakes, verdicts_real, verdicts_fake, kinds: modes(fakes) };
+}
+
+export class GanGame {
+  #seed = 0;
+  #state: State | undefined;
+  #frozen: State[] = [];
+  #right: number[] = []; // in each round since the skills were measured
+  #turn = 0;
+  #before: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly run: Run) {}
+
+  /** A new game, and what its untrained players show. */
+  start(seed: number): Promise<GanFrame> {
+    return this.#next(true, async () => {
+      const state = start(seed);
+      const shown = await look(this.run, state, state, seed, 1);
+      [this.#seed, this.#state, this.#frozen, this.#right] = [seed, state, [], []];
+      return frame(0, shown);
+    });
+  }
+
+  /** Plays on and answers with the last round's pictures. To play 0 rounds ends the calls before after the round in
+   * hand, and so does a new game. */
+  play({ settings, trains, rounds }: PlayOptions, { emit, pause }: Omit<Control<GanRound>, "signal">) {
+    return this.#next(rounds === 0, async (mine) => {
+      let played: Played | undefined;
+      let shownAt = performance.now();
+      for (let i = 0; i < rounds && mine(); i++) {
+        if (!this.#state) throw new RuntimeError("failed", "no game has begun in this worker: start one");
+        const began = performance.now();
+        const round = await play(this.run, this.#state, settings, this.#seed, trains);
+        const milliseconds = performance.now() - began;
+        const { rounds } = (this.#state = round.state);
+        played = round.played;
+        this.#right.push(accuracy(played));
+        const skill = due(rounds) ? await this.#measure(round.state) : undefined;
+        const show = performance.now() >= shownAt + FRAME;
+        if (show) shownAt = performance.now();
+        emit({ rounds, losses: played.losses, milliseconds, skill, frame: show ? frame(rounds, played) : undefined });
+        await pause();
+      }
+      return played && frame(this.#state!.rounds, played);
+    });
+  }
+
+  async #measure(state: State): Promise<GanSkill> {
+    if (FROZEN.includes(state.rounds)) this.#frozen.push(state);
+    const seed = this.#seed + UNSEEN;
+    const skill: GanSkill = { rounds: state.rounds, fooled: [], told: [], raw: mean(this.#right) };
+    this.#right = [];
+    for (const old of this.#frozen) {
+      skill.fooled.push(share((await look(this.run, state, old, seed, BATCHES)).verdicts_fake, true));
+      skill.told.push(accuracy(await look(this.run, old, state, seed, BATCHES)));
+    }
+    return skill;
+  }
+
+  /** One call's work at a time, so that no round begins from players that another is training. */
+  #next<T>(ends: boolean, job: (mine: () => boolean) => Promise<T>): Promise<T> {
+    const turn = ends ? ++this.#turn : this.#turn;
+    const done = this.#before.then(() => job(() => turn === this.#turn));
+    this.#before = done.catch(() => undefined);
+    return done;
+  }
+}
+
+function mean(values: number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
