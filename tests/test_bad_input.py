@@ -106,7 +106,7 @@ def test_generate(capsys, arguments, message):
         (["dragon"], "'dragon' is not one of 'gan', 'vae', 'diffusion', 'few-steps'"),
         (
             ["gan", "--label", "food-friut"],
-            "--label 'food-friut' is not one of the 79 classes: the nearest is 'food-fruit'",
+            "--label 'food-friut' is not one of the 80 classes: the nearest is 'food-fruit'",
         ),
         (["vae", "--label", "a pizza"], "classes: the nearest is 'food-"),
         (["gan", "--label", "x" * 10_000], "classes: the nearest is "),

@@ -704,6 +704,7 @@ FAULTS = [
     (1, "models/clip/image/config.json", None, "config.json is missing"),
     (2, "models/gan_round/graph.onnx", other, "graph.onnx is damaged"),
     (8, "models/text_to_image/model.safetensors", other, "model.safetensors is damaged"),
+    (5, "models/few_steps/model.safetensors", None, "model.safetensors is missing"),
 ]
 
 
@@ -712,8 +713,9 @@ def test_a_broken_file_is_named_and_retried(visit, course, number, path, change,
     reader = visit()
     body = change and change(course.entries[f"/{path}"].body)
     with replaced(course, {path: body}):
-        figure = reader.figure(number, **({"num_inference_steps": 1} if number == 8 else {"picture": 0}))
-        if number == 8:
+        film = number in (5, 8)
+        figure = reader.figure(number, **({"num_inference_steps": 1} if film else {"picture": 0}))
+        if film:
             figure.get_by_role("button", name=RUN).click()
         alert = reader.page.get_by_role("alert")
         expect(alert).to_have_text(re.compile(said))

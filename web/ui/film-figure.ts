@@ -22,8 +22,8 @@ export interface FilmRun {
   sampler: string;
 }
 
-/** data/recorded/<figure>.json, with the settings of the run; its sprite has a column a step, above the noisy picture after the step, below the
- * clean one that the step imagined. */
+/** data/recorded/<figure>.json, with the settings of the run; its sprite has a column a step, above the noisy picture
+ * after the step, below the clean one that the step imagined. */
 interface Recorded extends State {
   steps: number;
   size: number;

@@ -54,6 +54,7 @@ export class StepTheGame extends BzFigure {
   @reactive() private view: View | undefined;
   @reactive() private trial: Trial | undefined;
   private log: Move[] = [];
+  private told = ""; // the moves that the figure itself has put into its state
   private skills: GanSkill[] = [];
   private last: GanRound | undefined;
   private game = 0; // counts games, so that what is told of an old one is not taken for the new one's
@@ -74,7 +75,7 @@ export class StepTheGame extends BzFigure {
   }
 
   protected override changed(changes: State): void {
-    const asked = "moves" in changes && changes.moves !== write(this.log);
+    const asked = "moves" in changes && changes.moves !== this.told;
     if (!asked && !("seed" in changes)) return;
     if (!("moves" in changes)) this.state = { ...this.state, moves: "" }; // another seed is another game
     void this.work((signal) => this.open(signal));
@@ -138,6 +139,7 @@ export class StepTheGame extends BzFigure {
   }
 
   private collapse(): void {
+    this.told = "";
     this.set({ settings: "collapsing", moves: "" });
     void this.work((signal) => this.open(signal)).then(() => this.ready && this.play());
   }
@@ -150,12 +152,15 @@ export class StepTheGame extends BzFigure {
   /** The newest pictures, a moment later where the last ones have just come. */
   private show(frame: GanFrame): void {
     clearTimeout(this.showing);
+    const moves = write(this.log);
     this.showing = window.setTimeout(() => {
       this.shownAt = Date.now();
       const planes = realPictures(Number(this.state.seed), 2 * Math.max(frame.rounds, 1) + 1, SHOWN + JUDGED);
       const fakes = seen(frame.fakes, 0, SHOWN + JUDGED);
       this.view = { frame, fakes, real: seen(planes, 0, SHOWN + JUDGED) };
-      this.set({ moves: write(this.log) });
+      this.told = moves;
+      if (this.playing) this.state = { ...this.state, moves }; // the address is written when it pauses
+      else this.set({ moves });
     }, Math.max(0, this.shownAt + PACE - Date.now()));
   }
 
@@ -225,7 +230,7 @@ export class StepTheGame extends BzFigure {
         <span>${verdict === undefined ? "" : percent(verdict)}</span>
       </li>`;
     });
-    const strip = Array.from({ length: SHOWN / 2 }, (_, i) => picture(view?.real[i], ""));
+    const strip = Array.from({ length: SHOWN }, (_, i) => picture(view?.real[i], ""));
     return html`<p class="game-round"><b>${t("step-the-game.round", { rounds })}</b>
         ${t(`step-the-game.${this.phase}`)}</p>
       <section aria-label=${t("step-the-game.fakes")}>
@@ -257,8 +262,6 @@ export class StepTheGame extends BzFigure {
     return html`<div class="controls">
         ${train("train_detective", "detective", TEN)} ${train("train_forger", "forger", TEN)}
         ${train("one", "both", 1)} ${train("ten", "both", TEN)}
-      </div>
-      <div class="controls">
         ${button("collapse", () => this.collapse())}
         ${button("rebalance", () => this.rebalance(), this.busy || !collapsing)}
       </div>`;
@@ -317,7 +320,7 @@ export class StepTheGame extends BzFigure {
       ${one("fooled", lines("fooled"), [0, 0.2, 0.4, 0.6, 0.8, 1], "as-real")}
       ${one("told", [...lines("told"), raw], [0.4, 0.6, 0.8, 1], "coin")}
     </div>
-    <p>${t("step-the-game.raw-means", { raw: percent(last.raw) })}</p>`;
+    <p>${t(`step-the-game.raw-${String(this.state.settings)}`, { raw: percent(last.raw) })}</p>`;
   }
 
   // ---------------------------------------------------------------- what the shell shows

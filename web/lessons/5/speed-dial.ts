@@ -217,11 +217,13 @@ export class SpeedDial extends FilmFigure<Run> {
     }));
     const over = (values: number[]) => logTicks(Math.min(...values), Math.max(...values));
     const format = (value: number) => number(value);
-    const x = { label: t(`speed-dial.axis-${axis}`), log: true, ticks: over(dial.rows.map((row) => row[axis])), format };
+    const places = over(dial.rows.map((row) => row[axis]));
+    const x = { label: t(`speed-dial.axis-${axis}`), log: true, ticks: places, format };
     const heights = [dial.floor, ...dial.rows.flatMap(({ low, high }) => [low, high])];
     const y = { label: t("speed-dial.distance"), log: true, ticks: over(heights), format };
     const marks: Mark[] = [{ y: dial.floor, label: t("speed-dial.floor") }];
-    if (stop && !helps) marks.push({ x: stop[axis], label: t("speed-dial.enough-mark", { sampler: this.word("short", chosen) }) });
+    const sampler = this.word("short", chosen);
+    if (stop && !helps) marks.push({ x: stop[axis], label: t("speed-dial.enough-mark", { sampler }) });
     const head = ["sampler", "steps", "distance", "interval", "ms"].map((name) => t(`speed-dial.col-${name}`));
     const rows = [...groups.values()].flat().map(({ name, steps, frechet, low, high, milliseconds }) => {
       const interval = `${number(low, 0)} – ${number(high, 0)}`;
@@ -232,9 +234,7 @@ export class SpeedDial extends FilmFigure<Run> {
       <h3>${t("speed-dial.measured")}</h3>
       <div class="controls">${this.field("axis")}</div>
       ${chart(t("speed-dial.measured"), series, x, y, marks)}
-      ${stop
-        ? html`<p>${t(`speed-dial.${helps ? "helps" : "enough"}`, { sampler: this.way(chosen), steps: stop.steps })}</p>`
-        : nothing}
+      ${stop ? html`<p>${t(`speed-dial.${helps ? "helps" : "enough"}`, { sampler, steps: stop.steps })}</p>` : nothing}
       <p class="hint">${t("speed-dial.distance-means", values)}</p>
       <details>
         <summary>${t("speed-dial.numbers")}</summary>

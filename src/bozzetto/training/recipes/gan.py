@@ -37,7 +37,7 @@ def _budget(steps: int, batch_size: int, learning_rate: float, ema: float) -> Bu
 
 BUDGETS = {
     "smoke": _budget(40, 16, 2e-3, 0.9),
-    "cpu": _budget(2600, 64, 3e-4, 0.997),
+    "cpu": _budget(2600, 64, 2e-4, 0.997),
     "gpu": _budget(60_000, 256, 2e-4, 0.9998),
 }
 EXPECTED = {

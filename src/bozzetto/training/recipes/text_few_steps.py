@@ -1,8 +1,7 @@
 """Recipe: the few-step student of text-to-image, which draws a sentence in 1, 2, 4 or 8 steps.
 
-As few_steps.py, on latents. Its teacher is the exported denoiser *with* its guidance (Meng et al. 2023, "On
-distillation of guided diffusion models", section 3.1, at one fixed scale): the student asks once where the teacher
-must ask twice, so four steps cost a tenth of the teacher's twenty.
+As few_steps.py, on latents. Its teacher is the exported denoiser with its guidance, so four steps of the student cost
+a tenth of the teacher's twenty.
 """
 
 from __future__ import annotations
