@@ -92,7 +92,8 @@ def not_found_page(lang: str = "en", root: Path = HERE) -> bytes:
 
 
 def _models(weights: Path) -> Site:
-    files: Site = {}
+    """The models that figures run, and the cards of all that ship."""
+    files: Site = {f"models/{card.parent.name}/README.md": card for card in sorted(weights.glob("*/README.md"))}
     for name in MODELS + tuple(name for name in MODELS_IF_THERE if (weights / name / "config.json").is_file()):
         model = store.open_model(name, weights)
         files |= {f"models/{name}/{file}": model.path / file for file in ("config.json", *model.config["files"])}
@@ -390,7 +391,7 @@ def model_facts(weights: Path, entry: dict[str, Any]) -> dict[str, Any]:
     stages = json.loads((home / "training.json").read_text(encoding="utf-8")).values()
     entry["minutes"] = sum(stage["minutes"] for stage in stages)
     entry["examples"] = sum(stage["examples"] for stage in stages)
-    entry["card"] = f"models/{entry['folders'][0]}/README.md"
+    entry["card"] = f"models/{home.name}/README.md"
     card = (home / "README.md").read_text(encoding="utf-8")
     scores = dict(re.findall(r"^\| (.+?) \| (.+?) \|", card, re.MULTILINE))
     try:

@@ -7,10 +7,10 @@ https://arxiv.org/abs/1807.00734): a forgery is judged next to a real picture, s
 picture above the forgeries near it and the forger cannot win by drawing one thing well. Zero-centred gradient
 penalties on real pictures and forgeries (R1 + R2, Mescheder et al. 2018, https://arxiv.org/abs/1801.04406, eq. 9-10)
 make the steps converge; Huang et al. 2024 (https://arxiv.org/abs/2501.05441) show that this loss and these penalties
-need no further tricks. The classic loss without penalty is here too, since it collapses so well.
+need no further tricks. The classic loss is here too, for the exhibit of a game that goes wrong.
 
-Pictures: float [B,C,32,32] in [-1, 1], of the forger about so. Noise: float [B,64], standard normal. Label: int64 [B], 0 is any class, k + 1 is
-the k-th class. Logits: float [B], positive for real.
+Pictures: float [B,C,32,32] in [-1, 1], from the forger about so. Noise: float [B,64], standard normal. Label: int64
+[B], 0 is any class, k + 1 is the k-th class. Logits: float [B], positive for real.
 """
 
 from __future__ import annotations
