@@ -10,9 +10,10 @@ import pytest
 
 import bozzetto
 from bozzetto.evaluate import premultiplied, psnr
-from bozzetto.runtime import label, store
+from bozzetto.runtime import label, store, vae
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.tokenizer import Tokenizer, split_words
+from bozzetto.training import data
 from bozzetto.world import emoji
 from bozzetto.world.captions import caption, templates, with_article
 from bozzetto.world.dataset import load_world
@@ -116,3 +117,41 @@ def test_what_is_drawn_looks_like_what_was_asked_for():
     sentences = np.stack([bozzetto.encode_text(prompt) for prompt in prompts])
     found = (pictures @ sentences.T).argmax(1) == np.arange(16)
     assert found.mean() > 0.6
+
+
+def test_diffusion_and_its_student_draw_the_class():
+    """CLIP, which had no part in them, finds the class of most drawings among eight words."""
+    words = {
+        "face-smiling": "smiling face", "cat-face": "cat", "heart": "heart", "food-fruit": "fruit",
+        "transport-ground": "car", "drink": "drink", "plant-flower": "flower", "clothing": "clothes",
+    }  # fmt: skip
+    for model in ("diffusion", "few-steps"):
+        named = [
+            bozzetto.label(picture, list(words.values()))[0][0] == word
+            for group, word in words.items()
+            for picture in bozzetto.sample(model, label=group, seed=1, n=4)
+        ]
+        assert np.mean(named) > 0.5  # chance is 0.125
+
+
+def test_the_vae_redraws_held_out_pictures(world):
+    shown = data.emoji(world, "test").images[::8]
+    pixels = shown.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+    models = vae.load(store.weights_folder())
+    assert psnr((pixels + 1) / 2, (vae.decode(models.good, vae.encode(models.good, pixels)[0]) + 1) / 2).mean() > 15
+    places = vae.latent_map(models, pixels)
+    assert places.shape == (len(shown), 2) and places.std(0).min() > 0.3  # both numbers are used
+
+
+@pytest.mark.parametrize("model", ["gan", "vae", "diffusion", "few-steps"])
+def test_a_maker_does_not_draw_one_thing_again_and_again(model, world):
+    """The typical distance of two drawings is at least half of that of two real pictures."""
+    real = data.emoji(world, "test").images[:24].astype(float)
+    drawn = np.stack([np.asarray(picture, float) for picture in bozzetto.sample(model, n=24)])
+
+    def apart(images):
+        flat = images.reshape(len(images), -1)
+        distances = np.linalg.norm(flat[:, None] - flat, axis=-1)
+        return np.median(distances[np.triu_indices(len(flat), 1)])
+
+    assert apart(drawn) > 0.5 * apart(real)

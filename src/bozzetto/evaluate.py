@@ -31,9 +31,9 @@ from rich.table import Table
 
 from bozzetto.metrics.composition import grade_scenes
 from bozzetto.metrics.features import efficientnet_features, on_white
-from bozzetto.metrics.frechet import bootstrap_interval, floor, frechet_distance
+from bozzetto.metrics.frechet import bootstrap_interval, frechet_distance
 from bozzetto.metrics.judge import Judge, load_judge
-from bozzetto.metrics.makers import Draw, Reference, features, quality
+from bozzetto.metrics.makers import Draw, Reference, features, quality, real_instead
 from bozzetto.metrics.memorization import Memorization, memorization, pixel_vectors
 from bozzetto.metrics.retrieval import Share, cosine_similarity, recall_at_k, share_of, top_k_accuracy
 from bozzetto.world.captions import hash_draw, held_out_keywords, plain_name, templates, usable_keywords, with_article
@@ -401,7 +401,7 @@ def score_maker(reference: Reference, draw: Draw, n: int, sheet: Path | None = N
 
         pictures.save_png(pictures.sheet([Image.fromarray(picture) for picture in drawn[:400]], columns=20), sheet)
     found = quality(reference, drawn)
-    of = floor(reference.features, frechet_distance, n=n, repeats=3)
+    of = real_instead(reference, n)
     spread = bootstrap_interval(frechet_distance, features(drawn), reference.features, 10)
     scores = {
         "Frechet distance (EfficientNet-Lite0, 64 px)": {

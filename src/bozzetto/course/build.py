@@ -44,8 +44,16 @@ CSP = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; worker-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'"
 )
-MODELS = ("text_to_image", "autoencoder/decoder", "clip/text", "clip/image", "gan_round")
-MODELS_IF_THERE = ("memoriser", "diffusion", "few_steps")
+MODELS = (
+    "text_to_image",
+    "autoencoder/decoder",
+    "clip/text",
+    "clip/image",
+    "gan_round",
+    "diffusion",
+    "few_steps",
+)
+MODELS_IF_THERE = ("memoriser",)
 CONTAINERS = ("figure", "soon", "big-idea", "predict", "mixup", "recap", "products", "drawn", "lessons", "models")
 # What stands beside the words, and how the part of the page is then called.
 STAGES = {

@@ -15,7 +15,7 @@ import numpy as np
 
 from bozzetto.metrics.coverage import coverage_metrics
 from bozzetto.metrics.features import efficientnet_features
-from bozzetto.metrics.frechet import frechet_distance, kernel_distance
+from bozzetto.metrics.frechet import Estimate, frechet_distance, kernel_distance
 from bozzetto.metrics.memorization import memorization, pixel_vectors
 
 SIZE = 64  # pixels that the feature net sees
@@ -42,6 +42,15 @@ class Reference:
     def wanted(self, n: int, seed: int = 0) -> np.ndarray:
         """The labels of n pictures to draw, as often as they occur, in the networks' numbers: int64 [n] from 1."""
         return np.random.default_rng([seed, n]).choice(self.labels, n) + 1
+
+
+def real_instead(reference: Reference, n: int, repeats: int = 3) -> Estimate:
+    """The Frechet distance of n real pictures to all the others: no maker can be asked for less. Mean and extremes."""
+    rng, values = np.random.default_rng(0), []
+    for _ in range(repeats):
+        order = rng.permutation(len(reference.features))
+        values.append(frechet_distance(reference.features[order[:n]], reference.features[order[n:]]))
+    return Estimate(float(np.mean(values)), min(values), max(values), n, len(reference.features) - n)
 
 
 @dataclass(frozen=True)
