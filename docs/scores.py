@@ -62,7 +62,8 @@ CARDS = {  # title, what it is, limits; the judge tells more of itself, by hand
         "The GAN",
         "64 random numbers and a class in, a 32 x 32 picture out, in one pass: `generator/`. And its opponent, which "
         "tells real pictures from forgeries: `discriminator/`.",
-        "Colours and outlines are right, details often melt. It can be asked for a class of things only.",
+        "It draws simple shapes without detail, of many kinds but not of all, and hardly heeds the class: its training "
+        "was short.",
     ),
     "vae": (
         "The VAE",

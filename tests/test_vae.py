@@ -16,9 +16,10 @@ from bozzetto.diffusion.samplers import dpmpp_2m
 from bozzetto.models.vae import LatentSampler, SamplerConfig, Vae, VaeConfig, calibrated_nll, kl_divergence
 from bozzetto.runtime import vae as runtime
 from bozzetto.training.data import Pictures
-from bozzetto.training.export import export_run, read_final
+from bozzetto.training.export import export_run, read_final, read_weights
 from bozzetto.training.loop import Schedule, fit
 from bozzetto.training.recipes import vae as recipe
+from bozzetto.training.rounding import restore
 
 
 @pytest.fixture(scope="module")
@@ -220,25 +221,32 @@ def test_interrupted_and_resumed_is_bit_equal(pictures, tmp_path):
 
 
 def test_onnx_runtime_agrees_with_torch(pictures, run, models):
-    """Weights are stored in fp16, hence the width of the tolerance."""
-    pixels = floats(pictures)[:5]
-    for stage in ("good", "plain", "map", "plain_map"):
+    """The graphs against the networks with the weights that were written, in four bits."""
+    weights, pixels = run.parent / "weights/vae", floats(pictures)[:5]
+
+    def as_written(module: torch.nn.Module, folder: str) -> None:
+        restore(module, read_weights(weights / folder / "model.safetensors")[0])
+
+    for stage, prefix in (("good", ""), ("plain", "plain_"), ("map", "map_"), ("plain_map", "plain_map_")):
         model, _ = read_final(run / stage, Vae, VaeConfig)
+        as_written(model.encoder, f"{prefix}encoder")
+        as_written(model.decoder, f"{prefix}decoder")
         ours = getattr(models, stage)
         with torch.no_grad():
             mean, logvar = model.encoder(torch.from_numpy(pixels))
             redrawn = model.decoder(mean).clamp(-1, 1)
         our_mean, our_std = runtime.encode(ours, pixels)
-        np.testing.assert_allclose(our_mean, mean, atol=0.02, rtol=0.01)
-        np.testing.assert_allclose(our_std, (logvar / 2).exp(), atol=0.02)
-        np.testing.assert_allclose(runtime.decode(ours, mean.numpy()), redrawn, atol=0.02)
+        np.testing.assert_allclose(our_mean, mean, atol=1e-4, rtol=1e-4)
+        np.testing.assert_allclose(our_std, (logvar / 2).exp(), atol=1e-4)
+        np.testing.assert_allclose(runtime.decode(ours, mean.numpy()), redrawn, atol=1e-4)
     sampler, config = read_final(run, LatentSampler, SamplerConfig)
+    as_written(sampler, "sampler")
     z, t = torch.randn(5, config.latent_size), torch.rand(5)
     label = torch.arange(5) % (len(config.classes) + 1)
     with torch.no_grad():
         clean = sampler(z, t, label)
     ours = models.sampler(z=z.numpy(), t=t.numpy(), label=label.numpy())["clean"]
-    np.testing.assert_allclose(ours, clean, atol=0.01)
+    np.testing.assert_allclose(ours, clean, atol=1e-4)
 
 
 def test_a_morph_begins_and_ends_with_the_redraws(pictures, models):

@@ -470,6 +470,7 @@ def train(
             "vae",
             "diffusion",
             "few-steps",
+            "text-few-steps",
             "fashion-classifier",
         ],
         typer.Argument(help="Which model."),

@@ -140,8 +140,9 @@ def export_folder(
     """Write one model folder. Every input and output has a free batch dimension 0.
 
     inputs: example tensors by name, in the order of `module.forward`; texts: more files of the folder, by name;
-    four_bits: for a network that has learned with rounded weights, otherwise all are stored in fp16. Files appear
-    one by one but config.json, which holds their checksums, comes last: a killed export is never taken for a model.
+    four_bits: for a network that bears it, most by learning with rounded weights; otherwise all are stored in fp16.
+    Files appear one by one but config.json, which holds their checksums, comes last: a killed export is never taken
+    for a model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     module = module.eval().float().cpu()
@@ -249,7 +250,7 @@ def export_gan(run: Path, to: Path) -> None:
 
 
 def export_vae(run: Path, to: Path) -> None:
-    """Four autoencoders, and the sampler of the good one's latents."""
+    """Four autoencoders, and the sampler of the good one's latents. Four bits cost them a tenth of a decibel."""
     for stage, prefix in (("good", ""), ("plain", "plain_"), ("map", "map_"), ("plain_map", "plain_map_")):
         model, config = read_final(run / stage, Vae, VaeConfig)
         extras = {
@@ -263,11 +264,11 @@ def export_vae(run: Path, to: Path) -> None:
             ("decoder", {"latents": latents}, ["pixels"]),
         ):
             name = f"vae/{prefix}{part}"
-            export_folder(getattr(model, part), to / name, name, extras, inputs, outputs, four_bits=False)
+            export_folder(getattr(model, part), to / name, name, extras, inputs, outputs)
     model, config = read_final(run, LatentSampler, SamplerConfig)
     inputs = {"z": torch.zeros(2, config.latent_size), "t": torch.ones(2), "label": torch.zeros(2, dtype=torch.long)}
     extras = {"config": asdict(config), "needs": {"vae/decoder": sha256(to / "vae/decoder/model.safetensors")}}
-    export_folder(model, to / "vae/sampler", "vae/sampler", extras, inputs, ["clean"], four_bits=False)
+    export_folder(model, to / "vae/sampler", "vae/sampler", extras, inputs, ["clean"])
 
 
 def export_fashion_classifier(run: Path, to: Path) -> None:
