@@ -85,7 +85,7 @@ def test_a_recorded_run_is_what_the_weights_draw_today(name, model):
     with Image.open(DATA / "recorded" / facts["sprite"]) as sprite:
         last = cell(sprite.convert("RGBA"), facts["size"], facts["steps"] - 1)
     apart = np.abs(np.asarray(over_white(last)).astype(int) - np.asarray(over_white(drawn)))
-    assert apart.mean() < 4, AGAIN  # WebP is lossy
+    assert apart.mean() < 8, AGAIN  # WebP is lossy, most of all on small pictures; another run is 30 away
 
 
 def test_the_gallery_was_never_trained_on_and_has_the_embeddings_of_the_shipped_tower(world, clip):
