@@ -259,7 +259,7 @@ def test_a_maker_is_measured_against_the_training_pictures(bench: ev.Bench, monk
                                               (300, 4, 4, 3)), 8, 1), 8, 2).astype(np.uint8)  # fmt: skip
     for module in (ev, makers):
         monkeypatch.setattr(module, "features", cells)
-    reference = makers.Reference(images[:240], labels[:240], cells(images[:240]), images[240:], cells(images[240:]))
+    reference = makers.Reference(images[:240], labels[:240], cells(images[:240]), images[240:])
     asked = []
 
     def honest(seeds: range, labels: np.ndarray) -> np.ndarray:

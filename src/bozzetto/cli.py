@@ -489,7 +489,8 @@ def train(
     ] = None,
 ) -> None:
     """Train a model, or go on with a run that was stopped."""
-    out = out or Path("runs") / (f"{recipe}-{budget}" + ("" if data == "emoji" else f"-{data}"))
+    named = budget if data == "emoji" else f"{budget}-{data}"  # how a run's folder ends by default
+    out = out or Path("runs") / f"{recipe}-{named}"
     _check_range("--seed", seed, 0, 2**53 - 1)
     if minutes is not None and not 0 < minutes < math.inf:
         raise ValueError(f"--minutes must be a number above 0, not {minutes}")
@@ -517,7 +518,7 @@ def train(
             raise ValueError(f"--data {data} is for {', '.join(SMALL)}: leave it out for {recipe}")
         more["world"] = load_world()
     if recipe == "few-steps":
-        teacher = teacher or Path("runs") / (f"diffusion-{budget}" + ("" if data == "emoji" else f"-{data}"))
+        teacher = teacher or Path("runs") / f"diffusion-{named}"
         if not (teacher / "model.safetensors").is_file():
             raise ValueError(
                 f"--teacher {teacher} is not a finished run: run `bozzetto train diffusion` to its end first"

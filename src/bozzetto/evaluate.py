@@ -119,7 +119,9 @@ class Bench:
     seed: int
     load_judge: Callable[[], Judge]
     load_features: Callable[[World], np.ndarray]  # of the core pictures, float32 [N,1280]
-    load_reference: Callable[[World], Reference]  # what the makers of small pictures are measured against
+    load_reference: Callable[
+        [World], Reference
+    ]  # of pictures at 32 px: what the makers of small pictures are measured against
     traps: int = 200  # true and false sentences of a kind
 
     @cached_property
@@ -133,6 +135,10 @@ class Bench:
     @cached_property
     def features(self) -> np.ndarray:
         return self.load_features(self.core)
+
+    @cached_property
+    def reference(self) -> Reference:
+        return self.load_reference(self.world)
 
     @cached_property
     def test(self) -> np.ndarray:
@@ -190,7 +196,7 @@ def small_reference(world: World, cache: Path | None) -> Reference:
 
     train, test = emoji(world), emoji(world, "test")
     found = _kept(features, train.images, cache)
-    return Reference(train.images, train.labels, found, test.images, features(test.images))
+    return Reference(train.images, train.labels, found, test.images)
 
 
 def _kept(compute: Callable[[np.ndarray], np.ndarray], images: np.ndarray, cache: Path | None) -> np.ndarray:
@@ -400,9 +406,10 @@ def score_maker(reference: Reference, draw: Draw, n: int, sheet: Path | None = N
         from bozzetto import pictures
 
         pictures.save_png(pictures.sheet([Image.fromarray(picture) for picture in drawn[:400]], columns=20), sheet)
-    found = quality(reference, drawn)
+    drawn_features = features(drawn)
+    found = quality(reference, drawn, drawn_features)
     of = real_instead(reference, n)
-    spread = bootstrap_interval(frechet_distance, features(drawn), reference.features, 10)
+    spread = bootstrap_interval(frechet_distance, drawn_features, reference.features, 10)
     scores = {
         "Frechet distance (EfficientNet-Lite0, 64 px)": {
             "value": found.frechet, "low": spread.low, "high": spread.high, "n": n, "unit": ""
@@ -484,7 +491,7 @@ def _run_maker(name: str) -> Callable[[Bench, Path, Path | None], tuple[Scores, 
         def draw(seeds: range, labels: np.ndarray) -> np.ndarray:
             return sample.make(maker, seeds, labels, maker.defaults)
 
-        return score_maker(bench.load_reference(bench.world), draw, 5 * bench.n, sheet), {"settings": maker.defaults}
+        return score_maker(bench.reference, draw, 5 * bench.n, sheet), {"settings": maker.defaults}
 
     return run
 

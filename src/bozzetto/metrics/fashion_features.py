@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bozzetto.metrics.features import efficientnet_features
+from bozzetto.metrics.features import efficientnet_features, opaque
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import open_model
 
@@ -30,8 +30,7 @@ def fashion_features(pictures: np.ndarray, net: str, weights: Path | None = None
     if pictures.dtype != np.uint8 or pictures.shape[1:] != (32, 32, 1):
         raise ValueError(f"pictures must be uint8 [N,32,32,1], got {pictures.dtype} {list(pictures.shape)}")
     if net == "efficientnet-lite0":
-        opaque = np.full_like(pictures, 255)
-        return efficientnet_features(np.concatenate([pictures] * 3 + [opaque], 3), EFFICIENTNET_SIZE)
+        return efficientnet_features(opaque(np.repeat(pictures, 3, axis=3)), EFFICIENTNET_SIZE)
     if net != "fashion classifier":
         raise ValueError(f"net must be one of {', '.join(NETS)}, not {net!r}")
     network = open_network(open_model("fashion_classifier", weights))

@@ -36,6 +36,11 @@ def on_white(images: np.ndarray) -> np.ndarray:
     return images[..., :3] * alpha + 255 * (1 - alpha)
 
 
+def opaque(pictures: np.ndarray) -> np.ndarray:
+    """uint8 RGB [N,H,W,3] as the RGBA pictures that are measured: uint8 [N,H,W,4], alpha 255."""
+    return np.pad(pictures, ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=255)
+
+
 def check_weights(path: Path) -> None:
     """Raise FileNotFoundError or ValueError unless `path` holds exactly the published weights."""
     if not path.is_file():

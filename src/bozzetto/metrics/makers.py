@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bozzetto.metrics.coverage import coverage_metrics
-from bozzetto.metrics.features import efficientnet_features
+from bozzetto.metrics.features import efficientnet_features, opaque
 from bozzetto.metrics.frechet import Estimate, frechet_distance, kernel_distance
 from bozzetto.metrics.memorization import memorization, pixel_vectors
 
@@ -26,18 +26,17 @@ Draw = Callable[[range, np.ndarray], np.ndarray]  # seeds, labels int64 [n] from
 
 def features(pictures: np.ndarray) -> np.ndarray:
     """Opaque pictures uint8 [N,32,32,3] -> float32 [N,1280]."""
-    return efficientnet_features(np.pad(pictures, ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=255), SIZE)
+    return efficientnet_features(opaque(pictures), SIZE)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Real pictures uint8 [N,32,32,3], their labels int64 [N] from 0 and features; and as much of unseen ones."""
+    """Real pictures uint8 [N,32,32,3], their labels int64 [N] from 0 and features; and unseen pictures [M,32,32,3]."""
 
     pictures: np.ndarray
     labels: np.ndarray
     features: np.ndarray
     held_out: np.ndarray
-    held_out_features: np.ndarray
 
     def wanted(self, n: int, seed: int = 0) -> np.ndarray:
         """The labels of n pictures to draw, as often as they occur, in the networks' numbers: int64 [n] from 1."""
@@ -69,16 +68,14 @@ class Quality:
     n: int
 
 
-def quality(reference: Reference, drawn: np.ndarray, seed: int = 0) -> Quality:
-    """Measure pictures uint8 [n,32,32,3] that were drawn for `reference.wanted(n)`; n at most half of the real ones."""
-    found, n = features(drawn), len(drawn)
+def quality(reference: Reference, drawn: np.ndarray, found: np.ndarray, seed: int = 0) -> Quality:
+    """Measure pictures uint8 [n,32,32,3] that were drawn for `reference.wanted(n)`, n at most half of the real ones;
+    found: their `features` [n,1280]."""
+    n = len(drawn)
     rows = np.random.default_rng(seed).permutation(len(reference.features))
     real, other = reference.features[rows[:n]], reference.features[rows[n : 2 * n]]
     against = coverage_metrics(real, found, NEIGHBOURS)
-    opaque = [
-        np.pad(images, ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=255)
-        for images in (drawn, reference.pictures, reference.held_out)
-    ]
+    sets = (drawn, reference.pictures, reference.held_out)
     return Quality(
         frechet=frechet_distance(found, reference.features),
         kernel=kernel_distance(found, reference.features, seed=seed),
@@ -86,6 +83,6 @@ def quality(reference: Reference, drawn: np.ndarray, seed: int = 0) -> Quality:
         recall=against.recall,
         coverage=against.coverage,
         coverage_real=coverage_metrics(real, other, NEIGHBOURS).coverage,
-        near=memorization(*map(pixel_vectors, opaque)).share_near,
+        near=memorization(*(pixel_vectors(opaque(images)) for images in sets)).share_near,
         n=n,
     )

@@ -24,9 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bozzetto.diffusion.prediction import clean_from
+from bozzetto.models.denoiser import SMALLEST_TIME
 from bozzetto.models.layers import Attention, Clock, FilmBlock, zero_init
-
-SMALLEST_TIME = 0.05
 
 
 @dataclass(frozen=True)

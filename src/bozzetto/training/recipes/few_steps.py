@@ -22,14 +22,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bozzetto.diffusion import JUMPS
 from bozzetto.models.denoiser import Denoiser
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.models.layers import zero_init
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import read_final, save_final
 from bozzetto.training.loop import Loss, Schedule, fit, pick_device
-
-JUMPS = (8, 4, 2, 1)  # how many make up the whole path
 
 Denoise = Callable[[Tensor, Tensor], Tensor]  # x_t [B,C,32,32] and t [B] -> clean
 Jump = Callable[[Tensor, Tensor, Tensor], Tensor]  # x_t, t and until [B] -> the picture to aim at
@@ -112,7 +111,7 @@ def error(found: Tensor, goal: Tensor, t: Tensor, jumps: Tensor) -> dict[str, Te
 
 def draw_times(count: int, short: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """The jumps [count], the first `short` of them the shortest, and the time t [count] where each starts."""
-    jumps = np.concatenate([np.full(short, JUMPS[0]), rng.choice(JUMPS[1:], count - short)])
+    jumps = np.concatenate([np.full(short, JUMPS[-1]), rng.choice(JUMPS[-2::-1], count - short)])
     start = np.floor(rng.random(count) * jumps) + 1  # 1 .. jumps
     return torch.from_numpy(jumps.astype(np.float32)), torch.from_numpy((start / jumps).astype(np.float32))
 

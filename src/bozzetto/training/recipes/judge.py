@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bozzetto.metrics.composition import cut_out, find_objects
-from bozzetto.metrics.features import efficientnet_features
+from bozzetto.metrics.features import efficientnet_features, opaque
 from bozzetto.metrics.judge import Judge, save_judge
 from bozzetto.training import data
 from bozzetto.training.loop import Loss, Schedule, fit
@@ -90,7 +90,7 @@ def picture_view(pictures: np.ndarray, names: list[str], rng: np.random.Generato
     mirror = (rng.random(len(pictures)) < 0.5) & ~sided
     turned = np.where(mirror[:, None, None, None], pictures[:, :, ::-1], pictures)
     rgb = data.augment(data.premultiplied(turned), rng)
-    return np.pad(to_bytes(rgb), ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=255)
+    return opaque(to_bytes(rgb))
 
 
 def to_bytes(rgb: Tensor) -> np.ndarray:
