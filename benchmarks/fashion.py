@@ -60,6 +60,7 @@ CHUNK = 250  # pictures drawn together
 REPLICATES = 20  # of the bootstrap
 SECOND_STAGE = 0.2  # share of the VAE's minutes that goes to the sampler of its latents
 OURS = "ours/diffusion"  # which the peers are compared with
+GANS = ("ours/gan", "ours/gan, seed 1", "ours/gan, seed 2")  # does it collapse with other luck?
 BUDGET = "cpu"
 
 Draw = Callable[[Tensor, int], Tensor]
@@ -74,7 +75,7 @@ class Task:
     runs: Path
 
     def run(self, name: str) -> Path:
-        return self.runs / name.replace("/", "-")
+        return self.runs / name.replace("/", "-").replace(", ", "-").replace(" ", "-")
 
 
 @dataclass(frozen=True)
@@ -158,11 +159,11 @@ def ours_diffusion(task: Task) -> Trained:
     return Trained(draw, count(model), pictures, seconds, task.steps, precision(), "DPM-Solver++(2M), flow schedule")
 
 
-def ours_gan(task: Task) -> Trained:
-    budget, out = gan.BUDGETS[BUDGET], task.run("ours/gan")
+def ours_gan(task: Task, seed: int) -> Trained:
+    budget, out = gan.BUDGETS[BUDGET], task.run(GANS[seed])
 
     def train(planned: Schedule, out: Path, minutes: float | None) -> None:
-        gan.train(task.pictures, replace(budget, fit=planned), out, minutes=minutes)
+        gan.train(task.pictures, replace(budget, fit=planned), out, seed=seed, minutes=minutes)
 
     pictures, seconds = fitting(budget.fit, task.minutes, out, train)
     model, config = read_final(out, Gan, GanConfig)
@@ -450,7 +451,7 @@ def peer_smalldiffusion(task: Task, kind: str) -> Trained:
 
 CONTESTANTS: dict[str, Callable[[Task], Trained]] = {
     OURS: ours_diffusion,
-    "ours/gan": ours_gan,
+    **{name: partial(ours_gan, seed=seed) for seed, name in enumerate(GANS)},
     "ours/vae": partial(ours_vae, second_stage=False),
     "ours/vae+second stage": partial(ours_vae, second_stage=True),
     "diffusers": peer_diffusers,

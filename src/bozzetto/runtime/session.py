@@ -21,8 +21,8 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def open_network(model: ModelFolder) -> Network:
-    """A function from the graph's inputs, as keywords, to a dict of its outputs. It may be called from several threads.
+def open_network(model: ModelFolder, graph: str = "graph.onnx") -> Network:
+    """A function from a graph's inputs, as keywords, to a dict of its outputs. It may be called from several threads.
 
     Raises WeightsError when ONNX Runtime cannot read the graph.
     """
@@ -34,7 +34,7 @@ def open_network(model: ModelFolder) -> Network:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.disable_quant_qdq", "1")  # make the weights float32 once, on opening
     options.log_severity_level = 4  # what goes wrong is raised below, and need not be printed as well
-    path = model.path / "graph.onnx"
+    path = model.path / graph
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no narrower base

@@ -25,6 +25,15 @@ def split_words(text: str) -> list[str]:
     return _RUNS.findall("".join(char for char in plain if not unicodedata.combining(char)))
 
 
+def join_pieces(pieces: Sequence[str]) -> list[str]:
+    """Tokens as what each adds to a text: ['a', 'cat', '##s', ',', '1', '0'] -> ['a', ' cat', 's', ',', ' 1', '0']."""
+    texts = []
+    for before, piece in zip(["", *pieces], pieces, strict=False):
+        glued = not before or piece.startswith("##") or piece in ",.?" or (before.isdigit() and piece.isdigit())
+        texts.append(piece.removeprefix("##") if glued else " " + piece)
+    return texts
+
+
 class Tokenizer:
     """Callable: texts -> int64 [B, 24]. `vocabulary` lists the tokens in order of their numbers."""
 
@@ -60,6 +69,10 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """[start] and the numbers of all tokens, not cut and not padded."""
         return [1, *(self.number[piece] for piece in self.tokenize(text))]
+
+    def spell(self, word: str) -> list[int]:
+        """A word as the numbers of its letters, one by one: 'stop' -> s, ##t, ##o, ##p."""
+        return [self.number["##" * bool(i) + letter] for i, letter in enumerate(word)]
 
     def __call__(self, texts: str | Sequence[str]) -> np.ndarray:
         """int64 [B, 24]; what is longer than 23 tokens is cut."""

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import struct
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +31,7 @@ from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.models.fashion_classifier import ClassifierConfig, FashionClassifier
 from bozzetto.models.gan import Gan, GanConfig
 from bozzetto.models.vae import LatentSampler, SamplerConfig, Vae, VaeConfig
+from bozzetto.models.vlm import PATCHES, Vlm, VlmConfig
 from bozzetto.training.checkpoint import write_atomically
 from bozzetto.training.loop import LOG, STATE
 from bozzetto.training.rounding import GROUP, SCALE, restore, stored
@@ -127,6 +128,36 @@ def point_into_safetensors(graph_bytes: bytes, weights: Path, outputs: list[str]
     return model.SerializeToString()
 
 
+@dataclass(frozen=True)
+class Graph:
+    """What one graph computes: module.forward, whose state has the names of the folder's weights.
+
+    inputs: example tensors by name, in the order of `module.forward`. dynamic: of which inputs also other dimensions
+    than 0, the batch, are free.
+    """
+
+    module: nn.Module
+    inputs: dict[str, Tensor]
+    outputs: list[str]
+    dynamic: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+def graph_bytes(graph: Graph, weights: Path) -> bytes:
+    """The ONNX graph, pointing into the weights file."""
+    free = torch.export.Dim.DYNAMIC
+    program = torch.onnx.export(
+        graph.module.eval(),
+        tuple(graph.inputs.values()),
+        input_names=list(graph.inputs),
+        dynamic_shapes=tuple({dim: free for dim in (0, *graph.dynamic.get(name, ()))} for name in graph.inputs),
+        dynamo=True,
+        optimize=False,  # keeps the state_dict's names on the initializers
+        opset_version=OPSET,
+        verbose=False,
+    )
+    return point_into_safetensors(program.model_proto.SerializeToString(), weights, graph.outputs)
+
+
 def export_folder(
     module: nn.Module,
     folder: Path,
@@ -136,11 +167,14 @@ def export_folder(
     outputs: list[str],
     texts: dict[str, str] | None = None,
     four_bits: bool = True,
+    dynamic: dict[str, tuple[int, ...]] | None = None,
+    more_graphs: dict[str, Graph] | None = None,
 ) -> None:
-    """Write one model folder. Every input and output has a free batch dimension 0.
+    """Write one model folder.
 
-    inputs: example tensors by name, in the order of `module.forward`; texts: more files of the folder, by name;
-    four_bits: for a network that bears it, most by learning with rounded weights; otherwise all are stored in fp16.
+    inputs, outputs, dynamic: of `module`, see Graph; texts: more files of the folder, by name; four_bits: for a network
+    that bears it, most by learning with rounded weights; otherwise all are stored in fp16; more_graphs: other things
+    to compute with the same weights, by file name.
     Files appear one by one but config.json, which holds their checksums, comes last: a killed export is never taken
     for a model.
     """
@@ -148,26 +182,17 @@ def export_folder(
     module = module.eval().float().cpu()
     tensors = stored(module, four_bits)
     restore(module, tensors)
-    write_atomically(tensors, folder / "model.safetensors", {"format": "pt"})  # one key: more have no fixed order
-    batch = torch.export.Dim.DYNAMIC
-    program = torch.onnx.export(
-        module,
-        tuple(inputs.values()),
-        input_names=list(inputs),
-        dynamic_shapes=tuple({0: batch} for _ in inputs),
-        dynamo=True,
-        optimize=False,  # keeps the state_dict's names on the initializers
-        opset_version=OPSET,
-        verbose=False,
-    )
-    graph = point_into_safetensors(program.model_proto.SerializeToString(), folder / "model.safetensors", outputs)
-    files = {"graph.onnx": graph} | {key: text.encode() for key, text in (texts or {}).items()}
+    weights = folder / "model.safetensors"
+    write_atomically(tensors, weights, {"format": "pt"})  # one key: more have no fixed order
+    graphs = {"graph.onnx": Graph(module, inputs, outputs, dynamic or {})} | (more_graphs or {})
+    files = {file: graph_bytes(graph, weights) for file, graph in graphs.items()}
+    files |= {file: text.encode() for file, text in (texts or {}).items()}
     for file, content in files.items():
         (folder / (file + ".part")).write_bytes(content)
         os.replace(folder / (file + ".part"), folder / file)
     listed = {
         file: {"bytes": (folder / file).stat().st_size, "sha256": sha256(folder / file)}
-        for file in ["model.safetensors", *files]
+        for file in [weights.name, *files]
     }
     parameters = sum(parameter.numel() for parameter in module.parameters())
     description = {"format": 1, "model": name, "parameters": parameters, **config, "files": listed}
@@ -271,6 +296,24 @@ def export_vae(run: Path, to: Path) -> None:
     export_folder(model, to / "vae/sampler", "vae/sampler", extras, inputs, ["clean"])
 
 
+def export_vlm(run: Path, to: Path) -> None:
+    """One file of weights, two graphs: look.onnx sees a picture once, graph.onnx reads and says words."""
+    model, config = read_final(run, Vlm, VlmConfig)
+    cache = torch.zeros(2, config.layers, config.heads, PATCHES, config.width // config.heads)
+    seen = Graph(model.looker(), {"pixels": torch.zeros(2, 3, 64, 64)}, ["keys", "values", "patches"])
+    export_folder(
+        model,
+        to / "vlm",
+        "vlm",
+        {"config": asdict(config)},
+        {"tokens": torch.ones(2, 5, dtype=torch.long), "keys": cache, "values": cache.clone()},
+        ["logits", "all_keys", "all_values", "looked"],
+        {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")},
+        dynamic={"tokens": (1,), "keys": (3,), "values": (3,)},
+        more_graphs={"look.onnx": seen},
+    )
+
+
 def export_fashion_classifier(run: Path, to: Path) -> None:
     model, config = read_final(run, FashionClassifier, ClassifierConfig)
     name, pixels = "fashion_classifier", torch.zeros(2, 1, 32, 32)
@@ -285,6 +328,7 @@ EXPORTS = {
     "diffusion": export_diffusion,
     "gan": export_gan,
     "vae": export_vae,
+    "vlm": export_vlm,
     "fashion-classifier": export_fashion_classifier,
     "few-steps": partial(export_diffusion, name="few_steps"),
     "text-few-steps": partial(export_text_to_image, name="text_few_steps"),

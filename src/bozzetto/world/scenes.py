@@ -346,11 +346,12 @@ def describe(
     return sentence + on.format(a=f"{article(background)} {background}", color=background)
 
 
-def hard_negative(scene: Scene, rng: np.random.Generator) -> str | None:
-    """The scene's sentence with exactly one fact made false, in the same wording; None if none can be.
+def hard_negatives(scene: Scene) -> dict[str, list[str]]:
+    """The scene's sentence with exactly one fact made false, in the same wording: by fact, every false sentence.
 
-    A training scene's negative says no held-out combination either: from negatives alone, a model would learn
-    that those are always wrong.
+    The facts are "relation" (the opposite one), "names" (the two swapped), "count", "color" and "background", those
+    that the scene has. A training scene's negative says no held-out combination either: from negatives alone, a model
+    would learn that those are always wrong.
     """
     facts = {
         "names": scene.names,
@@ -369,12 +370,30 @@ def hard_negative(scene: Scene, rng: np.random.Generator) -> str | None:
             wrong[key] = [v for v in values if v != facts[key] and (test or not is_held_out(concept, v))]
     if scene.background:
         wrong["background"] = [name for name in BACKGROUNDS if name != scene.background]
-    wrong = {key: values for key, values in wrong.items() if values}
+    return {
+        key: [describe(scene.kind, **{**facts, key: value}, wording=scene.wording) for value in values]
+        for key, values in wrong.items()
+        if values
+    }
+
+
+def paraphrase(scene: Scene, rng: np.random.Generator) -> str:
+    """The same facts in other words, a relation as often from the other side: "a dog right of a cat" for "a cat left of
+    a dog"."""
+    names, relation = scene.names, scene.relation
+    if relation and rng.random() < 0.5:
+        names, relation = names[::-1], OPPOSITE[relation]
+    wording = int(rng.integers(2**16))
+    return describe(scene.kind, names, scene.count, scene.color, relation, scene.background, wording)
+
+
+def hard_negative(scene: Scene, rng: np.random.Generator) -> str | None:
+    """One of the scene's `hard_negatives`: a fact at random, then a sentence at random; None if there is none."""
+    wrong = list(hard_negatives(scene).values())
     if not wrong:
         return None
-    key = list(wrong)[rng.integers(len(wrong))]
-    changed = wrong[key][rng.integers(len(wrong[key]))]
-    return describe(scene.kind, **{**facts, key: changed}, wording=scene.wording)
+    chosen = wrong[rng.integers(len(wrong))]
+    return chosen[rng.integers(len(chosen))]
 
 
 def render(world: "World", scene: Scene) -> np.ndarray:

@@ -3,12 +3,15 @@
 First the text tower alone imitates the teacher on all words and captions (`distil`); then both towers learn from
 pictures and captions, with a share of scenes and, for each scene, a sentence that is wrong in exactly one way
 (`joint`); then the picture tower goes on alone (`look`), so that text-to-image, which hangs on the words, need not
-wait. Last, each tower learns to live with four bits a weight (`words_rounded`, `look_rounded`; see rounding.py).
+wait. Each tower learns to live with four bits a weight (`words_rounded`, `look_rounded`; see rounding.py). Last come
+order, number and place: the words alone learn that the same words in another order are another sentence (`order`, see
+`bound`), then both towers learn which of the two is true of a picture (`traps`).
 Sentences are cheaper than pictures, so every batch also holds the names of many other concepts, as wrong answers.
 
 The teacher stays, twice: as a loss on words, so that those outside the captions keep their place, and as a fixed aim
 for the picture tower, which has to find a picture's name among all names. Without that aim the sigmoid loss alone
-stood on its plateau (answer "no" to everything) for as long as we watched.
+stood on its plateau (answer "no" to everything) for as long as we watched. In the traps the words have a second
+teacher, the tower as it was: text-to-image hangs on that one.
 """
 
 from __future__ import annotations
@@ -33,10 +36,23 @@ from bozzetto.training.teacher import Teacher
 from bozzetto.training.teacher import load as load_teacher
 from bozzetto.world.captions import caption, plain_name, templates
 from bozzetto.world.dataset import World
-from bozzetto.world.scenes import Scene, hard_negative, make_scene, render, scene_objects
+from bozzetto.world.scenes import (
+    OPPOSITE,
+    Scene,
+    hard_negative,
+    hard_negatives,
+    make_scene,
+    paraphrase,
+    render,
+    scene_objects,
+)
 
 PICTURE = (64, 64, 4)
 NAMING_SCALE = 16.0  # of the cosines in the naming loss; higher is sharper
+TRAP_SCALE = 16.0  # and of their differences in the traps
+ROLES = tuple(OPPOSITE)  # what a thing is to another
+BINDING = 0.7  # how much it counts beside the words alone
+TRAP_KINDS = ("place", "size", "place", "size", "place", "size", "count", "color", "two", "single")
 
 
 @dataclass(frozen=True)
@@ -46,8 +62,12 @@ class Budget:
     look: Schedule
     words_rounded: Schedule
     look_rounded: Schedule
+    order: Schedule
+    traps: Schedule
     scenes: int  # how many scenes are drawn beforehand
+    trap_scenes: int  # and for the traps
     scene_share: float = 0.25
+    trap_share: float = 0.6
     more_names: int = 192  # names of random concepts beside the batch's own captions
 
 
@@ -58,7 +78,10 @@ BUDGETS = {
         Schedule(steps=5, batch_size=32, learning_rate=1e-3, warmup=2, ema=0.9, muon=True),
         Schedule(steps=20, batch_size=128, learning_rate=5e-4, warmup=5, ema=0.9, rounding=True),
         Schedule(steps=5, batch_size=32, learning_rate=3e-4, warmup=2, ema=0.9, muon=True, rounding=True),
+        Schedule(steps=10, batch_size=32, learning_rate=1e-3, warmup=2, ema=0.9, rounding=True),
+        Schedule(steps=5, batch_size=32, learning_rate=3e-4, warmup=2, ema=0.9, muon=True, rounding=True),
         scenes=64,
+        trap_scenes=64,
         more_names=32,
     ),
     "cpu": Budget(
@@ -76,7 +99,19 @@ BUDGETS = {
             muon=True,
             rounding=True,
         ),
+        Schedule(steps=400, batch_size=128, learning_rate=1e-3, warmup=20, weight_decay=0, ema=0.98, rounding=True),
+        Schedule(
+            steps=900,
+            batch_size=128,
+            learning_rate=1e-3,
+            warmup=30,
+            weight_decay=0.1,
+            ema=0.99,
+            muon=True,
+            rounding=True,
+        ),
         scenes=12_000,
+        trap_scenes=40_000,
     ),
     "gpu": Budget(
         Schedule(steps=6000, batch_size=1024, learning_rate=2e-3),
@@ -84,7 +119,10 @@ BUDGETS = {
         Schedule(steps=8000, batch_size=512, learning_rate=1.5e-3, weight_decay=0.1, muon=True),
         Schedule(steps=3000, batch_size=1024, learning_rate=5e-4, weight_decay=0, rounding=True),
         Schedule(steps=3000, batch_size=512, learning_rate=3e-4, weight_decay=0.1, muon=True, rounding=True),
+        Schedule(steps=2000, batch_size=512, learning_rate=1e-3, weight_decay=0, rounding=True),
+        Schedule(steps=8000, batch_size=512, learning_rate=1e-3, weight_decay=0.1, muon=True, rounding=True),
         scenes=60_000,
+        trap_scenes=100_000,
     ),
 }
 EXPECTED = {
@@ -119,12 +157,61 @@ def distillation(tower: TextTower, tokens: Tensor, target: Tensor) -> Tensor:
     return 1 - (tower(tokens)[1] * target).sum(-1).mean()
 
 
-class Scenes:
-    """Many scenes drawn once: `pictures` uint8 [N,64,64,4], their sentences, and how to make each sentence wrong."""
+def apart(tower: TextTower, other: TextTower, tokens: Tensor) -> Tensor:
+    """How far a tower is from another that does not learn: its embedding, and its hidden states relative to theirs."""
+    with torch.no_grad():
+        hidden, aim = other(tokens)
+    ours, embedding = tower(tokens)
+    relative = (ours.float() - hidden.float()).square().mean() / hidden.float().square().mean()
+    return 1 - (embedding * aim).sum(-1).mean() + 0.1 * relative
 
-    def __init__(self, world: World, count: int, split: str = "train"):
+
+@torch.no_grad()
+def bound(tower: TextTower, scenes: list[Scene], tokenizer: Tokenizer) -> Tensor:
+    """Where a scene should lie, unit vectors [N,256]: its sentence, plus each thing of a relation in its role.
+
+    A thing is bound to a role by the role's own rotation, and the bound things are added (Plate 1995, "Holographic
+    reduced representations"; Smolensky 1990), so a cat left of a dog and a dog left of a cat are far apart. A tower
+    that knows words as bags finds no way from there by contrast alone: the gradient of order begins at nearly nothing.
+    """
+    device = tower.token.weight.device
+
+    def embed(texts: list[str]) -> Tensor:
+        parts = [texts[i : i + 256] for i in range(0, len(texts), 256)]
+        return torch.cat([tower(shortest(tokenizer(part), device))[1] for part in parts])
+
+    generator = torch.Generator().manual_seed(0)
+    aims = embed([scene.sentence for scene in scenes])
+    size = aims.shape[1]
+    rotations = torch.linalg.qr(torch.randn(len(ROLES), size, size, generator=generator)).Q.to(device)
+    related = [i for i, scene in enumerate(scenes) if scene.relation]
+    for place in (0, 1):
+        roles = [ROLES.index(scenes[i].relation if place == 0 else OPPOSITE[scenes[i].relation]) for i in related]
+        nouns = embed([scenes[i].names[place] for i in related])
+        for role in set(roles):
+            rows = [k for k, other in enumerate(roles) if other == role]
+            aims[[related[k] for k in rows]] += BINDING * nouns[rows] @ rotations[role]
+    return F.normalize(aims, dim=-1)
+
+
+def false_sentences(scene: Scene, rng: np.random.Generator) -> list[str]:
+    """Two at most: of the scene's own kind of fact where it has one, both ways where the fact is a relation."""
+    wrong = hard_negatives(scene)
+    own = [key for key in wrong if key != "background"] or list(wrong)
+    return [wrong[key][rng.integers(len(wrong[key]))] for key in (own * 2)[:2]]
+
+
+class Scenes:
+    """Many scenes drawn once: `pictures` uint8 [N,64,64,4], their sentences, and how to make each sentence wrong.
+
+    kinds: what kinds of scenes, in turn; None is any.
+    """
+
+    def __init__(self, world: World, count: int, kinds: tuple[str | None, ...] = (None,)):
         objects = scene_objects(world) if count else []
-        self.scenes: list[Scene] = [make_scene(world, objects, seed, split) for seed in range(count)]
+        self.scenes: list[Scene] = [
+            make_scene(world, objects, seed, kind=kinds[seed % len(kinds)]) for seed in range(count)
+        ]
         self.pictures = np.array([render(world, scene) for scene in self.scenes], np.uint8).reshape(-1, *PICTURE)
 
 
@@ -177,43 +264,52 @@ def train(
 
     shown = world.split("train")
     pictures = torch.from_numpy(shown.images).to(device)
-    first, concept = np.unique(shown.codepoints, return_index=True, return_inverse=True)[1:]
-    names = [plain_name(shown.names[i]) for i in first]
+    first_row, concept = np.unique(shown.codepoints, return_index=True, return_inverse=True)[1:]
+    names = [plain_name(shown.names[i]) for i in first_row]
     number = {text: i for i, text in enumerate(teacher.texts)}
     name_vectors = target[[number[name] for name in names]]
     sided = np.array(["left" in name or "right" in name for name in shown.names])  # must not be mirrored
     scenes = Scenes(world, budget.scenes)
-    scene_pictures = torch.from_numpy(scenes.pictures).to(device)
-    scene_count = round(budget.joint.batch_size * budget.scene_share)
     model.to(memory_format=torch.channels_last)
 
     def same(a: np.ndarray, b: np.ndarray) -> Tensor:
         return torch.from_numpy((a[:, None] == b).astype(np.float32)).to(device)
 
+    def singles(rng: np.random.Generator, count: int) -> tuple[np.ndarray, Tensor, list[str]]:
+        """Pictures of one thing: their rows, pixels [count,3,64,64] and captions."""
+        rows = rng.integers(0, len(shown), count)
+        pixels = data.premultiplied(pictures[torch.from_numpy(rows).to(device)], device)
+        mirror = torch.from_numpy((rng.random(count) < 0.5) & ~sided[rows]).to(device)
+        pixels = data.augment(torch.where(mirror[:, None, None, None], pixels.flip(3), pixels), rng)
+        texts = [
+            caption(shown.names[i], shown.keywords[i], shown.styles[i], rng, codepoints=shown.codepoints[i])
+            for i in rows
+        ]
+        return rows, pixels, texts
+
+    def composed(rng: np.random.Generator, scenes: Scenes, count: int) -> tuple[np.ndarray, Tensor]:
+        """Which scenes, at random, and their pixels [count,3,64,64], over white or over a colour."""
+        chosen = rng.integers(0, len(scenes.scenes), count)
+        pixels = data.premultiplied(scenes.pictures[chosen], device)
+        colours = torch.from_numpy(rng.uniform(-1, 1, (count, 3, 1, 1)).astype(np.float32)).to(device)
+        plain = torch.from_numpy(rng.random((count, 1, 1, 1)) < 0.7).to(device)
+        return chosen, data.over(pixels, torch.where(plain, 1.0, colours))
+
     def match_loss(model: Clip, aims: Tensor) -> Loss:
         """Pictures and sentences, and the aims [names, 256] of the picture tower; words too while that tower learns."""
         words_learn = model.text.token.weight.requires_grad
+        scene_count = round(budget.joint.batch_size * budget.scene_share)
 
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            rows = rng.integers(0, len(shown), budget.joint.batch_size - scene_count)
-            single = data.premultiplied(pictures[torch.from_numpy(rows).to(device)], device)
-            mirror = torch.from_numpy((rng.random(len(rows)) < 0.5) & ~sided[rows]).to(device)
-            single = data.augment(torch.where(mirror[:, None, None, None], single.flip(3), single), rng)
-            texts = [
-                caption(shown.names[i], shown.keywords[i], shown.styles[i], rng, codepoints=shown.codepoints[i])
-                for i in rows
-            ]
-            chosen = rng.integers(0, len(scenes.scenes), scene_count)
-            composed = data.premultiplied(scene_pictures[torch.from_numpy(chosen).to(device)], device)
-            colours = torch.from_numpy(rng.uniform(-1, 1, (scene_count, 3, 1, 1)).astype(np.float32)).to(device)
-            plain = torch.from_numpy(rng.random((scene_count, 1, 1, 1)) < 0.7).to(device)
-            composed = data.over(composed, torch.where(plain, 1.0, colours))
-            texts += [scenes.scenes[i].sentence for i in chosen]
-            wrong = [hard_negative(scenes.scenes[i], rng) for i in chosen]
+            rows, single, texts = singles(rng, budget.joint.batch_size - scene_count)
+            places, several = composed(rng, scenes, scene_count)
+            chosen = [scenes.scenes[i] for i in places]
+            pixels = torch.cat([single, several]).contiguous(memory_format=torch.channels_last)
+            texts += [scene.sentence for scene in chosen]
+            wrong = [hard_negative(scene, rng) for scene in chosen]
             texts += [text for text in wrong if text]
             more = rng.integers(0, len(names), budget.more_names)
 
-            pixels = torch.cat([single, composed]).contiguous(memory_format=torch.channels_last)
             # Names are shorter than captions, so they are encoded apart, with less padding.
             batches = (texts, [names[i] for i in more])
             sentences = torch.cat([model.encode_text(shortest(tokenizer(batch), device)) for batch in batches])
@@ -258,13 +354,7 @@ def train(
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
             sentences = tokenizer([scenes.scenes[i].sentence for i in rng.integers(0, len(scenes.scenes), 32)])
             parts = [teacher_tokens[part] for part in some_texts(rng, budget.words_rounded.batch_size)]
-            losses = []
-            for tokens in [shortest(part, device) for part in [*parts, sentences]]:
-                with torch.no_grad():
-                    hidden, aim = exact(tokens)
-                ours, embedding = tower(tokens)
-                apart = (ours.float() - hidden.float()).square().mean() / hidden.float().square().mean()
-                losses.append(1 - (embedding * aim).sum(-1).mean() + 0.1 * apart)
+            losses = [apart(tower, exact, shortest(part, device)) for part in [*parts, sentences]]
             return {"loss": torch.stack(losses).mean()}
 
         return compute
@@ -272,6 +362,73 @@ def train(
     words = fit(model.text, words_rounded_loss, budget.words_rounded, out / "words-rounded", seed=seed, recipe=recipe)
     restore(model.text, stored(words))
     average = fit_image(average, budget.look_rounded, "image-rounded")
+    model.load_state_dict(average.state_dict())
+    before = copy.deepcopy(model.text).requires_grad_(False)
+    restore(before, stored(before))
+    scenes = Scenes(world, budget.trap_scenes, TRAP_KINDS)
+    aims = bound(before, scenes.scenes, tokenizer)
+
+    def kept(tower: TextTower, rng: np.random.Generator, count: int) -> Tensor:
+        """How far the words have moved from where text-to-image expects them."""
+        some = [shortest(teacher_tokens[part], device) for part in some_texts(rng, count)]
+        return 10 * torch.stack([apart(tower, before, tokens) for tokens in some]).mean()
+
+    def order_loss(tower: TextTower) -> Loss:
+        """Sentences of scenes towards their aims; single words and captions stay."""
+
+        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+            rows = rng.integers(0, len(scenes.scenes), budget.order.batch_size)
+            texts = [paraphrase(scenes.scenes[i], rng) for i in rows]
+            embedding = tower(shortest(tokenizer(texts), device))[1]
+            aim = 1 - (embedding * aims[torch.from_numpy(rows).to(device)]).sum(1).mean()
+            far = kept(tower, rng, budget.order.batch_size)
+            return {"loss": 4 * aim + far, "aim": aim, "kept": far}
+
+        return compute
+
+    average_words = fit(model.text, order_loss, budget.order, out / "order", seed=seed, recipe=recipe)
+    model.text.load_state_dict(average_words.state_dict())
+
+    def trap_loss(model: Clip) -> Loss:
+        """Scenes among false sentences of the same words; pictures of one thing and single words, so that nothing is
+        forgotten."""
+        scene_count = round(budget.traps.batch_size * budget.trap_share)
+        with torch.no_grad():
+            wordings = [before(torch.from_numpy(tokenizer(templates(name))).to(device))[1] for name in names]
+        own = F.normalize(torch.stack([words.mean(0) for words in wordings]), dim=-1)
+
+        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+            rows, single, captions = singles(rng, budget.traps.batch_size - scene_count)
+            places, several = composed(rng, scenes, scene_count)
+            chosen = [scenes.scenes[i] for i in places]
+            pixels = torch.cat([single, several]).contiguous(memory_format=torch.channels_last)
+            lures = [false_sentences(scene, rng) for scene in chosen]
+            belongs = np.repeat(np.arange(scene_count), [len(some) for some in lures])
+            more = rng.integers(0, len(names), budget.more_names)
+            batches = (
+                captions + [names[i] for i in more],
+                [paraphrase(scene, rng) for scene in chosen] + [text for some in lures for text in some],
+            )
+            short, long = (model.encode_text(shortest(tokenizer(batch), device)) for batch in batches)
+            image = model.encode_image(pixels)
+            match = torch.zeros(len(pixels), len(short) + len(long), device=device)
+            match[: len(rows), : len(short)] = same(concept[rows], concept[np.concatenate([rows, first_row[more]])])
+            match[len(rows) :, len(short) : len(short) + scene_count].fill_diagonal_(1)
+            contrast = sigmoid_loss(model.logits(image, torch.cat([short, long])).float(), match)
+            naming = F.cross_entropy(
+                NAMING_SCALE * image[: len(rows)].float() @ own.T, torch.from_numpy(concept[rows]).to(device)
+            )
+            seen, row = image[len(rows) :], torch.from_numpy(belongs).to(device)
+            margin = (seen[row] * (long[row] - long[scene_count:])).sum(1)  # cosine of the true sentence less the false
+            trap = F.softplus(-TRAP_SCALE * margin).mean()
+            aim = 1 - (seen * aims[torch.from_numpy(places).to(device)]).sum(1).mean()
+            far = kept(model.text, rng, budget.traps.batch_size)
+            losses = {"contrast": contrast, "naming": naming, "trap": 4 * trap, "aim": 4 * aim, "kept": far}
+            return {"loss": sum(losses.values()), **losses, "escaped": (margin > 0).float().mean()}
+
+        return compute
+
+    average = fit(model, trap_loss, budget.traps, out / "traps", seed=seed, minutes=minutes, recipe=recipe)
     save_final(average, model.config, out)
     tokenizer.save(out / "vocabulary.txt")
     return average

@@ -1,0 +1,154 @@
+"""A vision-language model: CLIP's picture tower looks, a small decoder reads the question and says the answer.
+
+The sixteen patches of the tower are projected to the decoder's width and stand before the words, as if they were words
+(Liu et al. 2023, LLaVA, https://arxiv.org/abs/2304.08485, section 4.1). They are seen once: `look` leaves keys and
+values of every layer for them, and `forward` reads words with what came before as its cache, in training (many
+questions about one picture) as in answering (a word at a time). The decoder is a plain pre-norm transformer with
+rotary positions (Su et al. 2021, https://arxiv.org/abs/2104.09864, eq. 34), unit-norm queries and keys, and squared
+ReLU (So et al. 2021, https://arxiv.org/abs/2109.08668).
+
+A conversation: question tokens, START, answer tokens, END. Pixels: float [B,3,64,64], RGB in [-1, 1]. Tokens: int64
+[B,T]. A cache is keys and values, each [B,layers,heads,P,size] for the P positions so far.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bozzetto.models.clip import ClipConfig, ImageTower
+from bozzetto.models.layers import zero_init
+
+START, END = 1, 0  # the tokenizer's [start], before the answer, and [pad], after it
+PATCHES = 16
+
+
+@dataclass(frozen=True)
+class VlmConfig:
+    vocabulary_size: int
+    token_size: int = 96  # as in CLIP's text tower, from which the tokens come
+    width: int = 192
+    layers: int = 4
+    heads: int = 6
+    context_length: int = 64  # positions, those of the patches among them
+
+    def clip(self) -> ClipConfig:
+        return ClipConfig(self.vocabulary_size, token_size=self.token_size)
+
+
+Cache = tuple[Tensor, Tensor]
+
+
+def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions: pairs of numbers of x [...,T,size] turned by the angles of cos and sin [T,size/2]."""
+    a, b = x.chunk(2, -1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+
+
+class Layer(nn.Module):
+    """x [B,T,C], and keys and values [B,heads,P,size] of earlier positions -> x, all keys and values, and how much
+    each position looked at each one [B,heads,T,P+T]."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.RMSNorm(width), nn.RMSNorm(width)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = zero_init(nn.Linear(width, width, bias=False))
+        self.up, self.down = nn.Linear(width, 4 * width, bias=False), zero_init(nn.Linear(4 * width, width, bias=False))
+        self.temperature = nn.Parameter(torch.full((heads, 1, 1), 10.0))  # of the unit-norm queries and keys
+
+    def forward(
+        self, x: Tensor, before: Cache | None, cos: Tensor, sin: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        q, k, v = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(self.norm1(x)).chunk(3, -1)
+        )
+        q, k = (turn(F.normalize(part.float(), dim=-1), cos, sin) for part in (q, k))
+        v = v.float()
+        if before is not None:
+            k, v = torch.cat([before[0], k], 2), torch.cat([before[1], v], 2)
+        looked = ((q @ k.transpose(-1, -2)) * self.temperature + mask).softmax(-1)
+        x = x + self.out((looked @ v).transpose(1, 2).flatten(2))
+        return x + self.down(F.relu(self.up(self.norm2(x))).square()), k, v, looked
+
+
+class Vlm(nn.Module):
+    def __init__(self, config: VlmConfig):
+        super().__init__()
+        self.config = config
+        width = config.width
+        clip = config.clip()
+        self.image = ImageTower(clip)
+        self.project = nn.Linear(clip.image_widths[-1], width)
+        self.nothing = nn.Parameter(0.02 * torch.randn(PATCHES, width))  # stands for no picture: a blind guess
+        self.token = nn.Embedding(config.vocabulary_size, config.token_size)
+        self.widen = nn.Linear(config.token_size, width, bias=False)
+        self.layers = nn.ModuleList(Layer(width, config.heads) for _ in range(config.layers))
+        self.norm = nn.RMSNorm(width)
+        self.narrow = nn.Linear(width, config.token_size, bias=False)
+
+        size = width // config.heads
+        turns = 100.0 ** (-torch.arange(size // 2) / (size // 2))
+        angle = torch.arange(config.context_length)[:, None] * turns
+        self.register_buffer("cos", angle.cos(), persistent=False)
+        self.register_buffer("sin", angle.sin(), persistent=False)
+
+    def _through(self, x: Tensor, past: Cache | None, mask: Tensor) -> tuple[Tensor, Cache, Tensor]:
+        """x [B,T,C] -> what the layers make of it, the whole cache, and looks [B,layers,T,P+T], the mean of heads."""
+        x = x.float()  # the residual stream stays exact under autocast
+        start = 0 if past is None else past[0].shape[3]
+        cos, sin = (table[start : start + x.shape[1]] for table in (self.cos, self.sin))
+        keys, values, looks = [], [], []
+        for i, layer in enumerate(self.layers):
+            before = None if past is None else (past[0][:, i], past[1][:, i])
+            x, k, v, looked = layer(x, before, cos, sin, mask)
+            keys.append(k)
+            values.append(v)
+            looks.append(looked.mean(1))
+        return x, (torch.stack(keys, 1), torch.stack(values, 1)), torch.stack(looks, 1)
+
+    def see(self, patches: Tensor) -> Cache:
+        """Patches [B,16,256] of the tower -> the cache of a picture; every patch looks at every other."""
+        return self._cache(self.project(patches))
+
+    def blind(self, count: int) -> Cache:
+        """The cache of no picture."""
+        return self._cache(self.nothing.expand(count, -1, -1))
+
+    def _cache(self, patches: Tensor) -> Cache:
+        return self._through(patches, None, torch.zeros(1, device=patches.device))[1]
+
+    def look(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """-> the cache of the pictures, keys and values, and the patches [B,16,256]."""
+        patches = self.image(pixels)[1]
+        return *self.see(patches), patches
+
+    def looker(self) -> nn.Module:
+        """A module of the same weights whose forward is `look`, for export."""
+        looker = copy.copy(self)
+        looker.__class__ = type("Looker", (Vlm,), {"forward": Vlm.look})
+        return looker
+
+    def read(self, tokens: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Cache, Tensor]:
+        """-> hidden [B,T,token_size], from which `words` makes logits, the longer cache, and looks [B,layers,T,P+T]."""
+        steps = torch.arange(tokens.shape[1], device=tokens.device)
+        later = (steps[:, None] < steps).float() * -1e4
+        mask = F.pad(later, (keys.shape[3], 0))
+        x, cache, looks = self._through(self.widen(self.token(tokens)), (keys, values), mask)
+        return self.narrow(self.norm(x)), cache, looks
+
+    def words(self, hidden: Tensor) -> Tensor:
+        """[...,token_size] -> logits [...,vocabulary_size], by the tokens themselves."""
+        return hidden.float() @ self.token.weight.T / math.sqrt(self.config.token_size)
+
+    def forward(self, tokens: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """-> logits of the next token after each one [B,T,vocabulary_size], the longer cache, and how much each token
+        looked at each patch, in each layer [B,layers,T,16]."""
+        hidden, cache, looks = self.read(tokens, keys, values)
+        return self.words(hidden), *cache, looks[..., :PATCHES]

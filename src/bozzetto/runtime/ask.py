@@ -1,0 +1,104 @@
+"""Questions about a picture, answered a word at a time by the vision-language model, on numpy arrays.
+
+The picture is looked at once (`look.onnx`); its cache, and that of the question, then serve every word of the answer
+(`graph.onnx`, one token in, the chances of the next one out). Both graphs read the same weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from bozzetto.runtime.session import Network, open_network
+from bozzetto.runtime.store import open_model
+from bozzetto.runtime.tokenizer import Tokenizer, join_pieces
+
+START, END = 1, 0  # before the answer and after it
+CANNOT_TELL = "i cannot tell"
+MAX_TOKENS = 24  # of a question, and of an answer
+MAX_CHARACTERS = 300
+
+
+@dataclass(frozen=True)
+class Vlm:
+    tokenizer: Tokenizer
+    look: Network
+    read: Network
+
+
+@dataclass(frozen=True)
+class Word:
+    """A piece of an answer: text (with the space before it), its probability, and how much it looked at each of the
+    4 x 4 patches of the picture while it was said, float32 [4,4], the mean of all layers."""
+
+    text: str
+    probability: float
+    looked: np.ndarray
+
+
+@lru_cache(maxsize=2)
+def load(weights: Path) -> Vlm:
+    """Open the model of a weights folder, once. Raises WeightsError."""
+    model = open_model("vlm", weights)
+    tokenizer = Tokenizer.load(model.path / "vocabulary.txt")
+    return Vlm(tokenizer, open_network(model, "look.onnx"), open_network(model))
+
+
+def check_question(question: str, tokenizer: Tokenizer) -> list[int]:
+    """The question as tokens. ValueError when it is empty, too long, or in letters that the model cannot read."""
+    if not isinstance(question, str) or not question.strip():
+        raise ValueError("question is empty: ask something, for example 'how many cats are there?'")
+    if len(question) > MAX_CHARACTERS:
+        raise ValueError(f"question has {len(question):,} characters: {MAX_CHARACTERS} at most")
+    tokens = tokenizer.encode(question)[1:]
+    unknown = tokenizer.number["[unk]"]
+    if not tokens or tokens.count(unknown) * 2 > len(tokens):
+        raise ValueError(f"question {question!r} cannot be read: the model knows English words in Latin letters")
+    if len(tokens) > MAX_TOKENS:
+        raise ValueError(f"question has {len(tokens)} tokens: {MAX_TOKENS} at most, make it shorter")
+    return tokens
+
+
+def see(model: Vlm, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures uint8 [N,64,64,3], RGB -> their cache: keys and values, each float32 [N,layers,heads,16,size]."""
+    pixels = pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+    seen = model.look(pixels=pixels)
+    return seen["keys"], seen["values"]
+
+
+def answer(model: Vlm, picture: np.ndarray, question: str) -> Iterator[Word]:
+    """The most probable answer about a picture uint8 [64,64,3], word piece by word piece. ValueError as in
+    `check_question`, before anything is computed."""
+    tokens = check_question(question, model.tokenizer)
+    return _answer(model, see(model, picture[None]), tokens)
+
+
+def _answer(model: Vlm, cache: tuple[np.ndarray, np.ndarray], tokens: list[int]) -> Iterator[Word]:
+    keys, values = cache
+    said: list[str] = []
+    going_in = np.array([[*tokens, START]])
+    for _ in range(MAX_TOKENS):
+        out = model.read(tokens=going_in, keys=keys, values=values)
+        keys, values = out["all_keys"], out["all_values"]
+        chances = softmax(out["logits"][0, -1])
+        token = int(chances.argmax())
+        if token == END:
+            return
+        said.append(model.tokenizer.vocabulary[token])
+        looked = out["looked"][0, :, -1].mean(0).reshape(4, 4)
+        yield Word(join_pieces(said)[-1], float(chances[token]), looked)
+        going_in = np.array([[token]])
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits.astype(np.float64) - logits.max())
+    return powers / powers.sum()
+
+
+def certainty(words: list[Word]) -> float:
+    """The probability of an answer: that of all its pieces together."""
+    return float(np.prod([word.probability for word in words]))

@@ -1,0 +1,175 @@
+"""Recipe: the vision-language model, on questions about scenes and small drawn papers.
+
+The picture tower and the tokens begin as CLIP's; the decoder begins from nothing. First it learns to talk while the
+tower stays as it is (`talk`), then both learn (`look`), last with the weights as they are stored (`rounded`). A picture
+is seen once for several questions. Now and then there is no picture, only the questions: so the same network can tell
+its blind guess, which is what its answers are measured against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bozzetto.models.clip import Clip, ClipConfig
+from bozzetto.models.vlm import END, START, Vlm, VlmConfig
+from bozzetto.runtime.tokenizer import Tokenizer
+from bozzetto.training import data
+from bozzetto.training.export import read_final, save_final
+from bozzetto.training.loop import Loss, Schedule, fit, pick_device
+from bozzetto.training.recipes.clip import PICTURE
+from bozzetto.world.dataset import World
+from bozzetto.world.papers import Paper, make_paper, render_paper
+from bozzetto.world.questions import Question, paper_questions, scene_questions
+from bozzetto.world.scenes import Scene, make_scene, render, scene_objects
+
+IGNORED = -100  # a position that is not to be learned
+
+
+@dataclass(frozen=True)
+class Budget:
+    talk: Schedule
+    look: Schedule
+    rounded: Schedule
+    scenes: int  # how many are drawn beforehand
+    papers: int
+    questions: int = 6  # about a picture
+    no_picture: float = 0.06  # share of pictures that are not shown
+    model: dict = field(default_factory=dict)
+
+
+def _schedule(steps: int, batch_size: int, rate: float, rounding: bool = False, **more: object) -> Schedule:
+    usual = {"warmup": 50, "weight_decay": 0.1, "betas": (0.9, 0.95), "ema": 0.995, "muon": True}
+    return Schedule(steps=steps, batch_size=batch_size, learning_rate=rate, rounding=rounding, **{**usual, **more})
+
+
+BUDGETS = {
+    "smoke": Budget(
+        _schedule(40, 16, 3e-3, warmup=5, ema=0.9),
+        _schedule(20, 16, 2e-3, warmup=5, ema=0.9),
+        _schedule(5, 16, 1e-3, True, warmup=2, ema=0.9),
+        scenes=64,
+        papers=16,
+        model={"width": 64, "layers": 2, "heads": 2},
+    ),
+    "cpu": Budget(
+        _schedule(600, 64, 2e-3),
+        _schedule(1800, 64, 1e-3),
+        _schedule(300, 64, 3e-4, True),
+        scenes=40_000,
+        papers=12_000,
+    ),
+    "gpu": Budget(
+        _schedule(2000, 512, 2e-3, warmup=200, ema=0.999),
+        _schedule(20_000, 512, 1e-3, warmup=200, ema=0.999),
+        _schedule(4000, 512, 3e-4, True, ema=0.999),
+        scenes=200_000,
+        papers=60_000,
+        questions=8,
+    ),
+}
+EXPECTED = {
+    "smoke": "the loss falls",
+    "cpu": "counts, colours and names mostly right; place, and reading letter by letter, on the way",
+    "gpu": "nineteen of twenty questions right",
+}
+
+
+def conversation(tokenizer: Tokenizer, question: Question) -> tuple[list[int], list[int]]:
+    """Tokens that go in, and what should come out after each: only the answer is to be learned."""
+    asked = tokenizer.encode(question.text)[1:]
+    answer = tokenizer.spell(question.answer) if question.spelled else tokenizer.encode(question.answer)[1:]
+    return [*asked, START, *answer], [IGNORED] * len(asked) + [*answer, END]
+
+
+def padded(rows: list[list[int]], filler: int, device: torch.device) -> Tensor:
+    """int64 [rows, the longest]."""
+    longest = max(map(len, rows))
+    return torch.tensor([row + [filler] * (longest - len(row)) for row in rows], device=device)
+
+
+class Album:
+    """Scenes and papers drawn once: `pictures` uint8 [N,64,64,4], and the questions that each can be asked."""
+
+    def __init__(self, world: World, scenes: int, papers: int, split: str = "train", first: int = 0):
+        objects = scene_objects(world)
+        self.nouns = [thing.noun for thing in objects]
+        self.facts: list[Scene | Paper] = [make_scene(world, objects, first + i, split) for i in range(scenes)]
+        self.facts += [make_paper(world, objects, first + i, split) for i in range(papers)]
+        drawn = [render(world, fact) if isinstance(fact, Scene) else render_paper(world, fact) for fact in self.facts]
+        self.pictures = np.array(drawn, np.uint8).reshape(-1, *PICTURE)
+
+    def questions(self, row: int, rng: np.random.Generator) -> list[Question]:
+        fact = self.facts[row]
+        ask = scene_questions if isinstance(fact, Scene) else paper_questions
+        return ask(fact, self.nouns, rng)
+
+
+def chosen(questions: list[Question], count: int, rng: np.random.Generator) -> list[Question]:
+    """So many of them: a kind at random, then a question of this kind, so that no kind drowns the others."""
+    kinds: dict[str, list[Question]] = {}
+    for question in questions:
+        kinds.setdefault(question.kind, []).append(question)
+    order = [list(kinds)[i] for i in rng.permutation(len(kinds))]
+    picked = (kinds[order[i % len(order)]] for i in range(count))
+    return [some[rng.integers(len(some))] for some in picked]
+
+
+def begin(clip: Clip, sizes: dict) -> Vlm:
+    """The untrained model around CLIP's picture tower and tokens."""
+    model = Vlm(VlmConfig(clip.config.vocabulary_size, **sizes))
+    model.image.load_state_dict(clip.image.state_dict())
+    with torch.no_grad():
+        model.token.weight.copy_(clip.text.token.weight)
+    return model
+
+
+def train(
+    world: World, budget: Budget, out: Path, *, teacher: Path, seed: int = 0, minutes: float | None = None
+) -> Vlm:
+    """Train and return the averaged model. teacher: the folder of the finished run of CLIP. minutes: for each stage."""
+    device = pick_device()
+    torch.manual_seed(seed)
+    clip, _ = read_final(teacher, Clip, ClipConfig)
+    tokenizer = Tokenizer.load(teacher / "vocabulary.txt")
+    model = begin(clip, budget.model).to(device, memory_format=torch.channels_last)
+    album = Album(world, budget.scenes, budget.papers)
+
+    def loss(model: Vlm) -> Loss:
+        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+            rows = rng.integers(0, len(album.facts), budget.talk.batch_size)
+            pixels = data.premultiplied(album.pictures[rows], device)
+            # Over white, as a person's picture will be seen.
+            pixels = data.over(pixels, torch.ones(1, 3, 1, 1, device=device))
+            keys, values, _ = model.look(pixels.contiguous(memory_format=torch.channels_last))
+            unseen = torch.from_numpy(rng.random(len(rows)) < budget.no_picture).to(device)[:, None, None, None, None]
+            blind = model.blind(1)
+            keys, values = (torch.where(unseen, b, a) for a, b in zip((keys, values), blind, strict=True))
+            asked = [question for row in rows for question in chosen(album.questions(row, rng), budget.questions, rng)]
+            pairs = [conversation(tokenizer, question) for question in asked]
+            tokens = padded([inside for inside, _ in pairs], END, device)
+            wanted = padded([outside for _, outside in pairs], IGNORED, device)
+            hidden = model.read(tokens, *(part.repeat_interleave(budget.questions, 0) for part in (keys, values)))[0]
+            learned = wanted != IGNORED
+            logits, aim = model.words(hidden[learned]), wanted[learned]
+            right = (logits.argmax(-1) == aim).float()
+            return {"loss": F.cross_entropy(logits, aim), "right": right.mean()}
+
+        return compute
+
+    recipe = {"model": asdict(model.config)}
+    model.image.requires_grad_(False)
+    average = fit(model, loss, budget.talk, out / "talk", seed=seed, minutes=minutes, recipe=recipe)
+    model.load_state_dict(average.state_dict())
+    model.image.requires_grad_(True)
+    average = fit(model, loss, budget.look, out / "look", seed=seed, minutes=minutes, recipe=recipe)
+    model.load_state_dict(average.state_dict())
+    average = fit(model, loss, budget.rounded, out / "rounded", seed=seed, minutes=minutes, recipe=recipe)
+    save_final(average, model.config, out)
+    tokenizer.save(out / "vocabulary.txt")
+    return average

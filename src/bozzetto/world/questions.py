@@ -1,0 +1,332 @@
+"""Questions about a picture with answers that are true by construction.
+
+Scenes and papers know their facts, so every question below has exactly one right answer: it can train the
+vision-language model and grade it by comparing strings, with no judge in between (as CLEVR did for reasoning, Johnson
+et al. 2017, arXiv 1612.06890). A share of the questions has no answer in the picture; saying so is the right answer
+(POPE, Li et al. 2023, arXiv 2305.10355, measures how rarely large models do).
+
+Answers are balanced against a guesser that sees the question only: yes and no come equally often, things are named in
+a random order, and a question whose answer is nearly always the same is asked rarely.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bozzetto.world.captions import STYLE_WORDS, article
+from bozzetto.world.papers import Paper
+from bozzetto.world.scenes import COLORS, OPPOSITE, Scene, describe, plural
+
+KINDS = (
+    "what",
+    "count",
+    "color",
+    "place",
+    "size",
+    "exists",
+    "style",
+    "background",
+    "describe",
+    "read",
+    "chart",
+    "receipt",
+    "unanswerable",
+)
+CANNOT_TELL = "i cannot tell"
+NUMBERS = ("zero", "one", "two", "three", "four", "five")
+PAPER_NAMES = {"sign": "sign", "chart": "bar chart", "receipt": "receipt"}
+
+_WORDINGS: dict[str, tuple[str, ...]] = {
+    "what": ("what is this?", "what is shown here?", "which thing is this?", "name the thing."),
+    "count": ("how many {many} are there?", "how many {many} do you see?", "count the {many}.", "how many {many}?"),
+    "color": (
+        "what color is the {one}?",
+        "which color is the {one}?",
+        "what is the color of the {one}?",
+        "what color does the {one} have?",
+    ),
+    "place": (
+        "what is {relation} the {one}?",
+        "which thing is {relation} the {one}?",
+        "what do you see {relation} the {one}?",
+    ),
+    "side": (
+        "is the {one} {relation} or {opposite} the {other}?",
+        "is the {one} {opposite} or {relation} the {other}?",
+    ),
+    "bigger": (
+        "which is bigger, the {one} or the {other}?",
+        "what is bigger, the {one} or the {other}?",
+        "which is the bigger one, the {one} or the {other}?",
+    ),
+    "smaller": (
+        "which is smaller, the {one} or the {other}?",
+        "what is smaller, the {one} or the {other}?",
+        "which is the smaller one, the {one} or the {other}?",
+    ),
+    "exists": ("is there {a}?", "is there {a} in the picture?", "do you see {a}?", "can you see {a} here?"),
+    "style": (
+        "which style is it drawn in?",
+        "what style is this?",
+        "which style is this?",
+        "in what style is it drawn?",
+    ),
+    "background": (
+        "what color is the background?",
+        "which color is the background?",
+        "what is the color of the background?",
+        "what color is behind it?",
+    ),
+    "describe": ("describe the picture.", "describe this picture.", "what does the picture show?", "say what you see."),
+    "read": (
+        "what does the sign say?",
+        "what is written on the sign?",
+        "which word is on the sign?",
+        "read the sign.",
+    ),
+    "tallest": ("which bar is the tallest?", "which bar is tallest?", "what color is the tallest bar?"),
+    "shortest": ("which bar is the shortest?", "which bar is shortest?", "what color is the shortest bar?"),
+    "level": ("how tall is the {one} bar?", "how high is the {one} bar?", "what is the height of the {one} bar?"),
+    "taller": (
+        "is the {one} bar taller than the {other} bar?",
+        "is the {one} bar higher than the {other} bar?",
+        "is the {other} bar shorter than the {one} bar?",
+    ),
+    "total": ("what is the total?", "how much is it in total?", "what is the sum?", "how much is everything?"),
+    "price": ("how much is the {one}?", "what does the {one} cost?", "what is the price of the {one}?"),
+    "bought": ("how many things were bought?", "how many things are on the receipt?", "how many lines have a price?"),
+    "dearer": (
+        "which costs more, the {one} or the {other}?",
+        "what costs more, the {one} or the {other}?",
+        "which has the higher price, the {one} or the {other}?",
+    ),
+    "cheaper": (
+        "which costs less, the {one} or the {other}?",
+        "what costs less, the {one} or the {other}?",
+        "which has the lower price, the {one} or the {other}?",
+    ),
+    "untold": (
+        "what is its name?",
+        "how old is it?",
+        "how much does it weigh?",
+        "who drew this?",
+        "what does it smell like?",
+        "what day is it today?",
+        "where is this?",
+        "who owns this?",
+        "what happens next?",
+        "what does it sound like?",
+        "what is it thinking?",
+        "when was this made?",
+    ),
+}
+# Questions about one kind of paper: asked of another picture, they have no answer.
+_ONLY = {"sign": ("read",), "chart": ("tallest", "shortest"), "receipt": ("total",)}
+# Parts that a picture of something else may show: a dog has a nose. Never asked for, there or not.
+_PARTS = frozenset({"eye", "ear", "nose", "tooth", "heart", "bone", "wheel", "shell", "door", "window"})
+# Who asks for one of these may mean one of those. Names in names ("car", "police car") need no entry.
+_MAY_MEAN = {
+    "dog": "poodle, wolf",
+    "cat": "lion, leopard, tiger",
+    "bird": "turkey, chicken, rooster, chick, penguin, dove, eagle, duck, swan, owl, flamingo, peacock, parrot, goose",
+    "chicken": "rooster, chick",
+    "fish": "shark, whale, dolphin",
+    "bear": "panda, koala",
+    "mouse": "rat, hamster",
+    "rat": "mouse",
+    "pig": "boar",
+    "sheep": "ram",
+    "beetle": "ladybug, cockroach",
+    "car": "taxi, ambulance",
+    "ship": "sailboat, speedboat, canoe",
+    "house": "hut, castle, church",
+    "football": "soccer ball",
+    "candy": "lollipop",
+    "sandwich": "hamburger",
+    "purse": "handbag",
+    "handbag": "purse",
+    "flying disc": "flying saucer",
+    "flying saucer": "flying disc, frisbee",
+}
+# How often a question is asked whose answer can nearly be guessed, such as one object and not five.
+_RARELY = 1 / 16
+# How often for a question of the unanswerable kinds, so that about as many of their form have an answer.
+_SOMETIMES = 1 / 4
+_MAX_DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, its kind and the one right answer; `spelled` answers are to be said letter by letter."""
+
+    kind: str
+    text: str
+    answer: str
+    spelled: bool = False
+
+
+def scene_questions(scene: Scene, nouns: Sequence[str], rng: np.random.Generator) -> list[Question]:
+    """Questions the scene answers, or does not, in wordings drawn at random; a rare kind not every time.
+
+    nouns: names of things to ask for that are not there. Raises ValueError when all of them are there.
+    """
+    names = scene.names
+    first, last = names[0], names[-1]
+    absent = _absent(nouns, names, rng)
+    asked = [_ask("style", "style", STYLE_WORDS[scene.objects[0].style][0], rng)]
+    if len(names) == 1:
+        asked.append(_ask("what", "what", first, rng))
+    # Most scenes show one of a thing, or two things.
+    if scene.kind == "count" or rng.random() < _RARELY:
+        count = scene.count if len(names) == 1 else 1
+        asked.append(_ask("count", "count", NUMBERS[count], rng, many=plural(_pick(names, rng))))
+    if scene.kind == "count" or rng.random() < _RARELY:
+        asked.append(_ask("count", "count", NUMBERS[scene.count], rng, many="things"))
+    if rng.random() < _RARELY:
+        asked.append(_ask("count", "count", "zero", rng, many=plural(absent)))
+    if scene.background or rng.random() < _RARELY:
+        asked.append(_ask("background", "background", scene.background or "white", rng))
+    if scene.color:
+        asked.append(_ask("color", "color", scene.color, rng, one=first))
+    if scene.kind == "place":
+        asked += _place(first, last, scene.relation, rng)
+    if scene.kind == "size":
+        big, small = names if scene.relation == "bigger than" else names[::-1]
+        one, other = _shuffled(names, rng)
+        asked.append(_ask("size", "bigger", big, rng, one=one, other=other))
+        one, other = _shuffled(names, rng)
+        asked.append(_ask("size", "smaller", small, rng, one=one, other=other))
+    asked += _exist([name for name in names if name not in _PARTS], absent, rng)
+    asked.append(_ask("describe", "describe", canonical(scene), rng))
+    if rng.random() < _SOMETIMES:
+        wordings, relation = _pick(("color", "place"), rng), _pick(("left of", "right of", "above", "below"), rng)
+        asked.append(_ask("unanswerable", wordings, CANNOT_TELL, rng, one=absent, relation=relation))
+    papers = [kind for kind in _ONLY if kind != "sign" or not any("sign" in name for name in names)]
+    return asked + _untold(papers, rng)
+
+
+def paper_questions(paper: Paper, nouns: Sequence[str], rng: np.random.Generator) -> list[Question]:
+    """Questions the paper answers, or does not; arguments and errors as for scene_questions."""
+    names = tuple(thing.name for thing in paper.things)
+    absent = _absent(nouns, names, rng)
+    name = PAPER_NAMES[paper.kind]
+    asked = [_ask("what", "what", name, rng)]
+    asked += _exist([name], _pick([other for other in PAPER_NAMES.values() if other != name], rng), rng)
+    if paper.kind == "sign":
+        shown = "a sign"
+        asked.append(_ask("read", "read", paper.word, rng, spelled=True))
+        asked.append(_ask("color", "color", paper.color, rng, one="sign"))
+        asked.append(_ask("background", "background", paper.background, rng))
+    elif paper.kind == "chart":
+        shown = f"a bar chart with {NUMBERS[len(paper.bars)]} bars"
+        asked += _chart(paper.bars, rng)
+    else:
+        shown = f"a receipt with {NUMBERS[len(names)]} things"
+        asked += _exist([name for name in names if name not in _PARTS], absent, rng)
+        asked += _receipt(names, paper.prices, rng)
+        asked.append(_ask("unanswerable", "price", CANNOT_TELL, rng, one=absent))
+    asked.append(_ask("describe", "describe", shown, rng))
+    return asked + _untold([kind for kind in _ONLY if kind != paper.kind], rng)
+
+
+def canonical(scene: Scene) -> str:
+    """The one sentence that describes a scene, so that an answer can be compared with it.
+
+    What is left, above or bigger comes first; two things without a relation come in reading order.
+    """
+    names, relation = scene.names, scene.relation
+    if relation in ("right of", "below", "smaller than"):
+        names, relation = names[::-1], OPPOSITE[relation]
+    elif scene.kind == "two":
+        in_order = sorted(scene.objects, key=lambda item: (item.y // 32, item.x // 32))
+        names = tuple(item.name for item in in_order)
+    return describe(scene.kind, names, scene.count, scene.color, relation, scene.background, 0)
+
+
+def _place(one: str, other: str, relation: str, rng: np.random.Generator) -> list[Question]:
+    """`relation` holds of one to the other."""
+    if rng.random() < 0.5:
+        one, other, relation = other, one, OPPOSITE[relation]
+    asked = [_ask("place", "place", one, rng, relation=relation, one=other)]
+    if rng.random() < 0.5:
+        # Nothing is on that side: without this question, to name the other thing would always be right.
+        asked.append(_ask("unanswerable", "place", CANNOT_TELL, rng, relation=relation, one=one))
+    if rng.random() < 0.5:
+        one, other, relation = other, one, OPPOSITE[relation]
+    words = {"one": one, "other": other, "relation": relation, "opposite": OPPOSITE[relation]}
+    return [*asked, _ask("place", "side", relation.split()[0], rng, **words)]
+
+
+def _chart(bars: tuple[tuple[str, int], ...], rng: np.random.Generator) -> list[Question]:
+    level = dict(bars)
+    lowest, *_, highest = sorted(level, key=level.__getitem__)
+    one, other = [bars[at][0] for at in rng.permutation(len(bars))[:2]]
+    missing = _pick([color for color in COLORS if color not in level], rng)
+    some = _pick(list(level), rng)
+    return [
+        _ask("chart", "tallest", highest, rng),
+        _ask("chart", "shortest", lowest, rng),
+        _ask("chart", "level", NUMBERS[level[some]], rng, one=some),
+        _ask("chart", "count", NUMBERS[len(bars)], rng, many="bars"),
+        _ask("chart", "taller", "yes" if level[one] > level[other] else "no", rng, one=one, other=other),
+        _ask("unanswerable", "level", CANNOT_TELL, rng, one=missing),
+    ]
+
+
+def _receipt(names: tuple[str, ...], prices: tuple[int, ...], rng: np.random.Generator) -> list[Question]:
+    price = dict(zip(names, prices, strict=True))
+    asked = [
+        _ask("receipt", "total", str(sum(prices)), rng),
+        _ask("receipt", "bought", NUMBERS[len(names)], rng),
+    ]
+    some = _pick(names, rng)
+    asked.append(_ask("receipt", "price", str(price[some]), rng, one=some))
+    one, other = _shuffled(names, rng)[:2]
+    if price[one] != price[other]:
+        cheap, dear = sorted((one, other), key=price.__getitem__)
+        key, answer = _pick((("dearer", dear), ("cheaper", cheap)), rng)
+        asked.append(_ask("receipt", key, answer, rng, one=one, other=other))
+    return asked
+
+
+def _exist(present: list[str], absent: str, rng: np.random.Generator) -> list[Question]:
+    """One question to be answered with yes and one with no; none when nothing may be asked for."""
+    if not present:
+        return []
+    pair = ((_pick(present, rng), "yes"), (absent, "no"))
+    return [_ask("exists", "exists", answer, rng, a=f"{article(name)} {name}") for name, answer in pair]
+
+
+def _untold(papers: list[str], rng: np.random.Generator) -> list[Question]:
+    """Sometimes a question about a paper that is not there, sometimes one that no picture answers."""
+    keys = []
+    if rng.random() < _SOMETIMES:
+        keys.append(_pick(_ONLY[_pick(papers, rng)], rng))
+    if rng.random() < _SOMETIMES:
+        keys.append("untold")
+    return [_ask("unanswerable", key, CANNOT_TELL, rng) for key in keys]
+
+
+def _ask(
+    kind: str, wordings: str, answer: str, rng: np.random.Generator, *, spelled: bool = False, **words: str
+) -> Question:
+    return Question(kind, _pick(_WORDINGS[wordings], rng).format(**words), answer, spelled)
+
+
+def _absent(nouns: Sequence[str], names: Sequence[str], rng: np.random.Generator) -> str:
+    """A noun for something that is certainly not there: not "car" when there is a police car or a taxi."""
+    for _ in range(_MAX_DRAWS if nouns else 0):
+        noun = _pick(nouns, rng)
+        alike = any(noun in name or name in noun or name in _MAY_MEAN.get(noun, "").split(", ") for name in names)
+        if not alike and noun not in _PARTS:
+            return noun
+    raise ValueError("nouns must name a thing that is not in the picture; give the nouns of all objects")
+
+
+def _shuffled(names: Sequence[str], rng: np.random.Generator) -> list[str]:
+    return [names[at] for at in rng.permutation(len(names))]
+
+
+def _pick(options: Sequence, rng: np.random.Generator):
+    return options[int(rng.integers(len(options)))]

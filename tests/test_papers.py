@@ -1,0 +1,157 @@
+import dataclasses
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bozzetto.world.papers import KINDS, LEVELS, Paper, combinations, make_paper, render_paper, sign_words
+from bozzetto.world.scenes import BACKGROUNDS, COLORS, is_held_out
+from test_scenes import OBJECTS, WORLD
+
+KEYS = st.tuples(st.integers(0, 2**40), st.sampled_from(["train", "test"]), st.sampled_from(KINDS))
+
+
+def paper_of(kind: str, seed: int = 0, split: str = "train") -> Paper:
+    return make_paper(WORLD, OBJECTS, seed, split, kind)
+
+
+def painted(picture: np.ndarray, color: str) -> np.ndarray:
+    """The mask [64,64] of the pixels of exactly this colour."""
+    return (picture[..., :3] == BACKGROUNDS[color]).all(-1)
+
+
+def changed(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The box (top, left, bottom, right) of the pixels that differ."""
+    at = np.argwhere((one != other).any(-1))
+    return np.concatenate([at.min(0), at.max(0)])
+
+
+@settings(deadline=None, max_examples=60)
+@given(KEYS)
+def test_a_picture_is_opaque_and_always_the_same(key: tuple[int, str, str]) -> None:
+    paper = make_paper(WORLD, OBJECTS, *key)
+    assert paper.kind == key[2] and make_paper(WORLD, OBJECTS, *key) == paper
+    picture = render_paper(WORLD, paper)
+    assert picture.shape == (64, 64, 4) and picture.dtype == np.uint8 and (picture[..., 3] == 255).all()
+    assert (render_paper(WORLD, paper) == picture).all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**40), st.sampled_from(["train", "test"]))
+def test_a_bar_is_as_tall_as_it_says_and_the_bars_stand_in_order(seed: int, split: str) -> None:
+    paper = paper_of("chart", seed, split)
+    colors, levels = zip(*paper.bars, strict=True)
+    assert 2 <= len(paper.bars) <= 4 and set(colors) <= set(COLORS) and set(levels) <= set(LEVELS)
+    assert len(set(colors)) == len(set(levels)) == len(paper.bars)
+    picture = render_paper(WORLD, paper)
+    boxes = [np.argwhere(painted(picture, color)) for color in colors]
+    heights = [np.ptp(box[:, 0]) + 1 for box in boxes]
+    units = [height / level for height, level in zip(heights, levels, strict=True)]
+    assert max(units) - min(units) < 0.1 and 9.9 < units[0] < 11.1
+    for left, right in pairwise(boxes):
+        assert left[:, 1].max() < right[:, 1].min()
+    assert len({box[:, 0].max() for box in boxes}) == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**40), st.sampled_from(["train", "test"]))
+def test_a_sign_has_its_colors_and_the_whole_word_lies_on_the_board(seed: int, split: str) -> None:
+    paper = paper_of("sign", seed, split)
+    assert (
+        paper.word in sign_words(WORLD) and len({paper.color, paper.ink}) == len({paper.color, paper.background}) == 2
+    )
+    picture = render_paper(WORLD, paper)
+    blank = render_paper(WORLD, dataclasses.replace(paper, word=" "))
+    assert painted(blank, paper.color).sum() > 54 * 24 * 0.95
+    assert painted(blank, paper.background).sum() > 64 * 64 / 4
+    top, left, bottom, right = changed(picture, blank)
+    board = np.argwhere(painted(blank, paper.color))
+    assert (board.min(0) < (top, left)).all() and (board.max(0) > (bottom, right)).all()
+    assert bottom - top >= 6 and right - left >= 4 * len(paper.word)
+    inside = picture[top : bottom + 1, left : right + 1, :3].astype(int)
+    assert np.abs(inside - BACKGROUNDS[paper.ink]).sum(-1).min() < 30
+
+
+def test_every_word_makes_another_picture() -> None:
+    paper = paper_of("sign")
+    words = sign_words(WORLD)
+    assert {"dog", "owl", "apple", "drum"} <= set(words) and "automobile" not in words
+    pictures = {render_paper(WORLD, dataclasses.replace(paper, word=word)).tobytes() for word in words}
+    assert len(pictures) == len(words)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**40), st.sampled_from(["train", "test"]))
+def test_a_receipt_shows_each_price_beside_its_thing_and_the_total_below(seed: int, split: str) -> None:
+    paper = paper_of("receipt", seed, split)
+    assert len(paper.things) == len(paper.prices) == len({thing.name for thing in paper.things}) in (2, 3)
+    assert all(price in range(1, 10) for price in paper.prices)
+    picture = render_paper(WORLD, paper)
+    for at, thing in enumerate(paper.things):
+        box = picture[thing.y : thing.y + thing.size, thing.x : thing.x + thing.size, :3]
+        assert (box.min(-1) < 200).mean() > 0.2
+        other = list(paper.prices)
+        other[at] = other[at] % 9 + 1
+        rows = np.argwhere((picture != render_paper(WORLD, dataclasses.replace(paper, prices=tuple(other)))).any(-1))
+        beside = rows[rows[:, 0] < thing.y + thing.size]
+        assert thing.y - 1 <= beside[:, 0].min() and thing.x + thing.size < beside[:, 1].min()
+        assert rows[:, 0].max() > paper.things[-1].y + paper.things[-1].size + 2, "the total follows"
+    dark = (picture[..., :3].max(-1) < 100).any(1)
+    assert not dark[63:].any() and (picture[:, 63, :3] == 255).all(), "nothing is cut off at the edge"
+
+
+def test_the_sum_is_what_stands_below() -> None:
+    paper = paper_of("receipt")
+    while len(paper.prices) != 2:
+        paper = paper_of("receipt", paper.look)
+    swapped = dataclasses.replace(paper, prices=(4, 8)), dataclasses.replace(paper, prices=(8, 4))
+    below = paper.things[-1].y + paper.things[-1].size + 2
+    one, other = (render_paper(WORLD, each) for each in swapped)
+    assert (one[below:] == other[below:]).all() and (one[:below] != other[:below]).any()
+    more = render_paper(WORLD, dataclasses.replace(paper, prices=(5, 8)))
+    assert (one[below:] != more[below:]).any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_held_out_is_in_training_and_always_something_in_tests(kind: str) -> None:
+    seen: dict[str, set] = {"train": set(), "test": set()}
+    for split, found in seen.items():
+        for seed in range(250):
+            paper = paper_of(kind, seed, split)
+            held_out = [pair for pair in combinations(paper) if is_held_out(*pair)]
+            assert bool(held_out) == (split == "test")
+            found.update(held_out if held_out else combinations(paper))
+            if split == "train":
+                assert all(WORLD.splits[thing.row] == "train" for thing in paper.things)
+    assert not seen["train"] & seen["test"]
+    assert len(seen["train"]) > 3 * len(seen["test"]) > 3
+
+
+def test_a_seed_alone_draws_every_kind_and_facts_hang_together() -> None:
+    papers = [make_paper(WORLD, OBJECTS, seed) for seed in range(60)]
+    assert {paper.kind for paper in papers} == set(KINDS)
+    for paper in papers:
+        assert bool(paper.word) == bool(paper.color) == bool(paper.ink) == (paper.kind == "sign")
+        assert bool(paper.bars) == (paper.kind == "chart") and bool(paper.things) == (paper.kind == "receipt")
+        assert len({thing.style for thing in paper.things}) <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seed": -1}, "seed must be an integer from 0, not -1"),
+        ({"seed": "a"}, "seed must be an integer from 0, not 'a'"),
+        ({"seed": 0, "split": "dev"}, 'split must be "train" or "test", not'),
+        ({"seed": 0, "kind": "poster"}, "kind 'poster' is unknown; use one of sign, chart, receipt"),
+        ({"seed": 0, "kind": "receipt", "objects": OBJECTS[:1]}, "no train paper of kind 'receipt'; give more"),
+        (
+            {"seed": 0, "kind": "sign", "world": dataclasses.make_dataclass("Empty", ["names"])(["automobile"])},
+            "no train paper of kind 'sign'; give more",
+        ),
+    ],
+)
+def test_bad_arguments_are_named(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_paper(**{"world": WORLD, "objects": OBJECTS, **arguments})
