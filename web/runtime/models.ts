@@ -13,6 +13,17 @@ interface Open {
 
 const VOCABULARY = "vocabulary.txt";
 
+/** A model's folder and graph. "clip/image/steer.onnx" is another graph over the weights of clip/image. */
+function parts(name: string): [folder: string, graph: string] {
+  const cut = name.lastIndexOf("/");
+  return name.endsWith(".onnx") ? [name.slice(0, cut), name.slice(cut + 1)] : [name, "graph.onnx"];
+}
+
+/** The files of a model that are needed for one of its graphs. */
+function filesFor(graph: string, { files }: ModelConfig): string[] {
+  return Object.keys(files).filter((file) => file === graph || !file.endsWith(".onnx"));
+}
+
 export class Models {
   readonly #open = new Map<string, Open>();
   #loading: Promise<unknown> = Promise.resolve();
@@ -32,7 +43,7 @@ export class Models {
 
   async #load(names: string[], { emit, pause, signal }: Control<Progress>) {
     const configs = await Promise.all(
-      names.map((name) => this.#open.get(name)?.config ?? readConfig(this.folder, name, signal)),
+      names.map((name) => this.#open.get(name)?.config ?? readConfig(this.folder, parts(name)[0], signal)),
     );
     checkNeeds(configs);
     for (const [name, { session }] of this.#open) {
@@ -40,22 +51,25 @@ export class Models {
       this.#open.delete(name);
       await session.release();
     }
-    const closed = configs.filter(({ model }) => !this.#open.has(model));
-    const sizes = closed.flatMap(({ files }) => Object.values(files).map(({ bytes }) => bytes));
+    const closed = names.flatMap((name, i) => {
+      const [config, graph] = [configs[i]!, parts(name)[1]];
+      return this.#open.has(name) ? [] : [{ name, config, graph, wanted: filesFor(graph, config) }];
+    });
+    const sizes = closed.flatMap(({ config, wanted }) => wanted.map((file) => config.files[file]!.bytes));
     const progress = { loaded: 0, total: sizes.reduce((sum, size) => sum + size, 0) };
     if (closed.length > 0) emit({ ...progress });
-    for (const config of closed) {
+    for (const { name, config, graph, wanted } of closed) {
       const read = async (file: string) => {
         const onBytes = (count: number): void => emit({ ...progress, loaded: (progress.loaded += count) });
         return [file, await readFile(this.folder, config, file, { signal, onBytes })] as const;
       };
-      const files = Object.fromEntries(await Promise.all(Object.keys(config.files).map(read)));
+      const files = Object.fromEntries(await Promise.all(wanted.map(read)));
       await pause();
-      const session = await this.openSession(files["graph.onnx"]!, files["model.safetensors"]!);
+      const session = await this.openSession(files[graph]!, files["model.safetensors"]!);
       const words = files[VOCABULARY];
-      this.#open.set(config.model, { config, session, tokenizer: words && Tokenizer.read(words) });
+      this.#open.set(name, { config, session, tokenizer: words && Tokenizer.read(words) });
     }
-    return Object.fromEntries(configs.map((config) => [config.model, config]));
+    return Object.fromEntries(names.map((name, i) => [name, configs[i]!]));
   }
 
   #get(name: string): Open {

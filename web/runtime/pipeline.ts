@@ -1,15 +1,15 @@
 /** From words to pictures, from pictures to embeddings: the networks put together. Twins: src/bozzetto/runtime/
  * text_to_image.py, sample.py and label.py. */
 import { RuntimeError, checkChoice, checkNumber } from "./errors.js";
-import { classifier_free, type Pair } from "./guidance.js";
+import { classifier_free, clip_guided, type Pair } from "./guidance.js";
 import type {
   Control, DenoiseOptions, Generated, GenerateOptions, Prompt, SampleOptions, Sampling, StepEvent, TextHidden, Tokens,
 } from "./messages.js";
 import type { Models } from "./models.js";
 import { normal } from "./noise.js";
 import { overWhite, toPicture } from "./pixels.js";
-import { SAMPLERS } from "./samplers.js";
-import { flow } from "./schedule.js";
+import { SAMPLERS, type Denoise } from "./samplers.js";
+import { flow, type Schedule } from "./schedule.js";
 import type { Input } from "./session.js";
 import { CONTEXT_LENGTH, splitWords } from "./tokenizer.js";
 
@@ -23,6 +23,9 @@ const SMALL_SIZE = 3 * 32 * 32;
 const JUMPS = ["1", "2", "4", "8"]; // in how many steps a student has learned to draw
 /** What is neither asked for nor in the model's config.json. */
 const PLAIN: Partial<Sampling> = { sampler: "euler", guidance_scale: 1, guidance_interval: [0, 1] };
+/** How a picture is best steered by words. Twin: src/bozzetto/runtime/sample.py */
+const STEERED = { sampler: "ddpm", num_inference_steps: 25, clip_guidance_scale: 15 } as const;
+const STEER = "clip/image/steer.onnx";
 const MAX_PROMPT = 300;
 const BATCH = 16; // how many are encoded at once, between two pauses
 
@@ -145,6 +148,7 @@ async function walk(
   size: number,
   ask: (x: Float32Array, t: number, both: boolean) => Promise<Float32Array[]>,
   { emit, pause }: Steps,
+  steered: (denoise: Denoise, schedule: Schedule) => Denoise = (denoise) => denoise,
 ): Promise<Float32Array> {
   checkChoice("sampler", sampler, Object.keys(SAMPLERS));
   const schedule = flow(num_inference_steps);
@@ -166,7 +170,8 @@ async function walk(
     await pause();
     began = performance.now();
   };
-  return SAMPLERS[sampler](guided, normal(seed, size), schedule, tell, (step) => normal(seed, size, step + 1));
+  const noise = (step: number): Float32Array => normal(seed, size, step + 1);
+  return SAMPLERS[sampler](steered(guided, schedule), normal(seed, size), schedule, tell, noise);
 }
 
 export async function generate(models: Models, options: GenerateOptions, steps: Steps): Promise<Generated> {
@@ -179,11 +184,25 @@ export async function generate(models: Models, options: GenerateOptions, steps: 
   return { latents, picture: await decode(models, latents) };
 }
 
+/** A small picture -> the gradient of log p(words | picture). */
+function towards(models: Models, embedding: Float32Array) {
+  const scale = models.config(STEER).logit_scale!;
+  const target: Input = { data: embedding, dims: [1, embedding.length] };
+  return async (data: Float32Array): Promise<Float32Array> => {
+    const { gradient } = await models.run(STEER, { pixels: { data, dims: [1, ...SMALL_SHAPE] }, target });
+    return gradient!.map((value) => scale * value);
+  };
+}
+
 /** Planes R, G, B [3, 32, 32] in [-1, 1]. Twin: src/bozzetto/runtime/sample.py */
 export async function sample(models: Models, options: SampleOptions, steps: Steps): Promise<Float32Array> {
-  const { label, seed, model = "diffusion", ...asked } = options;
+  const { label, prompt, seed, model = "diffusion", ...asked } = options;
   const { config, defaults } = models.config(model);
-  const sampling = { ...PLAIN, ...defaults, ...asked } as Sampling;
+  if (prompt !== undefined && (label !== undefined || config.jumps)) {
+    throw new RuntimeError("failed", "a prompt steers diffusion of any class: leave out the label, and take no student");
+  }
+  const all = { ...PLAIN, ...defaults, ...(prompt !== undefined && STEERED), ...asked };
+  const sampling = all as Sampling;
   if (label === undefined) sampling.guidance_scale = 1; // both estimates would be the same
   else checkChoice("label", label, config.classes!);
   if (config.jumps) {
@@ -200,5 +219,9 @@ export async function sample(models: Models, options: SampleOptions, steps: Step
     const { clean } = await models.run(model, { ...inputs, ...until });
     return split(clean!, labels.length);
   };
-  return walk(sampling, seed, SMALL_SIZE, ask, steps);
+  if (prompt === undefined) return walk(sampling, seed, SMALL_SIZE, ask, steps);
+  const gradient = towards(models, (await wanted(models, model, prompt)).embedding);
+  return walk(sampling, seed, SMALL_SIZE, ask, steps, (denoise, schedule) =>
+    clip_guided(denoise, gradient, all.clip_guidance_scale!, schedule, config["data_std"] as number),
+  );
 }

@@ -15,21 +15,24 @@ import type { Input, Session } from "./session.js";
 
 const ALL = ["clip/text", "clip/image", "text_to_image", "autoencoder/decoder"];
 const SMALL = ["diffusion", "few_steps"];
+const STEER = "clip/image/steer.onnx";
 const VOCABULARY = ["[pad]", "[start]", "[unk]", "a", "red", "apple", "##s"];
 const sum = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /** The graph of each model is its name, so that its session can be told from it. */
 function files(name: string): Record<string, string> {
   const words: Record<string, string> = name === "clip/text" ? { "vocabulary.txt": VOCABULARY.join("\n") + "\n" } : {};
-  return { "graph.onnx": name, "model.safetensors": `weights of ${name}`, ...words };
+  const steer: Record<string, string> = name === "clip/image" ? { "steer.onnx": STEER } : {};
+  return { "graph.onnx": name, "model.safetensors": `weights of ${name}`, ...steer, ...words };
 }
 
 let needed: string;
 function config(name: string): object {
   const defaults = { sampler: "dpmpp_2m", num_inference_steps: 4, guidance_scale: 3, guidance_interval: [0, 1] };
   const entries = Object.entries(files(name)).map(([file, text]) => [file, { bytes: text.length, sha256: sum(text) }]);
-  const small = { classes: ["bird", "cat"], jumps: name === "few_steps" };
+  const small = { classes: ["bird", "cat"], jumps: name === "few_steps", data_std: 0.5 };
   const own: Record<string, object> = {
+    "clip/image": { logit_scale: 2 },
     text_to_image: { styles: ["flat", "3d"], defaults, needs: { "clip/text": needed } },
     diffusion: { config: small, defaults: { sampler: "heun", num_inference_steps: 3, guidance_scale: 2 } },
     few_steps: { config: small, defaults: { num_inference_steps: 4 } },
@@ -44,6 +47,7 @@ const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<strin
     return { hidden: Array<number>(24 * 192).fill(count), embedding: Array<number>(256).fill(count) };
   },
   "clip/image": (row) => ({ embedding: Array<number>(256).fill(row("pixels")[0]!) }),
+  [STEER]: (row) => ({ gradient: row("pixels").map((value) => row("target")[0]! - value) }),
   text_to_image: (row) => {
     const told = row("hidden")[0]! / 10 + row("style")[0]!;
     return { clean: row("x").map((value) => value / (1 + row("t")[0]!) + told) };
@@ -198,6 +202,44 @@ test("a small picture is the sampler on estimates with its class and without", a
   assert.deepEqual(any, await SAMPLERS.euler(async (x, t) => estimate(x, t, 0), normal(7, 3072), flow(2)));
   assert.ok(log.runs.every(({ batch }) => batch === 1));
   await fails(runtime.sample({ ...options, label: "dog" }), "failed", /^label "dog" is unknown: choose one of bird/);
+});
+
+test("a small picture is steered by words, and another graph costs no more than its own file", async () => {
+  let total = 0;
+  await runtime.load(["clip/text", "clip/image"], { onProgress: (progress) => void ({ total } = progress) });
+  const texts = [...Object.values(files("clip/text")), "clip/image", "weights of clip/image"];
+  assert.equal(total, texts.join("").length);
+  const loaded = await runtime.load(["clip/text", STEER, ...SMALL]);
+  assert.deepEqual(Object.keys(loaded), ["clip/text", STEER, ...SMALL]);
+  assert.deepEqual(log.opened, ["clip/text", "clip/image", STEER, ...SMALL]);
+
+  const told: Float32Array[] = [];
+  const options = { prompt: "a red", seed: 7, num_inference_steps: 4, clip_guidance_scale: 3 };
+  const planes = await runtime.sample(options, { onStep: ({ clean }) => told.push(clean) });
+  const denoise = async (x: Float32Array, t: number): Promise<Float32Array> => {
+    const variance = 1 / (1 / 0.25 + (1 - t) ** 2 / t ** 2); // precisions add up: of the data, and of what x tells
+    return x.map((value) => {
+      const clean = Math.fround(value / (1 + t));
+      return clean + 3 * variance * 2 * (3 - clean); // "a red" is 3 tokens with the first
+    });
+  };
+  const close = (a: Float32Array, b: Float32Array): void =>
+    a.forEach((value, i) => assert.ok(Math.abs(value - b[i]!) < 1e-4 * (1 + Math.abs(value)), `${value} ${b[i]}`));
+  const seen: Float32Array[] = [];
+  const onStep = (_: number, __: Float32Array, clean: Float32Array): void => void seen.push(clean);
+  const expected = await SAMPLERS.ddpm(denoise, normal(7, 3072), flow(4), onStep, (step) => normal(7, 3072, step + 1));
+  close(planes, expected);
+  assert.equal(told.length, 4);
+  told.forEach((clean, step) => close(clean, seen[step]!));
+
+  const sampling = { seed: 7, sampler: "ddpm", num_inference_steps: 4 } as const;
+  const plain = await runtime.sample(sampling);
+  assert.deepEqual(await runtime.sample({ ...sampling, prompt: "a red", clip_guidance_scale: 0 }), plain);
+  await fails(runtime.sample({ ...options, label: "cat" }), "failed", /^a prompt steers diffusion of any class/);
+  await fails(runtime.sample({ ...options, model: "few_steps" }), "failed", /take no student/);
+  await fails(runtime.sample({ ...options, clip_guidance_scale: 101 }), "failed", /^clip_guidance_scale must be a number/);
+  await runtime.load(["clip/text", "diffusion"]);
+  await fails(runtime.sample(options), "failed", /steer.onnx is not loaded/);
 });
 
 test("a student goes straight to the end of each step that it is told", async () => {

@@ -9,7 +9,7 @@ The training side runs the same functions on torch tensors.
 
 from bozzetto.diffusion.edit import img2img, inpaint, invert
 from bozzetto.diffusion.few_steps import JUMPS, few_steps
-from bozzetto.diffusion.guidance import classifier_free
+from bozzetto.diffusion.guidance import classifier_free, clip_guided
 from bozzetto.diffusion.noise import MAX_SEED, normal, normal_batch
 from bozzetto.diffusion.samplers import (
     SAMPLERS,
@@ -34,6 +34,7 @@ __all__ = [
     "STOCHASTIC",
     "Schedule",
     "classifier_free",
+    "clip_guided",
     "cosine",
     "ddim",
     "ddpm",

@@ -113,21 +113,15 @@ class Vlm(nn.Module):
             looks.append(looked.mean(1))
         return x, (torch.stack(keys, 1), torch.stack(values, 1)), torch.stack(looks, 1)
 
-    def see(self, patches: Tensor) -> Cache:
-        """Patches [B,16,256] of the tower -> the cache of a picture; every patch looks at every other."""
-        return self._cache(self.project(patches))
+    def look(self, pixels: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """-> the cache of the pictures, keys and values, and the patches [B,16,256], which all look at each other.
 
-    def blind(self, count: int) -> Cache:
-        """The cache of no picture."""
-        return self._cache(self.nothing.expand(count, -1, -1))
-
-    def _cache(self, patches: Tensor) -> Cache:
-        return self._through(patches, None, torch.zeros(1, device=patches.device))[1]
-
-    def look(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """-> the cache of the pictures, keys and values, and the patches [B,16,256]."""
+        seen: float [B], 1 for a picture that is shown, 0 for one that is not: then the answers are blind guesses.
+        """
         patches = self.image(pixels)[1]
-        return *self.see(patches), patches
+        shown = torch.where(seen[:, None, None] > 0, self.project(patches).float(), self.nothing)
+        _, (keys, values), _ = self._through(shown, None, torch.zeros(1, device=pixels.device))
+        return keys, values, patches
 
     def looker(self) -> nn.Module:
         """A module of the same weights whose forward is `look`, for export."""

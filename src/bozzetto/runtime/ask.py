@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from bozzetto.runtime.session import Network, open_network
 from bozzetto.runtime.store import open_model
@@ -21,6 +22,9 @@ START, END = 1, 0  # before the answer and after it
 CANNOT_TELL = "i cannot tell"
 MAX_TOKENS = 24  # of a question, and of an answer
 MAX_CHARACTERS = 300
+
+Cache = tuple[np.ndarray, np.ndarray]
+"""Keys and values of all layers for what was seen and read so far, each float32 [N,layers,heads,positions,size]."""
 
 
 @dataclass(frozen=True)
@@ -63,21 +67,20 @@ def check_question(question: str, tokenizer: Tokenizer) -> list[int]:
     return tokens
 
 
-def see(model: Vlm, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures uint8 [N,64,64,3], RGB -> their cache: keys and values, each float32 [N,layers,heads,16,size]."""
+def see(model: Vlm, pictures: np.ndarray, seen: bool = True) -> Cache:
+    """Look at pictures uint8 [N,64,64,3], RGB. Not `seen`: as if they were not there, for blind guesses."""
     pixels = pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
-    seen = model.look(pixels=pixels)
-    return seen["keys"], seen["values"]
+    out = model.look(pixels=pixels, seen=np.full(len(pixels), seen, np.float32))
+    return out["keys"], out["values"]
 
 
-def answer(model: Vlm, picture: np.ndarray, question: str) -> Iterator[Word]:
-    """The most probable answer about a picture uint8 [64,64,3], word piece by word piece. ValueError as in
-    `check_question`, before anything is computed."""
-    tokens = check_question(question, model.tokenizer)
-    return _answer(model, see(model, picture[None]), tokens)
+def answer(model: Vlm, cache: Cache, question: str) -> Iterator[Word]:
+    """The most probable answer about the one picture in the cache, piece by piece. Raises what `check_question` does,
+    before the first piece."""
+    return _answer(model, cache, check_question(question, model.tokenizer))
 
 
-def _answer(model: Vlm, cache: tuple[np.ndarray, np.ndarray], tokens: list[int]) -> Iterator[Word]:
+def _answer(model: Vlm, cache: Cache, tokens: list[int]) -> Iterator[Word]:
     keys, values = cache
     said: list[str] = []
     going_in = np.array([[*tokens, START]])
@@ -92,6 +95,22 @@ def _answer(model: Vlm, cache: tuple[np.ndarray, np.ndarray], tokens: list[int])
         looked = out["looked"][0, :, -1].mean(0).reshape(4, 4)
         yield Word(join_pieces(said)[-1], float(chances[token]), looked)
         going_in = np.array([[token]])
+
+
+def explain(picture: np.ndarray, words: list[Word], size: int = 192) -> Image.Image:
+    """The picture uint8 [64,64,3] once for each word, light where it looked, with the word and its probability below:
+    an RGB image."""
+    sheet = Image.new("RGB", (max(1, len(words)) * size, size + 28), "white")
+    drawing, font = ImageDraw.Draw(sheet), ImageFont.load_default(16)
+    large = Image.fromarray(picture).resize((size, size), Image.Resampling.NEAREST)
+    dark = Image.blend(large, Image.new("RGB", large.size, "black"), 0.75)
+    for place, word in enumerate(words):
+        light = np.uint8(255 * word.looked / word.looked.max())
+        mask = Image.fromarray(light).resize(large.size, Image.Resampling.NEAREST)
+        sheet.paste(Image.composite(large, dark, mask), (place * size, 0))
+        label = f"{word.text.strip()}  {word.probability:.0%}"
+        drawing.text((place * size + size // 2, size + 14), label, "black", font, "mm")
+    return sheet
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

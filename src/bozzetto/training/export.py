@@ -35,6 +35,7 @@ from bozzetto.models.vlm import PATCHES, Vlm, VlmConfig
 from bozzetto.training.checkpoint import write_atomically
 from bozzetto.training.loop import LOG, STATE
 from bozzetto.training.rounding import GROUP, SCALE, restore, stored
+from bozzetto.training.steer import Steer
 from bozzetto.world.emoji import STYLES
 
 FINAL = "model.safetensors"  # what a finished recipe leaves in its run folder, in fp32
@@ -133,23 +134,25 @@ class Graph:
     """What one graph computes: module.forward, whose state has the names of the folder's weights.
 
     inputs: example tensors by name, in the order of `module.forward`. dynamic: of which inputs also other dimensions
-    than 0, the batch, are free.
+    than 0, the batch, are free. batch: whether the batch is free at all.
     """
 
     module: nn.Module
     inputs: dict[str, Tensor]
     outputs: list[str]
     dynamic: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    batch: bool = True
 
 
 def graph_bytes(graph: Graph, weights: Path) -> bytes:
     """The ONNX graph, pointing into the weights file."""
     free = torch.export.Dim.DYNAMIC
+    shapes = tuple({dim: free for dim in (0, *graph.dynamic.get(name, ()))} for name in graph.inputs)
     program = torch.onnx.export(
         graph.module.eval(),
         tuple(graph.inputs.values()),
         input_names=list(graph.inputs),
-        dynamic_shapes=tuple({dim: free for dim in (0, *graph.dynamic.get(name, ()))} for name in graph.inputs),
+        dynamic_shapes=shapes if graph.batch else None,
         dynamo=True,
         optimize=False,  # keeps the state_dict's names on the initializers
         opset_version=OPSET,
@@ -219,8 +222,10 @@ def export_clip(run: Path, to: Path) -> None:
     vocabulary = {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")}
     outputs = ["hidden", "embedding"]
     export_folder(model.text, to / "clip/text", "clip/text", shared, {"tokens": tokens}, outputs, vocabulary)
-    pixels = torch.zeros(2, 3, 64, 64)
-    export_folder(model.image, to / "clip/image", "clip/image", shared, {"pixels": pixels}, ["embedding", "patches"])
+    inputs, outputs = {"pixels": torch.zeros(2, 3, 64, 64)}, ["embedding", "patches"]
+    steer = Steer(model.image, config)
+    graphs = {"steer.onnx": Graph(steer, steer.inputs, ["cosine", "gradient"], batch=False)}
+    export_folder(model.image, to / "clip/image", "clip/image", shared, inputs, outputs, more_graphs=graphs)
 
 
 def export_text_to_image(run: Path, to: Path, name: str = "text_to_image") -> None:
@@ -300,7 +305,7 @@ def export_vlm(run: Path, to: Path) -> None:
     """One file of weights, two graphs: look.onnx sees a picture once, graph.onnx reads and says words."""
     model, config = read_final(run, Vlm, VlmConfig)
     cache = torch.zeros(2, config.layers, config.heads, PATCHES, config.width // config.heads)
-    seen = Graph(model.looker(), {"pixels": torch.zeros(2, 3, 64, 64)}, ["keys", "values", "patches"])
+    shown = {"pixels": torch.zeros(2, 3, 64, 64), "seen": torch.ones(2)}
     export_folder(
         model,
         to / "vlm",
@@ -310,7 +315,7 @@ def export_vlm(run: Path, to: Path) -> None:
         ["logits", "all_keys", "all_values", "looked"],
         {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")},
         dynamic={"tokens": (1,), "keys": (3,), "values": (3,)},
-        more_graphs={"look.onnx": seen},
+        more_graphs={"look.onnx": Graph(model.looker(), shown, ["keys", "values", "patches"])},
     )
 
 

@@ -59,8 +59,8 @@ BUDGETS = {
     ),
     "cpu": Budget(
         _schedule(600, 64, 2e-3),
-        _schedule(1800, 64, 1e-3),
-        _schedule(300, 64, 3e-4, True),
+        _schedule(900, 64, 1e-3),
+        _schedule(200, 64, 3e-4, True),
         scenes=40_000,
         papers=12_000,
     ),
@@ -146,10 +146,8 @@ def train(
             pixels = data.premultiplied(album.pictures[rows], device)
             # Over white, as a person's picture will be seen.
             pixels = data.over(pixels, torch.ones(1, 3, 1, 1, device=device))
-            keys, values, _ = model.look(pixels.contiguous(memory_format=torch.channels_last))
-            unseen = torch.from_numpy(rng.random(len(rows)) < budget.no_picture).to(device)[:, None, None, None, None]
-            blind = model.blind(1)
-            keys, values = (torch.where(unseen, b, a) for a, b in zip((keys, values), blind, strict=True))
+            seen = torch.from_numpy(rng.random(len(rows)) >= budget.no_picture).float().to(device)
+            keys, values, _ = model.look(pixels.contiguous(memory_format=torch.channels_last), seen)
             asked = [question for row in rows for question in chosen(album.questions(row, rng), budget.questions, rng)]
             pairs = [conversation(tokenizer, question) for question in asked]
             tokens = padded([inside for inside, _ in pairs], END, device)
