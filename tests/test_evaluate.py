@@ -147,7 +147,7 @@ class PerfectClip:
         self.meaning: dict[bytes, str] = {}
         for picture, name in zip(bench.world.images, bench.world.names, strict=True):
             self.meaning[picture.tobytes()] = plain_name(name)
-        for kind in ev.TRAPPED:
+        for kind in dict.fromkeys(kind for kind, _ in ev.TRAPS.values()):
             for scene, picture in zip(*bench.test_scenes(kind, bench.traps), strict=True):
                 self.meaning[picture.tobytes()] = scene.sentence
 
@@ -170,7 +170,7 @@ def test_a_perfect_clip_scores_one_and_a_constant_one_nothing(bench: ev.Bench):
     assert scores["naming top-1"]["n"] == 12 and scores["sentence to picture recall@1"]["value"] == 1
     assert scores[f"naming top-1, {ev.BASELINE}"]["value"] == 1  # these styles are near each other
     traps = {name: score for name, score in scores.items() if name.startswith("true sentence")}
-    assert len(traps) == 4 and all(score["value"] == 1 and score["n"] > 30 for score in traps.values())
+    assert len(traps) == 5 and all(score["value"] == 1 and score["n"] > 30 for score in traps.values())
 
     def constant(things: list[str] | np.ndarray) -> np.ndarray:
         return np.tile(np.eye(1, 8, dtype=np.float32), (len(things), 1))
@@ -178,6 +178,32 @@ def test_a_perfect_clip_scores_one_and_a_constant_one_nothing(bench: ev.Bench):
     scores = ev.score_clip(bench, constant, constant)
     assert scores["naming top-5"]["value"] == scores["sentence to picture recall@5"]["value"] == 0
     assert all(scores[name]["value"] == 0 for name in traps)
+
+
+def test_questions_are_right_only_word_for_word(bench: ev.Bench):
+    true = {
+        (picture.tobytes(), question.text): question.answer
+        for split in ("train", "test")
+        for picture, questions in ev._questions(bench, split)
+        for question in questions
+    }
+
+    def knows(picture: np.ndarray, questions: list[str], seen: bool) -> list[str]:
+        return [true[picture.tobytes(), question] if seen else "two" for question in questions]
+
+    scores = ev.score_vlm(bench, knows)
+    for kind in ("count", "place", "read", "receipt"):
+        for where in ("in domain", "held-out combinations"):
+            assert scores[f"{kind}, {where}"]["value"] == 1 and scores[f"{kind}, {where}"]["n"] == 40
+            assert (
+                scores[f"{kind}, {where}, blind"]["value"] <= scores[f"{kind}, {where}, best constant answer"]["value"]
+            )
+    assert 0 < scores["count, in domain, blind"]["value"] < 0.5
+    assert scores["cannot tell, precision"]["value"] == scores["cannot tell, recall"]["value"] == 1
+
+    timid = ev.score_vlm(bench, lambda picture, questions, seen: [ev.CANNOT_TELL] * len(questions))
+    assert timid["cannot tell, recall"]["value"] == 1 and timid["cannot tell, precision"]["value"] < 0.5
+    assert timid["count, in domain"]["value"] == timid["read, in domain"]["value"] == 0
 
 
 def test_synonyms_ask_for_any_bearer_and_for_the_concept(world: World):

@@ -17,8 +17,10 @@ from bozzetto.world.scenes import (
     Scene,
     describe,
     hard_negative,
+    hard_negatives,
     is_held_out,
     make_scene,
+    paraphrase,
     plural,
     recolor,
     render,
@@ -246,7 +248,9 @@ def test_a_hard_negative_is_wrong_in_exactly_one_way(key: tuple[int, str, str], 
     scene = scene_of(key)
     negative = hard_negative(scene, np.random.default_rng(seed))
     if negative is None:
-        assert scene.kind == "two" and scene.background is None
+        assert scene.background is None
+        others = {"two": (), "count": set(COUNTS) - {scene.count}, "color": set(COLORS) - {scene.color}}[scene.kind]
+        assert all(is_held_out(scene.objects[0].codepoints, other) for other in others)
         return
     assert negative != scene.sentence
     facts = (scene.names, scene.count, scene.color, scene.relation, scene.background)
@@ -268,6 +272,23 @@ def test_a_hard_negative_is_wrong_in_exactly_one_way(key: tuple[int, str, str], 
         for value in options[place] if scene.kind == kind and key[1] == "train" else ():
             changed = describe(scene.kind, *facts[:place], value, *facts[place + 1 :], scene.wording)
             assert changed != negative or not is_held_out(scene.objects[0].codepoints, value)
+
+
+@settings(deadline=None, max_examples=100)
+@given(KEYS, st.integers(0, 2**32))
+def test_a_paraphrase_says_the_same_facts(key: tuple[int, str, str], seed: int) -> None:
+    scene = scene_of(key)
+    said = paraphrase(scene, np.random.default_rng(seed))
+    sides = {(scene.names, scene.relation)}
+    if scene.relation:
+        sides.add((scene.names[::-1], OPPOSITE[scene.relation]))
+    same = {
+        describe(scene.kind, names, scene.count, scene.color, relation, scene.background, wording)
+        for names, relation in sides
+        for wording in range(60)
+    }
+    assert said in same
+    assert not same & {text for texts in hard_negatives(scene).values() for text in texts}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
     from bozzetto.runtime.ask import Word
 
-__all__ = ["ask", "encode_image", "encode_text", "generate", "label", "sample", "sample_labels", "unknown_words"]
+__all__ = [
+    "ask",
+    "encode_image",
+    "encode_text",
+    "find",
+    "generate",
+    "label",
+    "sample",
+    "sample_labels",
+    "unknown_words",
+]
 
 
 def __getattr__(name: str) -> str:
@@ -209,6 +219,34 @@ def ask(picture: str | Path | Image, question: str) -> Iterator[Word]:
     model = runtime.load(store.weights_folder())
     runtime.check_question(question, model.tokenizer)
     return runtime.answer(model, runtime.see(model, as_seen(picture)[None]), question)
+
+
+def find(
+    query: str | None = None,
+    folder: str | Path = ".",
+    *,
+    k: int = 12,
+    picture: str | Path | Image | None = None,
+    less: str | None = None,
+    index: str | Path | None = None,
+    model: str | None = None,
+) -> list[tuple[Path, float]]:
+    """Pictures of an indexed folder (`bozzetto search index`) nearest to words, a picture, or both: (path, cosine).
+
+    less: words to move away from. index: where the index is, if not in the folder. model: as it was indexed with.
+    Raises FileNotFoundError without an index, ValueError for a bad query or an index of another model.
+    """
+    from PIL.Image import Image
+
+    from bozzetto import pictures
+    from bozzetto.search import embed
+    from bozzetto.search import index as search
+
+    if picture is not None and not isinstance(picture, Image):
+        picture = pictures.open_picture(picture)
+    embedder = embed.open_embedder(model)
+    vector = search.query_vector(embedder, query, picture, less)
+    return search.search(index or Path(folder) / search.PLACE, embedder, vector, k)
 
 
 def encode_image(picture: str | Path | Image) -> np.ndarray:

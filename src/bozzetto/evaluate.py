@@ -493,21 +493,20 @@ def _questions(bench: Bench, split: str) -> list[tuple[np.ndarray, list[Question
     rng, counts = np.random.default_rng(bench.seed), dict.fromkeys(QUESTION_KINDS, 0)
     nouns = [thing.noun for thing in bench.objects]
     asked = []
-    for place in range(4 * bench.traps):
-        number = UNSEEN + bench.seed + place
-        if place % 3 == 2:
-            paper = make_paper(bench.world, bench.objects, number, split)
-            picture, questions = render_paper(bench.world, paper), paper_questions(paper, nouns, rng)
+    for number in range(UNSEEN + bench.seed, UNSEEN + bench.seed + 20 * bench.traps):
+        if number % 3 == 2:
+            fact = make_paper(bench.world, bench.objects, number, split)
+            draw, questions = render_paper, paper_questions(fact, nouns, rng)
         else:
-            scene = make_scene(bench.world, bench.objects, number, split)
-            picture, questions = render(bench.world, scene), scene_questions(scene, nouns, rng)
+            fact = make_scene(bench.world, bench.objects, number, split)
+            draw, questions = render, scene_questions(fact, nouns, rng)
         kept = []
         for question in questions:
             if counts[question.kind] < bench.traps:
                 counts[question.kind] += 1
                 kept.append(question)
         if kept:
-            asked.append((picture, kept))
+            asked.append((draw(bench.world, fact), kept))
     return asked
 
 

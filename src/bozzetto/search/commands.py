@@ -1,0 +1,189 @@
+"""`bozzetto search`: index a folder of pictures, find some of them, and find words for one."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+search_app = typer.Typer(help="Find pictures in a folder by words or by a picture.", rich_markup_mode=None)
+Model = Annotated[
+    str | None, typer.Option(help="Another CLIP in the transformers format: a folder, or a name on the hub.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+TILE = 128
+LISTED = 10  # skipped files that are named without --verbose
+
+
+@search_app.command(
+    epilog="\b\nExamples:\n  bozzetto search index photos\n  bozzetto search index photos --index photos.index --json"
+)
+def index(
+    folder: Annotated[Path, typer.Argument(help="Its PNG, JPEG, WebP, GIF and BMP files, and those of its folders.")],
+    place: Annotated[
+        Path | None, typer.Option("--index", help="Where the index is, FOLDER/.bozzetto-index by default.")
+    ] = None,
+    model: Model = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Drop the index that is there, embed all anew.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Name every file that is skipped.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make or update the index of a folder: only new and changed pictures are read. It can be stopped at any time."""
+    from bozzetto.cli import _bar
+    from bozzetto.search.embed import open_embedder
+    from bozzetto.search.index import index_folder
+
+    _require_lancedb()
+    embedder = open_embedder(model)
+    with _stoppable() as stopped, _bar("indexing") as progress:
+        report = index_folder(folder, embedder, place, rebuild=rebuild, progress=progress, stop=lambda: bool(stopped))
+    if as_json:
+        told = {key: getattr(report, key) for key in ("pictures", "embedded", "removed", "animated", "complete")}
+        skipped = [vars(item) for item in report.skipped]
+        print(json.dumps({"index": str(report.index), "folder": str(report.folder), **told, "skipped": skipped}))
+    else:
+        print(f"{_shown(report.index)}: {report.pictures} pictures, {report.embedded} of them embedded now", end="")
+        print(f", {report.removed} removed" * bool(report.removed), end="")
+        print(f"; {report.animated} animated, by their first frame" * bool(report.animated))
+        kinds = Counter(item.kind for item in report.skipped).most_common()
+        if kinds:
+            print(f"skipped {len(report.skipped)}: {', '.join(f'{count} {kind}' for kind, count in kinds)}")
+        shown = report.skipped if verbose else report.skipped[:LISTED]
+        for item in shown:
+            print(f"  {_printable(item.path)}: {_printable(item.reason)}")
+        if len(shown) < len(report.skipped):
+            print(f"  and {len(report.skipped) - len(shown)} more, see --verbose")
+    if not report.complete:
+        raise KeyboardInterrupt
+
+
+@search_app.command(
+    epilog='\b\nExamples:\n  bozzetto search find "a red fruit" --in photos\n'
+    '  bozzetto search find "at night" --picture house.png --less people --sheet found.png'
+)
+def find(
+    words: Annotated[str | None, typer.Argument(help="What to find, in up to 300 characters.")] = None,
+    folder: Annotated[Path, typer.Option("--in", help="The folder that was indexed.")] = Path(),
+    place: Annotated[Path | None, typer.Option("--index", help="The index, if it is not in the folder.")] = None,
+    k: Annotated[int, typer.Option("-k", help="How many pictures, 1 to 1000.")] = 12,
+    picture: Annotated[Path | None, typer.Option(help="Find what is like this picture, with WORDS added.")] = None,
+    less: Annotated[str | None, typer.Option(help="Words for what there should be less of.")] = None,
+    model: Model = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also put the pictures on one sheet, a PNG file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find pictures by words, by a picture, or by both: score (cosine) and path, the best first."""
+    from bozzetto import pictures
+    from bozzetto.search.embed import open_embedder
+    from bozzetto.search.index import PLACE, query_vector, search
+
+    if sheet:
+        pictures.check_output(sheet)
+    _require_lancedb()
+    example = None if picture is None else pictures.open_picture(picture)
+    embedder = open_embedder(model)
+    found = search(place or folder / PLACE, embedder, query_vector(embedder, words, example, less), k)
+    if sheet and found:
+        pictures.save_png(pictures.sheet([_tile(path, score) for path, score in found]), sheet)
+    if as_json:
+        print(json.dumps([{"path": str(path), "score": score} for path, score in found]))
+        return
+    for path, score in found:
+        print(f"{score:6.3f}  {_shown(path)}")
+    if sheet and found:
+        print(sheet)
+
+
+@search_app.command(
+    epilog="\b\nExamples:\n  bozzetto search caption robot.png\n"
+    "  bozzetto search caption photo.jpg --from captions.txt -k 3 --json"
+)
+def caption(
+    picture: Annotated[Path, typer.Argument(help="A PNG, JPEG, WebP, GIF or BMP file.")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A text file with a sentence a line; the world's names by default.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="How many sentences, 1 to 1000.")] = 12,
+    model: Model = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the sentences that fit a picture best: score (cosine) and sentence."""
+    from bozzetto import pictures
+    from bozzetto.search.captions import read_captions, world_names
+    from bozzetto.search.embed import open_embedder
+    from bozzetto.search.index import check_count, query_vector
+
+    check_count(k)
+    captions = read_captions(source) if source else world_names()
+    image = pictures.open_picture(picture)
+    embedder = open_embedder(model)
+    scores = embedder.encode_text(captions) @ query_vector(embedder, picture=image)
+    best = [(captions[i], float(scores[i])) for i in (-scores).argsort(kind="stable")[:k]]
+    if as_json:
+        print(json.dumps([{"caption": text, "score": score} for text, score in best]))
+        return
+    for text, score in best:
+        print(f"{score:6.3f}  {_printable(text)}")
+
+
+@contextmanager
+def _stoppable() -> Iterator[list]:
+    """A list that Ctrl-C makes true, so that work can be ended in order; a second Ctrl-C ends it at once."""
+    stopped = []
+    usual = signal.getsignal(signal.SIGINT)
+
+    def stop(number: int, frame: object) -> None:
+        stopped.append(number)
+        signal.signal(signal.SIGINT, usual)
+        print("bozzetto: stopping, what is done is kept", file=sys.stderr)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _require_lancedb() -> None:
+    """Now, so that a missing one is said before any work is done."""
+    import lancedb  # noqa: F401
+
+
+def _printable(text: str) -> str:
+    """On one line and without control codes, whatever a file is called."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def _shown(path: Path) -> str:
+    """From the working folder, if it is below."""
+    return _printable(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
+
+
+def _tile(path: Path, score: float) -> Image:
+    """A thumbnail with score and name below; blank if the picture has gone since."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    from bozzetto import pictures
+
+    tile = Image.new("RGBA", (TILE, TILE + 16), "white")
+    try:
+        picture = pictures.fit(pictures.open_picture(path), TILE)
+        tile.paste(picture, (0, 0), picture)
+    except (OSError, ValueError):
+        pass
+    font = ImageFont.load_default(11)
+    text = f"{score:.2f} {_printable(path.name)}"
+    while font.getlength(text) > TILE:
+        text = text[:-2] + "…"
+    ImageDraw.Draw(tile).text((0, TILE + 2), text, "black", font)
+    return tile
