@@ -165,9 +165,11 @@ class PerfectClip:
 
 def test_a_perfect_clip_scores_one_and_a_constant_one_nothing(bench: ev.Bench):
     clip = PerfectClip(bench)
-    scores = ev.score_clip(bench, clip.texts, clip.pictures)
+    scores = ev.score_clip(bench, clip.texts, clip.pictures, 0.5)
     assert scores["naming top-1"]["value"] == scores["picture to sentence recall@1"]["value"] == 1
     assert scores["naming top-1"]["n"] == 12 and scores["sentence to picture recall@1"]["value"] == 1
+    assert scores["none of these, of ten wrong labels (95 % wanted)"]["value"] == 1
+    assert scores["none of these, though the true label is there"]["value"] == 0
     assert scores[f"naming top-1, {ev.BASELINE}"]["value"] == 1  # these styles are near each other
     traps = {name: score for name, score in scores.items() if name.startswith("true sentence")}
     assert len(traps) == 5 and all(score["value"] == 1 and score["n"] > 30 for score in traps.values())
@@ -175,7 +177,7 @@ def test_a_perfect_clip_scores_one_and_a_constant_one_nothing(bench: ev.Bench):
     def constant(things: list[str] | np.ndarray) -> np.ndarray:
         return np.tile(np.eye(1, 8, dtype=np.float32), (len(things), 1))
 
-    scores = ev.score_clip(bench, constant, constant)
+    scores = ev.score_clip(bench, constant, constant, 0.5)
     assert scores["naming top-5"]["value"] == scores["sentence to picture recall@5"]["value"] == 0
     assert all(scores[name]["value"] == 0 for name in traps)
 

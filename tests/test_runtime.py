@@ -282,6 +282,7 @@ def fake_clip(angles, scale=10.0, bias=-2.0):
         image=lambda pixels: {"embedding": at(np.zeros(len(pixels)))},
         logit_scale=scale,
         logit_bias=bias,
+        none_below={1: 0.1, 100: 0.5},
     )
 
 
@@ -292,6 +293,24 @@ def test_shares_and_matches_follow_their_formulas():
     assert [name for name, _, _ in found] == ["cat", "dog", "fox"]
     np.testing.assert_allclose([s for _, s, _ in found], np.exp(logits) / np.exp(logits).sum(), rtol=1e-5)
     np.testing.assert_allclose([m for _, _, m in found], 1 / (1 + np.exp(2 - logits)), rtol=1e-5)
+
+
+def test_none_of_these_is_one_more_label_with_a_cosine_of_its_own():
+    clip = fake_clip({"cat": 1.2, "dog": 1.4, "fox": 2.0})
+    labels = ["cat", "dog", "fox"] + [f"x{i}" for i in range(7)]
+    picture, angles = np.zeros((64, 64, 3), np.uint8), {"cat": 1.2, "dog": 1.4}
+
+    def alike(name: str) -> list[str]:
+        return [name if name in angles else "fox"]
+
+    bar = 0.3  # half way between one label and a hundred, in powers
+    assert np.cos(1.2) > bar > np.cos(1.4)
+    found = label.label(clip, picture, labels, alike, none=True)
+    assert [name for name, _, _ in found[:3]] == ["cat", label.NONE, "dog"]
+    assert sum(share for _, share, _ in found) == pytest.approx(1)
+    assert found[1][2] == pytest.approx(1 / (1 + np.exp(2 - 10 * bar)))
+    assert label.label(clip, picture, labels[:1], alike, none=True)[0][0] == "cat"
+    assert label.NONE not in [name for name, _, _ in label.label(clip, picture, labels, alike)]
 
 
 def test_wordings_are_averaged_to_a_unit_vector():

@@ -282,6 +282,7 @@ def sample(
 def label(
     picture: Annotated[Path, typer.Argument(help="A PNG, JPEG, WebP, GIF or BMP file.")],
     labels: Annotated[str, typer.Option(help="The words to choose from, with commas between them.")],
+    none: Annotated[bool, typer.Option("--none", help='Let "none of these" compete too.')] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say which of some words fits a picture.
@@ -290,7 +291,7 @@ def label(
     """
     import bozzetto
 
-    found = bozzetto.label(picture, labels.split(","))
+    found = bozzetto.label(picture, labels.split(","), none_of_these=none)
     if as_json:
         print(json.dumps([{"label": name, "share": share, "match": match} for name, share, match in found]))
         return

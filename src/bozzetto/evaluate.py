@@ -249,9 +249,13 @@ def score_autoencoder(bench: Bench, reconstruct: Callable[[np.ndarray], np.ndarr
 
 
 def score_clip(
-    bench: Bench, embed_texts: Callable[[list[str]], np.ndarray], embed_pictures: Callable[[np.ndarray], np.ndarray]
+    bench: Bench,
+    embed_texts: Callable[[list[str]], np.ndarray],
+    embed_pictures: Callable[[np.ndarray], np.ndarray],
+    none_bar: float,
 ) -> Scores:
-    """`embed_texts`: sentences -> unit vectors [N,D]; `embed_pictures`: uint8 RGBA [N,64,64,4] -> the same."""
+    """`embed_texts`: sentences -> unit vectors [N,D]; `embed_pictures`: uint8 RGBA [N,64,64,4] -> the same; `none_bar`:
+    the cosine of "none of these" among ten labels."""
     core, rows, concepts = bench.core, np.flatnonzero(bench.test), list(bench.names)
     pictures = embed_pictures(core.images)
     wordings = [templates(name) for name in bench.names.values()]
@@ -260,6 +264,14 @@ def score_clip(
     classes = np.stack([part.mean(0) for part in np.split(sentences, ends[:-1])])
     similarity, target = cosine_similarity(pictures[rows], classes), bench.targets(rows)
     scores = {f"naming top-{k}": share(top_k_accuracy(similarity, target, k)) for k in (1, 5)} | bench.baseline()
+
+    # The best of ten labels against the bar of "none of these": with the true one among them, and without.
+    rng = np.random.default_rng(bench.seed)
+    others = np.stack([rng.permutation(np.delete(np.arange(len(concepts)), true))[:10] for true in target])
+    wrong = np.take_along_axis(similarity, others, 1)
+    best = np.maximum(similarity[np.arange(len(target)), target], wrong[:, :9].max(1))
+    scores["none of these, of ten wrong labels (95 % wanted)"] = share(share_of(wrong.max(1) < none_bar))
+    scores["none of these, though the true label is there"] = share(share_of(best < none_bar))
 
     shown = list(dict.fromkeys(core.codepoints[row] for row in rows))
     texts = embed_texts([with_article(bench.names[key]) for key in shown])
@@ -537,7 +549,7 @@ def _run_clip(bench: Bench, weights: Path, sheet: Path | None) -> tuple[Scores, 
             [label.encode_image(clip, on_white(images[i : i + 256]).round().astype(np.uint8)) for i in parts]
         )
 
-    return score_clip(bench, lambda texts: label.encode_text(clip, texts), embed_pictures), {}
+    return score_clip(bench, lambda texts: label.encode_text(clip, texts), embed_pictures, clip.none_below[10]), {}
 
 
 def _run_text_to_image(bench: Bench, weights: Path, sheet: Path | None) -> tuple[Scores, dict]:

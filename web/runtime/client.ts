@@ -1,7 +1,8 @@
 /** The page's side of the runtime, and the only part that figures talk to. */
 import { RuntimeError } from "./errors.js";
 import type {
-  Calls, DenoiseOptions, GanRound, GenerateOptions, PlayOptions, Progress, Reply, Request, SampleOptions, StepEvent,
+  AnswerOptions, Calls, DenoiseOptions, GanRound, GenerateOptions, LookOptions, PlayOptions, Progress, Reply, Request,
+  SampleOptions, Seen, StepEvent, Word,
 } from "./messages.js";
 import { checkBrowser } from "./session.js";
 
@@ -82,6 +83,16 @@ export class Runtime {
   /** A latent [16, 8, 8] -> a picture RGBA 64 x 64 with straight alpha. */
   decode(latents: Float32Array): Promise<Uint8ClampedArray> {
     return this.#ask("decode", latents);
+  }
+
+  /** What the vision-language model sees in a picture, for many questions. */
+  look(options: LookOptions, o: Cancellable = {}): Promise<Seen> {
+    return this.#ask("look", options, o.signal);
+  }
+
+  /** The pieces of the answer, each as soon as it is there. */
+  answer(options: AnswerOptions, o: { onWord?: (word: Word) => void } & Cancellable = {}): Promise<Word[]> {
+    return this.#ask("answer", options, o.signal, o.onWord);
   }
 
   /** A new game of forger and detective, which the worker keeps; what its untrained players show. */

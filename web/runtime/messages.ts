@@ -127,6 +127,33 @@ export interface GanRound {
   skill?: GanSkill;
 }
 
+/** What the vision-language model keeps of a picture: keys and values of its layers, for the 16 patches. */
+export interface Seen {
+  keys: Float32Array;
+  values: Float32Array;
+}
+
+export interface LookOptions {
+  picture: Uint8ClampedArray; // RGBA 64 x 64
+  seen?: boolean; // false: as if it was not there
+}
+
+export interface AnswerOptions {
+  seen: Seen;
+  question: string;
+}
+
+export interface Guess {
+  text: string; // of a piece, with the space before it; "" is the end of the answer
+  probability: number;
+}
+
+/** A piece of an answer. */
+export interface Word extends Guess {
+  looked: Float32Array; // [16], how much it looked at each patch: the mean of all layers
+  alternatives: Guess[]; // the three most probable pieces, itself first
+}
+
 interface Call<Argument, Answer, Event = never> {
   argument: Argument;
   answer: Answer;
@@ -143,6 +170,8 @@ export interface Calls {
   generate: Call<GenerateOptions, Generated, StepEvent>;
   sample: Call<SampleOptions, Float32Array, StepEvent>;
   decode: Call<Float32Array, Uint8ClampedArray>;
+  look: Call<LookOptions, Seen>;
+  answer: Call<AnswerOptions, Word[], Word>;
   startGame: Call<number, GanFrame>;
   playGame: Call<PlayOptions, GanFrame | undefined, GanRound>;
 }

@@ -51,23 +51,34 @@ export class Models {
       this.#open.delete(name);
       await session.release();
     }
-    const closed = names.flatMap((name, i) => {
-      const [config, graph] = [configs[i]!, parts(name)[1]];
-      return this.#open.has(name) ? [] : [{ name, config, graph, wanted: filesFor(graph, config) }];
+    // By folder, so that graphs over the same weights fetch them once.
+    const closed = new Map<string, { config: ModelConfig; graphs: [name: string, graph: string][] }>();
+    for (const [i, name] of names.entries()) {
+      if (this.#open.has(name)) continue;
+      const [folder, graph] = parts(name);
+      const { graphs } = closed.get(folder) ?? { graphs: [] };
+      closed.set(folder, { config: configs[i]!, graphs: [...graphs, [name, graph]] });
+    }
+    const folders = [...closed.values()].map(({ config, graphs }) => {
+      const wanted = [...new Set(graphs.flatMap(([, graph]) => filesFor(graph, config)))];
+      return { config, graphs, wanted };
     });
-    const sizes = closed.flatMap(({ config, wanted }) => wanted.map((file) => config.files[file]!.bytes));
+    const sizes = folders.flatMap(({ config, wanted }) => wanted.map((file) => config.files[file]!.bytes));
     const progress = { loaded: 0, total: sizes.reduce((sum, size) => sum + size, 0) };
-    if (closed.length > 0) emit({ ...progress });
-    for (const { name, config, graph, wanted } of closed) {
+    if (folders.length > 0) emit({ ...progress });
+    for (const { config, graphs, wanted } of folders) {
       const read = async (file: string) => {
         const onBytes = (count: number): void => emit({ ...progress, loaded: (progress.loaded += count) });
         return [file, await readFile(this.folder, config, file, { signal, onBytes })] as const;
       };
       const files = Object.fromEntries(await Promise.all(wanted.map(read)));
-      await pause();
-      const session = await this.openSession(files[graph]!, files["model.safetensors"]!);
       const words = files[VOCABULARY];
-      this.#open.set(name, { config, session, tokenizer: words && Tokenizer.read(words) });
+      const tokenizer = words && Tokenizer.read(words);
+      for (const [name, graph] of graphs) {
+        await pause();
+        const session = await this.openSession(files[graph]!, files["model.safetensors"]!);
+        this.#open.set(name, { config, session, tokenizer });
+      }
     }
     return Object.fromEntries(names.map((name, i) => [name, configs[i]!]));
   }
@@ -86,8 +97,10 @@ export class Models {
     return this.#get(name).session.run(inputs);
   }
 
+  /** All models that read words have the same vocabulary. */
   tokenizer(): Tokenizer {
-    return this.#get("clip/text").tokenizer!;
+    const reader = [...this.#open.values()].find(({ tokenizer }) => tokenizer);
+    return (reader ?? this.#get("clip/text")).tokenizer!;
   }
 }
 

@@ -1,4 +1,5 @@
 /** The worker's side of messages.ts: answer requests, hear a cancel between two steps, tell errors apart. */
+import { answer as answerQuestion, look } from "./ask.js";
 import { RuntimeError } from "./errors.js";
 import { GAN_ROUND } from "./gan-round.js";
 import { GanGame } from "./gan-game.js";
@@ -30,6 +31,8 @@ export function serve(port: Port, models: Models): void {
     generate: (options, control) => generate(models, options, control),
     sample: (options, control) => sample(models, options, control),
     decode: (latents) => decode(models, latents),
+    look: (options) => look(models, options),
+    answer: (options, control) => answerQuestion(models, options, control),
     startGame: (seed) => game.start(seed),
     playGame: (options, control) => game.play(options, control),
   };

@@ -22,12 +22,22 @@ export function splitWords(text: string): string[] {
   return plain.replace(/\p{M}/gu, (mark) => (combines(mark) ? "" : mark)).match(RUNS) ?? [];
 }
 
+/** Tokens as what each adds to a text: a, cat, ##s -> "a", " cat", "s" */
+export function joinPieces(pieces: string[]): string[] {
+  return pieces.map((piece, i) => {
+    const before = pieces[i - 1] ?? "";
+    const digits = /^\d$/.test(before) && /^\d$/.test(piece);
+    const glued = !before || piece.startsWith("##") || [",", ".", "?"].includes(piece) || digits;
+    return glued ? piece.replace(/^##/, "") : ` ${piece}`;
+  });
+}
+
 export class Tokenizer {
   readonly #number: Map<string, number>;
   readonly #longest: number;
 
   /** `vocabulary` lists the tokens in order of their numbers. */
-  constructor(vocabulary: string[]) {
+  constructor(readonly vocabulary: string[]) {
     if (SPECIAL.some((token, index) => vocabulary[index] !== token)) {
       throw new RuntimeError("failed", `a vocabulary starts with ${SPECIAL.join(", ")}; this one does not`);
     }
@@ -58,9 +68,14 @@ export class Tokenizer {
     return splitWords(text).flatMap((word) => this.pieces(word));
   }
 
-  /** [start] and the numbers of the tokens, cut or padded with 0 to the context's length. */
+  /** [start] and the numbers of all tokens. */
+  encode(text: string): number[] {
+    return [1, ...this.tokenize(text).map((piece) => this.#number.get(piece)!)];
+  }
+
+  /** The same, cut or padded with 0 to the context's length. */
   row(text: string): number[] {
-    const numbers = [1, ...this.tokenize(text).map((piece) => this.#number.get(piece)!)];
+    const numbers = this.encode(text);
     return Array.from({ length: CONTEXT_LENGTH }, (_, index) => numbers[index] ?? 0);
   }
 

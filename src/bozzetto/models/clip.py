@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 from bozzetto.models.layers import Attention, FilmBlock, zero_init
 
+NONE_COUNTS = (1, 3, 10, 30, 100, 300, 1000)  # of labels; see Clip.none_below
+
 
 @dataclass(frozen=True)
 class ClipConfig:
@@ -110,6 +112,8 @@ class Clip(nn.Module):
         self.image = ImageTower(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(10.0)))  # as in SigLIP
         self.logit_bias = nn.Parameter(torch.tensor(-6.0))
+        # By the number of labels: the cosine that the best of so many wrong ones reaches in one picture of twenty.
+        self.register_buffer("none_below", torch.ones(len(NONE_COUNTS)))
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         return self.image(pixels)[0]

@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig
-from bozzetto.models.clip import Clip, ClipConfig
+from bozzetto.models.clip import NONE_COUNTS, Clip, ClipConfig
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.models.fashion_classifier import ClassifierConfig, FashionClassifier
@@ -217,6 +217,7 @@ def export_clip(run: Path, to: Path) -> None:
         "config": asdict(config),
         "logit_scale": model.logit_scale.exp().item(),
         "logit_bias": model.logit_bias.item(),
+        "none_below": {str(n): round(c, 4) for n, c in zip(NONE_COUNTS, model.none_below.tolist(), strict=True)},
     }
     tokens = torch.ones(2, config.context_length, dtype=torch.long)
     vocabulary = {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")}

@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bozzetto.models.clip import Clip, ClipConfig, TextTower, sigmoid_loss
+from bozzetto.models.clip import NONE_COUNTS, Clip, ClipConfig, TextTower, sigmoid_loss
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
 from bozzetto.training.export import save_final
@@ -192,6 +192,24 @@ def bound(tower: TextTower, scenes: list[Scene], tokenizer: Tokenizer) -> Tensor
             rows = [k for k, other in enumerate(roles) if other == role]
             aims[[related[k] for k in rows]] += BINDING * nouns[rows] @ rotations[role]
     return F.normalize(aims, dim=-1)
+
+
+@torch.no_grad()
+def none_below(clip: Clip, tokenizer: Tokenizer, world: World, count: int = 2000) -> Tensor:
+    """For `Clip.none_below`, from the cosines of pictures of the world with the names of other concepts: if one wrong
+    label stays under c with the chance p, then n independent ones do with the chance p^n."""
+    device = clip.none_below.device
+    concepts = dict(zip(world.codepoints, map(plain_name, world.names), strict=True))
+    wordings = [tokenizer(templates(name)) for name in concepts.values()]
+    means = torch.stack([clip.encode_text(shortest(tokens, device)).mean(0) for tokens in wordings])
+    rows = np.random.default_rng(0).permutation(len(world))[:count]
+    pixels = data.over(data.premultiplied(world.images[rows], device), torch.ones(1, 3, 1, 1, device=device))
+    seen = torch.cat([clip.encode_image(part) for part in pixels.split(128)])
+    numbers = {key: i for i, key in enumerate(concepts)}
+    right = torch.tensor([numbers[world.codepoints[row]] for row in rows], device=device)
+    cosines = (seen @ F.normalize(means, dim=-1).T).scatter(1, right[:, None], -1.0).flatten().sort().values
+    shares = torch.tensor([0.95 ** (1 / n) for n in NONE_COUNTS], dtype=torch.float64)
+    return cosines[(shares * (len(cosines) - 1)).round().long()]
 
 
 def false_sentences(scene: Scene, rng: np.random.Generator) -> list[str]:
@@ -429,6 +447,7 @@ def train(
         return compute
 
     average = fit(model, trap_loss, budget.traps, out / "traps", seed=seed, minutes=minutes, recipe=recipe)
+    average.none_below.copy_(none_below(average, tokenizer, shown.select(shown.core)))
     save_final(average, model.config, out)
     tokenizer.save(out / "vocabulary.txt")
     return average

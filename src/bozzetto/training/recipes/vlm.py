@@ -59,7 +59,7 @@ BUDGETS = {
     ),
     "cpu": Budget(
         _schedule(600, 64, 2e-3),
-        _schedule(900, 64, 1e-3),
+        _schedule(1500, 64, 1e-3),
         _schedule(200, 64, 3e-4, True),
         scenes=40_000,
         papers=12_000,

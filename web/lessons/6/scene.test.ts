@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import * as scene from "./scene.js";
+
+const random = Uint8ClampedArray.from({ length: 64 * 64 * 4 }, (_, i) => (i * 7919) % 256);
+const solid = random.map((value, i) => (i % 4 === 3 ? 255 : value));
+
+test("a scene is a line of text and comes back from it; what does not fit the form is refused", () => {
+  for (const text of [...Object.values(scene.READY), "black"]) {
+    assert.match(text, scene.FORM);
+    assert.equal(scene.write(scene.parse(text)), text);
+  }
+  for (const text of ["", "dog", "white*unicorn.1.1.20", "white*dog.1.1", "white*dog.-1.1.20", "white*dog.1.1.200",
+    `white${"*dog.1.1.20".repeat(5)}`, "constructor"]) assert.doesNotMatch(text, scene.FORM);
+});
+
+test("things stay in the frame, and new ones take the room that is left", () => {
+  assert.deepEqual(scene.parse("red*dog.60.60.99").things[0], { name: "dog", x: 0, y: 0, size: 64 });
+  assert.deepEqual(scene.parse("red*dog.60.60.0").things[0], { name: "dog", x: 52, y: 52, size: 12 });
+  let made = scene.parse("white");
+  for (let i = 0; i < 6; i++) made = scene.add(made, "cat");
+  assert.equal(new Set(made.things.map(({ x, y }) => `${x < 32} ${y < 32}`)).size, 4);
+  assert.equal(made.things.length, scene.MOST);
+  assert.match(scene.write(made), scene.FORM);
+  const dropped = scene.add(scene.parse("white"), "bee", { x: 63, y: 1 });
+  assert.deepEqual(dropped.things, [{ name: "bee", x: 36, y: 0, size: 28 }]);
+  assert.deepEqual([scene.thingAt(dropped, 40, 5), scene.thingAt(dropped, 5, 5)], [0, -1]);
+  assert.deepEqual(scene.change(dropped, 0, { y: 70 }).things[0], { name: "bee", x: 36, y: 36, size: 28 });
+});
+
+test("patches are mixed without loss, and a covered one stays covered wherever it goes", () => {
+  assert.deepEqual(scene.order(0), scene.order(0).toSorted((a, b) => a - b));
+  assert.notDeepEqual(scene.order(1), scene.order(2));
+  assert.deepEqual(scene.order(1).toSorted((a, b) => a - b), scene.order(0));
+  assert.deepEqual(scene.arrange(solid, 0, 0), solid);
+  const mixed = scene.arrange(solid, 1 << 6, 1);
+  for (const [place, patch] of scene.order(1).entries()) {
+    const shown = scene.patchOf(mixed, place);
+    if (patch === 6) assert.deepEqual([...new Set(shown)], [140, 255]);
+    else assert.deepEqual(shown, scene.patchOf(solid, patch));
+  }
+});
+
+test("what is clear is white, and light falls where it was looked", () => {
+  const clear = scene.arrange(new Uint8ClampedArray(64 * 64 * 4), 0, 0);
+  assert.ok(clear.every((value) => value === 255));
+  const looked = new Float32Array(16).fill(0.01);
+  looked[9] = 0.5;
+  const shown = scene.lit(clear, looked);
+  assert.equal(scene.patchOf(shown, 9)[0], 255);
+  assert.ok(scene.patchOf(shown, 8)[0]! < 70);
+  assert.deepEqual(scene.mostLooked(looked), { row: 3, column: 2 });
+});
+
+test("questions fit the scene", () => {
+  const about = scene.questions(scene.parse(scene.READY["pair"]!));
+  assert.ok(about.includes("is the dog left of or right of the tree?") && about.includes("is there a cat?"));
+  assert.ok(scene.questions(scene.parse("white*apple.1.1.20")).includes("how many apples are there?"));
+  for (const each of [undefined, scene.parse("white")]) assert.ok(scene.questions(each).includes("what is this?"));
+});

@@ -1,0 +1,202 @@
+// A scene in a line of text for the link, the picture it becomes, and its sixteen patches: covered, mixed, lit.
+// "white*dog.2.18.28*tree.34.4.30" is a white ground, a dog in a box of 28 pixels at (2, 18), and a tree.
+// Names and questions are English in every language of the course, because English is what the model reads.
+import { philox } from "../../runtime/noise.js";
+
+export const FRAME = 64;
+export const PATCHES = 16;
+const PATCH = 16; // pixels a side
+export const MOST = 4; // things in a scene
+export const SMALLEST = 12;
+const USUAL = 28;
+
+export const GROUNDS: Record<string, string> = {
+  white: "#ffffff",
+  gray: "#8c8c8c",
+  black: "#141414",
+  red: "#de2d2d",
+  orange: "#fa8c19",
+  yellow: "#fcd630",
+  green: "#3ea842",
+  blue: "#2d6ee1",
+  purple: "#8a42be",
+  pink: "#fa8cbe",
+  brown: "#845432",
+};
+
+/** What the tray holds, each with a regular plural, and what the gallery calls it. */
+export const TRAY: Record<string, string> = {
+  dog: "dog face",
+  cat: "cat face",
+  rabbit: "rabbit face",
+  penguin: "penguin",
+  turtle: "turtle",
+  frog: "frog",
+  crab: "crab",
+  bee: "honeybee",
+  tree: "deciduous tree",
+  rose: "rose",
+  sunflower: "sunflower",
+  mushroom: "mushroom",
+  apple: "red apple",
+  banana: "banana",
+  lemon: "lemon",
+  pear: "pear",
+  hamburger: "hamburger",
+  doughnut: "doughnut",
+  car: "automobile",
+  rocket: "rocket",
+  airplane: "airplane",
+  house: "house",
+  balloon: "balloon",
+  ghost: "ghost",
+};
+
+export interface Thing {
+  name: string; // of the tray
+  x: number; // of the left edge of its box
+  y: number; // of the upper edge
+  size: number;
+}
+
+export interface Scene {
+  ground: string;
+  things: Thing[];
+}
+
+const names = Object.keys(TRAY).join("|");
+export const FORM = new RegExp(
+  `^(${Object.keys(GROUNDS).join("|")})(\\*(${names})\\.\\d{1,2}\\.\\d{1,2}\\.\\d{1,2}){0,${MOST}}$`,
+);
+
+export const READY: Record<string, string> = {
+  pair: "white*dog.2.18.28*tree.34.4.30",
+  count: "yellow*apple.3.3.26*apple.35.5.26*apple.18.35.26",
+  place: "blue*airplane.18.2.28*house.18.34.28",
+  size: "white*car.2.12.40*bee.46.24.14",
+};
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.min(high, Math.max(low, Math.round(value)));
+}
+
+/** A thing that lies wholly in the frame. */
+export function inside({ name, x, y, size }: Thing): Thing {
+  const side = clamp(size, SMALLEST, FRAME);
+  return { name, x: clamp(x, 0, FRAME - side), y: clamp(y, 0, FRAME - side), size: side };
+}
+
+export function parse(text: string): Scene {
+  const [ground, ...things] = text.split("*");
+  return {
+    ground: ground!,
+    things: things.map((each) => {
+      const [name, x, y, size] = each.split(".");
+      return inside({ name: name!, x: Number(x), y: Number(y), size: Number(size) });
+    }),
+  };
+}
+
+export function write({ ground, things }: Scene): string {
+  return [ground, ...things.map(({ name, x, y, size }) => [name, x, y, size].join("."))].join("*");
+}
+
+/** The scene with one thing more, in the quarter that is emptiest, or in the middle of where it was dropped. */
+export function add(scene: Scene, name: string, at?: { x: number; y: number }): Scene {
+  if (scene.things.length >= MOST) return scene;
+  const quarters = [{ x: 16, y: 16 }, { x: 48, y: 16 }, { x: 16, y: 48 }, { x: 48, y: 48 }];
+  const room = ({ x, y }: { x: number; y: number }) =>
+    Math.min(...scene.things.map((one) => Math.hypot(one.x + one.size / 2 - x, one.y + one.size / 2 - y)));
+  const middle = at ?? quarters.sort((a, b) => room(b) - room(a))[0]!;
+  const thing = inside({ name, x: middle.x - USUAL / 2, y: middle.y - USUAL / 2, size: USUAL });
+  return { ...scene, things: [...scene.things, thing] };
+}
+
+export function change(scene: Scene, index: number, how: Partial<Thing>): Scene {
+  return { ...scene, things: scene.things.map((one, i) => (i === index ? inside({ ...one, ...how }) : one)) };
+}
+
+/** The thing on top at a place, or -1. */
+export function thingAt({ things }: Scene, x: number, y: number): number {
+  return things.findLastIndex((one) => x >= one.x && y >= one.y && x < one.x + one.size && y < one.y + one.size);
+}
+
+/** Which patch stands at each place: in order for seed 0, else mixed (Fisher and Yates 1938). */
+export function order(seed: number): number[] {
+  const places = Array.from({ length: PATCHES }, (_, i) => i);
+  if (!seed) return places;
+  for (let i = PATCHES - 1; i > 0; i--) {
+    const other = philox([i, 0, 0, 0], [seed, 0])[0]! % (i + 1);
+    [places[i], places[other]] = [places[other]!, places[i]!];
+  }
+  return places;
+}
+
+export function covers(covered: number, patch: number): boolean {
+  return ((covered >> patch) & 1) === 1;
+}
+
+/** Pixels of a patch in a picture of bytes RGBA, by where each begins. */
+function* bytesOf(patch: number): Generator<number> {
+  const [top, left] = [PATCH * Math.floor(patch / 4), PATCH * (patch % 4)];
+  for (let y = 0; y < PATCH; y++) for (let x = 0; x < PATCH; x++) yield 4 * (FRAME * (top + y) + left + x);
+}
+
+/** The picture on white as the model gets it: its patches mixed by the seed, those covered (a bit each) grey. */
+export function arrange(picture: Uint8ClampedArray, covered: number, seed: number): Uint8ClampedArray {
+  const made = new Uint8ClampedArray(picture.length).fill(255);
+  for (const [place, patch] of order(seed).entries()) {
+    const from = [...bytesOf(patch)];
+    for (const [i, to] of [...bytesOf(place)].entries()) {
+      const alpha = picture[from[i]! + 3]!;
+      for (let c = 0; c < 3; c++) {
+        const value = Math.round((alpha * picture[from[i]! + c]! + 255 * (255 - alpha)) / 255);
+        made[to + c] = covers(covered, patch) ? 140 : value;
+      }
+    }
+  }
+  return made;
+}
+
+/** The picture dark but where it was looked at most. Twin: explain in src/bozzetto/runtime/ask.py */
+export function lit(picture: Uint8ClampedArray, looked: Float32Array): Uint8ClampedArray {
+  const made = picture.slice();
+  const most = Math.max(...looked);
+  for (let place = 0; place < PATCHES; place++) {
+    const light = 0.25 + (0.75 * looked[place]!) / most;
+    for (const at of bytesOf(place)) for (let c = 0; c < 3; c++) made[at + c]! *= light;
+  }
+  return made;
+}
+
+/** The pixels of one place, 16 x 16. */
+export function patchOf(picture: Uint8ClampedArray, place: number): Uint8ClampedArray {
+  return Uint8ClampedArray.from([...bytesOf(place)].flatMap((at) => [...picture.subarray(at, at + 4)]));
+}
+
+/** Row and column, from 1, of the place that was looked at most. */
+export function mostLooked(looked: Float32Array): { row: number; column: number } {
+  const place = looked.indexOf(Math.max(...looked));
+  return { row: 1 + Math.floor(place / 4), column: 1 + (place % 4) };
+}
+
+function a(name: string): string {
+  return `${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`;
+}
+
+/** Questions about a scene, as the model has met them; without one, about any picture. */
+export function questions(scene?: Scene): string[] {
+  const kinds = [...new Set(scene?.things.map(({ name }) => name))];
+  const [one, other] = kinds;
+  const absent = kinds.includes("cat") ? "dog" : "cat";
+  return [
+    ...(kinds.length < 2 ? ["what is this?"] : [`is the ${one} left of or right of the ${other}?`]),
+    ...(kinds.length > 1 ? [`what is left of the ${other}?`, `which is bigger, the ${one} or the ${other}?`] : []),
+    `how many ${one ?? "thing"}s are there?`,
+    `is there ${a(one ?? absent)}?`,
+    ...(one ? [`is there ${a(absent)}?`] : []),
+    "what color is the background?",
+    "describe the picture.",
+    "how much does it weigh?",
+  ];
+}
