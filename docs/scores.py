@@ -37,6 +37,15 @@ SHOWN = {
         "nearer to a training picture than 95 % of held-out art, features (5 % is free)",
     ],
     "judge": ["naming top-1", "naming top-5"],
+    "vlm": [
+        *(
+            f"{kind}, held-out combinations"
+            for kind in ("what", "count", "color", "place", "describe", "receipt", "read")
+        ),
+        "count, held-out combinations, blind",
+        "cannot tell, precision",
+        "cannot tell, recall",
+    ],
     **dict.fromkeys(("gan", "vae", "diffusion", "few-steps"), MAKER),
 }
 CARDS = {  # title, what it is, limits; the judge tells more of itself, by hand
@@ -77,6 +86,14 @@ CARDS = {  # title, what it is, limits; the judge tells more of itself, by hand
         "A noisy 32 x 32 picture, its noise level and a class in, the clean picture it imagines out; a sampler makes a "
         "picture of noise in 10 to 50 such steps.",
         "It draws by class, not by words. Small faces and letters come out as marks.",
+    ),
+    "vlm": (
+        "The vision-language model",
+        "It looks at a 64 x 64 picture once (`look.onnx`), reads a question and says an answer word by word "
+        "(`graph.onnx`, the same weights): what, how many, what colour, where, which is bigger, is there one, which "
+        "style, describe it, read the sign, the bars of a chart, the prices of a receipt; or that it cannot tell.",
+        "It knows the things that stand in the world's scenes and those questions, in these or near words. What it has "
+        "learned well and what it has not is measured above, kind by kind; a right-sounding answer can be wrong.",
     ),
     "few_steps": (
         "The few-step student",
