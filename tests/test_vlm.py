@@ -40,7 +40,7 @@ def run(tmp_path_factory):
     folder, patch = tmp_path_factory.mktemp("vlm"), pytest.MonkeyPatch()
     patch.setattr(vlm, "scene_objects", lambda world: OBJECTS)
     torch.manual_seed(0)
-    clip = Clip(ClipConfig(len(TOKENIZER.vocabulary)))
+    clip = Clip(ClipConfig(len(TOKENIZER.vocabulary), image_widths=(32, 48, 64), image_blocks=(1, 1, 1)))
     (folder / "clip").mkdir()
     save_final(clip, clip.config, folder / "clip")
     TOKENIZER.save(folder / "clip/vocabulary.txt")

@@ -36,9 +36,9 @@ class VlmConfig:
     layers: int = 4
     heads: int = 6
     context_length: int = 64  # positions, those of the patches among them
-
-    def clip(self) -> ClipConfig:
-        return ClipConfig(self.vocabulary_size, token_size=self.token_size)
+    image_widths: tuple[int, int, int] = ClipConfig.image_widths  # of CLIP's picture tower, see ClipConfig
+    image_blocks: tuple[int, int, int] = ClipConfig.image_blocks
+    image_heads: int = ClipConfig.image_heads
 
 
 Cache = tuple[Tensor, Tensor]
@@ -83,9 +83,9 @@ class Vlm(nn.Module):
         super().__init__()
         self.config = config
         width = config.width
-        clip = config.clip()
-        self.image = ImageTower(clip)
-        self.project = nn.Linear(clip.image_widths[-1], width)
+        sizes = {name: getattr(config, name) for name in ("image_widths", "image_blocks", "image_heads")}
+        self.image = ImageTower(ClipConfig(config.vocabulary_size, **sizes))
+        self.project = nn.Linear(config.image_widths[-1], width)
         self.nothing = nn.Parameter(0.02 * torch.randn(PATCHES, width))  # stands for no picture: a blind guess
         self.token = nn.Embedding(config.vocabulary_size, config.token_size)
         self.widen = nn.Linear(config.token_size, width, bias=False)

@@ -122,7 +122,8 @@ def chosen(questions: list[Question], count: int, rng: np.random.Generator) -> l
 
 def begin(clip: Clip, sizes: dict) -> Vlm:
     """The untrained model around CLIP's picture tower and tokens."""
-    model = Vlm(VlmConfig(clip.config.vocabulary_size, **sizes))
+    of_clip = ("vocabulary_size", "token_size", "image_widths", "image_blocks", "image_heads")
+    model = Vlm(VlmConfig(**{name: getattr(clip.config, name) for name in of_clip}, **sizes))
     model.image.load_state_dict(clip.image.state_dict())
     with torch.no_grad():
         model.token.weight.copy_(clip.text.token.weight)
