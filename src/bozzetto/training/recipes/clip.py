@@ -17,7 +17,7 @@ teacher, the tower as it was: text-to-image hangs on that one.
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -69,7 +69,6 @@ class Budget:
     scene_share: float = 0.25
     trap_share: float = 0.6
     more_names: int = 192  # names of random concepts beside the batch's own captions
-    model: dict = field(default_factory=dict)  # what differs from ClipConfig
 
 
 BUDGETS = {
@@ -84,7 +83,6 @@ BUDGETS = {
         scenes=64,
         trap_scenes=64,
         more_names=32,
-        model={"image_widths": (32, 48, 64), "image_blocks": (1, 1, 1)},
     ),
     "cpu": Budget(
         Schedule(steps=1200, batch_size=512, learning_rate=2e-3, warmup=50, ema=0.99),
@@ -252,7 +250,7 @@ def train(
     teacher = teacher or load_teacher()
     tokenizer = Tokenizer(teacher.vocabulary)
     torch.manual_seed(seed)
-    model = Clip(ClipConfig(len(tokenizer.vocabulary), **budget.model))
+    model = Clip(ClipConfig(len(tokenizer.vocabulary)))
     start_from_words(model.text, tokenizer, teacher)
     model.to(device)
     teacher_tokens, target = tokenizer(teacher.texts), torch.from_numpy(teacher.vectors).to(device)
