@@ -24,7 +24,7 @@ FIGURES = {
     "describe-redraw": "soon",
     "spot-the-noise": "soon",
     "speed-dial": "figure",
-    "read-the-picture": "soon",
+    "read-the-picture": "figure",
     "match-score": "figure",
     "words-steer": "figure",
     "same-blocks": "soon",

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, expect
 
 import bozzetto
 from bozzetto.pictures import over_white
-from bozzetto.runtime import gan_round, label, sample, store
+from bozzetto.runtime import ask, gan_round, label, sample, store
 from bozzetto.runtime import text_to_image as t2i
 from browser import FIGURES, OUT, ROOT, Visit, lesson_path, perturbed, pixels, problems, replaced, served, t
 
@@ -81,6 +81,22 @@ def fakes(figure: Locator, rounds: int) -> tuple[list[list[int]], list[str]]:
     shown = figure.locator(".figure-stage ol.fakes li")
     expect(shown.first).to_contain_text("%")
     return [pixels(shown.nth(i).locator("canvas")) for i in range(shown.count())], shown.all_inner_texts()
+
+
+def answered(figure: Locator) -> dict:
+    """Of the reader in lesson 6, when it has said all: the question, the words, their chances, where they looked."""
+    return figure.evaluate("""async figure => {
+      while (figure.busy || !figure.answers[0]?.complete) await new Promise(requestAnimationFrame);
+      const [{ question, blind, words }] = figure.answers;
+      const rows = words.map(({ text, probability, looked, alternatives }) =>
+        [text, probability, [...looked], alternatives.map(guess => [guess.text, guess.probability])]);
+      return { question, blind, words: rows };
+    }""")
+
+
+def ask_again(figure: Locator) -> dict:
+    button(figure, "read-the-picture.ask").click()
+    return answered(figure)
 
 
 # ---------------------------------------------------------------- nothing is canned
@@ -164,6 +180,30 @@ def test_the_game_is_played(reader):
     assert fakes(reader.figure(2, seed=1, moves="bb20bd10"), 30) != end
     other = game(2)
     assert other[0][0] != begin[0] and other[1][0] != end[0]
+
+
+def test_answers_are_computed(reader):
+    """From the picture, the patches that are there, the question and the weights; the same again for the same."""
+    figure = reader.figure(6, question="what+is+this%3F")
+    first = answered(figure)
+    assert first["words"] and ask_again(figure) == first
+    said = [first]
+    for press in ("read-the-picture.ready-count", "read-the-picture.shuffle"):
+        button(figure, press).click()
+        said.append(ask_again(figure))
+    button(figure, "read-the-picture.unshuffle").click()
+    assert ask_again(figure) == said[1]
+    for patch in (0, 1):
+        figure.locator(".patches button").nth(patch).click()
+    said.append(ask_again(figure))
+    figure.get_by_label(t("read-the-picture.blind"), exact=True).check()
+    blind = ask_again(figure)
+    said.append(blind)
+    button(figure, "read-the-picture.ready-place").click()
+    assert ask_again(figure) == blind  # who does not look sees no difference
+    assert len({json.dumps(one["words"]) for one in said}) == 5
+    with replaced(reader.course, perturbed(reader.course, "vlm")):
+        assert answered(reader.figure(6, question="what+is+this%3F")) != first
 
 
 # ---------------------------------------------------------------- parity with Python
@@ -285,6 +325,46 @@ def test_embeddings_agree_with_python(runtime):
     assert abs(np.array(found) - expected).max() < 1e-3
 
 
+def test_each_word_of_an_answer_agrees_with_python(runtime):
+    model = ask.load(store.weights_folder())
+    picture = (np.arange(64 * 64 * 4) * 7919 % 256).astype(np.uint8)
+    white = np.asarray(over_white(Image.fromarray(picture.reshape(64, 64, 4))))
+    runtime.evaluate("runtime => runtime.load(['vlm', 'vlm/look.onnx'])")
+    for question, seen in (("Describe the picture.", True), ("how many zebrafishes are there?", False)):
+        found = runtime.evaluate(
+            """async (runtime, [picture, question, seen]) => {
+              const told = [];
+              const cache = await runtime.look({ picture: Uint8ClampedArray.from(picture), seen });
+              const words = await runtime.answer({ seen: cache, question }, { onWord: word => told.push(word) });
+              return [told, words].map(all => all.map(word => ({ ...word, looked: [...word.looked] })));
+            }""",
+            [picture.tolist(), question, seen],
+        )
+        expected = list(ask.answer(model, ask.see(model, white[None], seen), question))
+        assert found[0] == found[1] and expected
+        for word, real in zip(found[0], expected, strict=True):
+            assert word["text"] == real.text
+            assert word["probability"] == pytest.approx(real.probability, abs=1e-3)
+            assert abs(np.array(word["looked"]) - real.looked.ravel()).max() < 1e-3
+            chances = [guess["probability"] for guess in word["alternatives"]]
+            assert word["alternatives"][0]["text"] == word["text"] and len(chances) == 3
+            assert chances == sorted(chances, reverse=True) and sum(chances) <= 1 + 1e-6
+
+
+def test_the_answer_about_a_scene_is_that_of_python(reader):
+    figure = reader.figure(6, scene="yellow*apple.3.3.26*bee.35.5.20", covered=3, shuffle=5)
+    found = answered(figure)
+    patches = figure.locator(".patches canvas")
+    seen = np.zeros((64, 64, 3), np.uint8)
+    for place in range(16):
+        row, column = divmod(place, 4)
+        shown = np.array(pixels(patches.nth(place)), np.uint8).reshape(16, 16, 4)
+        seen[16 * row : 16 * row + 16, 16 * column : 16 * column + 16] = shown[..., :3]
+    expected = list(bozzetto.ask(Image.fromarray(seen), found["question"]))
+    assert [word[0] for word in found["words"]] == [word.text for word in expected]
+    assert [word[1] for word in found["words"]] == pytest.approx([word.probability for word in expected], abs=1e-3)
+
+
 # ---------------------------------------------------------------- every state, for everybody
 
 
@@ -360,6 +440,38 @@ def states_of_5(reader: Visit):
     yield "run, unfolded"
 
 
+def states_of_6(reader: Visit):
+    figure = reader.figure(6)
+    answered(figure)
+    yield "start"
+    figure.locator(".patches button").nth(4).click()
+    button(figure, "read-the-picture.shuffle").click()
+    figure.get_by_label(t("read-the-picture.question"), exact=True).fill("is there a zorgon قطة 😀?")
+    yield "changed"
+    figure.locator(".ask select").select_option("describe the picture.")
+    button(figure, "read-the-picture.ask").click()
+    expect(figure.locator(".answer")).to_have_count(2)
+    answered(figure)
+    figure.locator(".said-word").first.hover()
+    unfold(figure)
+    button(figure, "shell.share").click()
+    yield "asked again, unfolded"
+    for name in ("bee", "crab"):
+        figure.locator(f".tray [aria-label={name}]").click()
+    figure.get_by_label(t("read-the-picture.blind"), exact=True).check()
+    ask_again(figure)
+    yield "full and blind"
+    figure.get_by_label(t("read-the-picture.source-own"), exact=True).check()
+    figure.get_by_label(t("picture-input.draw"), exact=True).check()
+    figure.locator(".board canvas").press("Space")
+    ask_again(figure)
+    yield "drawing"
+    figure.get_by_label(t("read-the-picture.question"), exact=True).fill("a cat " * 30)
+    button(figure, "read-the-picture.ask").click()
+    expect(figure.get_by_role("alert")).to_contain_text("24 at most")
+    yield "too long"
+
+
 def states_of_7(reader: Visit):
     figure = reader.figure(7, picture=0)
     scores(figure)
@@ -407,7 +519,7 @@ def states_of_8(reader: Visit):
     yield "too long"
 
 
-STATES = {1: states_of_1, 2: states_of_2, 5: states_of_5, 7: states_of_7, 8: states_of_8}
+STATES = {1: states_of_1, 2: states_of_2, 5: states_of_5, 6: states_of_6, 7: states_of_7, 8: states_of_8}
 
 
 @pytest.mark.parametrize("number", FIGURES)
@@ -521,6 +633,73 @@ def test_modes_and_the_table_work_from_the_keyboard(reader):
         assert cell.evaluate("cell => cell === document.activeElement")
 
 
+def test_a_scene_is_built_and_asked_about_from_the_keyboard(reader):
+    page = reader.page
+    figure = reader.figure(6, scene="white")
+    answered(figure)
+    figure.locator(".tray [aria-label=bee]").press("Enter")
+    assert state_of(figure)["scene"] == "white*bee.2.2.28"
+    sheet = figure.locator(".sheet")
+    sheet.focus()
+    for key in ("ArrowRight", "Shift+ArrowDown"):
+        page.keyboard.press(key)
+    figure.locator(".tray [aria-label=cat]").press("Enter")
+    assert state_of(figure)["scene"] == "white*bee.3.10.28*cat.34.34.28"
+    size = figure.locator(".thing").nth(1).get_by_label(t("read-the-picture.size"), exact=True)
+    size.fill("99")
+    size.press("Enter")
+    assert state_of(figure)["scene"] == "white*bee.3.10.28*cat.0.0.64"
+    expect(size).to_have_value("64")
+    sheet.press("Delete")
+    figure.locator(".patches button").nth(5).press("Enter")
+    figure.get_by_label(t("read-the-picture.blind"), exact=True).press(" ")
+    question = figure.get_by_label(t("read-the-picture.question"), exact=True)
+    question.press("ControlOrMeta+a")
+    page.keyboard.type("how many bees?")
+    page.keyboard.press("Enter")
+    said = answered(figure)
+    assert said["question"] == "how many bees?" and said["blind"]
+    state = state_of(figure)
+    assert [state[name] for name in ("scene", "covered", "blind")] == ["white*bee.3.10.28", "32", "1"]
+    expect(figure.locator(".answer")).to_have_count(2)
+    for index in range(len(said["words"])):
+        word = figure.locator(".answer").first.locator(".said-word").nth(index)
+        word.focus()
+        expect(word).to_have_attribute("aria-pressed", "true")
+        expect(figure.locator(".alternatives li")).to_have_count(3)
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    assert answered(page.locator("bz-read-the-picture")) == said
+    button(figure, "shell.reset").press("Enter")
+    assert answered(figure)["blind"] is False
+    expect(figure.locator(".answer")).to_have_count(1)
+
+
+def test_a_thing_is_dragged_within_the_frame_and_into_it(reader):
+    figure = reader.figure(6, scene="white*bee.2.2.20")
+    answered(figure)
+    figure.locator(".sheet").scroll_into_view_if_needed()
+    box = figure.locator(".sheet").bounding_box()
+    mouse, scale = reader.page.mouse, box["width"] / 64
+
+    def drag(start, end):
+        mouse.move(*start)
+        mouse.down()
+        mouse.move(*end, steps=4)
+        mouse.up()
+
+    def place(x, y):
+        return box["x"] + scale * x, box["y"] + scale * y
+
+    drag(place(12, 12), place(42, 32))
+    [bee] = re.fullmatch(r"white\*bee\.(\d+\.\d+)\.20", state_of(figure)["scene"]).groups()
+    assert all(abs(float(a) - b) <= 1 for a, b in zip(bee.split("."), (32, 22), strict=True))
+    thumb = figure.locator(".tray [aria-label=crab]").bounding_box()
+    drag((thumb["x"] + 10, thumb["y"] + 10), place(16, 48))
+    assert re.search(r"\*crab\.[123]\.3[345]\.28$", state_of(figure)["scene"])
+
+
 def test_sorter_and_maker_work_from_the_keyboard(reader):
     figure = reader.figure(1, picture=0)
     bars(figure)
@@ -618,6 +797,24 @@ def test_a_link_with_nonsense_leaves_a_game_to_play(reader):
     fakes(figure, 1)
 
 
+def test_a_link_with_nonsense_leaves_a_picture_to_ask_about(reader):
+    figure = reader.figure(6)
+    usual = answered(figure)
+    for scene, covered, question in (
+        ("white*unicorn.1.1.20", "-1", "x" * 301),
+        ("constructor", "65536", "y" * 1000),
+        ("<script>alert(1)</script>", "NaN", "z" * 302),
+    ):
+        values = {"scene": scene, "covered": covered, "question": question, "toString": "2"}
+        fragment = "&".join(f"read-the-picture.{name}={quote(text)}" for name, text in values.items())
+        reader.page.goto(f"{reader.page.url.partition('#')[0]}#{fragment}")
+        refused = figure.locator("p.note[role=status]")
+        for name in ("scene", "covered", "question"):
+            expect(refused).to_contain_text(t(f"read-the-picture.{name}"))
+        assert figure.locator("[role=alert]").count() == 0
+        assert answered(figure) == usual
+
+
 def test_a_link_of_markup_stays_text(reader):
     text = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
     figure = reader.figure(8, prompt=quote(text))
@@ -703,6 +900,7 @@ FAULTS = [
     (1, "data/gallery.json", None, "data/gallery.json is missing"),
     (1, "models/clip/image/config.json", None, "config.json is missing"),
     (2, "models/gan_round/graph.onnx", other, "graph.onnx is damaged"),
+    (6, "models/vlm/look.onnx", other, "look.onnx is damaged"),
     (8, "models/text_to_image/model.safetensors", other, "model.safetensors is damaged"),
     (5, "models/few_steps/model.safetensors", None, "model.safetensors is missing"),
 ]
@@ -730,6 +928,8 @@ def test_a_broken_file_is_named_and_retried(visit, course, number, path, change,
         assert bars(figure)
     elif number == 2:
         fakes(figure, 0)
+    elif number == 6:
+        assert answered(figure)["words"]
     else:
         expect(figure.get_by_role("button", name=RUN)).to_be_disabled()
     assert alert.count() == 0
@@ -890,6 +1090,9 @@ def tour(chromium, course):
             button(figure, "shell.pause").click()
             expect(button(figure, "shell.play")).to_be_visible()
             flicker[name] = page.evaluate(FLICKER)
+        elif number == 6:
+            answered(figure)
+            time["ready, cold"] = page.evaluate("performance.now()")
         elif number == 7:
             time["ready, cold"] = page.evaluate("until(() => /[0-9]/.test(document.querySelector('output')?.value), 0)")
             draw_dot(figure, "Space")
@@ -925,7 +1128,7 @@ def test_nothing_goes_wrong_on_the_tour(tour):
 @pytest.mark.parametrize("name", FIGURES.values())
 def test_the_models_of_a_lesson_are_small(tour, course, name):
     files = tour["models"][name]
-    assert sum(path.endswith("model.safetensors") for path in files) >= (1 if name == FIGURES[2] else 2)
+    assert sum(path.endswith("model.safetensors") for path in files) >= (1 if name in (FIGURES[2], FIGURES[6]) else 2)
     assert served(course, files) <= 8_000_000
 
 

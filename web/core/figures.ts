@@ -6,6 +6,7 @@ const FIGURES: Record<string, () => Promise<unknown>> = {
   "bz-sorter-maker": () => import("../lessons/1/sorter-maker"),
   "bz-step-the-game": () => import("../lessons/2/step-the-game"),
   "bz-speed-dial": () => import("../lessons/5/speed-dial"),
+  "bz-read-the-picture": () => import("../lessons/6/read-the-picture"),
   "bz-match-score": () => import("../lessons/7/match-score"),
   "bz-words-steer": () => import("../lessons/8/words-steer"),
 };

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, beforeEach, test } from "node:test";
-import { Runtime, RuntimeError, type ErrorKind, type StepEvent } from "./client.js";
+import { Runtime, RuntimeError, type ErrorKind, type StepEvent, type Word } from "./client.js";
 import { classifier_free } from "./guidance.js";
 import { Models } from "./models.js";
 import { normal } from "./noise.js";
@@ -12,18 +12,22 @@ import { SAMPLERS, type SamplerName } from "./samplers.js";
 import { flow } from "./schedule.js";
 import { serve, type Port } from "./serve.js";
 import type { Input, Session } from "./session.js";
+import { joinPieces } from "./tokenizer.js";
 
 const ALL = ["clip/text", "clip/image", "text_to_image", "autoencoder/decoder"];
 const SMALL = ["diffusion", "few_steps"];
 const STEER = "clip/image/steer.onnx";
+const READER = ["vlm", "vlm/look.onnx"];
 const VOCABULARY = ["[pad]", "[start]", "[unk]", "a", "red", "apple", "##s"];
 const sum = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /** The graph of each model is its name, so that its session can be told from it. */
 function files(name: string): Record<string, string> {
-  const words: Record<string, string> = name === "clip/text" ? { "vocabulary.txt": VOCABULARY.join("\n") + "\n" } : {};
+  const reads = name === "clip/text" || name === "vlm";
+  const words: Record<string, string> = reads ? { "vocabulary.txt": VOCABULARY.join("\n") + "\n" } : {};
   const steer: Record<string, string> = name === "clip/image" ? { "steer.onnx": STEER } : {};
-  return { "graph.onnx": name, "model.safetensors": `weights of ${name}`, ...steer, ...words };
+  const look: Record<string, string> = name === "vlm" ? { "look.onnx": READER[1]! } : {};
+  return { "graph.onnx": name, "model.safetensors": `weights of ${name}`, ...steer, ...look, ...words };
 }
 
 let needed: string;
@@ -35,6 +39,7 @@ function config(name: string): object {
     "clip/image": { logit_scale: 2 },
     text_to_image: { styles: ["flat", "3d"], defaults, needs: { "clip/text": needed } },
     diffusion: { config: small, defaults: { sampler: "heun", num_inference_steps: 3, guidance_scale: 2 } },
+    vlm: { config: { layers: 2, heads: 1, width: 2 } },
     few_steps: { config: small, defaults: { num_inference_steps: 4 } },
   };
   return { format: 1, model: name, config: {}, files: Object.fromEntries(entries), ...own[name] };
@@ -54,6 +59,17 @@ const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<strin
   },
   diffusion: (row) => ({ clean: row("x").map((value) => value / (1 + row("t")[0]!) + row("label")[0]!) }),
   few_steps: (row) => ({ clean: row("x").map(() => row("until")[0]! + row("label")[0]!) }),
+  // Says the token after the last one; its layers look at the patch of that number, and at the first.
+  vlm: (row) => {
+    const tokens = row("tokens");
+    const all = [...row("keys"), ...tokens.flatMap(() => [0, 0, 0, 0])];
+    const next = (tokens.at(-1)! + 2) % VOCABULARY.length;
+    const logits = tokens.flatMap(() => VOCABULARY.map((_, token) => (token === next ? row("keys")[0]! : 0)));
+    const at = (patch: number): number[] => Array.from({ length: 16 }, (_, i) => +(i === patch));
+    const looked = [next, 0].flatMap((patch) => tokens.flatMap(() => at(patch)));
+    return { logits, all_keys: all, all_values: all, looked };
+  },
+  "vlm/look.onnx": (row) => ({ keys: Array<number>(64).fill(2 + row("seen")[0]!), values: row("pixels").slice(0, 64) }),
   "autoencoder/decoder": (row) => ({ pixels: Array<number>(4 * 64 * 64).fill(row("latents")[0]!) }),
 };
 
@@ -86,7 +102,7 @@ function rowOf({ data, dims }: Input, batch: number, index: number): number[] {
 
 const server = createServer((request, response) => {
   const [, name, file] = /^\/models\/(.+)\/([^/]+)$/.exec(request.url!)!;
-  if (![...ALL, ...SMALL].includes(name!)) return response.writeHead(404).end();
+  if (![...ALL, ...SMALL, "vlm"].includes(name!)) return response.writeHead(404).end();
   return response.end(file === "config.json" ? JSON.stringify(config(name!)) : files(name!)[file!]);
 });
 before(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)));
@@ -284,6 +300,46 @@ test("texts, pictures, latents: in batches, in order", async () => {
   });
   const clean = await runtime.denoise({ latents: new Float32Array(1024).fill(1), t: 1, prompt: "a", style: "flat" });
   assert.ok(Math.abs(clean[0]! - (0.5 + 0.2 + 1)) < 1e-6);
+});
+
+test("an answer comes piece by piece, from a cache that grows, until its end", async () => {
+  const progress: number[] = [];
+  await runtime.load(READER, { onProgress: ({ total }) => progress.push(total) });
+  const sizes = Object.values(files("vlm")).map(({ length }) => length);
+  assert.equal(progress[0], sizes.reduce((a, b) => a + b)); // one folder is fetched once
+  assert.deepEqual(log.opened, READER);
+  const picture = new Uint8ClampedArray(4 * 64 * 64).fill(255);
+  const told: Word[] = [];
+  const seen = await runtime.look({ picture });
+  const words = await runtime.answer({ seen, question: "red apples" }, { onWord: (word) => told.push(word) });
+  // After [start] comes a, after it apple, and after that, round the end of the vocabulary, [pad]: the end.
+  assert.deepEqual(words.map(({ text }) => text), ["a", " apple"]);
+  assert.deepEqual(told, words);
+  const sure = Math.exp(3) / (Math.exp(3) + VOCABULARY.length - 1);
+  for (const { probability, alternatives } of words) {
+    assert.ok(Math.abs(probability - sure) < 1e-9);
+    assert.equal(alternatives.length, 3);
+    assert.equal(alternatives[1]!.text, ""); // of those that are as probable, the end has the lowest number
+  }
+  assert.deepEqual([...words[1]!.looked], Array.from({ length: 16 }, (_, i) => (i === 0 || i === 5 ? 0.5 : 0)));
+  const blind = await runtime.answer({ seen: await runtime.look({ picture, seen: false }), question: "red" });
+  assert.ok(blind[0]!.probability < sure);
+  const fails = (question: string, message: RegExp) =>
+    assert.rejects(runtime.answer({ seen, question }), ({ kind, message: said }: RuntimeError) => {
+      return kind === "failed" && message.test(said);
+    });
+  await fails("  ", /empty/);
+  await fails("قطة", /cannot be read/);
+  await fails("red ".repeat(25), /25 tokens: 24 at most/);
+  await fails("x".repeat(301), /301 characters/);
+  const cancel = new AbortController();
+  const onWord = (): void => cancel.abort();
+  const cancelled = runtime.answer({ seen, question: "red" }, { signal: cancel.signal, onWord });
+  await assert.rejects(cancelled, { kind: "cancelled" });
+});
+
+test("pieces are put together as Python does it", () => {
+  assert.deepEqual(joinPieces(["a", "cat", "##s", ",", "1", "0", "?"]), ["a", " cat", "s", ",", " 1", "0", "?"]);
 });
 
 test("a bad argument is one clear line, and the worker goes on", async () => {

@@ -52,6 +52,7 @@ MODELS = (
     "gan_round",
     "diffusion",
     "few_steps",
+    "vlm",
 )
 MODELS_IF_THERE = ("memoriser",)
 CONTAINERS = ("figure", "soon", "big-idea", "predict", "mixup", "recap", "products", "drawn", "lessons", "models")

@@ -118,7 +118,8 @@ export function change(scene: Scene, index: number, how: Partial<Thing>): Scene 
 
 /** The thing on top at a place, or -1. */
 export function thingAt({ things }: Scene, x: number, y: number): number {
-  return things.findLastIndex((one) => x >= one.x && y >= one.y && x < one.x + one.size && y < one.y + one.size);
+  const hit = (one: Thing) => x >= one.x && y >= one.y && x < one.x + one.size && y < one.y + one.size;
+  return things.map(hit).lastIndexOf(true);
 }
 
 /** Which patch stands at each place: in order for seed 0, else mixed (Fisher and Yates 1938). */
