@@ -318,8 +318,8 @@ def ask(
 
     if explain:
         pictures.check_output(explain)
-    said = []
-    for word in bozzetto.ask(picture, question):
+    image, said = pictures.open_picture(picture), []
+    for word in bozzetto.ask(image, question):
         said.append(word)
         if not as_json:
             print(word.text, end="", flush=True)
@@ -330,7 +330,7 @@ def ask(
     else:
         print(f"  ({certainty:.0%})")
     if explain:
-        pictures.save_png(runtime.explain(bozzetto.as_seen(picture), said), explain)
+        pictures.save_png(runtime.explain(bozzetto.as_seen(image), said), explain)
         print(explain, file=sys.stderr)
 
 

@@ -18,7 +18,17 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from bozzetto.world.captions import plain_name
-from bozzetto.world.scenes import BACKGROUNDS, COLORS, FRAME, Placed, Scene, SceneObject, is_held_out, render
+from bozzetto.world.scenes import (
+    BACKGROUNDS,
+    COLORS,
+    FRAME,
+    Placed,
+    Scene,
+    SceneObject,
+    check_drawn,
+    is_held_out,
+    render,
+)
 
 if TYPE_CHECKING:
     from bozzetto.world.dataset import World
@@ -79,12 +89,7 @@ def make_paper(
     is held out. kind: one of KINDS, or None for a random one. Raises ValueError for a bad argument, and when the world
     or the objects allow no such paper.
     """
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be an integer from 0, not {seed!r}")
-    if split not in ("train", "test"):
-        raise ValueError(f'split must be "train" or "test", not {split!r}')
-    if kind is not None and kind not in KINDS:
-        raise ValueError(f"kind {kind!r} is unknown; use one of {', '.join(KINDS)}")
+    check_drawn(seed, split, kind, KINDS)
     test = split == "test"
     rng = np.random.default_rng([seed, int(test)])
     drawn_kind = KINDS[rng.integers(len(KINDS))]

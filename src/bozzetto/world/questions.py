@@ -16,7 +16,7 @@ import numpy as np
 
 from bozzetto.world.captions import STYLE_WORDS, article
 from bozzetto.world.papers import Paper
-from bozzetto.world.scenes import COLORS, OPPOSITE, Scene, describe, plural
+from bozzetto.world.scenes import COLORS, NUMBERS, OPPOSITE, Scene, describe, plural
 
 KINDS = (
     "what",
@@ -34,7 +34,6 @@ KINDS = (
     "unanswerable",
 )
 CANNOT_TELL = "i cannot tell"
-NUMBERS = ("zero", "one", "two", "three", "four", "five")
 PAPER_NAMES = {"sign": "sign", "chart": "bar chart", "receipt": "receipt"}
 
 _WORDINGS: dict[str, tuple[str, ...]] = {

@@ -173,7 +173,7 @@ _WORDINGS: dict[str, tuple[str, ...]] = {
     ),
 }
 _ON = (" on {a} background", " with {a} background", " on {color}", ", {color} background")
-_NUMBERS = ("zero", "one", "two", "three", "four", "five")
+NUMBERS = ("zero", "one", "two", "three", "four", "five")
 _MAX_DRAWS = 10_000
 
 
@@ -277,6 +277,16 @@ def scene_objects(world: "World") -> list[SceneObject]:
     return objects
 
 
+def check_drawn(seed: int, split: str, kind: str | None, kinds: tuple[str, ...]) -> None:
+    """ValueError unless something of one of these kinds, or of any, can be drawn from a seed."""
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be an integer from 0, not {seed!r}")
+    if split not in ("train", "test"):
+        raise ValueError(f'split must be "train" or "test", not {split!r}')
+    if kind is not None and kind not in kinds:
+        raise ValueError(f"kind {kind!r} is unknown; use one of {', '.join(kinds)}")
+
+
 def make_scene(
     world: "World", objects: list[SceneObject], seed: int, split: str = "train", kind: str | None = None
 ) -> Scene:
@@ -286,12 +296,7 @@ def make_scene(
     kind "single" (which combines nothing), always a held-out combination. kind: one of KINDS, or None for a
     random one. Raises ValueError for a bad argument, and when the objects allow no such scene.
     """
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be an integer from 0, not {seed!r}")
-    if split not in ("train", "test"):
-        raise ValueError(f'split must be "train" or "test", not {split!r}')
-    if kind is not None and kind not in KINDS:
-        raise ValueError(f"kind {kind!r} is unknown; use one of {', '.join(KINDS)}")
+    check_drawn(seed, split, kind, KINDS)
     rng = np.random.default_rng([seed, int(split == "test")])
     drawn_kind = KINDS[rng.integers(len(KINDS))]
     kind = kind or drawn_kind
@@ -335,7 +340,7 @@ def describe(
         one=one,
         other=other,
         many=plural(one),
-        count=_NUMBERS[count],
+        count=NUMBERS[count],
         digit=count,
         color=color,
         colored=f"{article(color)} {color} {one}" if color else "",

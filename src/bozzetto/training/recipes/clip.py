@@ -166,6 +166,13 @@ def apart(tower: TextTower, other: TextTower, tokens: Tensor) -> Tensor:
     return 1 - (embedding * aim).sum(-1).mean() + 0.1 * relative
 
 
+def label_vectors(tower: TextTower, tokenizer: Tokenizer, names: list[str]) -> Tensor:
+    """What a zero-shot label is: the mean of a name's wordings, of unit length, [names,256]."""
+    device = tower.token.weight.device
+    wordings = [tower(torch.from_numpy(tokenizer(templates(name))).to(device))[1] for name in names]
+    return F.normalize(torch.stack([words.mean(0) for words in wordings]), dim=-1)
+
+
 @torch.no_grad()
 def bound(tower: TextTower, scenes: list[Scene], tokenizer: Tokenizer) -> Tensor:
     """Where a scene should lie, unit vectors [N,256]: its sentence, plus each thing of a relation in its role.
@@ -200,14 +207,13 @@ def none_below(clip: Clip, tokenizer: Tokenizer, world: World, count: int = 2000
     label stays under c with the chance p, then n independent ones do with the chance p^n."""
     device = clip.none_below.device
     concepts = dict(zip(world.codepoints, map(plain_name, world.names), strict=True))
-    wordings = [tokenizer(templates(name)) for name in concepts.values()]
-    means = torch.stack([clip.encode_text(shortest(tokens, device)).mean(0) for tokens in wordings])
     rows = np.random.default_rng(0).permutation(len(world))[:count]
     pixels = data.over(data.premultiplied(world.images[rows], device), torch.ones(1, 3, 1, 1, device=device))
     seen = torch.cat([clip.encode_image(part) for part in pixels.split(128)])
     numbers = {key: i for i, key in enumerate(concepts)}
     right = torch.tensor([numbers[world.codepoints[row]] for row in rows], device=device)
-    cosines = (seen @ F.normalize(means, dim=-1).T).scatter(1, right[:, None], -1.0).flatten().sort().values
+    labels = label_vectors(clip.text, tokenizer, list(concepts.values()))
+    cosines = (seen @ labels.T).scatter(1, right[:, None], -1.0).flatten().sort().values
     shares = torch.tensor([0.95 ** (1 / n) for n in NONE_COUNTS], dtype=torch.float64)
     return cosines[(shares * (len(cosines) - 1)).round().long()]
 
@@ -356,8 +362,7 @@ def train(
         model.image.load_state_dict(start.image.state_dict())
         model.text.requires_grad_(False)
         with torch.no_grad():  # the aims are what zero-shot labels are made of
-            wordings = [model.encode_text(torch.from_numpy(tokenizer(templates(name))).to(device)) for name in names]
-            own = F.normalize(torch.stack([words.mean(0) for words in wordings]), dim=-1)
+            own = label_vectors(model.text, tokenizer, names)
         loss = partial(match_loss, aims=own)
         average = fit(model, loss, schedule, out / stage, seed=seed, minutes=minutes, recipe=recipe)
         model.text.requires_grad_(True)
@@ -412,8 +417,7 @@ def train(
         forgotten."""
         scene_count = round(budget.traps.batch_size * budget.trap_share)
         with torch.no_grad():
-            wordings = [before(torch.from_numpy(tokenizer(templates(name))).to(device))[1] for name in names]
-        own = F.normalize(torch.stack([words.mean(0) for words in wordings]), dim=-1)
+            own = label_vectors(before, tokenizer, names)
 
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
             rows, single, captions = singles(rng, budget.traps.batch_size - scene_count)
