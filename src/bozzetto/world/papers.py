@@ -9,6 +9,7 @@ training papers never show one, test papers always do.
 A frame is 64 x 64 pixels, x to the right and y down; a picture is uint8 [64,64,4], opaque.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -181,8 +182,12 @@ def _render_sign(draw: ImageDraw.ImageDraw, paper: Paper, rng: np.random.Generat
         draw.rectangle((at - 2, top + height, at + 1, FRAME), fill=(110, 100, 95))
     draw.rounded_rectangle((left, top, left + width - 1, top + height - 1), radius=4, fill=BACKGROUNDS[paper.color])
     slack = max(0, int(room - _font(size).getlength(text)) // 2)
-    middle = left + width // 2 + int(rng.integers(-slack, slack + 1)), top + height // 2 + int(rng.integers(-2, 3))
-    draw.text(middle, text, fill=BACKGROUNDS[paper.ink], font=_font(size), anchor="mm")
+    x = left + width // 2 + int(rng.integers(-slack, slack + 1))
+    y = top + height // 2 + int(rng.integers(-2, 3))
+    _, over, _, under = _font(size).getbbox(text, anchor="mm")
+    # A letter that hangs low, or stands high, moves the word until it lies inside the board.
+    y = min(max(y, top + 1 - math.floor(over)), top + height - 1 - math.ceil(under))
+    draw.text((x, y), text, fill=BACKGROUNDS[paper.ink], font=_font(size), anchor="mm")
 
 
 def _render_chart(draw: ImageDraw.ImageDraw, paper: Paper, rng: np.random.Generator) -> None:
