@@ -3,6 +3,7 @@ import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { picture } from "./canvas.js";
 import type { Gallery } from "./gallery.js";
+import { PALETTE } from "./palette.js";
 import { openPicture, PictureError, SIZE } from "./picture-file.js";
 import { t } from "./strings.js";
 
@@ -21,19 +22,6 @@ const UNDOS = 30;
 const BRUSHES = { fine: 2, medium: 5, broad: 10 };
 type Brush = keyof typeof BRUSHES;
 const ERASER = "eraser";
-const COLOURS: Record<string, string> = {
-  black: "#141414",
-  gray: "#8c8c8c",
-  white: "#ffffff",
-  red: "#de2d2d",
-  orange: "#fa8c19",
-  yellow: "#fcd630",
-  green: "#3ea842",
-  blue: "#2d6ee1",
-  purple: "#8a42be",
-  pink: "#fa8cbe",
-  brown: "#845422",
-};
 const ARROWS: Record<string, [number, number]> = {
   ArrowLeft: [-1, 0],
   ArrowRight: [1, 0],
@@ -145,7 +133,7 @@ export class PictureInput extends LitElement {
 
   private board(): TemplateResult {
     const { x, y } = this.pen;
-    const swatches = Object.entries(COLOURS).map(([tool, colour]) => {
+    const swatches = Object.entries(PALETTE).map(([tool, colour]) => {
       const name = html`<span class="visually-hidden">${t(`picture-input.${tool}`)}</span>`;
       return [tool, html`<i class="swatch" .style=${`background: ${colour}`}></i>${name}`] as const;
     });
@@ -191,7 +179,7 @@ export class PictureInput extends LitElement {
   private stroke(x: number, y: number, from = { x, y }): void {
     const context = this.context;
     context.globalCompositeOperation = this.tool === ERASER ? "destination-out" : "source-over";
-    context.strokeStyle = COLOURS[this.tool] ?? "#000000";
+    context.strokeStyle = PALETTE[this.tool] ?? "#000000";
     context.lineWidth = BRUSHES[this.brush];
     context.lineCap = "round";
     context.beginPath();

@@ -5,12 +5,13 @@ import { Runtime, type Tokens, type Word } from "../../runtime/client.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { type BadgeFacts, BzFigure, type Code, python, shellWord, siteUrl, type Twin } from "../../ui/figure.js";
 import { Gallery } from "../../ui/gallery.js";
+import { PALETTE } from "../../ui/palette.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import type { Field, State } from "../../ui/state.js";
 import { percent, t } from "../../ui/strings.js";
 import {
-  add, arrange, change, covers, FORM, FRAME, GROUNDS, lit, MOST, mostLooked, order, parse, PATCHES, patchOf, questions,
+  add, arrange, change, covers, FORM, FRAME, lit, MOST, mostLooked, order, parse, PATCHES, patchOf, questions,
   READY, type Scene, SMALLEST, type Thing, thingAt, TRAY, write,
 } from "./scene.js";
 
@@ -108,7 +109,7 @@ export class ReadThePicture extends BzFigure {
     return this.once(String(this.state.scene), () => {
       const context = new OffscreenCanvas(FRAME, FRAME).getContext("2d", { willReadFrequently: true })!;
       const { ground, things } = this.scene;
-      context.fillStyle = GROUNDS[ground]!;
+      context.fillStyle = PALETTE[ground]!;
       context.fillRect(0, 0, FRAME, FRAME);
       context.imageSmoothingQuality = "high";
       for (const { name, x, y, size } of things) gallery.draw(context, gallery.find(TRAY[name]!), x, y, size);
@@ -237,7 +238,7 @@ export class ReadThePicture extends BzFigure {
       <div class="things">${scene.things.map((thing, index) => this.thingRow(scene, thing, index))}</div>
       <label class="field">${t("read-the-picture.ground")}
         <select @change=${(e: Event) => (this.things = { ...scene, ground: (e.target as HTMLSelectElement).value })}>
-          ${Object.keys(GROUNDS).map((name) => html`<option value=${name} ?selected=${name === scene.ground}>
+          ${Object.keys(PALETTE).map((name) => html`<option value=${name} ?selected=${name === scene.ground}>
             ${t(`read-the-picture.${name}`)}
           </option>`)}
         </select>

@@ -2,6 +2,7 @@
 // "white*dog.2.18.28*tree.34.4.30" is a white ground, a dog in a box of 28 pixels at (2, 18), and a tree.
 // Names and questions are English in every language of the course, because English is what the model reads.
 import { philox } from "../../runtime/noise.js";
+import { PALETTE } from "../../ui/palette.js";
 
 export const FRAME = 64;
 export const PATCHES = 16;
@@ -9,20 +10,6 @@ const PATCH = 16; // pixels a side
 export const MOST = 4; // things in a scene
 export const SMALLEST = 12;
 const USUAL = 28;
-
-export const GROUNDS: Record<string, string> = {
-  white: "#ffffff",
-  gray: "#8c8c8c",
-  black: "#141414",
-  red: "#de2d2d",
-  orange: "#fa8c19",
-  yellow: "#fcd630",
-  green: "#3ea842",
-  blue: "#2d6ee1",
-  purple: "#8a42be",
-  pink: "#fa8cbe",
-  brown: "#845432",
-};
 
 /** What the tray holds, each with a regular plural, and what the gallery calls it. */
 export const TRAY: Record<string, string> = {
@@ -66,7 +53,7 @@ export interface Scene {
 
 const names = Object.keys(TRAY).join("|");
 export const FORM = new RegExp(
-  `^(${Object.keys(GROUNDS).join("|")})(\\*(${names})\\.\\d{1,2}\\.\\d{1,2}\\.\\d{1,2}){0,${MOST}}$`,
+  `^(${Object.keys(PALETTE).join("|")})(\\*(${names})\\.\\d{1,2}\\.\\d{1,2}\\.\\d{1,2}){0,${MOST}}$`,
 );
 
 export const READY: Record<string, string> = {
