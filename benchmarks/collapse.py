@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rate", type=float, default=6e-4, help="learning rate of both players")
     parser.add_argument("--n", type=int, default=500, help="pictures drawn at each snapshot")
     parser.add_argument("--runs", type=Path, default=Path("runs/collapse"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/collapse.json"))
@@ -59,14 +61,16 @@ def main() -> None:
     order = np.random.default_rng(0).permutation(len(reference.features))
     rows, others = order[: arguments.n], order[arguments.n : 2 * arguments.n]
     report = {
-        "command": f"python benchmarks/collapse.py --steps {arguments.steps} --seeds {arguments.seeds}",
+        "command": f"python {' '.join(sys.argv)}",
         "n": arguments.n,
         "classes": len(pictures.classes),
         "real": measured(reference.features[others], reference, rows),
         "games": [],
     }
     cpu = gan.BUDGETS["cpu"]
-    fair = replace(cpu, fit=replace(cpu.fit, steps=arguments.steps), snapshots=5)
+    share = arguments.steps / cpu.fit.steps  # the averages reach as far back as in the whole training
+    shorter = replace(cpu.fit, steps=arguments.steps, learning_rate=arguments.rate, ema=1 - (1 - cpu.fit.ema) / share)
+    fair = replace(cpu, fit=shorter, snapshots=5)
     for seed in range(arguments.seeds):
         for name, budget in (("classic, no penalty", gan.exhibit(fair)), ("relativistic, R1 + R2", fair)):
             out = arguments.runs / f"{budget.loss}-{seed}"

@@ -2,8 +2,9 @@
 
 The picture tower and the tokens begin as CLIP's; the decoder begins from nothing. First it learns to talk while the
 tower stays as it is (`talk`), then both learn (`look`), last with the weights as they are stored (`rounded`). A picture
-is seen once for several questions. Now and then there is no picture, only the questions: so the same network can tell
-its blind guess, which is what its answers are measured against.
+is seen once for several questions; what is slow to learn, place and papers, is shown more often. Now and then there is
+no picture, only the questions: so the same network can tell its blind guess, which is what its answers are measured
+against.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from bozzetto.world.questions import Question, paper_questions, scene_questions
 from bozzetto.world.scenes import Scene, make_scene, render, scene_objects
 
 IGNORED = -100  # a position that is not to be learned
+SHARES = {"place": 3, "sign": 4, "chart": 2, "receipt": 2.5}  # how often a picture of a kind is shown, others once
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,10 @@ BUDGETS = {
     ),
     "cpu": Budget(
         _schedule(600, 64, 2e-3),
-        _schedule(1500, 64, 1e-3),
+        _schedule(3500, 64, 1e-3),
         _schedule(200, 64, 3e-4, True),
         scenes=40_000,
-        papers=12_000,
+        papers=30_000,
     ),
     "gpu": Budget(
         _schedule(2000, 512, 2e-3, warmup=200, ema=0.999),
@@ -94,7 +96,8 @@ def padded(rows: list[list[int]], filler: int, device: torch.device) -> Tensor:
 
 
 class Album:
-    """Scenes and papers drawn once: `pictures` uint8 [N,64,64,4], and the questions that each can be asked."""
+    """Scenes and papers drawn once: `pictures` uint8 [N,64,64,4], how often each is shown, `shares` [N], and the
+    questions that each can be asked."""
 
     def __init__(self, world: World, scenes: int, papers: int, split: str = "train", first: int = 0):
         objects = scene_objects(world)
@@ -103,6 +106,8 @@ class Album:
         self.facts += [make_paper(world, objects, first + i, split) for i in range(papers)]
         drawn = [render(world, fact) if isinstance(fact, Scene) else render_paper(world, fact) for fact in self.facts]
         self.pictures = np.array(drawn, np.uint8).reshape(-1, *PICTURE)
+        shares = np.array([SHARES.get(fact.kind, 1) for fact in self.facts])
+        self.shares = shares / shares.sum()
 
     def questions(self, row: int, rng: np.random.Generator) -> list[Question]:
         fact = self.facts[row]
@@ -143,7 +148,7 @@ def train(
 
     def loss(model: Vlm) -> Loss:
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            rows = rng.integers(0, len(album.facts), budget.talk.batch_size)
+            rows = rng.choice(len(album.facts), budget.talk.batch_size, p=album.shares)
             pixels = data.premultiplied(album.pictures[rows], device)
             # Over white, as a person's picture will be seen.
             pixels = data.over(pixels, torch.ones(1, 3, 1, 1, device=device))
