@@ -2,8 +2,8 @@
 
     python scripts/record_course.py            # a minute
 
-Run it after every export; a test compares what is recorded with what the weights draw today. Needs data/world.parquet,
-and what the benchmarks have measured (benchmarks/results).
+Run it after every export; a test compares what is recorded with what the weights draw today. Needs data/world.parquet
+and data/teacher.safetensors, and what the benchmarks have measured (benchmarks/results).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from bozzetto.pictures import over_white
 from bozzetto.runtime import gan_round, sample, store, text_to_image
 from bozzetto.runtime import label as clip_runtime
 from bozzetto.runtime.session import open_network
+from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import World, load_world
 from bozzetto.world.scenes import make_scene, render, scene_objects
@@ -44,6 +45,7 @@ STILLS = {  # the first sight of a live figure: a prompt and a seed
     "sorter-maker": ("a cat face", 7),
     "match-score": ("a sunflower", 7),
 }
+ON_MAP = 28  # pictures, and as many captions
 DIAL_RUN = ("face-smiling", 7)  # lesson 5's: a class of the pixel model, and a seed
 HOME = (
     "a fish", "a sunflower", "an octopus", "a tree", "a cat face", "a red apple", "a rocket", "a pizza",
@@ -119,6 +121,29 @@ def record_labels(world: World, clip: clip_runtime.Clip) -> None:
     means = np.stack([clip_runtime.encode_text(clip, templates(name)).mean(0) for name in names])
     scale = write_embeddings("labels", means / np.linalg.norm(means, axis=1, keepdims=True))
     write("labels.json", {"names": names, "embedding_scale": scale})
+
+
+def record_map(world: World) -> None:
+    """Where CLIP before its training puts some pictures of the gallery, and then their captions: the page asks the
+    trained one itself."""
+    import torch
+
+    from bozzetto.training.recipes.clip import begin
+    from bozzetto.training.teacher import load as load_teacher
+
+    gallery = json.loads((DATA / "gallery.json").read_text(encoding="utf-8"))["items"]
+    shown = [i for i, item in enumerate(gallery) if " " not in item["name"]][:ON_MAP]
+    captions = [with_article(gallery[i]["name"]) for i in shown]
+    place = {key: i for i, key in enumerate(zip(world.codepoints, world.styles, strict=True))}
+    pictures = white(world.images[[place[gallery[i]["codepoints"], gallery[i]["style"]] for i in shown]])
+    teacher = load_teacher()
+    tokenizer = Tokenizer(teacher.vocabulary)
+    clip = begin(tokenizer, teacher, seed=0)
+    with torch.inference_mode():
+        seen = clip.encode_image(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1)
+        read = clip.encode_text(torch.from_numpy(tokenizer(captions)))
+    scale = write_embeddings("map", torch.cat([seen, read]).numpy())
+    write("map.json", {"items": shown, "captions": captions, "embedding_scale": scale})
 
 
 def record_training(world: World) -> None:
@@ -325,6 +350,7 @@ def main() -> None:
     clip, models = clip_runtime.load(weights), text_to_image.load(weights)
     record_gallery(world, clip)
     record_labels(world, clip)
+    record_map(world)
     record_training(world)
     record_ideas(models)
     record_words_steer(models, *STILLS["words-steer"])

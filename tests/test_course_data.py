@@ -115,6 +115,16 @@ def test_labels_have_the_embeddings_of_the_shipped_tower(world, clip):
         assert mean @ kept[place] / np.linalg.norm(mean) > 0.99, AGAIN
 
 
+def test_the_map_has_pictures_of_the_gallery_before_training():
+    facts, items = read("map.json"), read("gallery.json")["items"]
+    assert facts["captions"] == [with_article(items[index]["name"]) for index in facts["items"]]
+    rows = embeddings("map", facts["embedding_scale"])
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=0.02)
+    pictures, captions = np.split(rows, 2)
+    assert len(pictures) == len(facts["items"])
+    assert ((pictures @ captions.T).argmax(1) == np.arange(len(pictures))).mean() < 0.2  # it has learned nothing yet
+
+
 def test_ideas_are_read_as_the_shipped_tower_reads_them(models):
     import base64
 

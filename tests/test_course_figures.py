@@ -144,6 +144,26 @@ def test_match_scores_are_computed(reader):
         assert draw_dot(figure, "Space") != dot
 
 
+def test_the_map_is_computed_and_training_brings_pairs_together(reader):
+    figure = reader.figure(7, mode="map")
+    said = figure.locator(".match-said")
+
+    def right(time: str) -> int:
+        figure.get_by_label(t(f"match-score.time-{time}"), exact=True).check()
+        expect(said).to_contain_text(t("match-score.map-all").partition("{")[0])
+        return int(re.search(r"(\d+) of 28", said.inner_text())[1])
+
+    before, after = right("before"), right("after")
+    assert before < 6 < 20 < after
+    first = said.inner_text()
+    figure.locator(".map-picture").nth(8).click()
+    expect(said).not_to_have_text(first)
+    with replaced(reader.course, perturbed(reader.course, "clip/text")):
+        reader.figure(7, mode="map")
+        expect(said).not_to_have_text(first)
+        assert right("after") < after
+
+
 def test_sorter_and_maker_are_computed(reader):
     figure = reader.figure(1, picture=0, seed=7)
     first = bars(figure)
@@ -480,6 +500,12 @@ def states_of_7(reader: Visit):
         figure.get_by_label(t(f"match-score.mode-{mode}"), exact=True).check()
         expect(figure.locator(".figure-stage")).not_to_contain_text(WAITING)
         yield mode
+    figure.get_by_label(t("match-score.mode-map"), exact=True).check()
+    for time in ("before", "after"):
+        figure.get_by_label(t(f"match-score.time-{time}"), exact=True).check()
+        expect(figure.locator(".match-said")).not_to_have_text(WAITING)
+        yield f"map {time}"
+    figure.get_by_label(t("match-score.mode-traps"), exact=True).check()
     button(figure, "match-score.measure", count=40).click()
     expect(figure.locator(".pager [role=status]")).not_to_be_empty()
     yield "measured"

@@ -8,11 +8,14 @@ import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import type { Field } from "../../ui/state.js";
 import { fixed, percent, t } from "../../ui/strings.js";
-import { type Range, top } from "./match.js";
+import { type Untrained, closest, gap, openUntrained, type Pairs, sheet } from "./map.js";
+import { cosine, type Range, top } from "./match.js";
 import { type Comparison, type Entry, Space } from "./space.js";
 import { a, pairs, THINGS, trial, type TrapName, TRAPS, type Trial } from "./traps.js";
 
-const MODES = ["score", "matrix", "search", "traps"] as const;
+const MODES = ["score", "matrix", "search", "map", "traps"] as const;
+const TIMES = ["before", "after"] as const; // CLIP's training
+const MOST = 28; // points of a kind on the map
 const SIDE = 6; // of the table
 const FOUND = 24;
 const TRIALS = 40;
@@ -42,11 +45,14 @@ export class MatchScore extends BzFigure {
     { name: "captions", kind: "text", default: "", max: SIDE * (LONGEST + 1) },
     { name: "cell", kind: "int", default: 0, min: 0, max: SIDE * SIDE - 1 },
     { name: "query", kind: "text", default: "", max: LONGEST },
+    { name: "time", kind: "choice", default: "after", options: TIMES },
+    { name: "point", kind: "int", default: 3, min: 0, max: MOST - 1 },
     { name: "trap", kind: "choice", default: TRAPS[0], options: TRAPS },
     { name: "seed", kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
   ];
 
   private space: Space | undefined;
+  private untrained: Untrained | undefined;
   private own: Entry | undefined;
   private words = new Map<string, Tokens>();
   private measured = new Map<string, number>();
@@ -117,6 +123,7 @@ export class MatchScore extends BzFigure {
     const six = this.six(space);
     if (this.mode === "matrix") return { texts: this.captions(six), entries: six };
     if (this.mode === "search") return { texts: [this.query], entries: [], typed: this.query };
+    if (this.mode === "map") return { texts: this.untrained?.texts ?? [], entries: [] };
     if (this.mode === "traps") {
       const now = this.trial(space);
       return { texts: now.captions, entries: [space.scene(now)] };
@@ -141,6 +148,7 @@ export class MatchScore extends BzFigure {
     const space = (this.space ??= await Space.open());
     do {
       this.stale = false;
+      if (this.mode === "map") this.untrained ??= await openUntrained();
       const { texts, entries, typed } = this.compared(space);
       this.seeing ||= unread(entries);
       const models = this.seeing ? BOTH : TEXT;
@@ -176,7 +184,7 @@ export class MatchScore extends BzFigure {
 
   protected override figure(): TemplateResult {
     const { space } = this;
-    const parts = { score: this.scorePart, matrix: this.matrixPart, search: this.searchPart, traps: this.trapsPart };
+    const parts = { score: this.scorePart, matrix: this.matrixPart, search: this.searchPart, map: this.mapPart, traps: this.trapsPart };
     return html`${this.radios("mode", MODES)}
       ${space ? parts[this.mode].call(this, space) : html`<p class="hint">${t("picture-input.opening")}</p>`}`;
   }
@@ -185,7 +193,7 @@ export class MatchScore extends BzFigure {
     return html`<p class="hint">${t("match-score.vectors")}</p>`;
   }
 
-  private radios(field: "mode" | "trap", options: readonly string[]): TemplateResult {
+  private radios(field: "mode" | "time" | "trap", options: readonly string[]): TemplateResult {
     return html`<fieldset class="picks tabs">
       <legend class="visually-hidden">${this.label(field)}</legend>
       ${options.map(
@@ -372,6 +380,51 @@ export class MatchScore extends BzFigure {
       </ol>`;
   }
 
+  /** The vectors that the map shows; undefined until all of them are there. */
+  private mapped(space: Space): Pairs | undefined {
+    return this.state.time === "before" ? this.untrained : this.untrained && space.pairs(this.untrained);
+  }
+
+  private mapPart(space: Space): TemplateResult {
+    const { untrained } = this;
+    const pairs = this.mapped(space);
+    const point = Number(this.state.point);
+    const places = pairs && sheet(pairs);
+    const percentages = (place: [number, number]) => place.map((value) => 50 + 44 * value) as [number, number];
+    const at = (place: [number, number]) => {
+      const [x, y] = percentages(place);
+      return `left: ${x}%; top: ${y}%`;
+    };
+    const choose = (i: number) => () => this.set({ point: i });
+    const points = (untrained?.items ?? []).map((index, i) => {
+      const [seen, read] = [places?.[i], places?.[i + untrained!.items.length]];
+      if (!seen || !read) return nothing;
+      const chosen = i === point ? "chosen" : "";
+      const [x1, y1] = percentages(seen);
+      const [x2, y2] = percentages(read);
+      return html`<svg class=${chosen} viewBox="0 0 100 100" preserveAspectRatio="none">
+          <line x1=${x1} y1=${y1} x2=${x2} y2=${y2} />
+        </svg>
+        <span class="map-picture ${chosen}" .style=${at(seen)} @click=${choose(i)}>
+          ${picture(space.gallery.pixels(index), "", "thumb")}
+        </span>
+        <span class="map-caption ${chosen}" .style=${at(read)} @click=${choose(i)}>${untrained!.texts[i]}</span>`;
+    });
+    const names = html`${untrained?.items.map((index, i) => html`<option value=${i} ?selected=${i === point}>
+      ${space.gallery.items[index]!.name}</option>`)}`;
+    return html`${this.radios("time", TIMES)}
+      <p class="hint">${t(`match-score.time-${String(this.state.time)}-means`)}</p>
+      <div class="map" aria-hidden="true">${points}</div>
+      <label class="field">
+        ${t("match-score.picture")}
+        <select @change=${(event: Event) => this.set({ point: Number((event.target as HTMLSelectElement).value) })}>
+          ${names}
+        </select>
+      </label>
+      <p class="match-said">${this.mapSentence(space)}</p>
+      <p class="hint">${t("match-score.map-how")}</p>`;
+  }
+
   private trapsPart(space: Space): TemplateResult {
     const now = this.trial(space);
     const shown = space.scene(now);
@@ -417,6 +470,20 @@ export class MatchScore extends BzFigure {
     return t("match-score.cell", { ...values, value: two(scores.cosines[c]), share: percent(scores.shares[c]!) });
   }
 
+  private mapSentence(space: Space): string {
+    const [{ untrained }, pairs] = [this, this.mapped(space)];
+    if (!untrained || !pairs) return t("match-score.waiting");
+    const point = Math.min(Number(this.state.point), untrained.items.length - 1);
+    const found = closest(pairs);
+    const own = t("match-score.map-own", {
+      name: space.gallery.items[untrained.items[point]!]!.name,
+      caption: untrained.texts[found[point]!]!,
+      value: two(cosine(pairs.pictures[point]!, pairs.captions[point]!)),
+    });
+    const right = found.filter((caption, i) => caption === i).length;
+    return `${own} ${t("match-score.map-all", { right, count: found.length, gap: fixed(gap(pairs), 2) })}`;
+  }
+
   private trapSentence({ right, captions }: Trial, scores: Comparison | undefined): string {
     if (!scores) return t("match-score.waiting");
     const verdict = !right.length ? "nothing-right" : right.includes(scores.best) ? "read-right" : "read-wrong";
@@ -440,6 +507,17 @@ export class MatchScore extends BzFigure {
       const sentence = t("match-score.search-said", { text: this.searched, names });
       return { sentence, table: { head: head("picture", "cosine-head"), rows } };
     }
+    const pairs = this.mode === "map" ? this.mapped(space) : undefined;
+    if (this.mode === "map") {
+      const found = pairs ? closest(pairs) : [];
+      const rows = found.map((caption, i) => [
+        space.gallery.items[this.untrained!.items[i]!]!.name,
+        texts[caption]!,
+        two(cosine(pairs!.pictures[i]!, pairs!.captions[i]!)),
+      ]);
+      const table = { head: head("picture", "closest-head", "own-head"), rows };
+      return { sentence: this.mapSentence(space), table };
+    }
     const scores = space.compare(entries[0], texts);
     const rows = texts.map((text, i) => [text, two(scores?.cosines[i]), scores ? percent(scores.shares[i]!) : "…"]);
     let sentence = t("match-score.waiting");
@@ -452,7 +530,8 @@ export class MatchScore extends BzFigure {
   }
 
   protected override badge(): BadgeFacts {
-    return { models: BOTH, recorded: false, milliseconds: this.space?.milliseconds };
+    const recorded = this.mode === "map" && this.state.time === "before";
+    return { models: BOTH, recorded, milliseconds: this.space?.milliseconds };
   }
 
   protected override code(): Code {

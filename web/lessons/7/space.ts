@@ -3,6 +3,7 @@ import { type ModelConfig, Runtime } from "../../runtime/client.js";
 import { type Pixels, pixels } from "../../ui/canvas.js";
 import { siteUrl } from "../../ui/figure.js";
 import { Gallery, siteFile } from "../../ui/gallery.js";
+import type { Pairs } from "./map.js";
 import { cosine, cosines, dequantise, type Range, row, shares, top, usual } from "./match.js";
 import { a, THINGS, type Trial } from "./traps.js";
 
@@ -113,6 +114,13 @@ export class Space {
     if (!vector || texts.includes(undefined)) return undefined;
     const cosines = texts.map((text) => cosine(vector, text!));
     return { cosines, shares: shares(cosines, this.logitScale), best: top(cosines, 1)[0]! };
+  }
+
+  /** The vectors of pictures and of their captions; undefined while a caption has not been read. */
+  pairs({ items, texts }: { items: number[]; texts: string[] }): Pairs | undefined {
+    const captions = texts.map((text) => this.texts.get(text)).filter((vector) => vector !== undefined);
+    if (captions.length < texts.length) return undefined;
+    return { pictures: items.map((index) => row(this.vectors, index)), captions };
   }
 
   /** The pictures of the gallery that are closest to a text. */

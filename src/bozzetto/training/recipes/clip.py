@@ -162,6 +162,14 @@ def start_from_words(tower: TextTower, tokenizer: Tokenizer, teacher: Teacher) -
     tower.project.weight.copy_((tower.widen.weight @ basis[:size]).T)
 
 
+def begin(tokenizer: Tokenizer, teacher: Teacher, seed: int) -> Clip:
+    """The model before its training: random, but for the words of the teacher."""
+    torch.manual_seed(seed)
+    model = Clip(ClipConfig(len(tokenizer.vocabulary)))
+    start_from_words(model.text, tokenizer, teacher)
+    return model
+
+
 def distillation(tower: TextTower, tokens: Tensor, target: Tensor) -> Tensor:
     """Mean of one minus the cosine between the tower's embeddings and the teacher's."""
     return 1 - (tower(tokens)[1] * target).sum(-1).mean()
@@ -265,10 +273,7 @@ def train(
     device = pick_device()
     teacher = teacher or load_teacher()
     tokenizer = Tokenizer(teacher.vocabulary)
-    torch.manual_seed(seed)
-    model = Clip(ClipConfig(len(tokenizer.vocabulary)))
-    start_from_words(model.text, tokenizer, teacher)
-    model.to(device)
+    model = begin(tokenizer, teacher, seed).to(device)
     teacher_tokens, target = tokenizer(teacher.texts), torch.from_numpy(teacher.vectors).to(device)
 
     lengths = (teacher_tokens != 0).sum(1)

@@ -30,6 +30,7 @@ from bozzetto.world.questions import Question, paper_questions, scene_questions
 from bozzetto.world.scenes import Scene, make_scene, render, scene_objects
 
 IGNORED = -100  # a position that is not to be learned
+LENGTHS = 4  # groups of questions by their length
 SHARES = {"place": 3, "sign": 4, "chart": 2, "receipt": 2.5}  # how often a picture of a kind is shown, others once
 
 
@@ -61,7 +62,7 @@ BUDGETS = {
     ),
     "cpu": Budget(
         _schedule(600, 64, 2e-3),
-        _schedule(3500, 64, 1e-3),
+        _schedule(3000, 64, 1e-3),
         _schedule(200, 64, 3e-4, True),
         scenes=40_000,
         papers=30_000,
@@ -156,11 +157,18 @@ def train(
             keys, values, _ = model.look(pixels.contiguous(memory_format=torch.channels_last), seen)
             asked = [question for row in rows for question in chosen(album.questions(row, rng), budget.questions, rng)]
             pairs = [conversation(tokenizer, question) for question in asked]
-            tokens = padded([inside for inside, _ in pairs], END, device)
-            wanted = padded([outside for _, outside in pairs], IGNORED, device)
-            hidden = model.read(tokens, *(part.repeat_interleave(budget.questions, 0) for part in (keys, values)))[0]
-            learned = wanted != IGNORED
-            logits, aim = model.words(hidden[learned]), wanted[learned]
+            logits, aim = [], []
+            # Long and short ones apart, or a third of the positions would be padding.
+            order = np.argsort([len(inside) for inside, _ in pairs], kind="stable")
+            for part in np.array_split(order, LENGTHS):
+                tokens = padded([pairs[i][0] for i in part], END, device)
+                wanted = padded([pairs[i][1] for i in part], IGNORED, device)
+                picture = torch.from_numpy(part // budget.questions).to(device)
+                hidden = model.read(tokens, keys[picture], values[picture])[0]
+                learned = wanted != IGNORED
+                logits.append(model.words(hidden[learned]))
+                aim.append(wanted[learned])
+            logits, aim = torch.cat(logits), torch.cat(aim)
             right = (logits.argmax(-1) == aim).float()
             return {"loss": F.cross_entropy(logits, aim), "right": right.mean()}
 

@@ -1,0 +1,89 @@
+// Pictures and their captions as points on a sheet, before CLIP's training and after it. The vectors of before are
+// recorded (scripts/record_course.py); those of after are the gallery's, and captions that the model reads here.
+import { siteFile, siteJson } from "../../ui/gallery.js";
+import { cosines, dequantise, row, top, WIDTH } from "./match.js";
+
+interface Contents {
+  /** Pictures of the gallery, by index, and each one's caption. */
+  items: number[];
+  captions: string[];
+  embedding_scale: number;
+}
+
+/** Vectors of pictures, and of each one's caption. */
+export interface Pairs {
+  pictures: Float32Array[];
+  captions: Float32Array[];
+}
+
+export interface Untrained extends Pairs {
+  items: number[];
+  texts: string[];
+}
+
+export async function openUntrained(): Promise<Untrained> {
+  const [contents, file] = await Promise.all([siteJson<Contents>("map.json"), siteFile("map.embeddings.bin")]);
+  const table = dequantise(new Int8Array(await file.arrayBuffer()), contents.embedding_scale);
+  const rows = Array.from({ length: table.length / WIDTH }, (_, i) => row(table, i));
+  const count = contents.items.length;
+  return {
+    items: contents.items,
+    texts: contents.captions,
+    pictures: rows.slice(0, count),
+    captions: rows.slice(count),
+  };
+}
+
+/** For each picture the closest caption, by index. */
+export function closest({ pictures, captions }: Pairs): number[] {
+  const table = new Float32Array(captions.length * WIDTH);
+  captions.forEach((caption, i) => table.set(caption, i * WIDTH));
+  return pictures.map((picture) => top(cosines(picture, table), 1)[0]!);
+}
+
+function mean(rows: Float32Array[]): Float32Array {
+  return Float32Array.from({ length: WIDTH }, (_, i) => rows.reduce((sum, one) => sum + one[i]!, 0) / rows.length);
+}
+
+/** How far the middle of all pictures is from the middle of all captions. */
+export function gap({ pictures, captions }: Pairs): number {
+  const [a, b] = [mean(pictures), mean(captions)];
+  return Math.hypot(...a.map((value, i) => value - b[i]!));
+}
+
+/**
+ * Places in -1 .. 1, pictures first. Each kind is laid around its own middle, or the gap between them would be all
+ * there is to see; then the sheet lies along the two directions in which the points differ most (principal components).
+ */
+export function sheet({ pictures, captions }: Pairs): [number, number][] {
+  const rows = [pictures, captions].flatMap((kind) => {
+    const middle = mean(kind);
+    return kind.map((one) => one.map((value, i) => value - middle[i]!));
+  });
+  const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+  const directions: Float32Array[] = [];
+  for (let axis = 0; axis < 2; axis++) {
+    let v = rows[axis]!;
+    for (let round = 0; round < 100; round++) {
+      const next = new Float32Array(WIDTH);
+      for (const one of rows) {
+        const along = dot(one, v);
+        for (let i = 0; i < WIDTH; i++) next[i]! += along * one[i]!;
+      }
+      for (const other of directions) {
+        const along = dot(next, other);
+        for (let i = 0; i < WIDTH; i++) next[i]! -= along * other[i]!;
+      }
+      const length = Math.hypot(...next) || 1;
+      v = next.map((value) => value / length);
+    }
+    directions.push(v);
+  }
+  // Each direction fills the sheet.
+  const axes = directions.map((v) => {
+    const along = rows.map((one) => dot(one, v));
+    const [low, high] = [Math.min(...along), Math.max(...along)];
+    return along.map((value) => (high > low ? (2 * (value - low)) / (high - low) - 1 : 0));
+  });
+  return rows.map((_, i) => [axes[0]![i]!, axes[1]![i]!]);
+}
