@@ -5,7 +5,9 @@
 Both players, data, batches and learning rate are the same; the exhibit has the classic loss and no penalty (recipes/
 gan.py, `exhibit`). At every snapshot the averaged forger draws pictures, and three things are counted against the
 training pictures: kinds of picture drawn (metrics/variety.py, a kind is a class), recall and coverage
-(metrics/coverage.py), each beside what as many real pictures score.
+(metrics/coverage.py), each beside what as many real pictures score. After so short a training the pictures are blots,
+which these hardly tell apart; whether they are all the *same* blot is told by their `spread` in pixels, as a share of
+that of real ones.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import torch
 from bozzetto.evaluate import small_reference
 from bozzetto.metrics.coverage import coverage_metrics
 from bozzetto.metrics.makers import NEIGHBOURS, Reference, features
-from bozzetto.metrics.variety import variety
+from bozzetto.metrics.variety import spread, variety
 from bozzetto.models.gan import Gan, GanConfig
 from bozzetto.runtime.sample import to_bytes
 from bozzetto.training.crossplay import load_players
@@ -39,11 +41,14 @@ def drawn(player: Gan, count: int) -> np.ndarray:
     return to_bytes(torch.cat(pixels).numpy())
 
 
-def measured(found: np.ndarray, reference: Reference, rows: np.ndarray) -> dict:
+def measured(pictures: np.ndarray, real: np.ndarray, reference: Reference, rows: np.ndarray) -> dict:
+    """Pictures against `real` ones, both uint8 [n,32,32,3], and against the features of `rows` of the reference."""
+    found = features(pictures)
     against = coverage_metrics(reference.features[rows], found, NEIGHBOURS)
     kinds = variety(reference.features, reference.labels, found)
     shares = {name: getattr(against, name) for name in ("precision", "recall", "coverage")}
-    return {"kinds": kinds.covered, "divergence": kinds.divergence, **shares}
+    share = spread(pictures) / spread(real)
+    return {"spread": share, "kinds": kinds.covered, "divergence": kinds.divergence, **shares}
 
 
 def main() -> None:
@@ -64,7 +69,7 @@ def main() -> None:
         "command": f"python {' '.join(sys.argv)}",
         "n": arguments.n,
         "classes": len(pictures.classes),
-        "real": measured(reference.features[others], reference, rows),
+        "real": measured(reference.pictures[others], reference.pictures[rows], reference, rows),
         "games": [],
     }
     cpu = gan.BUDGETS["cpu"]
@@ -78,11 +83,12 @@ def main() -> None:
             config = GanConfig(classes=tuple(pictures.classes))
             players = load_players(out, config, budget.fit.steps, budget.snapshots)
             ages = {
-                age: measured(features(drawn(player, arguments.n)), reference, rows) for age, player in players.items()
+                age: measured(drawn(player, arguments.n), reference.pictures[rows], reference, rows)
+                for age, player in players.items()
             }
             report["games"].append({"game": name, "seed": seed, "budget": asdict(budget), "ages": ages})
             arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-            print(name, seed, {age: (row["kinds"], round(row["coverage"], 3)) for age, row in ages.items()}, flush=True)
+            print(name, seed, {age: (round(row["spread"], 3), row["kinds"]) for age, row in ages.items()}, flush=True)
     print("real pictures:", report["real"])
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
-from bozzetto.metrics.variety import variety
+from bozzetto.metrics.variety import spread, variety
 from bozzetto.models.gan import RULES, Discriminator, Gan, GanConfig, Generator, augment, classic, play, relativistic
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import open_model
@@ -238,6 +238,16 @@ def test_variety_counts_kinds_and_their_balance():
     assert one.covered == 1 and one.divergence == pytest.approx(-np.log((kinds == 0).mean()))
     with pytest.raises(ValueError, match="400 real pictures need as many kinds, got 3"):
         variety(real, kinds[:3], real)
+
+
+def test_spread_is_the_root_mean_square_over_all_pairs():
+    pictures = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 3), np.uint8)
+    rows = pictures.reshape(7, -1).astype(float)
+    pairs = [np.square(rows[i] - rows[j]).sum() for i in range(7) for j in range(i)]
+    assert spread(pictures) == pytest.approx(np.sqrt(np.mean(pairs)))
+    assert spread(np.repeat(pictures[:1], 5, 0)) == 0
+    with pytest.raises(ValueError, match="2 pictures at least, got 1"):
+        spread(pictures[:1])
 
 
 @pytest.fixture(scope="module")

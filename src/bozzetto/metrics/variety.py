@@ -2,7 +2,8 @@
 
 Every picture made is given the kind of the real picture nearest to it. Then (Srivastava et al. 2017,
 https://arxiv.org/abs/1705.07761, section 4.2; Metz et al. 2017): the number of kinds drawn at all, and the divergence
-KL(made || real) of how often. For variety *within* a kind see coverage.py.
+KL(made || real) of how often. For variety *within* a kind see coverage.py. A maker too young to draw any kind has a
+`spread`: whether it draws one thing or several.
 """
 
 from __future__ import annotations
@@ -23,6 +24,16 @@ class Variety:
     kinds: int
     divergence: float
     n_fake: int
+
+
+def spread(pictures: np.ndarray) -> float:
+    """How far two pictures of a set are from each other, as a root mean square over all pairs: 0 when they are all the
+    same. pictures: [n,...], n at least 2, of any unit; the spread has the same. It is twice the variance, with no pair
+    looked at."""
+    if len(pictures) < 2:
+        raise ValueError(f"the spread needs 2 pictures at least, got {len(pictures)}")
+    rows = np.asarray(pictures, np.float64).reshape(len(pictures), -1)
+    return float(np.sqrt(2 * rows.var(axis=0, ddof=1).sum()))
 
 
 def variety(real: np.ndarray, kinds: np.ndarray, fake: np.ndarray) -> Variety:

@@ -5,8 +5,8 @@ pictures and captions, with a share of scenes and, for each scene, a sentence th
 (`joint`); then the picture tower goes on alone (`look`), so that text-to-image, which hangs on the words, need not
 wait. Each tower learns to live with four bits a weight (`words_rounded`, `look_rounded`; see rounding.py). Last come
 order, number and place: the words alone learn that the same words in another order are another sentence (`order`, see
-`bound`), then both towers learn which of the two is true of a picture (`traps`), while all other words go back to
-where they were.
+`bound`), then both towers learn which of the two is true of a picture (`traps`), while all other words go back towards
+where they were, at last the words alone (`settle`).
 Sentences are cheaper than pictures, so every batch also holds the names of many other concepts, as wrong answers.
 
 The teacher stays, twice: as a loss on words, so that those outside the captions keep their place, and as a fixed aim
@@ -65,6 +65,7 @@ class Budget:
     look_rounded: Schedule
     order: Schedule
     traps: Schedule
+    settle: Schedule
     scenes: int  # how many scenes are drawn beforehand
     trap_scenes: int  # and for the traps
     scene_share: float = 0.25
@@ -80,6 +81,7 @@ BUDGETS = {
         Schedule(steps=20, batch_size=128, learning_rate=5e-4, warmup=5, ema=0.9, rounding=True),
         Schedule(steps=5, batch_size=32, learning_rate=3e-4, warmup=2, ema=0.9, muon=True, rounding=True),
         Schedule(steps=10, batch_size=32, learning_rate=1e-3, warmup=2, ema=0.9, muon=True, rounding=True),
+        Schedule(steps=5, batch_size=32, learning_rate=3e-4, warmup=2, ema=0.9, muon=True, rounding=True),
         Schedule(steps=5, batch_size=32, learning_rate=3e-4, warmup=2, ema=0.9, muon=True, rounding=True),
         scenes=64,
         trap_scenes=64,
@@ -120,6 +122,16 @@ BUDGETS = {
             muon=True,
             rounding=True,
         ),
+        Schedule(
+            steps=800,
+            batch_size=128,
+            learning_rate=1.5e-3,
+            warmup=20,
+            weight_decay=0,
+            ema=0.98,
+            muon=True,
+            rounding=True,
+        ),
         scenes=12_000,
         trap_scenes=40_000,
     ),
@@ -131,6 +143,7 @@ BUDGETS = {
         Schedule(steps=3000, batch_size=512, learning_rate=3e-4, weight_decay=0.1, muon=True, rounding=True),
         Schedule(steps=2000, batch_size=512, learning_rate=3e-3, weight_decay=0, muon=True, rounding=True),
         Schedule(steps=8000, batch_size=512, learning_rate=1e-3, weight_decay=0.1, muon=True, rounding=True),
+        Schedule(steps=2000, batch_size=512, learning_rate=1.5e-3, weight_decay=0, muon=True, rounding=True),
         scenes=60_000,
         trap_scenes=100_000,
     ),
@@ -415,19 +428,23 @@ def train(
         """How far embeddings [N,256] of scenes, or of their sentences, are from where the scenes should lie."""
         return 1 - (embedding * aims[torch.from_numpy(rows).to(device)]).sum(1).mean()
 
-    def order_loss(tower: TextTower) -> Loss:
-        """Sentences of scenes towards their aims, and nothing else: held to its old place at the same time, the tower
-        settles for the mean of both orders and never finds out."""
+    def order_loss(tower: TextTower, hold: bool) -> Loss:
+        """Sentences of scenes towards their aims. hold: all other words back to where they were. With that from the
+        start the tower settles for the mean of both orders and never finds out."""
 
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
             rows = rng.integers(0, len(scenes.scenes), budget.order.batch_size)
             texts = [paraphrase(scenes.scenes[i], rng) for i in rows]
-            return {"loss": aimed(tower(shortest(tokenizer(texts), device))[1], rows)}
+            losses = {"aim": 4 * aimed(tower(shortest(tokenizer(texts), device))[1], rows)}
+            if hold:
+                losses["kept"] = kept(tower, rng, 2 * budget.order.batch_size)
+            return {"loss": sum(losses.values()), **losses}
 
         return compute
 
-    average_words = fit(model.text, order_loss, budget.order, out / "order", seed=seed, recipe=recipe)
-    model.text.load_state_dict(average_words.state_dict())
+    loss = partial(order_loss, hold=False)
+    words = fit(model.text, loss, budget.order, out / "order", seed=seed, recipe=recipe)
+    model.text.load_state_dict(words.state_dict())
 
     def trap_loss(model: Clip) -> Loss:
         """Scenes among false sentences of the same words; pictures of one thing and single words, so that nothing is
@@ -468,6 +485,10 @@ def train(
         return compute
 
     average = fit(model, trap_loss, budget.traps, out / "traps", seed=seed, minutes=minutes, recipe=recipe)
+    model.load_state_dict(average.state_dict())
+    loss = partial(order_loss, hold=True)
+    words = fit(model.text, loss, budget.settle, out / "settle", seed=seed, recipe=recipe)
+    average.text.load_state_dict(words.state_dict())
     average.none_below.copy_(none_below(average, tokenizer, shown.select(shown.core)))
     save_final(average, model.config, out)
     tokenizer.save(out / "vocabulary.txt")
