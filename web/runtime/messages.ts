@@ -65,7 +65,7 @@ export interface DenoiseOptions {
 /** A few-step student takes straight steps, so it has no use for a sampler and for guidance. */
 export interface SampleOptions extends Partial<Sampling> {
   label?: string; // a class of the model, by default any
-  prompt?: Prompt; // instead of a label: CLIP steers towards it, for which clip/image/steer.onnx must be loaded
+  prompt?: string; // instead of a label: CLIP steers towards it, for which clip/image/steer.onnx must be loaded
   clip_guidance_scale?: number; // how strongly
   seed: number;
   model?: string; // by default diffusion

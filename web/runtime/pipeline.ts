@@ -101,22 +101,30 @@ export async function decode(models: Models, data: Float32Array): Promise<Uint8C
 /** What the denoiser is told; style 0 is any style. */
 async function condition(models: Models, prompt: Prompt, style = 0): Promise<Condition> {
   if (typeof prompt !== "string") return { ...prompt, style };
+  const row = checkedRow(models, prompt);
+  const { hidden, summary } = await textTower(models, [row]);
+  return { hidden: hidden!, embedding: summary!, mask: Float32Array.from(row, (token) => +(token !== 0)), style };
+}
+
+function checkedRow(models: Models, prompt: string): number[] {
   const length = [...prompt].length;
   if (length > MAX_PROMPT) {
     throw new RuntimeError("failed", `prompt has ${length} characters: keep it to ${MAX_PROMPT} at most`);
   }
-  const row = models.tokenizer().row(prompt);
-  const { hidden, embedding } = await textTower(models, [row]);
-  return { hidden: hidden!, embedding: embedding!, mask: Float32Array.from(row, (token) => +(token !== 0)), style };
+  return models.tokenizer().row(prompt);
+}
+
+function checkWords(prompt: Prompt): void {
+  if (typeof prompt === "string" && splitWords(prompt).length === 0) {
+    throw new RuntimeError("failed", "prompt is empty: say what to draw");
+  }
 }
 
 /** The condition of a wanted picture, which must have words. */
 function wanted(models: Models, model: string, prompt: Prompt, style?: string): Promise<Condition> {
   const styles = models.config(model).styles ?? [];
   if (style !== undefined) checkChoice("style", style, styles);
-  if (typeof prompt === "string" && splitWords(prompt).length === 0) {
-    throw new RuntimeError("failed", "prompt is empty: say what to draw");
-  }
+  checkWords(prompt);
   return condition(models, prompt, style === undefined ? 0 : styles.indexOf(style) + 1);
 }
 
@@ -220,7 +228,9 @@ export async function sample(models: Models, options: SampleOptions, steps: Step
     return split(clean!, labels.length);
   };
   if (prompt === undefined) return walk(sampling, seed, SMALL_SIZE, ask, steps);
-  const gradient = towards(models, (await wanted(models, model, prompt)).embedding);
+  checkWords(prompt);
+  const { embedding } = await textTower(models, [checkedRow(models, prompt)]);
+  const gradient = towards(models, embedding!);
   return walk(sampling, seed, SMALL_SIZE, ask, steps, (denoise, schedule) =>
     clip_guided(denoise, gradient, all.clip_guidance_scale!, schedule, config["data_std"] as number),
   );

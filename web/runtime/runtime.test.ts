@@ -49,7 +49,8 @@ function config(name: string): object {
 const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<string, number[]>> = {
   "clip/text": (row) => {
     const count = row("tokens").filter((token) => token > 0).length;
-    return { hidden: Array<number>(24 * 192).fill(count), embedding: Array<number>(256).fill(count) };
+    const whole = Array<number>(256).fill(count);
+    return { hidden: Array<number>(24 * 192).fill(count), embedding: whole, summary: whole };
   },
   "clip/image": (row) => ({ embedding: Array<number>(256).fill(row("pixels")[0]!) }),
   [STEER]: (row) => ({ gradient: row("pixels").map((value) => row("target")[0]! - value) }),

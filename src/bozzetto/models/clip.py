@@ -33,6 +33,7 @@ class ClipConfig:
     text_width: int = 192
     text_layers: int = 3
     text_heads: int = 6
+    order_layers: int = 0  # of a stack of its own for the embedding, of the same width and heads; 0 is none
     image_widths: tuple[int, int, int] = (96, 160, 256)  # at 16 x 16, 8 x 8 and 4 x 4
     image_blocks: tuple[int, int, int] = (2, 2, 1)
     image_heads: int = 8
@@ -53,7 +54,12 @@ class TransformerLayer(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Tokens [B,T] -> (hidden [B,T,192], embedding [B,256]), T up to 24."""
+    """Tokens [B,T] -> (hidden [B,T,192], embedding [B,256], summary [B,256]), T up to 24.
+
+    The summary is what the hidden states say in one vector. It is the embedding too, unless there are `order_layers`:
+    then a second stack over the same tokens makes the embedding, and what it learns about the order of words moves
+    nothing under a model that reads hidden states and summary.
+    """
 
     def __init__(self, config: ClipConfig):
         super().__init__()
@@ -64,16 +70,37 @@ class TextTower(nn.Module):
         self.position = nn.Parameter(0.1 * torch.randn(config.context_length, width))
         self.layers = nn.ModuleList(TransformerLayer(width, config.text_heads) for _ in range(config.text_layers))
         self.norm = nn.LayerNorm(width)
+        self.order_position = nn.Parameter(self.position.detach().clone()) if config.order_layers else None
+        self.order = nn.ModuleList(TransformerLayer(width, config.text_heads) for _ in range(config.order_layers))
+        self.order_norm = nn.LayerNorm(width) if config.order_layers else None
         self.project = nn.Linear(width, config.embedding_size, bias=False)
 
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mask = (tokens != 0).float()
-        x = self.widen(self.token(tokens)) + self.position[: tokens.shape[1]]
+        words, length = self.widen(self.token(tokens)), tokens.shape[1]
+        hidden = words + self.position[:length]
         for layer in self.layers:
-            x = layer(x, mask)
-        hidden = self.norm(x)
-        mean = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-        return hidden, F.normalize(self.project(mean).float(), dim=-1)
+            hidden = layer(hidden, mask)
+        hidden = self.norm(hidden)
+        embedding = summary = self.whole(hidden, mask)
+        if self.order_norm is not None:
+            ordered = words + self.order_position[:length]
+            for layer in self.order:
+                ordered = layer(ordered, mask)
+            embedding = self.whole(self.order_norm(ordered), mask)
+        return hidden, embedding, summary
+
+    def whole(self, states: Tensor, mask: Tensor) -> Tensor:
+        """States of tokens [B,T,192] and which of them are there [B,T] -> unit vectors [B,256]."""
+        mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        return F.normalize(self.project(mean).float(), dim=-1)
+
+    @torch.no_grad()
+    def begin_order(self) -> None:
+        """Make the second stack a copy of the first, which must have as many layers."""
+        self.order.load_state_dict(self.layers.state_dict())
+        self.order_norm.load_state_dict(self.norm.state_dict())
+        self.order_position.copy_(self.position)
 
 
 class ImageTower(nn.Module):

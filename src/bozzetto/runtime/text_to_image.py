@@ -122,8 +122,10 @@ def encode(models: Models, prompt: str, style: str | None = None) -> Condition:
     if style is not None:
         check_choice("style", style, models.styles)
     tokens = models.tokenizer(prompt)
+    told = models.text(tokens=tokens)
     return {
-        **models.text(tokens=tokens),
+        "hidden": told["hidden"],
+        "embedding": told["summary"],  # which stays, whatever CLIP goes on to learn about sentences
         "mask": (tokens != 0).astype(np.float32),
         "style": np.array([0 if style is None else models.styles.index(style) + 1]),
     }

@@ -221,7 +221,7 @@ def export_clip(run: Path, to: Path) -> None:
     }
     tokens = torch.ones(2, config.context_length, dtype=torch.long)
     vocabulary = {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")}
-    outputs = ["hidden", "embedding"]
+    outputs = ["hidden", "embedding", "summary"]
     export_folder(model.text, to / "clip/text", "clip/text", shared, {"tokens": tokens}, outputs, vocabulary)
     inputs, outputs = {"pixels": torch.zeros(2, 3, 64, 64)}, ["embedding", "patches"]
     steer = Steer(model.image, config)

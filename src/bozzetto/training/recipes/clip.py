@@ -4,21 +4,20 @@ First the text tower alone imitates the teacher on all words and captions (`dist
 pictures and captions, with a share of scenes and, for each scene, a sentence that is wrong in exactly one way
 (`joint`); then the picture tower goes on alone (`look`), so that text-to-image, which hangs on the words, need not
 wait. Each tower learns to live with four bits a weight (`words_rounded`, `look_rounded`; see rounding.py). Last come
-order, number and place: the words alone learn that the same words in another order are another sentence (`order`, see
-`bound`), then both towers learn which of the two is true of a picture (`traps`), while all other words go back towards
-where they were, at last the words alone (`settle`).
+order, number and place: a second stack of the text tower, for the embedding alone, learns that the same words in
+another order are another sentence (`order`, see `bound`), then also that all other texts stay (`settle`); and the
+picture tower learns which of the two is true of a picture (`traps`). The first stack, which text-to-image reads, stays.
 Sentences are cheaper than pictures, so every batch also holds the names of many other concepts, as wrong answers.
 
 The teacher stays, twice: as a loss on words, so that those outside the captions keep their place, and as a fixed aim
 for the picture tower, which has to find a picture's name among all names. Without that aim the sigmoid loss alone
-stood on its plateau (answer "no" to everything) for as long as we watched. In the traps the words have a second
-teacher, the tower as it was: text-to-image hangs on that one.
+stood on its plateau (answer "no" to everything) for as long as we watched.
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -64,8 +63,8 @@ class Budget:
     words_rounded: Schedule
     look_rounded: Schedule
     order: Schedule
-    traps: Schedule
     settle: Schedule
+    traps: Schedule
     scenes: int  # how many scenes are drawn beforehand
     trap_scenes: int  # and for the traps
     scene_share: float = 0.25
@@ -113,22 +112,22 @@ BUDGETS = {
             rounding=True,
         ),
         Schedule(
-            steps=900,
-            batch_size=128,
-            learning_rate=1e-3,
-            warmup=30,
-            weight_decay=0.1,
-            ema=0.99,
-            muon=True,
-            rounding=True,
-        ),
-        Schedule(
             steps=800,
             batch_size=128,
             learning_rate=1.5e-3,
             warmup=20,
             weight_decay=0,
             ema=0.98,
+            muon=True,
+            rounding=True,
+        ),
+        Schedule(
+            steps=900,
+            batch_size=128,
+            learning_rate=1e-3,
+            warmup=30,
+            weight_decay=0.1,
+            ema=0.99,
             muon=True,
             rounding=True,
         ),
@@ -142,8 +141,8 @@ BUDGETS = {
         Schedule(steps=3000, batch_size=1024, learning_rate=5e-4, weight_decay=0, rounding=True),
         Schedule(steps=3000, batch_size=512, learning_rate=3e-4, weight_decay=0.1, muon=True, rounding=True),
         Schedule(steps=2000, batch_size=512, learning_rate=3e-3, weight_decay=0, muon=True, rounding=True),
-        Schedule(steps=8000, batch_size=512, learning_rate=1e-3, weight_decay=0.1, muon=True, rounding=True),
         Schedule(steps=2000, batch_size=512, learning_rate=1.5e-3, weight_decay=0, muon=True, rounding=True),
+        Schedule(steps=8000, batch_size=512, learning_rate=1e-3, weight_decay=0.1, muon=True, rounding=True),
         scenes=60_000,
         trap_scenes=100_000,
     ),
@@ -191,8 +190,8 @@ def distillation(tower: TextTower, tokens: Tensor, target: Tensor) -> Tensor:
 def apart(tower: TextTower, other: TextTower, tokens: Tensor) -> Tensor:
     """How far a tower is from another that does not learn: its embedding, and its hidden states relative to theirs."""
     with torch.no_grad():
-        hidden, aim = other(tokens)
-    ours, embedding = tower(tokens)
+        hidden, aim, _ = other(tokens)
+    ours, embedding, _ = tower(tokens)
     relative = (ours.float() - hidden.float()).square().mean() / hidden.float().square().mean()
     return 1 - (embedding * aim).sum(-1).mean() + 0.1 * relative
 
@@ -202,6 +201,18 @@ def label_vectors(tower: TextTower, tokenizer: Tokenizer, names: list[str]) -> T
     device = tower.token.weight.device
     wordings = [tower(torch.from_numpy(tokenizer(templates(name))).to(device))[1] for name in names]
     return F.normalize(torch.stack([words.mean(0) for words in wordings]), dim=-1)
+
+
+def with_order(clip: Clip) -> Clip:
+    """The same model with a stack of its own for order, all that still learns of its text tower."""
+    model = Clip(replace(clip.config, order_layers=clip.config.text_layers))
+    model.load_state_dict(clip.state_dict(), strict=False)
+    model.text.begin_order()
+    model.text.requires_grad_(False)
+    for part in (model.text.order, model.text.order_norm):
+        part.requires_grad_(True)
+    model.text.order_position.requires_grad_(True)
+    return model
 
 
 @torch.no_grad()
@@ -418,40 +429,44 @@ def train(
     restore(before, stored(before))
     scenes = Scenes(world, budget.trap_scenes, TRAP_KINDS)
     aims = bound(before, scenes.scenes, tokenizer)
+    model = with_order(model).to(device, memory_format=torch.channels_last)
+    recipe = {"model": asdict(model.config)}
 
     def kept(tower: TextTower, rng: np.random.Generator, count: int) -> Tensor:
-        """How far the words have moved from where text-to-image expects them."""
+        """How far the embeddings of words and captions have moved."""
         some = [shortest(teacher_tokens[part], device) for part in some_texts(rng, count)]
-        return 10 * torch.stack([apart(tower, before, tokens) for tokens in some]).mean()
+        return torch.stack([distillation(tower, tokens, before(tokens)[1]) for tokens in some]).mean()
 
     def aimed(embedding: Tensor, rows: np.ndarray) -> Tensor:
         """How far embeddings [N,256] of scenes, or of their sentences, are from where the scenes should lie."""
         return 1 - (embedding * aims[torch.from_numpy(rows).to(device)]).sum(1).mean()
 
     def order_loss(tower: TextTower, hold: bool) -> Loss:
-        """Sentences of scenes towards their aims. hold: all other words back to where they were. With that from the
-        start the tower settles for the mean of both orders and never finds out."""
+        """Sentences of scenes towards their aims. hold: other texts back to where they were. With that from the start
+        the tower settles for the mean of both orders and never finds out."""
 
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
             rows = rng.integers(0, len(scenes.scenes), budget.order.batch_size)
             texts = [paraphrase(scenes.scenes[i], rng) for i in rows]
             losses = {"aim": 4 * aimed(tower(shortest(tokenizer(texts), device))[1], rows)}
             if hold:
-                losses["kept"] = kept(tower, rng, 2 * budget.order.batch_size)
+                losses["kept"] = 10 * kept(tower, rng, 2 * budget.order.batch_size)
             return {"loss": sum(losses.values()), **losses}
 
         return compute
 
-    loss = partial(order_loss, hold=False)
-    words = fit(model.text, loss, budget.order, out / "order", seed=seed, recipe=recipe)
-    model.text.load_state_dict(words.state_dict())
+    for schedule, stage in ((budget.order, "order"), (budget.settle, "settle")):
+        loss = partial(order_loss, hold=stage == "settle")
+        words = fit(model.text, loss, schedule, out / stage, seed=seed, recipe=recipe)
+        model.text.load_state_dict(words.state_dict())
+    restore(model.text, stored(words))
+    model.text.requires_grad_(False)
 
     def trap_loss(model: Clip) -> Loss:
-        """Scenes among false sentences of the same words; pictures of one thing and single words, so that nothing is
-        forgotten."""
+        """Scenes among false sentences of the same words; pictures of one thing, so that nothing is forgotten."""
         scene_count = round(budget.traps.batch_size * budget.trap_share)
         with torch.no_grad():
-            own = label_vectors(before, tokenizer, names)
+            own = label_vectors(model.text, tokenizer, names)
 
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
             rows, single, captions = singles(rng, budget.traps.batch_size - scene_count)
@@ -477,18 +492,12 @@ def train(
             seen, row = image[len(rows) :], torch.from_numpy(belongs).to(device)
             margin = (seen[row] * (long[row] - long[scene_count:])).sum(1)  # cosine of the true sentence less the false
             trap = F.softplus(-TRAP_SCALE * margin).mean()
-            aim = aimed(seen, places) + aimed(long[:scene_count], places)
-            far = kept(model.text, rng, 2 * budget.traps.batch_size)
-            losses = {"contrast": contrast, "naming": naming, "trap": 4 * trap, "aim": 4 * aim, "kept": far}
+            losses = {"contrast": contrast, "naming": naming, "trap": 4 * trap, "aim": 4 * aimed(seen, places)}
             return {"loss": sum(losses.values()), **losses, "escaped": (margin > 0).float().mean()}
 
         return compute
 
     average = fit(model, trap_loss, budget.traps, out / "traps", seed=seed, minutes=minutes, recipe=recipe)
-    model.load_state_dict(average.state_dict())
-    loss = partial(order_loss, hold=True)
-    words = fit(model.text, loss, budget.settle, out / "settle", seed=seed, recipe=recipe)
-    average.text.load_state_dict(words.state_dict())
     average.none_below.copy_(none_below(average, tokenizer, shown.select(shown.core)))
     save_final(average, model.config, out)
     tokenizer.save(out / "vocabulary.txt")
