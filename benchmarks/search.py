@@ -17,6 +17,7 @@ import io
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -131,7 +132,7 @@ def main() -> None:
     texts = [texts[i] for i in np.random.default_rng(1).permutation(len(texts))[: args.queries]]
     embedder = open_embedder()
     report = {
-        "command": "python benchmarks/search.py",
+        "command": f"python {' '.join(sys.argv)}",
         "cores": len(os.sched_getaffinity(0)),
         "load_before": round(os.getloadavg()[0], 2),
     }
