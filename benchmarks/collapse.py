@@ -41,13 +41,13 @@ def drawn(player: Gan, count: int) -> np.ndarray:
     return to_bytes(torch.cat(pixels).numpy())
 
 
-def measured(pictures: np.ndarray, real: np.ndarray, reference: Reference, rows: np.ndarray) -> dict:
-    """Pictures against `real` ones, both uint8 [n,32,32,3], and against the features of `rows` of the reference."""
+def measured(pictures: np.ndarray, reference: Reference, rows: np.ndarray) -> dict:
+    """Pictures uint8 [n,32,32,3] against as many `rows` of the reference."""
     found = features(pictures)
     against = coverage_metrics(reference.features[rows], found, NEIGHBOURS)
     kinds = variety(reference.features, reference.labels, found)
     shares = {name: getattr(against, name) for name in ("precision", "recall", "coverage")}
-    share = spread(pictures) / spread(real)
+    share = spread(pictures) / spread(reference.pictures[rows])
     return {"spread": share, "kinds": kinds.covered, "divergence": kinds.divergence, **shares}
 
 
@@ -69,7 +69,7 @@ def main() -> None:
         "command": f"python {' '.join(sys.argv)}",
         "n": arguments.n,
         "classes": len(pictures.classes),
-        "real": measured(reference.pictures[others], reference.pictures[rows], reference, rows),
+        "real": measured(reference.pictures[others], reference, rows),
         "games": [],
     }
     cpu = gan.BUDGETS["cpu"]
@@ -82,10 +82,7 @@ def main() -> None:
             gan.train(pictures, budget, out, seed=seed)
             config = GanConfig(classes=tuple(pictures.classes))
             players = load_players(out, config, budget.fit.steps, budget.snapshots)
-            ages = {
-                age: measured(drawn(player, arguments.n), reference.pictures[rows], reference, rows)
-                for age, player in players.items()
-            }
+            ages = {age: measured(drawn(player, arguments.n), reference, rows) for age, player in players.items()}
             report["games"].append({"game": name, "seed": seed, "budget": asdict(budget), "ages": ages})
             arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
             print(name, seed, {age: (round(row["spread"], 3), row["kinds"]) for age, row in ages.items()}, flush=True)

@@ -21,6 +21,17 @@ export interface Untrained extends Pairs {
   texts: string[];
 }
 
+/** What the page shows of pairs, worked out once. */
+export interface Sheet extends Pairs {
+  places: [number, number][];
+  closest: number[];
+  gap: number;
+}
+
+export function lay(pairs: Pairs): Sheet {
+  return { ...pairs, places: sheet(pairs), closest: closest(pairs), gap: gap(pairs) };
+}
+
 export async function openUntrained(): Promise<Untrained> {
   const [contents, file] = await Promise.all([siteJson<Contents>("map.json"), siteFile("map.embeddings.bin")]);
   const table = dequantise(new Int8Array(await file.arrayBuffer()), contents.embedding_scale);

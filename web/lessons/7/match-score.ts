@@ -8,7 +8,7 @@ import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import type { Field } from "../../ui/state.js";
 import { fixed, percent, t } from "../../ui/strings.js";
-import { type Untrained, closest, gap, openUntrained, type Pairs, sheet } from "./map.js";
+import { lay, openUntrained, type Sheet, type Untrained } from "./map.js";
 import { cosine, type Range, top } from "./match.js";
 import { type Comparison, type Entry, Space } from "./space.js";
 import { a, pairs, THINGS, trial, type TrapName, TRAPS, type Trial } from "./traps.js";
@@ -53,6 +53,7 @@ export class MatchScore extends BzFigure {
 
   private space: Space | undefined;
   private untrained: Untrained | undefined;
+  private readonly sheets = new Map<unknown, Sheet>(); // before and after
   private own: Entry | undefined;
   private words = new Map<string, Tokens>();
   private measured = new Map<string, number>();
@@ -184,7 +185,8 @@ export class MatchScore extends BzFigure {
 
   protected override figure(): TemplateResult {
     const { space } = this;
-    const parts = { score: this.scorePart, matrix: this.matrixPart, search: this.searchPart, map: this.mapPart, traps: this.trapsPart };
+    const { scorePart, matrixPart, searchPart, mapPart, trapsPart } = this;
+    const parts = { score: scorePart, matrix: matrixPart, search: searchPart, map: mapPart, traps: trapsPart };
     return html`${this.radios("mode", MODES)}
       ${space ? parts[this.mode].call(this, space) : html`<p class="hint">${t("picture-input.opening")}</p>`}`;
   }
@@ -380,16 +382,21 @@ export class MatchScore extends BzFigure {
       </ol>`;
   }
 
-  /** The vectors that the map shows; undefined until all of them are there. */
-  private mapped(space: Space): Pairs | undefined {
-    return this.state.time === "before" ? this.untrained : this.untrained && space.pairs(this.untrained);
+  /** What the map shows; undefined until all its vectors are there. */
+  private mapped(space: Space): Sheet | undefined {
+    const { untrained, sheets } = this;
+    const { time } = this.state;
+    if (untrained && !sheets.has(time)) {
+      const pairs = time === "before" ? untrained : space.pairs(untrained);
+      if (pairs) sheets.set(time, lay(pairs));
+    }
+    return sheets.get(time);
   }
 
   private mapPart(space: Space): TemplateResult {
     const { untrained } = this;
-    const pairs = this.mapped(space);
+    const places = this.mapped(space)?.places;
     const point = Number(this.state.point);
-    const places = pairs && sheet(pairs);
     const percentages = (place: [number, number]) => place.map((value) => 50 + 44 * value) as [number, number];
     const at = (place: [number, number]) => {
       const [x, y] = percentages(place);
@@ -471,17 +478,17 @@ export class MatchScore extends BzFigure {
   }
 
   private mapSentence(space: Space): string {
-    const [{ untrained }, pairs] = [this, this.mapped(space)];
-    if (!untrained || !pairs) return t("match-score.waiting");
+    const [{ untrained }, shown] = [this, this.mapped(space)];
+    if (!untrained || !shown) return t("match-score.waiting");
     const point = Math.min(Number(this.state.point), untrained.items.length - 1);
-    const found = closest(pairs);
     const own = t("match-score.map-own", {
       name: space.gallery.items[untrained.items[point]!]!.name,
-      caption: untrained.texts[found[point]!]!,
-      value: two(cosine(pairs.pictures[point]!, pairs.captions[point]!)),
+      caption: untrained.texts[shown.closest[point]!]!,
+      value: two(cosine(shown.pictures[point]!, shown.captions[point]!)),
     });
-    const right = found.filter((caption, i) => caption === i).length;
-    return `${own} ${t("match-score.map-all", { right, count: found.length, gap: fixed(gap(pairs), 2) })}`;
+    const right = shown.closest.filter((caption, i) => caption === i).length;
+    const all = t("match-score.map-all", { right, count: shown.closest.length, gap: fixed(shown.gap, 2) });
+    return `${own} ${all}`;
   }
 
   private trapSentence({ right, captions }: Trial, scores: Comparison | undefined): string {
@@ -507,13 +514,12 @@ export class MatchScore extends BzFigure {
       const sentence = t("match-score.search-said", { text: this.searched, names });
       return { sentence, table: { head: head("picture", "cosine-head"), rows } };
     }
-    const pairs = this.mode === "map" ? this.mapped(space) : undefined;
     if (this.mode === "map") {
-      const found = pairs ? closest(pairs) : [];
-      const rows = found.map((caption, i) => [
+      const shown = this.mapped(space);
+      const rows = (shown?.closest ?? []).map((caption, i) => [
         space.gallery.items[this.untrained!.items[i]!]!.name,
         texts[caption]!,
-        two(cosine(pairs!.pictures[i]!, pairs!.captions[i]!)),
+        two(cosine(shown!.pictures[i]!, shown!.captions[i]!)),
       ]);
       const table = { head: head("picture", "closest-head", "own-head"), rows };
       return { sentence: this.mapSentence(space), table };

@@ -72,6 +72,12 @@ class Budget:
     more_names: int = 192  # names of random concepts beside the batch's own captions
 
 
+def _rounded(steps: int, learning_rate: float, **more: float) -> Schedule:
+    """A late stage on a CPU, which lives with the weights as they are stored."""
+    usual = {"batch_size": 128, "warmup": 20, "weight_decay": 0, "ema": 0.98, "muon": True, "rounding": True}
+    return Schedule(steps=steps, learning_rate=learning_rate, **{**usual, **more})
+
+
 BUDGETS = {
     "smoke": Budget(
         Schedule(steps=60, batch_size=128, learning_rate=2e-3, warmup=5, ema=0.9),
@@ -91,46 +97,10 @@ BUDGETS = {
         Schedule(steps=1100, batch_size=128, learning_rate=2e-3, warmup=50, weight_decay=0.1, ema=0.99, muon=True),
         Schedule(steps=2000, batch_size=128, learning_rate=1.5e-3, warmup=30, weight_decay=0.1, ema=0.99, muon=True),
         Schedule(steps=600, batch_size=512, learning_rate=5e-4, warmup=20, weight_decay=0, ema=0.98, rounding=True),
-        Schedule(
-            steps=500,
-            batch_size=128,
-            learning_rate=3e-4,
-            warmup=20,
-            weight_decay=0.1,
-            ema=0.98,
-            muon=True,
-            rounding=True,
-        ),
-        Schedule(
-            steps=1200,
-            batch_size=128,
-            learning_rate=3e-3,
-            warmup=20,
-            weight_decay=0,
-            ema=0.98,
-            muon=True,
-            rounding=True,
-        ),
-        Schedule(
-            steps=800,
-            batch_size=128,
-            learning_rate=1.5e-3,
-            warmup=20,
-            weight_decay=0,
-            ema=0.98,
-            muon=True,
-            rounding=True,
-        ),
-        Schedule(
-            steps=900,
-            batch_size=128,
-            learning_rate=1e-3,
-            warmup=30,
-            weight_decay=0.1,
-            ema=0.99,
-            muon=True,
-            rounding=True,
-        ),
+        _rounded(500, 3e-4, weight_decay=0.1),
+        _rounded(1200, 3e-3),
+        _rounded(800, 1.5e-3),
+        _rounded(900, 1e-3, warmup=30, weight_decay=0.1, ema=0.99),
         scenes=12_000,
         trap_scenes=40_000,
     ),
