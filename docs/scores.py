@@ -57,7 +57,7 @@ CARDS = {  # title, what it is, limits; the judge tells more of itself, by hand
     "clip": (
         "CLIP",
         "Pictures and sentences on one sphere of 256 dimensions. Two towers: `text/`, which also steers text-to-image, "
-        "and `image/`.",
+        "with `order/` on its words, and `image/`.",
         "It knows the concepts of the picture world and English words near them; no people, brands or places. "
         "What it makes of order, counts and places in a sentence is measured above.",
     ),

@@ -137,7 +137,7 @@ def test_match_scores_are_computed(reader):
     dot = draw_dot(figure, "Space")
     stroke = draw_dot(figure, "Shift+ArrowLeft Space Shift+ArrowLeft Space")
     assert len({*map(tuple, (first, dot, stroke))}) == 3
-    towers = perturbed(reader.course, "clip/text") | perturbed(reader.course, "clip/image")
+    towers = perturbed(reader.course, "clip/order") | perturbed(reader.course, "clip/image")
     with replaced(reader.course, towers):
         figure = reader.figure(7, picture=0, caption="a+red+apple")
         assert scores(figure) != first
@@ -158,7 +158,7 @@ def test_the_map_is_computed_and_training_brings_pairs_together(reader):
     first = said.inner_text()
     figure.locator(".map-picture").last.click()  # the last lies on top
     expect(said).not_to_have_text(first)
-    with replaced(reader.course, perturbed(reader.course, "clip/text")):
+    with replaced(reader.course, perturbed(reader.course, "clip/order")):
         reader.figure(7, mode="map")
         expect(said).not_to_have_text(first)
         assert right("after") < after
@@ -213,8 +213,8 @@ def test_answers_are_computed(reader):
         said.append(ask_again(figure))
     button(figure, "read-the-picture.unshuffle").click()
     assert ask_again(figure) == said[1]
-    for patch in (0, 1):
-        figure.locator(".patches button").nth(patch).click()
+    for tile in (0, 1):
+        figure.locator(".tiles button").nth(tile).click()
     said.append(ask_again(figure))
     figure.get_by_label(t("read-the-picture.blind"), exact=True).check()
     blind = ask_again(figure)
@@ -331,7 +331,7 @@ def test_embeddings_agree_with_python(runtime):
     picture = (np.arange(64 * 64 * 4) * 7919 % 256).astype(np.uint8)
     found = runtime.evaluate(
         """async (runtime, [texts, picture]) => {
-          await runtime.load(["clip/text", "clip/image"]);
+          await runtime.load(["clip/text", "clip/order", "clip/image"]);
           const rows = [
             ...await runtime.encodeText(texts),
             ...await runtime.encodeImage([Uint8ClampedArray.from(picture)]),
@@ -374,11 +374,11 @@ def test_each_word_of_an_answer_agrees_with_python(runtime):
 def test_the_answer_about_a_scene_is_that_of_python(reader):
     figure = reader.figure(6, scene="yellow*apple.3.3.26*bee.35.5.20", covered=3, shuffle=5)
     found = answered(figure)
-    patches = figure.locator(".patches canvas")
+    tiles = figure.locator(".tiles canvas")
     seen = np.zeros((64, 64, 3), np.uint8)
     for place in range(16):
         row, column = divmod(place, 4)
-        shown = np.array(pixels(patches.nth(place)), np.uint8).reshape(16, 16, 4)
+        shown = np.array(pixels(tiles.nth(place)), np.uint8).reshape(16, 16, 4)
         seen[16 * row : 16 * row + 16, 16 * column : 16 * column + 16] = shown[..., :3]
     expected = list(bozzetto.ask(Image.fromarray(seen), found["question"]))
     assert [word[0] for word in found["words"]] == [word.text for word in expected]
@@ -464,7 +464,7 @@ def states_of_6(reader: Visit):
     figure = reader.figure(6)
     answered(figure)
     yield "start"
-    figure.locator(".patches button").nth(4).click()
+    figure.locator(".tiles button").nth(4).click()
     button(figure, "read-the-picture.shuffle").click()
     figure.get_by_label(t("read-the-picture.question"), exact=True).fill("is there a zorgon قطة 😀?")
     yield "changed"
@@ -677,7 +677,7 @@ def test_a_scene_is_built_and_asked_about_from_the_keyboard(reader):
     assert state_of(figure)["scene"] == "white*bee.3.10.28*cat.0.0.64"
     expect(size).to_have_value("64")
     sheet.press("Delete")
-    figure.locator(".patches button").nth(5).press("Enter")
+    figure.locator(".tiles button").nth(5).press("Enter")
     figure.get_by_label(t("read-the-picture.blind"), exact=True).press(" ")
     question = figure.get_by_label(t("read-the-picture.question"), exact=True)
     question.press("ControlOrMeta+a")
@@ -1155,7 +1155,7 @@ def test_nothing_goes_wrong_on_the_tour(tour):
 def test_the_models_of_a_lesson_are_small(tour, course, name):
     files = tour["models"][name]
     assert sum(path.endswith("model.safetensors") for path in files) >= (1 if name in (FIGURES[2], FIGURES[6]) else 2)
-    assert served(course, files) <= 8_500_000  # half a megabyte over the plan: docs/decisions.md, 2026-11-24
+    assert served(course, files) <= 8_000_000
 
 
 def test_figures_answer_in_time(tour):

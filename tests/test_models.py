@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bozzetto.models.autoencoder import Autoencoder
-from bozzetto.models.clip import Clip, ClipConfig, TextTower, sigmoid_loss
+from bozzetto.models.clip import Clip, ClipConfig, sigmoid_loss
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.models.layers import Attention
 from bozzetto.training import data
@@ -74,8 +74,8 @@ def test_clip_embeddings_are_unit_and_padding_does_not_matter():
     torch.manual_seed(0)
     model = Clip(ClipConfig(100)).eval()
     tokens = torch.tensor([[1, 5, 9, 0, 0, 0, 0, 0]])
-    hidden, embedding, _ = model.text(tokens)
-    assert hidden.shape == (1, 8, 192) and embedding.norm().item() == pytest.approx(1)
+    hidden, embedding, words = model.text(tokens)
+    assert hidden.shape == words.shape == (1, 8, 192) and embedding.norm().item() == pytest.approx(1)
     torch.testing.assert_close(model.encode_text(tokens[:, :3]), embedding)
     image, patches = model.image(torch.randn(2, 3, 64, 64))
     assert patches.shape == (2, 16, 256)
@@ -89,21 +89,21 @@ def conditions(count: int, words: int = 6):
     return torch.randn(count, words, 192), torch.ones(count, words), embedding, torch.arange(count) % 9
 
 
-def test_the_order_stack_begins_as_a_copy_and_moves_the_embedding_alone():
+def test_the_order_tower_begins_as_a_copy_and_moves_the_embedding_alone():
     torch.manual_seed(0)
-    tower = TextTower(ClipConfig(vocabulary_size=20, order_layers=3))
-    tower.begin_order()
+    model = Clip(ClipConfig(vocabulary_size=20, order_layers=3)).eval()
+    model.order.begin(model.text)
     tokens = torch.tensor([[1, 7, 8, 9, 0, 0], [1, 9, 8, 7, 0, 0]])
-    hidden, embedding, summary = tower(tokens)
-    torch.testing.assert_close(embedding, summary)
+    hidden, summary, _ = model.text(tokens)
+    torch.testing.assert_close(model.encode_text(tokens), summary)
     with torch.no_grad():
-        tower.order_position.mul_(-3)
-        for layer in tower.order:
+        model.order.position.mul_(-3)
+        for layer in model.order.layers:
             layer.mlp[2].weight.normal_()
-    same_hidden, moved, same_summary = tower(tokens)
-    torch.testing.assert_close((same_hidden, same_summary), (hidden, summary), rtol=0, atol=0)
-    assert (moved * embedding).sum(1).max() < 0.99
-    torch.testing.assert_close(tower(tokens[:, :4])[1], moved)  # padding changes nothing
+    moved = model.encode_text(tokens)
+    torch.testing.assert_close(model.text(tokens)[:2], (hidden, summary), rtol=0, atol=0)
+    assert (moved * summary).sum(1).max() < 0.99
+    torch.testing.assert_close(model.encode_text(tokens[:, :4]), moved)  # padding changes nothing
 
 
 def test_an_untrained_denoiser_gives_the_best_linear_guess():

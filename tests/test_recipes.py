@@ -144,7 +144,7 @@ def test_the_bag_of_words_start_already_knows_the_teacher(teacher):
 
 
 @pytest.mark.parametrize(
-    "part", ["autoencoder/encoder", "autoencoder/decoder", "clip/text", "clip/image", "text_to_image"]
+    "part", ["autoencoder/encoder", "autoencoder/decoder", "clip/text", "clip/order", "clip/image", "text_to_image"]
 )
 def test_onnx_runtime_agrees_with_torch(runs, part):
     """The graph reads the safetensors file itself; batches of one, two and five."""
@@ -155,6 +155,7 @@ def test_onnx_runtime_agrees_with_torch(runs, part):
         "encoder": lambda: Autoencoder().encoder,
         "decoder": lambda: Autoencoder().decoder,
         "text": lambda: TextTower(ClipConfig(**config)),
+        "order": lambda: clip.Clip(ClipConfig(**config)).order,
         "image": lambda: clip.Clip(ClipConfig(**config)).image,
         "": lambda: text_to_image.Denoiser(),
     }[name]()
@@ -166,6 +167,10 @@ def test_onnx_runtime_agrees_with_torch(runs, part):
             "encoder": {"pixels": rng.uniform(-1, 1, (count, 4, 64, 64))},
             "decoder": {"latents": rng.standard_normal((count, 16, 8, 8))},
             "text": {"tokens": rng.integers(1, 20, (count, 24))},
+            "order": {
+                "words": rng.standard_normal((count, 24, 192)),
+                "mask": np.arange(24) < rng.integers(1, 24, (count, 1)),
+            },
             "image": {"pixels": rng.uniform(-1, 1, (count, 3, 64, 64))},
             "": {
                 "x": rng.standard_normal((count, 16, 8, 8)),

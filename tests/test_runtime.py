@@ -278,7 +278,8 @@ def fake_clip(angles, scale=10.0, bias=-2.0):
 
     return label.Clip(
         tokenizer=Tokenizer([*SPECIAL, *words]),
-        text=lambda tokens: {"embedding": at(np.array([angles[words[row[1] - 3]] for row in tokens]))},
+        text=lambda tokens: {"words": np.array([angles[words[row[1] - 3]] for row in tokens])},
+        order=lambda words, mask: {"embedding": at(words)},
         image=lambda pixels: {"embedding": at(np.zeros(len(pixels)))},
         logit_scale=scale,
         logit_bias=bias,

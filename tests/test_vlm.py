@@ -145,7 +145,7 @@ def picture(tmp_path, weights, monkeypatch):
 
 def test_the_shell_and_python_give_one_answer(picture, tmp_path, capsys):
     words = list(bozzetto.ask(picture, "what is this?"))
-    assert words and all(0 < word.probability <= 1 and word.looked.shape == (4, 4) for word in words)
+    assert words and all(0 < word.probability <= 1 and word.looked.shape == (8, 8) for word in words)
     assert main(["ask", str(picture), "what is this?", "--json", "--explain", str(tmp_path / "why.png")]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["answer"] == "".join(word.text for word in words)

@@ -8,7 +8,7 @@ import { joinPieces, type Tokenizer } from "./tokenizer.js";
 const VLM = "vlm";
 const LOOK = "vlm/look.onnx";
 const [END, START] = [0, 1]; // after the answer, and before it
-const PATCHES = 16;
+const PATCHES = 64;
 const MAX_TOKENS = 24; // of a question, and of an answer
 const MAX_CHARACTERS = 300;
 const GUESSES = 3;
@@ -74,7 +74,7 @@ export async function answer(
       const text = token === END ? "" : joinPieces([...said, tokenizer.vocabulary[token]!]).at(-1)!;
       return { text, probability: chances[token]! };
     });
-    const last = (layer: number) => ((layer + 1) * tokens.length - 1) * PATCHES; // of looked [layers, T, 16]
+    const last = (layer: number) => ((layer + 1) * tokens.length - 1) * PATCHES; // of looked [layers, T, 64]
     const looked = Float32Array.from({ length: PATCHES }, (_, patch) => {
       let sum = 0;
       for (let layer = 0; layer < layers; layer++) sum += out["looked"]![last(layer) + patch]!;

@@ -52,7 +52,12 @@ export class Runtime {
     return this.#ask("load", models, o.signal, o.onProgress);
   }
 
-  /** Unit embeddings [256]. */
+  /** Unit vectors [256]: what text-to-image is told of a sentence as a whole. Needs clip/text alone. */
+  summarise(texts: string[], o: Cancellable = {}): Promise<Float32Array[]> {
+    return this.#ask("summarise", texts, o.signal);
+  }
+
+  /** Unit embeddings [256], by clip/text and clip/order. */
   encodeText(texts: string[], o: Cancellable = {}): Promise<Float32Array[]> {
     return this.#ask("encodeText", texts, o.signal);
   }

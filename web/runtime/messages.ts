@@ -65,7 +65,7 @@ export interface DenoiseOptions {
 /** A few-step student takes straight steps, so it has no use for a sampler and for guidance. */
 export interface SampleOptions extends Partial<Sampling> {
   label?: string; // a class of the model, by default any
-  prompt?: string; // instead of a label: CLIP steers towards it, for which clip/image/steer.onnx must be loaded
+  prompt?: string; // instead of a label: CLIP steers towards it, by clip/text, clip/order and clip/image/steer.onnx
   clip_guidance_scale?: number; // how strongly
   seed: number;
   model?: string; // by default diffusion
@@ -127,7 +127,7 @@ export interface GanRound {
   skill?: GanSkill;
 }
 
-/** What the vision-language model keeps of a picture: keys and values of its layers, for the 16 patches. */
+/** What the vision-language model keeps of a picture: keys and values of its layers, for the 64 patches. */
 export interface Seen {
   keys: Float32Array;
   values: Float32Array;
@@ -163,6 +163,7 @@ interface Call<Argument, Answer, Event = never> {
 /** What the worker can be asked. */
 export interface Calls {
   load: Call<string[], Record<string, ModelConfig>, Progress>;
+  summarise: Call<string[], Float32Array[]>;
   encodeText: Call<string[], Float32Array[]>;
   encodeImage: Call<Uint8ClampedArray[], Float32Array[]>;
   tokens: Call<string, Tokens>;

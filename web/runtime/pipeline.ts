@@ -66,12 +66,35 @@ function textTower(models: Models, rows: number[][]): Promise<Record<string, Flo
   return models.run("clip/text", { tokens: { data, dims: [rows.length, CONTEXT_LENGTH] } });
 }
 
+function rows(models: Models, texts: string[]): number[][] {
+  const tokenizer = models.tokenizer();
+  return texts.map((text) => tokenizer.row(text));
+}
+
+/** Rows of tokens -> unit embeddings [256] of the sentences, one after the other. */
+async function embed(models: Models, rows: number[][]): Promise<Float32Array> {
+  const { words } = await textTower(models, rows);
+  const size = words!.length / (rows.length * CONTEXT_LENGTH);
+  const { embedding } = await models.run("clip/order", {
+    words: { data: words!, dims: [rows.length, CONTEXT_LENGTH, size] },
+    mask: { data: Float32Array.from(rows.flat(), present), dims: [rows.length, CONTEXT_LENGTH] },
+  });
+  return embedding!;
+}
+
+/** 1 for a token, 0 for padding. */
+function present(token: number): number {
+  return +(token !== 0);
+}
+
+/** Unit vectors [256]: what text-to-image is told of a sentence as a whole. */
+export function summarise(models: Models, texts: string[], pause: Pause): Promise<Float32Array[]> {
+  return inBatches(texts, async (batch) => (await textTower(models, rows(models, batch)))["summary"]!, pause);
+}
+
 /** Unit embeddings [256]. */
 export function encodeText(models: Models, texts: string[], pause: Pause): Promise<Float32Array[]> {
-  const tokenizer = models.tokenizer();
-  const encode = async (batch: string[]) =>
-    (await textTower(models, batch.map((text) => tokenizer.row(text))))["embedding"]!;
-  return inBatches(texts, encode, pause);
+  return inBatches(texts, (batch) => embed(models, rows(models, batch)), pause);
 }
 
 /** Pictures RGBA 64 x 64, seen over white -> unit embeddings [256]. */
@@ -103,7 +126,7 @@ async function condition(models: Models, prompt: Prompt, style = 0): Promise<Con
   if (typeof prompt !== "string") return { ...prompt, style };
   const row = checkedRow(models, prompt);
   const { hidden, summary } = await textTower(models, [row]);
-  return { hidden: hidden!, embedding: summary!, mask: Float32Array.from(row, (token) => +(token !== 0)), style };
+  return { hidden: hidden!, embedding: summary!, mask: Float32Array.from(row, present), style };
 }
 
 function checkedRow(models: Models, prompt: string): number[] {
@@ -229,8 +252,7 @@ export async function sample(models: Models, options: SampleOptions, steps: Step
   };
   if (prompt === undefined) return walk(sampling, seed, SMALL_SIZE, ask, steps);
   checkWords(prompt);
-  const { embedding } = await textTower(models, [checkedRow(models, prompt)]);
-  const gradient = towards(models, embedding!);
+  const gradient = towards(models, await embed(models, [checkedRow(models, prompt)]));
   return walk(sampling, seed, SMALL_SIZE, ask, steps, (denoise, schedule) =>
     clip_guided(denoise, gradient, all.clip_guidance_scale!, schedule, config["data_std"] as number),
   );

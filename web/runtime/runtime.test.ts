@@ -14,7 +14,7 @@ import { serve, type Port } from "./serve.js";
 import type { Input, Session } from "./session.js";
 import { joinPieces } from "./tokenizer.js";
 
-const ALL = ["clip/text", "clip/image", "text_to_image", "autoencoder/decoder"];
+const ALL = ["clip/text", "clip/order", "clip/image", "text_to_image", "autoencoder/decoder"];
 const SMALL = ["diffusion", "few_steps"];
 const STEER = "clip/image/steer.onnx";
 const READER = ["vlm", "vlm/look.onnx"];
@@ -49,9 +49,10 @@ function config(name: string): object {
 const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<string, number[]>> = {
   "clip/text": (row) => {
     const count = row("tokens").filter((token) => token > 0).length;
-    const whole = Array<number>(256).fill(count);
-    return { hidden: Array<number>(24 * 192).fill(count), embedding: whole, summary: whole };
+    const each = Array<number>(24 * 192).fill(count);
+    return { hidden: each, summary: Array<number>(256).fill(count), words: each };
   },
+  "clip/order": (row) => ({ embedding: Array<number>(256).fill(row("words")[0]!) }),
   "clip/image": (row) => ({ embedding: Array<number>(256).fill(row("pixels")[0]!) }),
   [STEER]: (row) => ({ gradient: row("pixels").map((value) => row("target")[0]! - value) }),
   text_to_image: (row) => {
@@ -66,7 +67,7 @@ const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<strin
     const all = [...row("keys"), ...tokens.flatMap(() => [0, 0, 0, 0])];
     const next = (tokens.at(-1)! + 2) % VOCABULARY.length;
     const logits = tokens.flatMap(() => VOCABULARY.map((_, token) => (token === next ? row("keys")[0]! : 0)));
-    const at = (patch: number): number[] => Array.from({ length: 16 }, (_, i) => +(i === patch));
+    const at = (patch: number): number[] => Array.from({ length: 64 }, (_, i) => +(i === patch));
     const looked = [next, 0].flatMap((patch) => tokens.flatMap(() => at(patch)));
     return { logits, all_keys: all, all_values: all, looked };
   },
@@ -226,9 +227,10 @@ test("a small picture is steered by words, and another graph costs no more than 
   await runtime.load(["clip/text", "clip/image"], { onProgress: (progress) => void ({ total } = progress) });
   const texts = [...Object.values(files("clip/text")), "clip/image", "weights of clip/image"];
   assert.equal(total, texts.join("").length);
-  const loaded = await runtime.load(["clip/text", STEER, ...SMALL]);
-  assert.deepEqual(Object.keys(loaded), ["clip/text", STEER, ...SMALL]);
-  assert.deepEqual(log.opened, ["clip/text", "clip/image", STEER, ...SMALL]);
+  const steered = ["clip/text", "clip/order", STEER, ...SMALL];
+  const loaded = await runtime.load(steered);
+  assert.deepEqual(Object.keys(loaded), steered);
+  assert.deepEqual(log.opened, ["clip/text", "clip/image", ...steered.slice(1)]);
 
   const told: Float32Array[] = [];
   const options = { prompt: "a red", seed: 7, num_inference_steps: 4, clip_guidance_scale: 3 };
@@ -255,7 +257,7 @@ test("a small picture is steered by words, and another graph costs no more than 
   await fails(runtime.sample({ ...options, label: "cat" }), "failed", /^a prompt steers diffusion of any class/);
   await fails(runtime.sample({ ...options, model: "few_steps" }), "failed", /take no student/);
   await fails(runtime.sample({ ...options, clip_guidance_scale: 101 }), "failed", /^clip_guidance_scale must be a number/);
-  await runtime.load(["clip/text", "diffusion"]);
+  await runtime.load(["clip/text", "clip/order", "diffusion"]);
   await fails(runtime.sample(options), "failed", /steer.onnx is not loaded/);
 });
 
@@ -292,6 +294,7 @@ test("texts, pictures, latents: in batches, in order", async () => {
   await runtime.load(ALL);
   const texts = Array.from({ length: 20 }, (_, i) => "a ".repeat(i));
   assert.deepEqual((await runtime.encodeText(texts)).map((row) => row[0]), texts.map((_, i) => i + 1));
+  assert.deepEqual(await runtime.summarise(texts), await runtime.encodeText(texts)); // of these networks
   const pictures = [0, 255].map((value) => new Uint8ClampedArray(4 * 64 * 64).fill(value));
   assert.deepEqual((await runtime.encodeImage(pictures)).map((row) => [row.length, row[0]]), [[256, 1], [256, 1]]);
   assert.deepEqual(await runtime.tokens("a green apples"), {
@@ -322,7 +325,7 @@ test("an answer comes piece by piece, from a cache that grows, until its end", a
     assert.equal(alternatives.length, 3);
     assert.equal(alternatives[1]!.text, ""); // of those that are as probable, the end has the lowest number
   }
-  assert.deepEqual([...words[1]!.looked], Array.from({ length: 16 }, (_, i) => (i === 0 || i === 5 ? 0.5 : 0)));
+  assert.deepEqual([...words[1]!.looked], Array.from({ length: 64 }, (_, i) => (i === 0 || i === 5 ? 0.5 : 0)));
   const blind = await runtime.answer({ seen: await runtime.look({ picture, seen: false }), question: "red" });
   assert.ok(blind[0]!.probability < sure);
   const fails = (question: string, message: RegExp) =>

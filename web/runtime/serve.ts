@@ -5,7 +5,7 @@ import { GAN_ROUND } from "./gan-round.js";
 import { GanGame } from "./gan-game.js";
 import type { Calls, Cancel, Control, Reply, Request } from "./messages.js";
 import type { Models } from "./models.js";
-import { decode, denoise, encodeImage, encodeText, generate, sample, tokens } from "./pipeline.js";
+import { decode, denoise, encodeImage, encodeText, generate, sample, summarise, tokens } from "./pipeline.js";
 
 /** What is used of a worker's own scope. */
 export interface Port {
@@ -24,6 +24,7 @@ export function serve(port: Port, models: Models): void {
   const game = new GanGame((inputs) => models.run(GAN_ROUND, inputs));
   const handlers: Handlers = {
     load: (names, control) => models.load(names, control),
+    summarise: (texts, { pause }) => summarise(models, texts, pause),
     encodeText: (texts, { pause }) => encodeText(models, texts, pause),
     encodeImage: (pictures, { pause }) => encodeImage(models, pictures, pause),
     tokens: (text) => tokens(models, text),

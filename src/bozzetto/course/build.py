@@ -48,6 +48,7 @@ MODELS = (
     "text_to_image",
     "autoencoder/decoder",
     "clip/text",
+    "clip/order",
     "clip/image",
     "gan_round",
     "diffusion",

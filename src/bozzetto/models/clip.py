@@ -33,7 +33,7 @@ class ClipConfig:
     text_width: int = 192
     text_layers: int = 3
     text_heads: int = 6
-    order_layers: int = 0  # of a stack of its own for the embedding, of the same width and heads; 0 is none
+    order_layers: int = 0  # of the order tower, of the same width and heads; 0 is none
     image_widths: tuple[int, int, int] = (96, 160, 256)  # at 16 x 16, 8 x 8 and 4 x 4
     image_blocks: tuple[int, int, int] = (2, 2, 1)
     image_heads: int = 8
@@ -54,11 +54,9 @@ class TransformerLayer(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Tokens [B,T] -> (hidden [B,T,192], embedding [B,256], summary [B,256]), T up to 24.
+    """Tokens [B,T] -> (hidden [B,T,192], summary [B,256], words [B,T,192]), T up to 24.
 
-    The summary is what the hidden states say in one vector. It is the embedding too, unless there are `order_layers`:
-    then a second stack over the same tokens makes the embedding, and what it learns about the order of words moves
-    nothing under a model that reads hidden states and summary.
+    The summary is what the hidden states say in one vector, of unit length; words are the tokens before any layer.
     """
 
     def __init__(self, config: ClipConfig):
@@ -70,41 +68,57 @@ class TextTower(nn.Module):
         self.position = nn.Parameter(0.1 * torch.randn(config.context_length, width))
         self.layers = nn.ModuleList(TransformerLayer(width, config.text_heads) for _ in range(config.text_layers))
         self.norm = nn.LayerNorm(width)
-        self.order_position = nn.Parameter(self.position.detach().clone()) if config.order_layers else None
-        self.order = nn.ModuleList(TransformerLayer(width, config.text_heads) for _ in range(config.order_layers))
-        self.order_norm = nn.LayerNorm(width) if config.order_layers else None
         self.project = nn.Linear(width, config.embedding_size, bias=False)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        mask = (tokens != 0).float()
-        words, length = self.widen(self.token(tokens)), tokens.shape[1]
-        hidden = words + self.position[:length]
-        for layer in self.layers:
-            hidden = layer(hidden, mask)
-        hidden = self.norm(hidden)
-        embedding = summary = self.whole(hidden, mask)
-        if self.order_norm is not None:
-            ordered = words + self.order_position[:length]
-            for layer in self.order:
-                ordered = layer(ordered, mask)
-            embedding = self.whole(self.order_norm(ordered), mask)
-        return hidden, embedding, summary
+        mask = present(tokens)
+        words = self.widen(self.token(tokens))
+        hidden, summary = through(self, words, mask)
+        return hidden, summary, words
 
-    def whole(self, states: Tensor, mask: Tensor) -> Tensor:
-        """States of tokens [B,T,192] and which of them are there [B,T] -> unit vectors [B,256]."""
-        mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-        return F.normalize(self.project(mean).float(), dim=-1)
+
+class OrderTower(nn.Module):
+    """Words [B,T,192] of the text tower, and which are there [B,T] -> embedding [B,256], of unit length.
+
+    A second stack over the same tokens. What it learns about the order of words moves nothing under a model that reads
+    the text tower's hidden states and summary, and who needs only those need not have it.
+    """
+
+    def __init__(self, config: ClipConfig):
+        super().__init__()
+        width = config.text_width
+        self.position = nn.Parameter(torch.zeros(config.context_length, width))
+        self.layers = nn.ModuleList(TransformerLayer(width, config.text_heads) for _ in range(config.order_layers))
+        self.norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, config.embedding_size, bias=False)
+
+    def forward(self, words: Tensor, mask: Tensor) -> Tensor:
+        return through(self, words, mask)[1]
 
     @torch.no_grad()
-    def begin_order(self) -> None:
-        """Make the second stack a copy of the first, which must have as many layers."""
-        self.order.load_state_dict(self.layers.state_dict())
-        self.order_norm.load_state_dict(self.norm.state_dict())
-        self.order_position.copy_(self.position)
+    def begin(self, tower: TextTower) -> None:
+        """Make it a copy of the text tower's stack, which must have as many layers."""
+        ours = self.state_dict().keys()
+        self.load_state_dict({name: tensor for name, tensor in tower.state_dict().items() if name in ours})
+
+
+def present(tokens: Tensor) -> Tensor:
+    """Which of the tokens [B,T] are not padding: float [B,T]."""
+    return (tokens != 0).float()
+
+
+def through(tower: TextTower | OrderTower, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Words [B,T,C] through a tower's layers -> hidden [B,T,C], and their mean as a unit vector [B,256]."""
+    hidden = words + tower.position[: words.shape[1]]
+    for layer in tower.layers:
+        hidden = layer(hidden, mask)
+    hidden = tower.norm(hidden)
+    mean = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    return hidden, F.normalize(tower.project(mean).float(), dim=-1)
 
 
 class ImageTower(nn.Module):
-    """Pixels [B,3,64,64] -> (embedding [B,256], patches [B,16,256], one for each cell of a 4 x 4 grid)."""
+    """Pixels [B,3,64,64] -> (embedding [B,256], patches [B,16,256], one for each square of a 4 x 4 grid)."""
 
     def __init__(self, config: ClipConfig):
         super().__init__()
@@ -121,13 +135,20 @@ class ImageTower(nn.Module):
             nn.Conv2d(w8, w4, 2, stride=2),
             *(FilmBlock(w4) for _ in range(n4)),
         )
+        self.halving = len(self.net) - n4 - 1  # the place of the last one in the net
         self.position = nn.Parameter(0.02 * torch.randn(16, w4))
         self.layer = TransformerLayer(w4, config.image_heads)
         self.norm = nn.LayerNorm(w4)
         self.project = nn.Linear(w4, config.embedding_size, bias=False)
 
+    def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """-> patches [B,16,256], and cells [B,160,8,8]: the finer grid, from before the last halving."""
+        cells = self.net[: self.halving](pixels)
+        squares = self.net[self.halving :](cells)
+        return self.norm(self.layer(squares.flatten(2).transpose(1, 2) + self.position)), cells
+
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        patches = self.norm(self.layer(self.net(pixels).flatten(2).transpose(1, 2) + self.position))
+        patches, _ = self.look(pixels)
         return F.normalize(self.project(patches.mean(1)).float(), dim=-1), patches
 
 
@@ -136,6 +157,7 @@ class Clip(nn.Module):
         super().__init__()
         self.config = config
         self.text = TextTower(config)
+        self.order = OrderTower(config) if config.order_layers else None
         self.image = ImageTower(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(10.0)))  # as in SigLIP
         self.logit_bias = nn.Parameter(torch.tensor(-6.0))
@@ -146,7 +168,8 @@ class Clip(nn.Module):
         return self.image(pixels)[0]
 
     def encode_text(self, tokens: Tensor) -> Tensor:
-        return self.text(tokens)[1]
+        _, summary, words = self.text(tokens)
+        return summary if self.order is None else self.order(words, present(tokens))
 
     def logits(self, image_embedding: Tensor, text_embedding: Tensor) -> Tensor:
         """[B,D], [T,D] -> [B,T]; their sigmoid is the probability that the pair belongs together."""

@@ -1,9 +1,11 @@
 """A vision-language model: CLIP's picture tower looks, a small decoder reads the question and says the answer.
 
-The sixteen patches of the tower are projected to the decoder's width and stand before the words, as if they were words
-(Liu et al. 2023, LLaVA, https://arxiv.org/abs/2304.08485, section 4.1). They are seen once: `look` leaves keys and
-values of every layer for them, and `forward` reads words with what came before as its cache, in training (many
-questions about one picture) as in answering (a word at a time). The decoder is a plain pre-norm transformer with
+The picture stands before the words as 64 patches, as if they were words (Liu et al. 2023, LLaVA,
+https://arxiv.org/abs/2304.08485, section 4.1): of each 8 x 8 pixels what the tower makes of them halfway, beside what
+it makes of the 16 x 16 around them in the end. The end knows what a thing is, halfway still knows its strokes, so that
+a letter has a patch of its own. Patches are seen once: `look` leaves keys and values of every layer for them, and
+`forward` reads words with what came before as its cache, in training (many questions about one picture) as in
+answering (a word at a time). The decoder is a plain pre-norm transformer with
 rotary positions (Su et al. 2021, https://arxiv.org/abs/2104.09864, eq. 34), unit-norm queries and keys, and squared
 ReLU (So et al. 2021, https://arxiv.org/abs/2109.08668).
 
@@ -25,7 +27,7 @@ from bozzetto.models.clip import ClipConfig, ImageTower
 from bozzetto.models.layers import zero_init
 
 START, END = 1, 0  # the tokenizer's [start], before the answer, and [pad], after it
-PATCHES = 16
+PATCHES = 64
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class VlmConfig:
     width: int = 192
     layers: int = 4
     heads: int = 6
-    context_length: int = 64  # positions, those of the patches among them
+    context_length: int = 112  # positions, those of the patches among them
     image_widths: tuple[int, int, int] = ClipConfig.image_widths  # of CLIP's picture tower, see ClipConfig
     image_blocks: tuple[int, int, int] = ClipConfig.image_blocks
     image_heads: int = ClipConfig.image_heads
@@ -85,7 +87,10 @@ class Vlm(nn.Module):
         width = config.width
         sizes = {name: getattr(config, name) for name in ("image_widths", "image_blocks", "image_heads")}
         self.image = ImageTower(ClipConfig(config.vocabulary_size, **sizes))
-        self.project = nn.Linear(config.image_widths[-1], width)
+        _, halfway, end = config.image_widths
+        self.norm_cells = nn.RMSNorm(halfway)
+        self.project = nn.Linear(halfway + end, width)
+        self.place = nn.Parameter(0.02 * torch.randn(PATCHES, width))  # where a patch is
         self.nothing = nn.Parameter(0.02 * torch.randn(PATCHES, width))  # stands for no picture: a blind guess
         self.token = nn.Embedding(config.vocabulary_size, config.token_size)
         self.widen = nn.Linear(config.token_size, width, bias=False)
@@ -114,12 +119,15 @@ class Vlm(nn.Module):
         return x, (torch.stack(keys, 1), torch.stack(values, 1)), torch.stack(looks, 1)
 
     def look(self, pixels: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """-> the cache of the pictures, keys and values, and the patches [B,16,256], which all look at each other.
+        """-> the cache of the pictures, keys and values, and the patches [B,64,width], which all look at each other.
 
         seen: float [B], 1 for a picture that is shown, 0 for one that is not: then the answers are blind guesses.
         """
-        patches = self.image(pixels)[1]
-        shown = torch.where(seen[:, None, None] > 0, self.project(patches).float(), self.nothing)
+        squares, cells = self.image.look(pixels)
+        around = squares.transpose(1, 2).unflatten(2, (4, 4)).repeat_interleave(2, 2).repeat_interleave(2, 3)
+        cells = self.norm_cells(cells.flatten(2).transpose(1, 2).float())
+        patches = self.project(torch.cat([cells, around.flatten(2).transpose(1, 2)], -1)).float() + self.place
+        shown = torch.where(seen[:, None, None] > 0, patches, self.nothing)
         _, (keys, values), _ = self._through(shown, None, torch.zeros(1, device=pixels.device))
         return keys, values, patches
 
@@ -143,6 +151,6 @@ class Vlm(nn.Module):
 
     def forward(self, tokens: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """-> logits of the next token after each one [B,T,vocabulary_size], the longer cache, and how much each token
-        looked at each patch, in each layer [B,layers,T,16]."""
+        looked at each patch, in each layer [B,layers,T,64]."""
         hidden, cache, looks = self.read(tokens, keys, values)
         return self.words(hidden), *cache, looks[..., :PATCHES]

@@ -37,7 +37,7 @@ class Vlm:
 @dataclass(frozen=True)
 class Word:
     """A piece of an answer: text (with the space before it), its probability, and how much it looked at each of the
-    4 x 4 patches of the picture while it was said, float32 [4,4], the mean of all layers."""
+    8 x 8 patches of the picture while it was said, float32 [8,8], the mean of all layers."""
 
     text: str
     probability: float
@@ -92,7 +92,7 @@ def _answer(model: Vlm, cache: Cache, tokens: list[int]) -> Iterator[Word]:
         if token == END:
             return
         said.append(model.tokenizer.vocabulary[token])
-        looked = out["looked"][0, :, -1].mean(0).reshape(4, 4)
+        looked = out["looked"][0, :, -1].mean(0).reshape(8, 8)
         yield Word(join_pieces(said)[-1], float(chances[token]), looked)
         going_in = np.array([[token]])
 

@@ -25,6 +25,7 @@ from bozzetto.runtime.store import open_model
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world.captions import templates as world_templates
 
+TOWERS = ("text", "order", "image")
 MAX_LABELS = 1000
 NONE = "none of these"
 
@@ -33,6 +34,7 @@ NONE = "none of these"
 class Clip:
     tokenizer: Tokenizer
     text: Network
+    order: Network
     image: Network
     logit_scale: float
     logit_bias: float
@@ -41,11 +43,12 @@ class Clip:
 
 @lru_cache(maxsize=2)
 def load(weights: Path) -> Clip:
-    """Open both towers of a weights folder, once. Raises WeightsError."""
-    text, image = open_model("clip/text", weights), open_model("clip/image", weights)
+    """Open the towers of a weights folder, once. Raises WeightsError."""
+    text, order, image = (open_model(f"clip/{tower}", weights) for tower in TOWERS)
     return Clip(
         tokenizer=Tokenizer.load(text.path / "vocabulary.txt"),
         text=open_network(text),
+        order=open_network(order),
         image=open_network(image),
         logit_scale=image["logit_scale"],
         logit_bias=image["logit_bias"],
@@ -55,8 +58,12 @@ def load(weights: Path) -> Clip:
 
 def encode_text(clip: Clip, texts: Sequence[str], batch: int = 64) -> np.ndarray:
     """Unit embeddings float32 [N,256]."""
-    tokens = clip.tokenizer(texts)
-    return np.concatenate([clip.text(tokens=tokens[i : i + batch])["embedding"] for i in range(0, len(tokens), batch)])
+    rows = clip.tokenizer(texts)
+    embeddings = []
+    for tokens in (rows[i : i + batch] for i in range(0, len(rows), batch)):
+        words = clip.text(tokens=tokens)["words"]
+        embeddings.append(clip.order(words=words, mask=(tokens != 0).astype(np.float32))["embedding"])
+    return np.concatenate(embeddings)
 
 
 def encode_image(clip: Clip, pictures: np.ndarray, batch: int = 64) -> np.ndarray:

@@ -42,7 +42,7 @@ def open_embedder(model: str | None = None) -> Embedder:
 def _ours() -> Embedder:
     weights = store.weights_folder()
     clip = label.load(weights)
-    sums = "".join(store.open_model(f"clip/{tower}", weights).weights_sum() for tower in ("text", "image"))
+    sums = "".join(store.open_model(f"clip/{tower}", weights).weights_sum() for tower in label.TOWERS)
 
     def encode_text(texts: Sequence[str]) -> np.ndarray:
         for text in texts:

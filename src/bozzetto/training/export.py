@@ -221,8 +221,11 @@ def export_clip(run: Path, to: Path) -> None:
     }
     tokens = torch.ones(2, config.context_length, dtype=torch.long)
     vocabulary = {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")}
-    outputs = ["hidden", "embedding", "summary"]
+    outputs = ["hidden", "summary", "words"]
     export_folder(model.text, to / "clip/text", "clip/text", shared, {"tokens": tokens}, outputs, vocabulary)
+    inputs = {"words": torch.zeros(2, config.context_length, config.text_width), "mask": torch.ones(tokens.shape)}
+    needs = {"needs": {"clip/text": sha256(to / "clip/text/model.safetensors")}}
+    export_folder(model.order, to / "clip/order", "clip/order", shared | needs, inputs, ["embedding"])
     inputs, outputs = {"pixels": torch.zeros(2, 3, 64, 64)}, ["embedding", "patches"]
     steer = Steer(model.image, config)
     graphs = {"steer.onnx": Graph(steer, steer.inputs, ["cosine", "gradient"], batch=False)}

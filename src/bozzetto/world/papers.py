@@ -13,6 +13,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,7 +100,9 @@ def make_paper(
     words = sign_words(world) if kind == "sign" else ()
     for _ in range(_MAX_DRAWS):
         if kind == "sign" and words:
-            paper = _draw_sign(words, look, rng)
+            # Every other training word is letters at random: who knows 600 words by their looks need not read.
+            word = _letters(rng) if not test and rng.random() < 0.5 else words[rng.integers(len(words))]
+            paper = _draw_sign(word, look, rng)
         elif kind == "chart":
             paper = _draw_chart(look, rng)
         elif kind == "receipt" and len(objects) > 1:
@@ -124,8 +127,12 @@ def render_paper(world: "World", paper: Paper) -> np.ndarray:
     return np.array(image)
 
 
-def _draw_sign(words: tuple[str, ...], look: int, rng: np.random.Generator) -> Paper:
-    word = words[rng.integers(len(words))]
+def _letters(rng: np.random.Generator) -> str:
+    """3 to 5 of a-z."""
+    return "".join(rng.choice(list(ascii_lowercase), rng.integers(3, 6)))
+
+
+def _draw_sign(word: str, look: int, rng: np.random.Generator) -> Paper:
     names = list(BACKGROUNDS)
     board = names[rng.integers(len(names))]
     inks = [name for name in names if abs(_light(name) - _light(board)) > 100]

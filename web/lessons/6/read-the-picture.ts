@@ -11,8 +11,8 @@ import type { Picked } from "../../ui/picture-input.js";
 import type { Field, State } from "../../ui/state.js";
 import { percent, t } from "../../ui/strings.js";
 import {
-  add, arrange, change, covers, FORM, FRAME, lit, MOST, mostLooked, order, parse, PATCHES, patchOf, questions,
-  READY, type Scene, SMALLEST, type Thing, thingAt, TRAY, write,
+  add, arrange, cell, change, covers, FORM, FRAME, lit, MOST, mostLooked, order, parse, PATCHES, questions,
+  READY, type Scene, SMALLEST, squareOf, type Thing, thingAt, TILES, TRAY, write,
 } from "./scene.js";
 
 const MODELS = ["vlm", "vlm/look.onnx"];
@@ -43,7 +43,7 @@ export class ReadThePicture extends BzFigure {
     { name: "scene", kind: "text", default: READY["pair"]!, max: 120, form: FORM },
     { name: "picture", kind: "int", default: 0, min: -1, max: 99_999 },
     { name: "question", kind: "text", default: "describe the picture.", max: LONGEST },
-    { name: "covered", kind: "int", default: 0, min: 0, max: 2 ** PATCHES - 1 },
+    { name: "covered", kind: "int", default: 0, min: 0, max: 2 ** TILES - 1 },
     { name: "shuffle", kind: "int", default: 0, min: 0, max: 999_999 },
     { name: "blind", kind: "flag", default: false },
   ];
@@ -94,7 +94,7 @@ export class ReadThePicture extends BzFigure {
 
   /** Kept under all that it was made of, so that a canvas is painted only when there is something new. */
   private once(key: string, make: () => Uint8ClampedArray, width = FRAME): Pixels {
-    if (this.made.size > 200) this.made.clear();
+    if (this.made.size > 500) this.made.clear();
     const known = this.made.get(key) ?? pixels(make(), width);
     this.made.set(key, known);
     return known;
@@ -179,7 +179,7 @@ export class ReadThePicture extends BzFigure {
     return html`<div class="reading">
       ${this.framePart(gallery)}
       <div class="build">${this.state.source === "own" ? this.ownPart(gallery) : this.buildPart(gallery)}</div>
-      ${this.patchPart(gallery)}
+      ${this.tilePart(gallery)}
       <div class="asking">${this.rowPart(gallery)} ${this.questionPart()} ${this.answersPart()}</div>
     </div>`;
   }
@@ -289,18 +289,20 @@ export class ReadThePicture extends BzFigure {
         @picked=${onPicked}></bz-picture-input>`;
   }
 
-  /** The picture cut into patches, each a button that covers it. */
-  private patchPart(gallery: Gallery): TemplateResult {
+  /** The picture cut into tiles, each a button that covers it. */
+  private tilePart(gallery: Gallery): TemplateResult {
     const covered = Number(this.state.covered);
     const mixed = this.state.shuffle !== 0;
     const shuffle = () => this.set({ shuffle: mixed ? 0 : 1 + Math.floor(999_998 * Math.random()) });
     return html`<div class="shot">
-      <div class="patches" role="group" aria-label=${t("read-the-picture.patches")}>
-        ${order(Number(this.state.shuffle)).map((patch, place) => {
-          const values = { row: 1 + Math.floor(place / 4), column: 1 + (place % 4) };
-          return html`<button type="button" aria-pressed=${covers(covered, patch)}
-            aria-label=${t("read-the-picture.patch", values)}
-            @click=${() => this.set({ covered: covered ^ (1 << patch) })}>${this.patch(gallery, place)}</button>`;
+      <div class="tiles" role="group" aria-label=${t("read-the-picture.tiles")}>
+        ${order(Number(this.state.shuffle)).map((tile, place) => {
+          const { row, column } = cell(place, TILES);
+          return html`<button type="button" aria-pressed=${covers(covered, tile)}
+            aria-label=${t("read-the-picture.tile", { row: row + 1, column: column + 1 })}
+            @click=${() => this.set({ covered: covered ^ (1 << tile) })}>
+            ${this.square(gallery, place, TILES)}
+          </button>`;
         })}
       </div>
       <span>${t("read-the-picture.cover")}</span>
@@ -312,12 +314,13 @@ export class ReadThePicture extends BzFigure {
     </div>`;
   }
 
-  private patch(gallery: Gallery, place: number): TemplateResult {
+  private square(gallery: Gallery, place: number, count: number): TemplateResult {
     const { data } = this.seen(gallery);
-    return picture(this.once(`patch ${place} ${this.pictureKey}`, () => patchOf(data, place), 16), "", "patch");
+    const key = `square ${place} of ${count} ${this.pictureKey}`;
+    return picture(this.once(key, () => squareOf(data, place, count), FRAME / Math.sqrt(count)), "", "patch");
   }
 
-  /** What stands in the model's row: sixteen patches, then the words of the question. */
+  /** What stands in the model's row: the patches, then the words of the question. */
   private rowPart(gallery: Gallery): TemplateResult {
     const { question, tokens } = this;
     const known = tokens?.question === question ? tokens.read : undefined;
@@ -329,7 +332,7 @@ export class ReadThePicture extends BzFigure {
     });
     return html`<div class="token-row ${this.state.blind ? "blind" : ""}" role="group"
         aria-label=${t("read-the-picture.row")}>
-        ${Array.from({ length: PATCHES }, (_, place) => this.patch(gallery, place))} ${words}
+        ${Array.from({ length: PATCHES }, (_, place) => this.square(gallery, place, PATCHES))} ${words}
       </div>
       <p class="hint">
         ${t(this.state.blind ? "read-the-picture.blind-means" : "read-the-picture.row-means", { words: pieces.length })}

@@ -28,28 +28,28 @@ test("things stay in the frame, and new ones take the room that is left", () => 
   assert.deepEqual(scene.change(dropped, 0, { y: 70 }).things[0], { name: "bee", x: 36, y: 36, size: 28 });
 });
 
-test("patches are mixed without loss, and a covered one stays covered wherever it goes", () => {
+test("tiles are mixed without loss, and a covered one stays covered wherever it goes", () => {
   assert.deepEqual(scene.order(0), [...new Array(16).keys()]);
   assert.notDeepEqual(scene.order(1), scene.order(2));
   assert.deepEqual([...scene.order(1)].sort((a, b) => a - b), scene.order(0));
   assert.deepEqual(scene.arrange(solid, 0, 0), solid);
   const mixed = scene.arrange(solid, 1 << 6, 1);
-  for (const [place, patch] of scene.order(1).entries()) {
-    const shown = scene.patchOf(mixed, place);
-    if (patch === 6) assert.deepEqual([...new Set(shown)], [140, 255]);
-    else assert.deepEqual(shown, scene.patchOf(solid, patch));
+  for (const [place, tile] of scene.order(1).entries()) {
+    const shown = scene.squareOf(mixed, place, scene.TILES);
+    if (tile === 6) assert.deepEqual([...new Set(shown)], [140, 255]);
+    else assert.deepEqual(shown, scene.squareOf(solid, tile, scene.TILES));
   }
 });
 
 test("what is clear is white, and light falls where it was looked", () => {
   const clear = scene.arrange(new Uint8ClampedArray(64 * 64 * 4), 0, 0);
   assert.ok(clear.every((value) => value === 255));
-  const looked = new Float32Array(16).fill(0.01);
+  const looked = new Float32Array(scene.PATCHES).fill(0.01);
   looked[9] = 0.5;
   const shown = scene.lit(clear, looked);
-  assert.equal(scene.patchOf(shown, 9)[0], 255);
-  assert.ok(scene.patchOf(shown, 8)[0]! < 70);
-  assert.deepEqual(scene.mostLooked(looked), { row: 3, column: 2 });
+  assert.deepEqual([...new Set(scene.squareOf(shown, 9, scene.PATCHES))], [255]);
+  assert.ok(scene.squareOf(shown, 8, scene.PATCHES)[0]! < 70);
+  assert.deepEqual(scene.mostLooked(looked), { row: 2, column: 2 });
 });
 
 test("questions fit the scene", () => {

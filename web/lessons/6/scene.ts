@@ -1,12 +1,12 @@
-// A scene in a line of text for the link, the picture it becomes, and its sixteen patches: covered, mixed, lit.
+// A scene in a line of text for the link, the picture it becomes, and its squares: tiles that are covered and mixed, patches that are lit.
 // "white*dog.2.18.28*tree.34.4.30" is a white ground, a dog in a box of 28 pixels at (2, 18), and a tree.
 // Names and questions are English in every language of the course, because English is what the model reads.
 import { philox } from "../../runtime/noise.js";
 import { PALETTE } from "../../ui/palette.js";
 
 export const FRAME = 64;
-export const PATCHES = 16;
-const PATCH = 16; // pixels a side
+export const TILES = 16; // that are covered and mixed, each four patches
+export const PATCHES = 64; // that the model reads
 export const MOST = 4; // things in a scene
 export const SMALLEST = 12;
 const USUAL = 28;
@@ -109,37 +109,45 @@ export function thingAt({ things }: Scene, x: number, y: number): number {
   return things.map(hit).lastIndexOf(true);
 }
 
-/** Which patch stands at each place: in order for seed 0, else mixed (Fisher and Yates 1938). */
+/** Which tile stands at each place: in order for seed 0, else mixed (Fisher and Yates 1938). */
 export function order(seed: number): number[] {
-  const places = Array.from({ length: PATCHES }, (_, i) => i);
+  const places = Array.from({ length: TILES }, (_, i) => i);
   if (!seed) return places;
-  for (let i = PATCHES - 1; i > 0; i--) {
+  for (let i = TILES - 1; i > 0; i--) {
     const other = philox([i, 0, 0, 0], [seed, 0])[0]! % (i + 1);
     [places[i], places[other]] = [places[other]!, places[i]!];
   }
   return places;
 }
 
-export function covers(covered: number, patch: number): boolean {
-  return ((covered >> patch) & 1) === 1;
+export function covers(covered: number, tile: number): boolean {
+  return ((covered >> tile) & 1) === 1;
 }
 
-/** Pixels of a patch in a picture of bytes RGBA, by where each begins. */
-function* bytesOf(patch: number): Generator<number> {
-  const [top, left] = [PATCH * Math.floor(patch / 4), PATCH * (patch % 4)];
-  for (let y = 0; y < PATCH; y++) for (let x = 0; x < PATCH; x++) yield 4 * (FRAME * (top + y) + left + x);
+/** Row and column of one of `count` equal squares of the frame. */
+export function cell(place: number, count: number): { row: number; column: number } {
+  const across = Math.sqrt(count);
+  return { row: Math.floor(place / across), column: place % across };
 }
 
-/** The picture on white as the model gets it: its patches mixed by the seed, those covered (a bit each) grey. */
+/** Pixels of one of `count` squares in a picture of bytes RGBA, by where each begins. */
+function* bytesOf(place: number, count: number): Generator<number> {
+  const { row, column } = cell(place, count);
+  const side = FRAME / Math.sqrt(count);
+  for (let y = side * row; y < side * (row + 1); y++)
+    for (let x = side * column; x < side * (column + 1); x++) yield 4 * (FRAME * y + x);
+}
+
+/** The picture on white as the model gets it: its tiles mixed by the seed, those covered (a bit each) grey. */
 export function arrange(picture: Uint8ClampedArray, covered: number, seed: number): Uint8ClampedArray {
   const made = new Uint8ClampedArray(picture.length).fill(255);
-  for (const [place, patch] of order(seed).entries()) {
-    const from = [...bytesOf(patch)];
-    for (const [i, to] of [...bytesOf(place)].entries()) {
+  for (const [place, tile] of order(seed).entries()) {
+    const from = [...bytesOf(tile, TILES)];
+    for (const [i, to] of [...bytesOf(place, TILES)].entries()) {
       const alpha = picture[from[i]! + 3]!;
       for (let c = 0; c < 3; c++) {
         const value = Math.round((alpha * picture[from[i]! + c]! + 255 * (255 - alpha)) / 255);
-        made[to + c] = covers(covered, patch) ? 140 : value;
+        made[to + c] = covers(covered, tile) ? 140 : value;
       }
     }
   }
@@ -152,20 +160,20 @@ export function lit(picture: Uint8ClampedArray, looked: Float32Array): Uint8Clam
   const most = Math.max(...looked);
   for (let place = 0; place < PATCHES; place++) {
     const light = 0.25 + (0.75 * looked[place]!) / most;
-    for (const at of bytesOf(place)) for (let c = 0; c < 3; c++) made[at + c]! *= light;
+    for (const at of bytesOf(place, PATCHES)) for (let c = 0; c < 3; c++) made[at + c]! *= light;
   }
   return made;
 }
 
-/** The pixels of one place, 16 x 16. */
-export function patchOf(picture: Uint8ClampedArray, place: number): Uint8ClampedArray {
-  return Uint8ClampedArray.from([...bytesOf(place)].flatMap((at) => [...picture.subarray(at, at + 4)]));
+/** The pixels of one of `count` squares: a tile or a patch. */
+export function squareOf(picture: Uint8ClampedArray, place: number, count: number): Uint8ClampedArray {
+  return Uint8ClampedArray.from([...bytesOf(place, count)].flatMap((at) => [...picture.subarray(at, at + 4)]));
 }
 
-/** Row and column, from 1, of the place that was looked at most. */
+/** Row and column, from 1, of the patch that was looked at most. */
 export function mostLooked(looked: Float32Array): { row: number; column: number } {
-  const place = looked.indexOf(Math.max(...looked));
-  return { row: 1 + Math.floor(place / 4), column: 1 + (place % 4) };
+  const { row, column } = cell(looked.indexOf(Math.max(...looked)), PATCHES);
+  return { row: 1 + row, column: 1 + column };
 }
 
 function a(name: string): string {

@@ -21,8 +21,8 @@ const FOUND = 24;
 const TRIALS = 40;
 const BATCH = 8; // trials between two looks at the cancel button
 const LONGEST = 120;
-const TEXT = ["clip/text"];
-const BOTH = ["clip/text", "clip/image"];
+const TEXT = ["clip/text", "clip/order"];
+const BOTH = [...TEXT, "clip/image"];
 const TRUTH = { true: "✓", false: "✗" };
 const ARROWS: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -SIDE, ArrowDown: SIDE };
 

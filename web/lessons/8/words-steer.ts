@@ -54,6 +54,8 @@ interface Trial {
   tiles: Tile[];
 }
 
+const JUDGES = ["clip/order", "clip/image"]; // beside the text tower
+
 @customElement("bz-words-steer")
 export class WordsSteer extends FilmFigure<Run> {
   static override fields = [
@@ -74,7 +76,8 @@ export class WordsSteer extends FilmFigure<Run> {
   @reactive() private weakSpots: WeakSpot[] = [];
   @reactive() private clipBytes = 0;
   /** Text embeddings by prompt, and match scores of the clean guesses by run. */
-  private vectors = new Map<string, Float32Array>();
+  private vectors = new Map<string, Float32Array>(); // by the prompt, what the denoiser is told of it
+  private targets = new Map<string, Float32Array>(); // and what a picture is compared with
   private scores = new Map<string, number[]>();
 
   override connectedCallback(): void {
@@ -85,15 +88,16 @@ export class WordsSteer extends FilmFigure<Run> {
   /** What the page can know before any model is here. */
   private async learn(): Promise<void> {
     this.weakSpots = (await optionalJson<WeakSpot[]>("data/weak-spots.json")) ?? [];
-    const clip = await optionalJson<ModelConfig>("models/clip/image/config.json");
-    this.clipBytes = Object.values(clip?.files ?? {}).reduce((sum, { bytes }) => sum + bytes, 0);
+    const judges = await Promise.all(JUDGES.map((name) => optionalJson<ModelConfig>(`models/${name}/config.json`)));
+    const files = judges.flatMap((judge) => Object.values(judge?.files ?? {}));
+    this.clipBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
     const words = await fetch(siteUrl("models/clip/text/vocabulary.txt")).catch(() => undefined);
     if (words?.ok) this.tokenizer = Tokenizer.read(new Uint8Array(await words.arrayBuffer()));
   }
 
   protected get models(): string[] {
     const models = ["clip/text", "text_to_image", "autoencoder/decoder"];
-    return this.state.match ? [...models, "clip/image"] : models;
+    return this.state.match ? [...models, ...JUDGES] : models;
   }
 
   protected async decode(latents: Float32Array): Promise<Pixels> {
@@ -129,9 +133,14 @@ export class WordsSteer extends FilmFigure<Run> {
   protected override async prepare(signal: AbortSignal): Promise<void> {
     await this.load(this.models, signal);
     for (const { prompt } of this.runs()) {
-      if (this.vectors.has(prompt)) continue;
-      const [vector] = await Runtime.get().encodeText([prompt], { signal });
-      this.vectors.set(prompt, vector!);
+      if (!this.vectors.has(prompt)) {
+        const [vector] = await Runtime.get().summarise([prompt], { signal });
+        this.vectors.set(prompt, vector!);
+      }
+      if (this.state.match && !this.targets.has(prompt)) {
+        const [target] = await Runtime.get().encodeText([prompt], { signal });
+        this.targets.set(prompt, target!);
+      }
     }
   }
 
@@ -140,7 +149,7 @@ export class WordsSteer extends FilmFigure<Run> {
     if (!this.state.match) return;
     await this.prepare(signal);
     for (const film of this.films) {
-      const text = this.vectors.get(promptOf(film));
+      const text = this.targets.get(promptOf(film));
       if (!text || this.scores.has(film.settings)) continue;
       const scores: number[] = [];
       for (let k = 1; k <= film.last; k++) {
@@ -194,7 +203,7 @@ export class WordsSteer extends FilmFigure<Run> {
     const table = dequantise(new Int8Array(await file.arrayBuffer()), labels.embedding_scale);
     const places = rivals(prompt, labels.names);
     const sees = (vector: Float32Array): string => {
-      const other = seenInstead(cosine(this.vectors.get(prompt)!, vector), cosines(vector, table), places);
+      const other = seenInstead(cosine(this.targets.get(prompt)!, vector), cosines(vector, table), places);
       return other === undefined ? "" : labels.names[other]!;
     };
     return { rivals: places.length, sees };

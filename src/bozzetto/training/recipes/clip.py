@@ -4,9 +4,9 @@ First the text tower alone imitates the teacher on all words and captions (`dist
 pictures and captions, with a share of scenes and, for each scene, a sentence that is wrong in exactly one way
 (`joint`); then the picture tower goes on alone (`look`), so that text-to-image, which hangs on the words, need not
 wait. Each tower learns to live with four bits a weight (`words_rounded`, `look_rounded`; see rounding.py). Last come
-order, number and place: a second stack of the text tower, for the embedding alone, learns that the same words in
-another order are another sentence (`order`, see `bound`), then also that all other texts stay (`settle`); and the
-picture tower learns which of the two is true of a picture (`traps`). The first stack, which text-to-image reads, stays.
+order, number and place: the order tower, which makes the embedding from then on, learns that the same words in another
+order are another sentence (`order`, see `bound`), then also that all other texts stay (`settle`); and the picture tower
+learns which of the two is true of a picture (`traps`). The text tower, which text-to-image reads, stays.
 Sentences are cheaper than pictures, so every batch also holds the names of many other concepts, as wrong answers.
 
 The teacher stays, twice: as a loss on words, so that those outside the captions keep their place, and as a fixed aim
@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bozzetto.models.clip import NONE_COUNTS, Clip, ClipConfig, TextTower, sigmoid_loss
+from bozzetto.models.clip import NONE_COUNTS, Clip, ClipConfig, OrderTower, TextTower, present, sigmoid_loss
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
 from bozzetto.training.export import save_final
@@ -153,35 +153,32 @@ def begin(tokenizer: Tokenizer, teacher: Teacher, seed: int) -> Clip:
 
 
 def distillation(tower: TextTower, tokens: Tensor, target: Tensor) -> Tensor:
-    """Mean of one minus the cosine between the tower's embeddings and the teacher's."""
+    """Mean of one minus the cosine between the tower's summaries and the teacher's vectors."""
     return 1 - (tower(tokens)[1] * target).sum(-1).mean()
 
 
 def apart(tower: TextTower, other: TextTower, tokens: Tensor) -> Tensor:
-    """How far a tower is from another that does not learn: its embedding, and its hidden states relative to theirs."""
+    """How far a tower is from another that does not learn: its summary, and its hidden states relative to theirs."""
     with torch.no_grad():
         hidden, aim, _ = other(tokens)
-    ours, embedding, _ = tower(tokens)
+    ours, summary, _ = tower(tokens)
     relative = (ours.float() - hidden.float()).square().mean() / hidden.float().square().mean()
-    return 1 - (embedding * aim).sum(-1).mean() + 0.1 * relative
+    return 1 - (summary * aim).sum(-1).mean() + 0.1 * relative
 
 
-def label_vectors(tower: TextTower, tokenizer: Tokenizer, names: list[str]) -> Tensor:
+def label_vectors(clip: Clip, tokenizer: Tokenizer, names: list[str]) -> Tensor:
     """What a zero-shot label is: the mean of a name's wordings, of unit length, [names,256]."""
-    device = tower.token.weight.device
-    wordings = [tower(torch.from_numpy(tokenizer(templates(name))).to(device))[1] for name in names]
+    device = clip.none_below.device
+    wordings = [clip.encode_text(torch.from_numpy(tokenizer(templates(name))).to(device)) for name in names]
     return F.normalize(torch.stack([words.mean(0) for words in wordings]), dim=-1)
 
 
 def with_order(clip: Clip) -> Clip:
-    """The same model with a stack of its own for order, all that still learns of its text tower."""
+    """The same model with an order tower, and a text tower that no longer learns."""
     model = Clip(replace(clip.config, order_layers=clip.config.text_layers))
     model.load_state_dict(clip.state_dict(), strict=False)
-    model.text.begin_order()
+    model.order.begin(model.text)
     model.text.requires_grad_(False)
-    for part in (model.text.order, model.text.order_norm):
-        part.requires_grad_(True)
-    model.text.order_position.requires_grad_(True)
     return model
 
 
@@ -224,7 +221,7 @@ def none_below(clip: Clip, tokenizer: Tokenizer, world: World, count: int = 2000
     seen = torch.cat([clip.encode_image(part) for part in pixels.split(128)])
     numbers = {key: i for i, key in enumerate(concepts)}
     right = torch.tensor([numbers[world.codepoints[row]] for row in rows], device=device)
-    labels = label_vectors(clip.text, tokenizer, list(concepts.values()))
+    labels = label_vectors(clip, tokenizer, list(concepts.values()))
     cosines = (seen @ labels.T).scatter(1, right[:, None], -1.0).flatten().sort().values
     shares = torch.tensor([0.95 ** (1 / n) for n in NONE_COUNTS], dtype=torch.float64)
     return cosines[(shares * (len(cosines) - 1)).round().long()]
@@ -371,7 +368,7 @@ def train(
         model.image.load_state_dict(start.image.state_dict())
         model.text.requires_grad_(False)
         with torch.no_grad():  # the aims are what zero-shot labels are made of
-            own = label_vectors(model.text, tokenizer, names)
+            own = label_vectors(model, tokenizer, names)
         loss = partial(match_loss, aims=own)
         average = fit(model, loss, schedule, out / stage, seed=seed, minutes=minutes, recipe=recipe)
         model.text.requires_grad_(True)
@@ -381,7 +378,7 @@ def train(
     exact = copy.deepcopy(model.text).requires_grad_(False)
 
     def words_rounded_loss(tower: TextTower) -> Loss:
-        """How far the rounded tower is from the exact one: its embedding, and its hidden states relative to theirs."""
+        """How far the rounded tower is from the exact one."""
 
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
             sentences = tokenizer([scenes.scenes[i].sentence for i in rng.integers(0, len(scenes.scenes), 32)])
@@ -395,30 +392,34 @@ def train(
     restore(model.text, stored(words))
     average = fit_image(average, budget.look_rounded, "image-rounded")
     model.load_state_dict(average.state_dict())
-    before = copy.deepcopy(model.text).requires_grad_(False)
-    restore(before, stored(before))
     scenes = Scenes(world, budget.trap_scenes, TRAP_KINDS)
-    aims = bound(before, scenes.scenes, tokenizer)
+    aims = bound(model.text, scenes.scenes, tokenizer)
     model = with_order(model).to(device, memory_format=torch.channels_last)
     recipe = {"model": asdict(model.config)}
 
-    def kept(tower: TextTower, rng: np.random.Generator, count: int) -> Tensor:
+    def read(tower: OrderTower, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The order tower's embeddings [N,256], and the text tower's summaries, which they began as."""
+        with torch.no_grad():
+            _, summary, words = model.text(tokens)
+        return tower(words, present(tokens)), summary
+
+    def kept(tower: OrderTower, rng: np.random.Generator, count: int) -> Tensor:
         """How far the embeddings of words and captions have moved."""
-        some = [shortest(teacher_tokens[part], device) for part in some_texts(rng, count)]
-        return torch.stack([distillation(tower, tokens, before(tokens)[1]) for tokens in some]).mean()
+        some = [read(tower, shortest(teacher_tokens[part], device)) for part in some_texts(rng, count)]
+        return torch.stack([1 - (embedding * summary).sum(-1).mean() for embedding, summary in some]).mean()
 
     def aimed(embedding: Tensor, rows: np.ndarray) -> Tensor:
         """How far embeddings [N,256] of scenes, or of their sentences, are from where the scenes should lie."""
         return 1 - (embedding * aims[torch.from_numpy(rows).to(device)]).sum(1).mean()
 
-    def order_loss(tower: TextTower, hold: bool) -> Loss:
+    def order_loss(tower: OrderTower, hold: bool) -> Loss:
         """Sentences of scenes towards their aims. hold: other texts back to where they were. With that from the start
         the tower settles for the mean of both orders and never finds out."""
 
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
             rows = rng.integers(0, len(scenes.scenes), budget.order.batch_size)
             texts = [paraphrase(scenes.scenes[i], rng) for i in rows]
-            losses = {"aim": 4 * aimed(tower(shortest(tokenizer(texts), device))[1], rows)}
+            losses = {"aim": 4 * aimed(read(tower, shortest(tokenizer(texts), device))[0], rows)}
             if hold:
                 losses["kept"] = 10 * kept(tower, rng, 2 * budget.order.batch_size)
             return {"loss": sum(losses.values()), **losses}
@@ -427,16 +428,16 @@ def train(
 
     for schedule, stage in ((budget.order, "order"), (budget.settle, "settle")):
         loss = partial(order_loss, hold=stage == "settle")
-        words = fit(model.text, loss, schedule, out / stage, seed=seed, recipe=recipe)
-        model.text.load_state_dict(words.state_dict())
-    restore(model.text, stored(words))
-    model.text.requires_grad_(False)
+        order = fit(model.order, loss, schedule, out / stage, seed=seed, recipe=recipe)
+        model.order.load_state_dict(order.state_dict())
+    restore(model.order, stored(order))
+    model.order.requires_grad_(False)
 
     def trap_loss(model: Clip) -> Loss:
         """Scenes among false sentences of the same words; pictures of one thing, so that nothing is forgotten."""
         scene_count = round(budget.traps.batch_size * budget.trap_share)
         with torch.no_grad():
-            own = label_vectors(model.text, tokenizer, names)
+            own = label_vectors(model, tokenizer, names)
 
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
             rows, single, captions = singles(rng, budget.traps.batch_size - scene_count)
