@@ -20,6 +20,7 @@ from PIL import Image
 import bozzetto
 from bozzetto.course.content import read_toml
 from bozzetto.diffusion import flow, normal
+from bozzetto.evaluate import UNSEEN
 from bozzetto.pictures import over_white
 from bozzetto.runtime import gan_round, sample, store, text_to_image
 from bozzetto.runtime import label as clip_runtime
@@ -27,6 +28,9 @@ from bozzetto.runtime.session import open_network
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import World, load_world
+from bozzetto.world.papers import KINDS as PAPERS
+from bozzetto.world.papers import make_paper, render_paper
+from bozzetto.world.questions import paper_questions
 from bozzetto.world.scenes import make_scene, render, scene_objects
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +49,7 @@ STILLS = {  # the first sight of a live figure: a prompt and a seed
     "sorter-maker": ("a cat face", 7),
     "match-score": ("a sunflower", 7),
 }
+PAPERS_EACH = 4  # signs, charts and receipts
 ON_MAP = 28  # pictures, and as many captions
 DIAL_RUN = ("face-smiling", 7)  # lesson 5's: a class of the pixel model, and a seed
 HOME = (
@@ -121,6 +126,21 @@ def record_labels(world: World, clip: clip_runtime.Clip) -> None:
     means = np.stack([clip_runtime.encode_text(clip, templates(name)).mean(0) for name in names])
     scale = write_embeddings("labels", means / np.linalg.norm(means, axis=1, keepdims=True))
     write("labels.json", {"names": names, "embedding_scale": scale})
+
+
+def record_papers(world: World) -> None:
+    """Signs, charts and receipts that no training showed, with what each can be asked."""
+    objects, rng = scene_objects(world), np.random.default_rng(0)
+    nouns = [thing.noun for thing in objects]
+    papers = [make_paper(world, objects, UNSEEN + i, kind=kind) for kind in PAPERS for i in range(PAPERS_EACH)]
+    pictures = np.stack([render_paper(world, paper) for paper in papers])
+    sheet(pictures, len(pictures)).save(DATA / "papers.webp", lossless=True)
+    own = ("read", "chart", "receipt")  # kinds of questions that only a paper can be asked come first
+    items = []
+    for paper in papers:
+        questions = sorted(paper_questions(paper, nouns, rng), key=lambda question: question.kind not in own)
+        items.append({"kind": paper.kind, "questions": [question.text for question in questions]})
+    write("papers.json", {"size": 64, "items": items})
 
 
 def record_map(world: World) -> None:
@@ -350,6 +370,7 @@ def main() -> None:
     clip, models = clip_runtime.load(weights), text_to_image.load(weights)
     record_gallery(world, clip)
     record_labels(world, clip)
+    record_papers(world)
     record_map(world)
     record_training(world)
     record_ideas(models)

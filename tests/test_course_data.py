@@ -1,6 +1,8 @@
 """The course's data is what the shipped weights give: made anew here in small and compared."""
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,13 @@ import bozzetto
 from bozzetto.course.build import HERE
 from bozzetto.course.content import read_toml
 from bozzetto.diffusion import SAMPLERS
+from bozzetto.evaluate import UNSEEN
 from bozzetto.pictures import over_white
 from bozzetto.runtime import label, sample, store, text_to_image
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import load_world
+from bozzetto.world.papers import KINDS, make_paper, render_paper
+from bozzetto.world.scenes import scene_objects
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "src/bozzetto/course/data"
@@ -113,6 +118,19 @@ def test_labels_have_the_embeddings_of_the_shipped_tower(world, clip):
     for place in range(0, len(kept), 200):
         mean = label.encode_text(clip, templates(facts["names"][place])).mean(0)
         assert mean @ kept[place] / np.linalg.norm(mean) > 0.99, AGAIN
+
+
+def test_papers_are_new_and_are_asked_what_they_can_be_asked(world):
+    items, objects = read("papers.json")["items"], scene_objects(world)
+    assert Counter(item["kind"] for item in items) == dict.fromkeys(KINDS, len(items) // 3)
+    with Image.open(DATA / "papers.webp") as sprite:
+        for place in range(0, len(items), 3):
+            kind = items[place]["kind"]
+            paper = make_paper(world, objects, UNSEEN + place % (len(items) // 3), kind=kind)
+            assert (np.asarray(cell(sprite.convert("RGBA"), 64, place)) == render_paper(world, paper)).all(), AGAIN
+            first = items[place]["questions"][0]
+            own = {"sign": "sign|written", "chart": "bar", "receipt": "total|sum|much|cost|price|bought|receipt"}[kind]
+            assert re.search(own, first) and len(items[place]["questions"]) > 4
 
 
 def test_the_map_has_pictures_of_the_gallery_before_training():

@@ -1,6 +1,7 @@
 """The live figures of the course in a real Chromium: what they show is computed, agrees with Python, can be used by
 everybody, and survives what goes wrong."""
 
+import io
 import json
 import re
 from urllib.parse import parse_qs, quote, urlsplit
@@ -385,6 +386,21 @@ def test_the_answer_about_a_scene_is_that_of_python(reader):
     assert [word[1] for word in found["words"]] == pytest.approx([word.probability for word in expected], abs=1e-3)
 
 
+def test_a_paper_is_read_as_python_reads_it(reader):
+    figure = reader.figure(6)
+    answered(figure)
+    figure.get_by_label(t("read-the-picture.source-paper"), exact=True).check()
+    figure.locator(".strip input").nth(5).check(force=True)
+    found = ask_again(figure)
+    papers = json.loads(reader.course.entries["/data/papers.json"].body)["items"]
+    assert found["question"] == papers[5]["questions"][0]
+    with Image.open(io.BytesIO(reader.course.entries["/data/papers.webp"].body)) as sprite:
+        paper = sprite.crop((5 * 64, 0, 6 * 64, 64))
+    expected = list(bozzetto.ask(paper, found["question"]))
+    assert [word[0] for word in found["words"]] == [word.text for word in expected]
+    assert [word[1] for word in found["words"]] == pytest.approx([word.probability for word in expected], abs=1e-3)
+
+
 # ---------------------------------------------------------------- every state, for everybody
 
 
@@ -481,6 +497,8 @@ def states_of_6(reader: Visit):
     figure.get_by_label(t("read-the-picture.blind"), exact=True).check()
     ask_again(figure)
     yield "full and blind"
+    figure.get_by_label(t("read-the-picture.source-paper"), exact=True).check()
+    yield "papers"
     figure.get_by_label(t("read-the-picture.source-own"), exact=True).check()
     figure.get_by_label(t("picture-input.draw"), exact=True).check()
     figure.locator(".board canvas").press("Space")

@@ -209,7 +209,7 @@ def label(
 
 
 def ask(picture: str | Path | Image, question: str) -> Iterator[Word]:
-    """Ask about a picture; the answer comes in pieces, each a Word: text, probability, and `looked`, float32 [4,4], how
+    """Ask about a picture; the answer comes in pieces, each a Word: text, probability, and `looked`, float32 [8,8], how
     much it looked at each part of the picture. "".join(word.text for word in ask(...)) is the answer.
 
     picture: as in `label`. question: English, up to 300 characters and 24 tokens. What the picture does not tell is

@@ -10,13 +10,14 @@ import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import type { Field, State } from "../../ui/state.js";
 import { percent, t } from "../../ui/strings.js";
+import { openPapers, type Paper } from "./papers.js";
 import {
   add, arrange, cell, change, covers, FORM, FRAME, lit, MOST, mostLooked, order, parse, PATCHES, questions,
   READY, type Scene, SMALLEST, squareOf, type Thing, thingAt, TILES, TRAY, write,
 } from "./scene.js";
 
 const MODELS = ["vlm", "vlm/look.onnx"];
-const SOURCES = ["scene", "own"] as const;
+const SOURCES = ["scene", "paper", "own"] as const;
 const LONGEST = 300;
 const ARROWS: Record<string, Partial<Thing>> = {
   ArrowLeft: { x: -1 },
@@ -41,6 +42,7 @@ export class ReadThePicture extends BzFigure {
   static override fields: readonly Field[] = [
     { name: "source", kind: "choice", default: "scene", options: SOURCES },
     { name: "scene", kind: "text", default: READY["pair"]!, max: 120, form: FORM },
+    { name: "paper", kind: "int", default: 0, min: 0, max: 99 },
     { name: "picture", kind: "int", default: 0, min: -1, max: 99_999 },
     { name: "question", kind: "text", default: "describe the picture.", max: LONGEST },
     { name: "covered", kind: "int", default: 0, min: 0, max: 2 ** TILES - 1 },
@@ -49,6 +51,7 @@ export class ReadThePicture extends BzFigure {
   ];
 
   private gallery: Gallery | undefined;
+  private papers: Paper[] = [];
   private own: Pixels | undefined;
   private tokens: { question: string; read: Tokens } | undefined;
   /** This answer, and the one before it. */
@@ -87,6 +90,10 @@ export class ReadThePicture extends BzFigure {
     return String(this.state.question).trim();
   }
 
+  private get paper(): Paper | undefined {
+    return this.state.source === "paper" ? this.papers[Number(this.state.paper) % this.papers.length] : undefined;
+  }
+
   private set things(scene: Scene) {
     this.held = Math.min(this.held, Math.max(0, scene.things.length - 1));
     this.set({ scene: write(scene) });
@@ -106,6 +113,7 @@ export class ReadThePicture extends BzFigure {
       const index = Number(this.state.picture);
       return index >= 0 || !this.own ? gallery.pixels(Math.max(0, index) % gallery.items.length) : this.own;
     }
+    if (this.paper) return this.paper.pixels;
     return this.once(String(this.state.scene), () => {
       const context = new OffscreenCanvas(FRAME, FRAME).getContext("2d", { willReadFrequently: true })!;
       const { ground, things } = this.scene;
@@ -118,9 +126,9 @@ export class ReadThePicture extends BzFigure {
   }
 
   private get pictureKey(): string {
-    const { source, scene, picture, covered, shuffle } = this.state;
-    const what = source === "scene" ? scene : Number(picture) < 0 && this.own ? "own" : picture;
-    return `${what} ${covered} ${shuffle}`;
+    const { source, scene, paper, picture, covered, shuffle } = this.state;
+    const other = source === "paper" ? paper : Number(picture) < 0 && this.own ? "own" : picture;
+    return `${source} ${source === "scene" ? scene : other} ${covered} ${shuffle}`;
   }
 
   /** As the model gets it. */
@@ -140,6 +148,7 @@ export class ReadThePicture extends BzFigure {
     if (!this.question) return;
     void this.work(async (signal) => {
       this.gallery ??= await Gallery.get();
+      if (!this.papers.length) this.papers = await openPapers();
       this.requestUpdate();
       await this.load(MODELS, signal);
       await this.read();
@@ -178,7 +187,7 @@ export class ReadThePicture extends BzFigure {
     if (!gallery) return html`<p class="hint">${t("picture-input.opening")}</p>`;
     return html`<div class="reading">
       ${this.framePart(gallery)}
-      <div class="build">${this.state.source === "own" ? this.ownPart(gallery) : this.buildPart(gallery)}</div>
+      <div class="build">${this.sources()} ${this.sourcePart(gallery)}</div>
       ${this.tilePart(gallery)}
       <div class="asking">${this.rowPart(gallery)} ${this.questionPart()} ${this.answersPart()}</div>
     </div>`;
@@ -220,8 +229,7 @@ export class ReadThePicture extends BzFigure {
       this.things = add(scene, name, within ? { x, y } : undefined);
     };
     const hold = (event: PointerEvent) => (event.currentTarget as Element).setPointerCapture(event.pointerId);
-    return html`${this.sources()}
-      <div class="pager">
+    return html`<div class="pager">
         ${Object.entries(READY).map(([name, text]) =>
           this.button(t(`read-the-picture.ready-${name}`), () => this.set({ scene: text, covered: 0, shuffle: 0 })),
         )}
@@ -284,9 +292,31 @@ export class ReadThePicture extends BzFigure {
       this.made.clear();
       this.set({ picture: index ?? -1 });
     };
-    return html`${this.sources()}
-      <bz-picture-input .gallery=${gallery} .selected=${Number(this.state.picture)}
-        @picked=${onPicked}></bz-picture-input>`;
+    return html`<bz-picture-input .gallery=${gallery} .selected=${Number(this.state.picture)}
+      @picked=${onPicked}></bz-picture-input>`;
+  }
+
+  /** Chosen, a paper is asked its first question. */
+  private paperPart(): TemplateResult {
+    return html`<fieldset class="picks strip">
+      <legend>${this.label("paper")}</legend>
+      ${this.papers.map((paper, index) => html`<label class="pick">
+        <input type="radio" name="read-the-picture-paper" .checked=${paper === this.paper}
+          @change=${() => this.set({ paper: index, covered: 0, shuffle: 0, question: paper.questions[0]! })} />
+        <span>
+          ${picture(paper.pixels, t("read-the-picture.paper-item", { kind: this.kindOf(paper), number: index + 1 }), "thumb")}
+        </span>
+      </label>`)}
+    </fieldset>`;
+  }
+
+  private kindOf({ kind }: Paper): string {
+    return t(`read-the-picture.paper-${kind}`);
+  }
+
+  private sourcePart(gallery: Gallery): TemplateResult {
+    const { source } = this.state;
+    return source === "own" ? this.ownPart(gallery) : source === "paper" ? this.paperPart() : this.buildPart(gallery);
   }
 
   /** The picture cut into tiles, each a button that covers it. */
@@ -341,7 +371,7 @@ export class ReadThePicture extends BzFigure {
   }
 
   private questionPart(): TemplateResult {
-    const suggested = questions(this.state.source === "scene" ? this.scene : undefined);
+    const suggested = this.paper?.questions ?? questions(this.state.source === "scene" ? this.scene : undefined);
     const choose = (event: Event) => {
       const { value } = event.target as HTMLSelectElement;
       if (value) this.set({ question: value });
