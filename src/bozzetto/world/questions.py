@@ -224,7 +224,8 @@ def paper_questions(paper: Paper, nouns: Sequence[str], rng: np.random.Generator
         shown = f"a receipt with {NUMBERS[len(names)]} things"
         asked += _exist([name for name in names if name not in _PARTS], absent, rng)
         asked += _receipt(names, paper.prices, rng)
-        asked.append(_ask("unanswerable", "price", CANNOT_TELL, rng, one=absent))
+        if rng.random() < _SOMETIMES:
+            asked.append(_ask("unanswerable", "price", CANNOT_TELL, rng, one=absent))
     asked.append(_ask("describe", "describe", shown, rng))
     return asked + _untold([kind for kind in _ONLY if kind != paper.kind], rng)
 
@@ -261,16 +262,17 @@ def _chart(bars: tuple[tuple[str, int], ...], rng: np.random.Generator) -> list[
     level = dict(bars)
     lowest, *_, highest = sorted(level, key=level.__getitem__)
     one, other = [bars[at][0] for at in rng.permutation(len(bars))[:2]]
-    missing = _pick([color for color in COLORS if color not in level], rng)
-    some = _pick(list(level), rng)
-    return [
+    asked = [
         _ask("chart", "tallest", highest, rng),
         _ask("chart", "shortest", lowest, rng),
-        _ask("chart", "level", NUMBERS[level[some]], rng, one=some),
+        *(_ask("chart", "level", NUMBERS[level[some]], rng, one=some) for some in (one, other)),
         _ask("chart", "count", NUMBERS[len(bars)], rng, many="bars"),
         _ask("chart", "taller", "yes" if level[one] > level[other] else "no", rng, one=one, other=other),
-        _ask("unanswerable", "level", CANNOT_TELL, rng, one=missing),
     ]
+    if rng.random() < _SOMETIMES:
+        missing = _pick([color for color in COLORS if color not in level], rng)
+        asked.append(_ask("unanswerable", "level", CANNOT_TELL, rng, one=missing))
+    return asked
 
 
 def _receipt(names: tuple[str, ...], prices: tuple[int, ...], rng: np.random.Generator) -> list[Question]:
@@ -279,9 +281,8 @@ def _receipt(names: tuple[str, ...], prices: tuple[int, ...], rng: np.random.Gen
         _ask("receipt", "total", str(sum(prices)), rng),
         _ask("receipt", "bought", NUMBERS[len(names)], rng),
     ]
-    some = _pick(names, rng)
-    asked.append(_ask("receipt", "price", str(price[some]), rng, one=some))
     one, other = _shuffled(names, rng)[:2]
+    asked += [_ask("receipt", "price", str(price[some]), rng, one=some) for some in (one, other)]
     if price[one] != price[other]:
         cheap, dear = sorted((one, other), key=price.__getitem__)
         key, answer = _pick((("dearer", dear), ("cheaper", cheap)), rng)

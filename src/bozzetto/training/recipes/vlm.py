@@ -31,7 +31,7 @@ from bozzetto.world.scenes import Scene, make_scene, render, scene_objects
 
 IGNORED = -100  # a position that is not to be learned
 LENGTHS = 4  # groups of questions by their length
-SHARES = {"place": 5, "sign": 5, "chart": 2, "receipt": 2.5}  # how often a picture of a kind is shown, others once
+SHARES = {"place": 5, "sign": 5, "chart": 4, "receipt": 4}  # how often a picture of a kind is shown, others once
 
 
 @dataclass(frozen=True)
