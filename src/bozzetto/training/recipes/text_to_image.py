@@ -135,7 +135,7 @@ def lessons(
     @torch.no_grad()
     def told(tokens: np.ndarray, style: np.ndarray) -> Condition:
         kept = shortest(tokens, device)
-        hidden, _, embedding = tower(kept)
+        hidden, embedding, _ = tower(kept)
         return hidden.float(), (kept != 0).float(), embedding, torch.from_numpy(style).to(device)
 
     def draw(rng: np.random.Generator, count: int) -> tuple[Tensor, Condition]:
