@@ -1173,9 +1173,7 @@ def test_nothing_goes_wrong_on_the_tour(tour):
 def test_the_models_of_a_lesson_are_small(tour, course, name):
     files = tour["models"][name]
     assert sum(path.endswith("model.safetensors") for path in files) >= (1 if name in (FIGURES[2], FIGURES[6]) else 2)
-    assert (
-        served(course, files) <= 8_500_000
-    )  # lesson 8 with its CLIP score switched on; 6 MB without: docs/decisions.md
+    assert served(course, files) <= 8_500_000  # lesson 8 with its CLIP score; without it 6 MB
 
 
 def test_figures_answer_in_time(tour):
