@@ -176,7 +176,7 @@ def record_training(world: World) -> None:
     for number, start in enumerate(range(0, len(small), per_sheet)):
         sheets.append(f"training-{number}.webp")
         part = small[start : start + per_sheet]
-        sheet(part, columns).save(DATA / sheets[-1], quality=66, method=6)
+        sheet(part, columns).save(DATA / sheets[-1], quality=63, method=6)
         kept.append(cut(DATA / sheets[-1], 32, len(part)))
     # Distances as the page takes them, from these thumbnails: root mean square over 16 x 16 colours on white, 0 .. 1.
     reference, query = (
