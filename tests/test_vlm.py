@@ -96,9 +96,20 @@ def test_only_the_answer_is_learned():
     assert [TOKENIZER.vocabulary[i] for i in spelled[-4:]] == ["s", "##t", "##o", "##p"]
 
 
+def test_the_answer_comes_after_its_reason():
+    question = Question("place", "is the cat left or right of the dog?", "left", reason="a cat left of a dog")
+    inside, _ = vlm.conversation(TOKENIZER, question)
+    said = join_pieces([TOKENIZER.vocabulary[token] for token in inside[inside.index(START) + 1 :]])
+    assert "".join(said) == "a cat left of a dog: left"
+    looked = np.zeros((8, 8), np.float32)
+    assert ask.conclusion([ask.Word(text, 1.0, looked) for text in said]) == "left"
+    assert ask.conclusion([ask.Word(text, 1.0, looked) for text in join_pieces(["hot", "dog"])]) == "hot dog"
+    assert ask.conclusion([]) == ""
+
+
 def test_pieces_join_to_a_text():
     assert "".join(join_pieces(["s", "##t", "##o", "##p"])) == "stop"
-    assert "".join(join_pieces(["a", "hot", "dog", ",", "1", "9"])) == "a hot dog, 19"
+    assert "".join(join_pieces(["a", "hot", "dog", ":", "1", "9"])) == "a hot dog: 19"
 
 
 def test_every_kind_has_its_turn():
@@ -148,7 +159,7 @@ def test_the_shell_and_python_give_one_answer(picture, tmp_path, capsys):
     assert words and all(0 < word.probability <= 1 and word.looked.shape == (8, 8) for word in words)
     assert main(["ask", str(picture), "what is this?", "--json", "--explain", str(tmp_path / "why.png")]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed["answer"] == "".join(word.text for word in words)
+    assert printed["said"] == "".join(word.text for word in words)
     assert printed["probability"] == pytest.approx(ask.certainty(words))
     assert Image.open(tmp_path / "why.png").width == 192 * len(words)
 

@@ -210,7 +210,8 @@ def label(
 
 def ask(picture: str | Path | Image, question: str) -> Iterator[Word]:
     """Ask about a picture; the answer comes in pieces, each a Word: text, probability, and `looked`, float32 [8,8], how
-    much it looked at each part of the picture. "".join(word.text for word in ask(...)) is the answer.
+    much it looked at each part of the picture. "".join(word.text for word in ask(...)) is all that it said: the
+    answer, or a reason and the answer, "a cat left of a dog: left".
 
     picture: as in `label`. question: English, up to 300 characters and 24 tokens. What the picture does not tell is
     answered "i cannot tell".

@@ -309,7 +309,9 @@ def ask(
     explain: Annotated[
         Path | None, typer.Option(help="A PNG file: for each word, where in the picture the model looked.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: the answer and its pieces.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: what was said, the answer in it, the pieces.")
+    ] = False,
 ) -> None:
     """Ask about a picture; the words of the answer come one by one, then how sure the model is of them."""
     import bozzetto
@@ -323,10 +325,12 @@ def ask(
         said.append(word)
         if not as_json:
             print(word.text, end="", flush=True)
-    answer, certainty = "".join(word.text for word in said), runtime.certainty(said)
+    certainty = runtime.certainty(said)
     if as_json:
         pieces = [{"text": w.text, "probability": w.probability, "looked": w.looked.tolist()} for w in said]
-        print(json.dumps({"answer": answer, "probability": certainty, "pieces": pieces}))
+        whole = "".join(word.text for word in said)
+        answers = {"said": whole, "answer": runtime.conclusion(said), "probability": certainty}
+        print(json.dumps({**answers, "pieces": pieces}))
     else:
         print(f"  ({certainty:.0%})")
     if explain:

@@ -468,7 +468,7 @@ def score_judge(bench: Bench) -> Scores:
 
 def score_vlm(bench: Bench, reply: Callable[[np.ndarray, list[str], bool], list[str]]) -> Scores:
     """`reply`: (picture uint8 [64,64,4], questions, whether the picture is shown) -> answers. An answer is right when
-    it is the true one, word for word.
+    it is the true one, word for word; a reason given before it is not judged.
 
     In domain: new scenes and papers of known combinations. Held out: combinations that no training showed. Beside each
     kind stand the model's blind guesses and the best answer that looks at neither picture nor question.
@@ -587,7 +587,7 @@ def _run_vlm(bench: Bench, weights: Path, sheet: Path | None) -> tuple[Scores, d
 
     def reply(picture: np.ndarray, questions: list[str], seen: bool) -> list[str]:
         cache = ask.see(model, on_white(picture[None]).round().astype(np.uint8), seen)
-        return ["".join(word.text for word in ask.answer(model, cache, question)) for question in questions]
+        return [ask.conclusion(list(ask.answer(model, cache, question))) for question in questions]
 
     return score_vlm(bench, reply), {}
 

@@ -27,7 +27,7 @@ export function joinPieces(pieces: string[]): string[] {
   return pieces.map((piece, i) => {
     const before = pieces[i - 1] ?? "";
     const digits = /^\d$/.test(before) && /^\d$/.test(piece);
-    const glued = !before || piece.startsWith("##") || [",", ".", "?"].includes(piece) || digits;
+    const glued = !before || piece.startsWith("##") || [",", ".", ":", "?"].includes(piece) || digits;
     return glued ? piece.replace(/^##/, "") : ` ${piece}`;
   });
 }

@@ -19,7 +19,6 @@ from bozzetto.runtime.store import open_model
 from bozzetto.runtime.tokenizer import Tokenizer, join_pieces
 
 START, END = 1, 0  # before the answer and after it
-CANNOT_TELL = "i cannot tell"
 MAX_TOKENS = 24  # of a question, and of an answer
 MAX_CHARACTERS = 300
 
@@ -75,7 +74,8 @@ def see(model: Vlm, pictures: np.ndarray, seen: bool = True) -> Cache:
 
 
 def answer(model: Vlm, cache: Cache, question: str) -> Iterator[Word]:
-    """The most probable answer about the one picture in the cache, piece by piece. Raises what `check_question` does,
+    """The most probable answer about the one picture in the cache, piece by piece; an answer that compares two things
+    comes after its reason and a colon (see `conclusion`). Raises what `check_question` does,
     before the first piece."""
     return _answer(model, cache, check_question(question, model.tokenizer))
 
@@ -116,6 +116,11 @@ def explain(picture: np.ndarray, words: list[Word], size: int = 192) -> Image.Im
 def softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits.astype(np.float64) - logits.max())
     return powers / powers.sum()
+
+
+def conclusion(words: list[Word]) -> str:
+    """The answer alone: what was said after the reason, "left" of "a cat left of a dog: left", or all of it."""
+    return "".join(word.text for word in words).rpartition(": ")[2]
 
 
 def certainty(words: list[Word]) -> float:

@@ -29,7 +29,7 @@ def join_pieces(pieces: Sequence[str]) -> list[str]:
     """Tokens as what each adds to a text: ['a', 'cat', '##s', ',', '1', '0'] -> ['a', ' cat', 's', ',', ' 1', '0']."""
     texts = []
     for before, piece in zip(["", *pieces], pieces, strict=False):
-        glued = not before or piece.startswith("##") or piece in ",.?" or (before.isdigit() and piece.isdigit())
+        glued = not before or piece.startswith("##") or piece in ",.:?" or (before.isdigit() and piece.isdigit())
         texts.append(piece.removeprefix("##") if glued else " " + piece)
     return texts
 

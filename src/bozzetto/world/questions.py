@@ -5,12 +5,15 @@ vision-language model and grade it by comparing strings, with no judge in betwee
 et al. 2017, arXiv 1612.06890). A share of the questions has no answer in the picture; saying so is the right answer
 (POPE, Li et al. 2023, arXiv 2305.10355, measures how rarely large models do).
 
+A question that compares two things is answered after a reason, "a cat left of a dog: left": a small network learns to
+find one thing at a time, and what it has said it can look at again (Nye et al. 2021, arXiv 2112.00114).
+
 Answers are balanced against a guesser that sees the question only: yes and no come equally often, things are named in
 a random order, and a question whose answer is nearly always the same is asked rarely.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -86,6 +89,7 @@ _WORDINGS: dict[str, tuple[str, ...]] = {
     ),
     "tallest": ("which bar is the tallest?", "which bar is tallest?", "what color is the tallest bar?"),
     "shortest": ("which bar is the shortest?", "which bar is shortest?", "what color is the shortest bar?"),
+    "bars": ("read the chart.", "how tall are the bars?", "what does the chart say?", "list the bars."),
     "level": ("how tall is the {one} bar?", "how high is the {one} bar?", "what is the height of the {one} bar?"),
     "taller": (
         "is the {one} bar taller than the {other} bar?",
@@ -93,6 +97,7 @@ _WORDINGS: dict[str, tuple[str, ...]] = {
         "is the {other} bar shorter than the {one} bar?",
     ),
     "total": ("what is the total?", "how much is it in total?", "what is the sum?", "how much is everything?"),
+    "lines": ("read the receipt.", "what are the prices?", "what does the receipt say?", "list the prices."),
     "price": ("how much is the {one}?", "what does the {one} cost?", "what is the price of the {one}?"),
     "bought": ("how many things were bought?", "how many things are on the receipt?", "how many lines have a price?"),
     "dearer": (
@@ -121,7 +126,7 @@ _WORDINGS: dict[str, tuple[str, ...]] = {
     ),
 }
 # Questions about one kind of paper: asked of another picture, they have no answer.
-_ONLY = {"sign": ("read",), "chart": ("tallest", "shortest"), "receipt": ("total",)}
+_ONLY = {"sign": ("read",), "chart": ("tallest", "shortest", "bars"), "receipt": ("total", "lines")}
 # Parts that a picture of something else may show: a dog has a nose. Never asked for, there or not.
 _PARTS = frozenset({"eye", "ear", "nose", "tooth", "heart", "bone", "wheel", "shell", "door", "window"})
 # Who asks for one of these may mean one of those. Names in names ("car", "police car") need no entry.
@@ -157,12 +162,19 @@ _MAX_DRAWS = 1000
 
 @dataclass(frozen=True)
 class Question:
-    """A question, its kind and the one right answer; `spelled` answers are to be said letter by letter."""
+    """A question, its kind and the one right answer; `spelled` answers are to be said letter by letter. `reason`: what
+    of the picture is to be said before the answer, or nothing."""
 
     kind: str
     text: str
     answer: str
     spelled: bool = False
+    reason: str = ""
+
+    @property
+    def said(self) -> str:
+        """The whole answer as it is to be said."""
+        return f"{self.reason}: {self.answer}" if self.reason else self.answer
 
 
 def scene_questions(scene: Scene, nouns: Sequence[str], rng: np.random.Generator) -> list[Question]:
@@ -173,7 +185,9 @@ def scene_questions(scene: Scene, nouns: Sequence[str], rng: np.random.Generator
     names = scene.names
     first, last = names[0], names[-1]
     absent = _absent(nouns, names, rng)
-    asked = [_ask("style", "style", STYLE_WORDS[scene.objects[0].style][0], rng)]
+    asked = []
+    if not scene.color:  # a thing in another colour has lost the shades that tell a style
+        asked.append(_ask("style", "style", STYLE_WORDS[scene.objects[0].style][0], rng))
     if len(names) == 1:
         asked.append(_ask("what", "what", first, rng))
     # Most scenes show one of a thing, or two things.
@@ -189,7 +203,7 @@ def scene_questions(scene: Scene, nouns: Sequence[str], rng: np.random.Generator
     if scene.color:
         asked.append(_ask("color", "color", scene.color, rng, one=first))
     if scene.kind == "place":
-        asked += _place(first, last, scene.relation, rng)
+        asked += _place(first, last, scene.relation, canonical(replace(scene, background=None)), rng)
     if scene.kind == "size":
         big, small = names if scene.relation == "bigger than" else names[::-1]
         one, other = _shuffled(names, rng)
@@ -244,18 +258,18 @@ def canonical(scene: Scene) -> str:
     return describe(scene.kind, names, scene.count, scene.color, relation, scene.background, 0)
 
 
-def _place(one: str, other: str, relation: str, rng: np.random.Generator) -> list[Question]:
-    """`relation` holds of one to the other."""
+def _place(one: str, other: str, relation: str, reason: str, rng: np.random.Generator) -> list[Question]:
+    """`relation` holds of one to the other, and `reason` says so."""
     if rng.random() < 0.5:
         one, other, relation = other, one, OPPOSITE[relation]
-    asked = [_ask("place", "place", one, rng, relation=relation, one=other)]
+    asked = [_ask("place", "place", one, rng, reason=reason, relation=relation, one=other)]
     if rng.random() < 0.5:
         # Nothing is on that side: without this question, to name the other thing would always be right.
-        asked.append(_ask("unanswerable", "place", CANNOT_TELL, rng, relation=relation, one=one))
+        asked.append(_ask("unanswerable", "place", CANNOT_TELL, rng, reason=reason, relation=relation, one=one))
     if rng.random() < 0.5:
         one, other, relation = other, one, OPPOSITE[relation]
     words = {"one": one, "other": other, "relation": relation, "opposite": OPPOSITE[relation]}
-    return [*asked, _ask("place", "side", relation.split()[0], rng, **words)]
+    return [*asked, _ask("place", "side", relation.split()[0], rng, reason=reason, **words)]
 
 
 def _chart(bars: tuple[tuple[str, int], ...], rng: np.random.Generator) -> list[Question]:
@@ -267,7 +281,16 @@ def _chart(bars: tuple[tuple[str, int], ...], rng: np.random.Generator) -> list[
         _ask("chart", "shortest", lowest, rng),
         *(_ask("chart", "level", NUMBERS[level[some]], rng, one=some) for some in (one, other)),
         _ask("chart", "count", NUMBERS[len(bars)], rng, many="bars"),
-        _ask("chart", "taller", "yes" if level[one] > level[other] else "no", rng, one=one, other=other),
+        _ask(
+            "chart",
+            "taller",
+            "yes" if level[one] > level[other] else "no",
+            rng,
+            reason=_read_aloud({one: NUMBERS[level[one]], other: NUMBERS[level[other]]}),
+            one=one,
+            other=other,
+        ),
+        _ask("chart", "bars", _read_aloud({color: NUMBERS[level] for color, level in bars}), rng),
     ]
     if rng.random() < _SOMETIMES:
         missing = _pick([color for color in COLORS if color not in level], rng)
@@ -280,14 +303,21 @@ def _receipt(names: tuple[str, ...], prices: tuple[int, ...], rng: np.random.Gen
     asked = [
         _ask("receipt", "total", str(sum(prices)), rng),
         _ask("receipt", "bought", NUMBERS[len(names)], rng),
+        _ask("receipt", "lines", _read_aloud(price), rng),
     ]
     one, other = _shuffled(names, rng)[:2]
     asked += [_ask("receipt", "price", str(price[some]), rng, one=some) for some in (one, other)]
     if price[one] != price[other]:
         cheap, dear = sorted((one, other), key=price.__getitem__)
         key, answer = _pick((("dearer", dear), ("cheaper", cheap)), rng)
-        asked.append(_ask("receipt", key, answer, rng, one=one, other=other))
+        reason = _read_aloud({some: price[some] for some in (one, other)})
+        asked.append(_ask("receipt", key, answer, rng, reason=reason, one=one, other=other))
     return asked
+
+
+def _read_aloud(values: Mapping[str, str | int]) -> str:
+    """{"red": "two", "blue": "five"} -> "red two and blue five"."""
+    return " and ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _exist(present: list[str], absent: str, rng: np.random.Generator) -> list[Question]:
@@ -309,9 +339,16 @@ def _untold(papers: list[str], rng: np.random.Generator) -> list[Question]:
 
 
 def _ask(
-    kind: str, wordings: str, answer: str, rng: np.random.Generator, *, spelled: bool = False, **words: str
+    kind: str,
+    wordings: str,
+    answer: str,
+    rng: np.random.Generator,
+    *,
+    spelled: bool = False,
+    reason: str = "",
+    **words: str,
 ) -> Question:
-    return Question(kind, _pick(_WORDINGS[wordings], rng).format(**words), answer, spelled)
+    return Question(kind, _pick(_WORDINGS[wordings], rng).format(**words), answer, spelled, reason)
 
 
 def _absent(nouns: Sequence[str], names: Sequence[str], rng: np.random.Generator) -> str:

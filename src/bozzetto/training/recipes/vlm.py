@@ -31,7 +31,8 @@ from bozzetto.world.scenes import Scene, make_scene, render, scene_objects
 
 IGNORED = -100  # a position that is not to be learned
 LENGTHS = 4  # groups of questions by their length
-SHARES = {"place": 5, "sign": 5, "chart": 4, "receipt": 4}  # how often a picture of a kind is shown, others once
+SHARES = {"place": 5, "sign": 4, "chart": 3, "receipt": 4}  # how often a picture of a kind is shown, others once
+ASKED = {"place": 3, "chart": 4, "receipt": 5}  # how often such a question is asked about its picture, others once
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ EXPECTED = {
 def conversation(tokenizer: Tokenizer, question: Question) -> tuple[list[int], list[int]]:
     """Tokens that go in, and what should come out after each: only the answer is to be learned."""
     asked = tokenizer.encode(question.text)[1:]
-    answer = tokenizer.spell(question.answer) if question.spelled else tokenizer.encode(question.answer)[1:]
+    answer = tokenizer.spell(question.answer) if question.spelled else tokenizer.encode(question.said)[1:]
     return [*asked, START, *answer], [IGNORED] * len(asked) + [*answer, END]
 
 
@@ -117,11 +118,12 @@ class Album:
 
 
 def chosen(questions: list[Question], count: int, rng: np.random.Generator) -> list[Question]:
-    """So many of them: a kind at random, then a question of this kind, so that no kind drowns the others."""
+    """So many of them: a kind at random, then a question of this kind, so that only what is slow to learn is asked more
+    than once."""
     kinds: dict[str, list[Question]] = {}
     for question in questions:
         kinds.setdefault(question.kind, []).append(question)
-    order = [list(kinds)[i] for i in rng.permutation(len(kinds))]
+    order = rng.permutation([kind for kind in kinds for _ in range(ASKED.get(kind, 1))])
     picked = (kinds[order[i % len(order)]] for i in range(count))
     return [some[rng.integers(len(some))] for some in picked]
 
