@@ -146,9 +146,7 @@ def paper_answer(paper: Paper, question: Question) -> str:
             return str(price[shown[0]])
         return WORDS[len(price)] if "how many" in text else str(sum(price.values()))
     assert question.kind == "unanswerable" and not shown and not bars
-    own = {"sign": "sign", "chart": "tallest|shortest|chart|bars", "receipt": "total|sum|everything|receipt|prices"}[
-        paper.kind
-    ]
+    own = {"sign": "sign", "chart": "est|chart|bars", "receipt": "total|sum|everything|receipt|prices"}[paper.kind]
     assert not re.search(own, text)
     return CANNOT_TELL
 

@@ -3,8 +3,8 @@
 It starts as a copy of its teacher, the trained denoiser, with one more input: until which time the next straight step
 goes (see models/diffusion.py). It learns to jump along its teacher's own path, each jump from two of half the length:
 
-    the shortest jumps, an eighth of the path, from two steps of Heun's method with the teacher,
-    the longer ones, a quarter, a half and the whole, from two jumps of its own
+    the short jumps, an eighth and a quarter of the path, from two steps of Heun's method with the teacher,
+    the long ones, a half and the whole, from two jumps of its own
 
 (Salimans & Ho 2022, progressive distillation, all halvings at once; Frans et al. 2024, shortcut models, eq. 5). The
 teacher is followed with its guidance, so the student asks once where the teacher asks twice (Meng et al. 2023). Two
@@ -39,7 +39,7 @@ class Budget:
     fit: Schedule
     drop_label: float = 0.1
     guidance_scale: float = 2.0  # of the teacher where there is a class; the student has it built in
-    shortest: float = 0.4  # the share of the batch that learns the shortest jumps
+    short: float = 0.6  # the share of the batch that learns the short jumps
 
 
 def _schedule(steps: int, rate: float, **more: object) -> Schedule:
@@ -92,7 +92,7 @@ def aim(x: Tensor, t: Tensor, until: Tensor, there: Tensor) -> Tensor:
 
 @torch.no_grad()
 def targets(teacher: Denoise, student: Jump, x: Tensor, t: Tensor, jumps: Tensor, short: int) -> Tensor:
-    """What to aim at. x at t [B], jumps [B] of JUMPS; the first `short` pictures have the shortest jumps."""
+    """What to aim at. x at t [B], jumps [B] of JUMPS; the first `short` pictures have short jumps."""
     half, until = t - 0.5 / jumps, t - 1 / jumps
     there = heun_step(teacher, x[:short], t[:short], half[:short])
     there = heun_step(teacher, there, half[:short], until[:short])
@@ -110,8 +110,8 @@ def error(found: Tensor, goal: Tensor, t: Tensor, jumps: Tensor) -> dict[str, Te
 
 
 def draw_times(count: int, short: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """The jumps [count], the first `short` of them the shortest, and the time t [count] where each starts."""
-    jumps = np.concatenate([np.full(short, JUMPS[-1]), rng.choice(JUMPS[-2::-1], count - short)])
+    """The jumps [count], the first `short` of them short ones, and the time t [count] where each starts."""
+    jumps = np.concatenate([rng.choice(JUMPS[2:], short), rng.choice(JUMPS[:2], count - short)])
     start = np.floor(rng.random(count) * jumps) + 1  # 1 .. jumps
     return torch.from_numpy(jumps.astype(np.float32)), torch.from_numpy((start / jumps).astype(np.float32))
 
@@ -135,7 +135,7 @@ def train(
     def loss(model: PixelDenoiser) -> Loss:
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
             count = budget.fit.batch_size
-            short = round(count * budget.shortest)
+            short = round(count * budget.short)
             pixels, label = pictures.batch(rng, count, device)
             label[torch.from_numpy(rng.random(count) < budget.drop_label).to(device)] = 0
             noise = torch.randn(pixels.shape, generator=generator, device=device)

@@ -26,7 +26,7 @@ from bozzetto.world.dataset import World
 class Budget:
     fit: Schedule
     lessons: text_to_image.Budget
-    shortest: float = 0.4
+    short: float = 0.6
 
 
 def _budget(name: str, steps: int, rate: float, **more: object) -> Budget:
@@ -61,7 +61,7 @@ def train(
     def loss(model: Denoiser) -> Loss:
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
             count = budget.fit.batch_size
-            short = round(count * budget.shortest)
+            short = round(count * budget.short)
             latents, condition = draw(rng, count)
             order = torch.from_numpy(rng.permutation(count)).to(device)  # pictures and scenes among both kinds of jumps
             latents, condition = latents[order], tuple(part[order] for part in condition)
