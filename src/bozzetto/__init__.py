@@ -221,7 +221,6 @@ def ask(picture: str | Path | Image, question: str) -> Iterator[Word]:
     from bozzetto.runtime import store
 
     model = runtime.load(store.weights_folder())
-    runtime.check_question(question, model.tokenizer)
     return runtime.answer(model, runtime.see(model, as_seen(picture)[None]), question)
 
 

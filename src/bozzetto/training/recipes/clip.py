@@ -152,9 +152,9 @@ def begin(tokenizer: Tokenizer, teacher: Teacher, seed: int) -> Clip:
     return model
 
 
-def distillation(tower: TextTower, tokens: Tensor, target: Tensor) -> Tensor:
-    """Mean of one minus the cosine between the tower's summaries and the teacher's vectors."""
-    return 1 - (tower(tokens)[1] * target).sum(-1).mean()
+def away(found: Tensor, aim: Tensor) -> Tensor:
+    """How far unit vectors [N,256] are from others: one minus the mean cosine."""
+    return 1 - (found * aim).sum(-1).mean()
 
 
 def apart(tower: TextTower, other: TextTower, tokens: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ def apart(tower: TextTower, other: TextTower, tokens: Tensor) -> Tensor:
         hidden, aim, _ = other(tokens)
     ours, summary, _ = tower(tokens)
     relative = (ours.float() - hidden.float()).square().mean() / hidden.float().square().mean()
-    return 1 - (summary * aim).sum(-1).mean() + 0.1 * relative
+    return away(summary, aim) + 0.1 * relative
 
 
 def label_vectors(clip: Clip, tokenizer: Tokenizer, names: list[str]) -> Tensor:
@@ -275,9 +275,9 @@ def train(
         return np.array_split(rows[np.argsort(lengths[rows], kind="stable")], 4)
 
     def imitation(tower: TextTower, rng: np.random.Generator, count: int) -> Tensor:
-        """The distillation loss on random texts."""
+        """How far the summaries of random texts are from the teacher's vectors."""
         losses = [
-            distillation(tower, shortest(teacher_tokens[part], device), target[torch.from_numpy(part).to(device)])
+            away(tower(shortest(teacher_tokens[part], device))[1], target[torch.from_numpy(part).to(device)])
             for part in some_texts(rng, count)
         ]
         return torch.stack(losses).mean()
@@ -405,12 +405,12 @@ def train(
 
     def kept(tower: OrderTower, rng: np.random.Generator, count: int) -> Tensor:
         """How far the embeddings of words and captions have moved."""
-        some = [read(tower, shortest(teacher_tokens[part], device)) for part in some_texts(rng, count)]
-        return torch.stack([1 - (embedding * summary).sum(-1).mean() for embedding, summary in some]).mean()
+        parts = some_texts(rng, count)
+        return torch.stack([away(*read(tower, shortest(teacher_tokens[part], device))) for part in parts]).mean()
 
     def aimed(embedding: Tensor, rows: np.ndarray) -> Tensor:
         """How far embeddings [N,256] of scenes, or of their sentences, are from where the scenes should lie."""
-        return 1 - (embedding * aims[torch.from_numpy(rows).to(device)]).sum(1).mean()
+        return away(embedding, aims[torch.from_numpy(rows).to(device)])
 
     def order_loss(tower: OrderTower, hold: bool) -> Loss:
         """Sentences of scenes towards their aims. hold: other texts back to where they were. With that from the start
