@@ -93,15 +93,19 @@ def scene_answer(scene: Scene, question: Question) -> str:
 
 
 def reason_for(picture: Scene | Paper, question: Question) -> str:
-    """What is to be said before the answer, found again: for a comparison, both sides of it."""
+    """What is to be said before the answer, found again: what has to be looked at first."""
     if isinstance(picture, Scene):
         both = len(noun_in(question.text, picture.names)) > 0
         compares = question.kind == "place" or (question.kind == "unanswerable" and both)
         return canonical(picture).split(" on a")[0] if compares else ""
-    values = {color: WORDS[level] for color, level in picture.bars}
-    values |= {thing.name: str(price) for thing, price in zip(picture.things, picture.prices, strict=True)}
-    pair = noun_in(question.text, tuple(values)) if question.kind in ("chart", "receipt") else []
-    return " and ".join(f"{name} {values[name]}" for name in pair) if len(pair) == 2 else ""
+    if picture.kind == "receipt":
+        prices = zip(picture.things, picture.prices, strict=True)
+        lines = " and ".join(f"{thing.name} {price}" for thing, price in prices)
+        one_by_one = re.search("how much is the |cost|price of|higher|lower", question.text)
+        return lines if one_by_one and question.kind in ("receipt", "unanswerable") else ""
+    level = dict(picture.bars)
+    pair = noun_in(question.text, tuple(level)) if question.kind == "chart" else []
+    return " and ".join(f"{color} {WORDS[level[color]]}" for color in pair) if len(pair) == 2 else ""
 
 
 def paper_answer(paper: Paper, question: Question) -> str:

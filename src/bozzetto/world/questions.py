@@ -5,8 +5,8 @@ vision-language model and grade it by comparing strings, with no judge in betwee
 et al. 2017, arXiv 1612.06890). A share of the questions has no answer in the picture; saying so is the right answer
 (POPE, Li et al. 2023, arXiv 2305.10355, measures how rarely large models do).
 
-A question that compares two things is answered after a reason, "a cat left of a dog: left": a small network learns to
-find one thing at a time, and what it has said it can look at again (Nye et al. 2021, arXiv 2112.00114).
+A question that needs two looks is answered after a reason, "a cat left of a dog: left": a small network learns to find
+one thing at a time, and what it has said it can look at again (Nye et al. 2021, arXiv 2112.00114).
 
 Answers are balanced against a guesser that sees the question only: yes and no come equally often, things are named in
 a random order, and a question whose answer is nearly always the same is asked rarely.
@@ -239,7 +239,8 @@ def paper_questions(paper: Paper, nouns: Sequence[str], rng: np.random.Generator
         asked += _exist([name for name in names if name not in _PARTS], absent, rng)
         asked += _receipt(names, paper.prices, rng)
         if rng.random() < _SOMETIMES:
-            asked.append(_ask("unanswerable", "price", CANNOT_TELL, rng, one=absent))
+            reason = _read_aloud(dict(zip(names, paper.prices, strict=True)))
+            asked.append(_ask("unanswerable", "price", CANNOT_TELL, rng, reason=reason, one=absent))
     asked.append(_ask("describe", "describe", shown, rng))
     return asked + _untold([kind for kind in _ONLY if kind != paper.kind], rng)
 
@@ -300,18 +301,18 @@ def _chart(bars: tuple[tuple[str, int], ...], rng: np.random.Generator) -> list[
 
 def _receipt(names: tuple[str, ...], prices: tuple[int, ...], rng: np.random.Generator) -> list[Question]:
     price = dict(zip(names, prices, strict=True))
+    reading = _read_aloud(price)
     asked = [
         _ask("receipt", "total", str(sum(prices)), rng),
         _ask("receipt", "bought", NUMBERS[len(names)], rng),
-        _ask("receipt", "lines", _read_aloud(price), rng),
+        _ask("receipt", "lines", reading, rng),
     ]
     one, other = _shuffled(names, rng)[:2]
-    asked += [_ask("receipt", "price", str(price[some]), rng, one=some) for some in (one, other)]
+    asked += [_ask("receipt", "price", str(price[some]), rng, reason=reading, one=some) for some in (one, other)]
     if price[one] != price[other]:
         cheap, dear = sorted((one, other), key=price.__getitem__)
         key, answer = _pick((("dearer", dear), ("cheaper", cheap)), rng)
-        reason = _read_aloud({some: price[some] for some in (one, other)})
-        asked.append(_ask("receipt", key, answer, rng, reason=reason, one=one, other=other))
+        asked.append(_ask("receipt", key, answer, rng, reason=reading, one=one, other=other))
     return asked
 
 
