@@ -107,6 +107,14 @@ def test_the_answer_comes_after_its_reason():
     assert ask.conclusion([]) == ""
 
 
+def test_a_drill_teaches_the_conclusion_only():
+    question = Question("receipt", "how much is the hat?", "8", reason="bell 3 and hat 8")
+    inside, outside = vlm.drill(TOKENIZER, question)
+    assert inside == vlm.conversation(TOKENIZER, question)[0]
+    assert [out for out in outside if out != vlm.IGNORED] == [*TOKENIZER.encode("8")[1:], END]
+    assert TOKENIZER.vocabulary[inside[outside.index(TOKENIZER.number["8"])]] == ":"
+
+
 def test_pieces_join_to_a_text():
     assert "".join(join_pieces(["s", "##t", "##o", "##p"])) == "stop"
     assert "".join(join_pieces(["a", "hot", "dog", ":", "1", "9"])) == "a hot dog: 19"
@@ -121,7 +129,8 @@ def test_every_kind_has_its_turn():
 
 def test_the_loss_falls(run):
     lines = [json.loads(line) for line in (run / "talk/log.jsonl").read_text().splitlines()]
-    assert lines[-1]["loss"] < 0.85 * lines[0]["loss"]
+    for loss in ("loss", "talk", "drill"):
+        assert lines[-1][loss] < 0.85 * lines[0][loss]
 
 
 def test_the_graphs_answer_as_the_network_does(run, weights):

@@ -34,6 +34,8 @@ LENGTHS = 4  # groups of questions by their length
 SHARES = {"place": 5, "sign": 4, "chart": 3, "receipt": 4}  # how often a picture of a kind is shown, others once
 ASKED = {"place": 3, "chart": 4, "receipt": 5}  # how often such a question is asked about its picture, others once
 
+REASONED = ("place", "chart", "receipt")  # of these some questions need a reason
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -44,6 +46,7 @@ class Budget:
     papers: int
     questions: int = 6  # about a picture
     no_picture: float = 0.06  # share of pictures that are not shown
+    drilled: int = 96  # questions of a step whose reason is given, to be concluded without the picture
     model: dict = field(default_factory=dict)
 
 
@@ -91,6 +94,13 @@ def conversation(tokenizer: Tokenizer, question: Question) -> tuple[list[int], l
     return [*asked, START, *answer], [IGNORED] * len(asked) + [*answer, END]
 
 
+def drill(tokenizer: Tokenizer, question: Question) -> tuple[list[int], list[int]]:
+    """The same of a question with a reason, where only what follows from the reason is to be learned."""
+    inside, outside = conversation(tokenizer, question)
+    known = len(tokenizer.encode(f"{question.text} {question.reason}:")) - 1
+    return inside, [IGNORED] * known + outside[known:]
+
+
 def padded(rows: list[list[int]], filler: int, device: torch.device) -> Tensor:
     """int64 [rows, the longest]."""
     longest = max(map(len, rows))
@@ -110,11 +120,18 @@ class Album:
         self.pictures = np.array(drawn, np.uint8).reshape(-1, *PICTURE)
         shares = np.array([SHARES.get(fact.kind, 1) for fact in self.facts])
         self.shares = shares / shares.sum()
+        self.with_reason = [row for row, fact in enumerate(self.facts) if fact.kind in REASONED]
 
     def questions(self, row: int, rng: np.random.Generator) -> list[Question]:
         fact = self.facts[row]
         ask = scene_questions if isinstance(fact, Scene) else paper_questions
         return ask(fact, self.nouns, rng)
+
+    def reasoned(self, count: int, rng: np.random.Generator) -> list[Question]:
+        """So many questions that have a reason, about facts at random."""
+        rows = rng.choice(self.with_reason, count)
+        asked = ([question for question in self.questions(row, rng) if question.reason] for row in rows)
+        return [some[rng.integers(len(some))] for some in asked]
 
 
 def chosen(questions: list[Question], count: int, rng: np.random.Generator) -> list[Question]:
@@ -126,6 +143,25 @@ def chosen(questions: list[Question], count: int, rng: np.random.Generator) -> l
     order = rng.permutation([kind for kind in kinds for _ in range(ASKED.get(kind, 1))])
     picked = (kinds[order[i % len(order)]] for i in range(count))
     return [some[rng.integers(len(some))] for some in picked]
+
+
+def replies(
+    model: Vlm, pairs: list[tuple[list[int], list[int]]], keys: Tensor, values: Tensor, shown: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """Logits [N,vocabulary_size] of all tokens to be learned, and these tokens [N]. pairs: tokens in and out of each
+    question; keys, values: of the pictures; shown: which of them each question is about."""
+    device, logits, aim = keys.device, [], []
+    # Long and short ones apart, or a third of the positions would be padding.
+    order = np.argsort([len(inside) for inside, _ in pairs], kind="stable")
+    for part in np.array_split(order, LENGTHS):
+        tokens = padded([pairs[i][0] for i in part], END, device)
+        wanted = padded([pairs[i][1] for i in part], IGNORED, device)
+        picture = torch.from_numpy(shown[part]).to(device)
+        hidden = model.read(tokens, keys[picture], values[picture])[0]
+        learned = wanted != IGNORED
+        logits.append(model.words(hidden[learned]))
+        aim.append(wanted[learned])
+    return torch.cat(logits), torch.cat(aim)
 
 
 def begin(clip: Clip, sizes: dict) -> Vlm:
@@ -159,20 +195,15 @@ def train(
             keys, values, _ = model.look(pixels.contiguous(memory_format=torch.channels_last), seen)
             asked = [question for row in rows for question in chosen(album.questions(row, rng), budget.questions, rng)]
             pairs = [conversation(tokenizer, question) for question in asked]
-            logits, aim = [], []
-            # Long and short ones apart, or a third of the positions would be padding.
-            order = np.argsort([len(inside) for inside, _ in pairs], kind="stable")
-            for part in np.array_split(order, LENGTHS):
-                tokens = padded([pairs[i][0] for i in part], END, device)
-                wanted = padded([pairs[i][1] for i in part], IGNORED, device)
-                picture = torch.from_numpy(part // budget.questions).to(device)
-                hidden = model.read(tokens, keys[picture], values[picture])[0]
-                learned = wanted != IGNORED
-                logits.append(model.words(hidden[learned]))
-                aim.append(wanted[learned])
-            logits, aim = torch.cat(logits), torch.cat(aim)
-            right = (logits.argmax(-1) == aim).float()
-            return {"loss": F.cross_entropy(logits, aim), "right": right.mean()}
+            logits, aim = replies(model, pairs, keys, values, np.repeat(np.arange(len(rows)), budget.questions))
+            # To find in what was said what was asked for is learned by many short examples, and needs no picture.
+            nothing = model.look(pixels[:1], torch.zeros(1, device=device))[:2]
+            reasoned = [drill(tokenizer, question) for question in album.reasoned(budget.drilled, rng)]
+            concluded, answers = replies(model, reasoned, *nothing, np.zeros(len(reasoned), int))
+            losses = {"talk": F.cross_entropy(logits, aim), "drill": F.cross_entropy(concluded, answers)}
+            right = {"right": (logits, aim), "concluded": (concluded, answers)}
+            shares = {name: (found.argmax(-1) == true).float().mean() for name, (found, true) in right.items()}
+            return {"loss": losses["talk"] + 0.3 * losses["drill"], **losses, **shares}
 
         return compute
 
