@@ -34,7 +34,7 @@ LENGTHS = 4  # groups of questions by their length
 SHARES = {"place": 5, "sign": 4, "chart": 3, "receipt": 4}  # how often a picture of a kind is shown, others once
 ASKED = {"place": 3, "chart": 4, "receipt": 5}  # how often such a question is asked about its picture, others once
 
-REASONED = ("place", "chart", "receipt")  # of these some questions need a reason
+DRILLED = ("place", "receipt")  # what has to be found in the reason again
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Budget:
     papers: int
     questions: int = 6  # about a picture
     no_picture: float = 0.06  # share of pictures that are not shown
-    drilled: int = 96  # questions of a step whose reason is given, to be concluded without the picture
+    drilled: int = 128  # questions of a step whose reason is given, to be concluded without the picture
     model: dict = field(default_factory=dict)
 
 
@@ -66,7 +66,7 @@ BUDGETS = {
     ),
     "cpu": Budget(
         _schedule(600, 64, 2e-3),
-        _schedule(3700, 64, 1e-3),
+        _schedule(5000, 64, 1e-3),
         _schedule(200, 64, 3e-4, True),
         scenes=40_000,
         papers=30_000,
@@ -120,7 +120,7 @@ class Album:
         self.pictures = np.array(drawn, np.uint8).reshape(-1, *PICTURE)
         shares = np.array([SHARES.get(fact.kind, 1) for fact in self.facts])
         self.shares = shares / shares.sum()
-        self.with_reason = [row for row, fact in enumerate(self.facts) if fact.kind in REASONED]
+        self.with_reason = [row for row, fact in enumerate(self.facts) if fact.kind in DRILLED]
 
     def questions(self, row: int, rng: np.random.Generator) -> list[Question]:
         fact = self.facts[row]
@@ -203,7 +203,7 @@ def train(
             losses = {"talk": F.cross_entropy(logits, aim), "drill": F.cross_entropy(concluded, answers)}
             right = {"right": (logits, aim), "concluded": (concluded, answers)}
             shares = {name: (found.argmax(-1) == true).float().mean() for name, (found, true) in right.items()}
-            return {"loss": losses["talk"] + 0.3 * losses["drill"], **losses, **shares}
+            return {"loss": losses["talk"] + losses["drill"], **losses, **shares}
 
         return compute
 
