@@ -4,7 +4,7 @@ The picture tower and the tokens begin as CLIP's; the decoder begins from nothin
 tower stays as it is (`talk`), then both learn (`look`), last with the weights as they are stored (`rounded`). A picture
 is seen once for several questions; what is slow to learn, place and papers, is shown more often. Now and then there is
 no picture, only the questions: so the same network can tell its blind guess, which is what its answers are measured
-against.
+against. Beside the pictures, every step drills to find in a given reason what was asked for (`drill`).
 """
 
 from __future__ import annotations
