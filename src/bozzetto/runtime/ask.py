@@ -74,7 +74,7 @@ def see(model: Vlm, pictures: np.ndarray, seen: bool = True) -> Cache:
 
 
 def answer(model: Vlm, cache: Cache, question: str) -> Iterator[Word]:
-    """The most probable answer about the one picture in the cache, piece by piece; an answer that compares two things
+    """The most probable answer about the one picture in the cache, piece by piece; an answer that needs two looks
     comes after its reason and a colon (see `conclusion`). Raises what `check_question` does,
     before the first piece."""
     return _answer(model, cache, check_question(question, model.tokenizer))
