@@ -1173,7 +1173,8 @@ def test_nothing_goes_wrong_on_the_tour(tour):
 def test_the_models_of_a_lesson_are_small(tour, course, name):
     files = tour["models"][name]
     assert sum(path.endswith("model.safetensors") for path in files) >= (1 if name in (FIGURES[2], FIGURES[6]) else 2)
-    assert served(course, files) <= 8_500_000  # lesson 8 with its CLIP score; without it 6 MB
+    # The tour switches lesson 8's CLIP score on, without which it is 6 MB: 8.4 is over the plan, all others are not.
+    assert served(course, files) <= (8_500_000 if name == FIGURES[8] else 8_000_000)
 
 
 def test_figures_answer_in_time(tour):

@@ -117,6 +117,7 @@ def test_a_drill_teaches_the_conclusion_only():
 
 def test_pieces_join_to_a_text():
     assert "".join(join_pieces(["s", "##t", "##o", "##p"])) == "stop"
+    assert "".join(join_pieces(["a", "hot", "dog", ",", "1", "9"])) == "a hot dog, 19"
     assert "".join(join_pieces(["a", "hot", "dog", ":", "1", "9"])) == "a hot dog: 19"
 
 
@@ -169,6 +170,7 @@ def test_the_shell_and_python_give_one_answer(picture, tmp_path, capsys):
     assert main(["ask", str(picture), "what is this?", "--json", "--explain", str(tmp_path / "why.png")]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["said"] == "".join(word.text for word in words)
+    assert printed["answer"] == ask.conclusion(words)
     assert printed["probability"] == pytest.approx(ask.certainty(words))
     assert Image.open(tmp_path / "why.png").width == 192 * len(words)
 

@@ -237,10 +237,7 @@ def paper_questions(paper: Paper, nouns: Sequence[str], rng: np.random.Generator
     else:
         shown = f"a receipt with {NUMBERS[len(names)]} things"
         asked += _exist([name for name in names if name not in _PARTS], absent, rng)
-        asked += _receipt(names, paper.prices, rng)
-        if rng.random() < _SOMETIMES:
-            reason = _read_aloud(dict(zip(names, paper.prices, strict=True)))
-            asked.append(_ask("unanswerable", "price", CANNOT_TELL, rng, reason=reason, one=absent))
+        asked += _receipt(names, paper.prices, absent, rng)
     asked.append(_ask("describe", "describe", shown, rng))
     return asked + _untold([kind for kind in _ONLY if kind != paper.kind], rng)
 
@@ -299,7 +296,7 @@ def _chart(bars: tuple[tuple[str, int], ...], rng: np.random.Generator) -> list[
     return asked
 
 
-def _receipt(names: tuple[str, ...], prices: tuple[int, ...], rng: np.random.Generator) -> list[Question]:
+def _receipt(names: tuple[str, ...], prices: tuple[int, ...], absent: str, rng: np.random.Generator) -> list[Question]:
     price = dict(zip(names, prices, strict=True))
     reading = _read_aloud(price)
     asked = [
@@ -313,6 +310,8 @@ def _receipt(names: tuple[str, ...], prices: tuple[int, ...], rng: np.random.Gen
         cheap, dear = sorted((one, other), key=price.__getitem__)
         key, answer = _pick((("dearer", dear), ("cheaper", cheap)), rng)
         asked.append(_ask("receipt", key, answer, rng, reason=reading, one=one, other=other))
+    if rng.random() < _SOMETIMES:
+        asked.append(_ask("unanswerable", "price", CANNOT_TELL, rng, reason=reading, one=absent))
     return asked
 
 
