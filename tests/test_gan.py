@@ -1,6 +1,7 @@
 """The two players: every loss and gradient against a second way to compute it, collapse and its cure on toys."""
 
 import dataclasses
+import json
 import os
 import signal
 
@@ -12,7 +13,20 @@ from torch import nn
 from torch.func import functional_call
 
 from bozzetto.metrics.variety import spread, variety
-from bozzetto.models.gan import RULES, Discriminator, Gan, GanConfig, Generator, augment, classic, play, relativistic
+from bozzetto.models.gan import (
+    COMMITMENT,
+    RULES,
+    SHAKEN,
+    Discriminator,
+    Gan,
+    GanConfig,
+    Generator,
+    Study,
+    augment,
+    classic,
+    play,
+    relativistic,
+)
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import open_model
 from bozzetto.training import crossplay
@@ -252,10 +266,11 @@ def test_spread_is_the_root_mean_square_over_all_pairs():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The smoke budget on flags, with smaller players: (folder, pictures, budget)."""
+    """The smoke budget's game from nothing, on flags, with smaller players: (folder, pictures, budget)."""
     patch = pytest.MonkeyPatch()
     patch.setattr(recipe, "GanConfig", lambda **sizes: GanConfig(widths=SMALL.widths, **sizes))
-    folder, pictures, budget = tmp_path_factory.mktemp("gan"), flags(), recipe.BUDGETS["smoke"]
+    folder, pictures = tmp_path_factory.mktemp("gan"), flags()
+    budget = dataclasses.replace(recipe.BUDGETS["smoke"], study=None)
     recipe.train(pictures, budget, folder)
     yield folder, pictures, budget
     patch.undo()
@@ -317,10 +332,97 @@ def test_a_stopped_run_goes_on_bit_for_bit(run, tmp_path, monkeypatch):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
 
 
+def test_the_study_draws_from_the_code_and_from_the_noise_whose_code_is_nearest():
+    """Against the same, one picture and one try at a time."""
+    model = awake()
+    study = Study(model)
+    forger, detective = model.generator, model.discriminator
+    real, noise, shake = torch.rand(4, 3, 32, 32) * 2 - 1, torch.randn(4, 6, 64), torch.randn(4, 64)
+    label = torch.tensor([1, 0, 3, 2])
+    values = study.loss(real, noise, shake, label)
+    with torch.no_grad():
+        codes, nearest, drawn = [], [], []
+        for number in range(4):
+            seen = study.read(detective.describe(real[number : number + 1]))[0]
+            codes.append(seen / seen.square().mean().sqrt())
+            tries = [forger.code(one[None], label[number : number + 1])[0] for one in noise[number]]
+            nearest.append(min(tries, key=lambda code: (code - codes[-1]).square().sum()))
+            shaken = codes[-1] + SHAKEN * shake[number]
+            drawn.append(forger.draw((shaken if number < 2 else nearest[-1])[None])[0])
+        error = torch.stack(drawn) - real
+        match = F.mse_loss(torch.stack(nearest), torch.stack(codes))
+    for code in (*codes, *nearest):
+        assert code.square().mean().item() == pytest.approx(1, abs=1e-5)
+    assert values["copied"].item() == pytest.approx(error[:2].square().mean().sqrt().item(), rel=1e-4)
+    assert values["forged"].item() == pytest.approx(error[2:].square().mean().sqrt().item(), rel=1e-4)
+    assert values["match"].item() == pytest.approx((1 + COMMITMENT) * match.item(), rel=1e-4)
+    expected = error.abs().mean() + error.square().mean() + (1 + COMMITMENT) * match
+    assert values["loss"].item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def studied(run, tmp_path_factory):
+    """A study of a few seconds on flags, and a game of one round after it: (folder, pictures, budget)."""
+    _, pictures, budget = run
+    long = dataclasses.replace(recipe.BUDGETS["smoke"].study, steps=200, learning_rate=1e-2)
+    short = dataclasses.replace(budget.fit, steps=1)
+    folder, budget = tmp_path_factory.mktemp("studied"), dataclasses.replace(budget, study=long, fit=short, tries=64)
+    recipe.train(pictures, budget, folder)
+    return folder, pictures, budget
+
+
+def test_after_the_study_the_forger_draws_every_kind_in_its_colour(studied):
+    folder, pictures, _ = studied
+    last = json.loads((folder / "study" / "log.jsonl").read_text().splitlines()[-1])
+    real = pictures.images.astype(float) / 127.5 - 1
+    means = np.stack([real[pictures.labels == label].mean(0) for label in range(3)])[pictures.labels]
+    assert last["copied"] < 0.9 * np.sqrt(np.square(real - means).mean())  # a copy says more than the class
+    forger = read_final(folder, Gan, GanConfig)[0].generator
+    noise = torch.randn(32, 64, generator=torch.Generator().manual_seed(0))
+    for label in range(1, 4):
+        with torch.no_grad():
+            drawn = forger(noise, torch.full((32,), label))
+        ink = (1 - drawn).clamp(min=0).mean((0, 2, 3))  # what is missing to white, by channel: least in its own colour
+        assert ink.argmin() == label - 1
+
+
+def test_a_game_after_a_study_begins_without_an_opinion(studied):
+    folder, pictures, budget = studied
+    model = Gan(SMALL)
+    recipe.study(pictures, model, budget, folder / "study", seed=0, minutes=None)  # it is done: only read
+    real, label = pictures.batch(np.random.default_rng(0), 8)
+    assert model.discriminator(real, label).abs().max() == 0
+    assert model.discriminator.describe(real).std() > 0.1
+
+
+def test_a_run_stopped_in_its_study_goes_on_bit_for_bit(run, tmp_path, monkeypatch):
+    _, pictures, budget = run
+    short = dataclasses.replace(budget, fit=dataclasses.replace(budget.fit, steps=3))
+    short = dataclasses.replace(short, study=dataclasses.replace(recipe.BUDGETS["smoke"].study, steps=9))
+    recipe.train(pictures, short, tmp_path / "whole")
+    calls, batch = 0, pictures.batch
+
+    def stops(*args):
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return batch(*args)
+
+    monkeypatch.setattr(Pictures, "batch", lambda self, *args: stops(*args))
+    with pytest.raises(KeyboardInterrupt):
+        recipe.train(pictures, short, tmp_path / "parts")
+    assert not (tmp_path / "parts" / "state.safetensors").exists()  # the game has not begun
+    monkeypatch.undo()
+    recipe.train(pictures, short, tmp_path / "parts")
+    assert (tmp_path / "whole/model.safetensors").read_bytes() == (tmp_path / "parts/model.safetensors").read_bytes()
+
+
 def test_the_exhibit_is_the_same_budget_without_what_prevents_collapse():
     budget = recipe.exhibit(recipe.BUDGETS["cpu"])
     assert (budget.loss, budget.gamma, budget.augmented) == ("classic", 0, 0)
     assert budget.fit == recipe.BUDGETS["cpu"].fit
+    assert budget.study is None and recipe.BUDGETS["cpu"].study
 
 
 @pytest.mark.parametrize("part", ["generator", "discriminator"])

@@ -9,8 +9,12 @@ penalties on real pictures and forgeries (R1 + R2, Mescheder et al. 2018, https:
 make the steps converge; Huang et al. 2024 (https://arxiv.org/abs/2501.05441) show that this loss and these penalties
 need no further tricks. The classic loss is here too, for the exhibit of a game that goes wrong.
 
-Pictures: float [B,C,32,32] in [-1, 1], from the forger about so. Noise: float [B,64], standard normal. Label: int64
-[B], 0 is any class, k + 1 is the k-th class. Logits: float [B], positive for real.
+A game from nothing takes many pictures to find what there is to draw. So both may `Study` first, together: the
+detective describes a picture by a code, the forger draws it from the code and learns which noise to make it of.
+
+Pictures: float [B,C,32,32] in [-1, 1], from the forger about so. Noise: float [B,64], standard normal. Code: float
+[B,64] of root mean square 1, what the forger makes of noise and label. Label: int64 [B], 0 is any class, k + 1 is the
+k-th class. Logits: float [B], positive for real.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ class GanConfig:
     classes: tuple[str, ...]
     channels: int = 3
     noise_size: int = 64
+    code_size: int = 64
     widths: tuple[int, ...] = (192, 128, 48, 24)  # at 4, 8, 16 and 32 pixels
 
 
@@ -45,16 +50,26 @@ def convolution(inside: int, outside: int, size: int, gain: float = math.sqrt(2 
     return layer
 
 
-class Block(nn.Module):
-    """x + conv(act(conv(act(x)))), which begins as the identity. [B,C,H,W] -> [B,C,H,W]."""
+def to_code(x: Tensor) -> Tensor:
+    """[...,D] -> the same direction with a root mean square of 1: all codes lie on one sphere."""
+    return F.normalize(x.float(), dim=-1) * math.sqrt(x.shape[-1])
 
-    def __init__(self, channels: int):
+
+class Block(nn.Module):
+    """x + conv(act(conv(act(x)))), which begins as the identity. [B,C,H,W] -> [B,C,H,W]. A code [B,D] scales what is
+    between the two convolutions, each channel by its own."""
+
+    def __init__(self, channels: int, code_size: int = 0):
         super().__init__()
         self.conv1 = convolution(channels, channels, 3)
         self.conv2 = zero_init(convolution(channels, channels, 3))
+        self.scale = zero_init(nn.Linear(code_size, channels)) if code_size else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.leaky_relu(self.conv1(F.leaky_relu(x, SLOPE)), SLOPE))
+    def forward(self, x: Tensor, code: Tensor | None = None) -> Tensor:
+        inner = self.conv1(F.leaky_relu(x, SLOPE))
+        if self.scale is not None:
+            inner = inner * (1 + self.scale(code))[:, :, None, None]
+        return x + self.conv2(F.leaky_relu(inner, SLOPE))
 
 
 class Generator(nn.Module):
@@ -62,21 +77,31 @@ class Generator(nn.Module):
 
     def __init__(self, config: GanConfig):
         super().__init__()
-        first, last = config.widths[0], config.widths[-1]
+        first, last, size = config.widths[0], config.widths[-1], config.code_size
         self.label = nn.Embedding(len(config.classes) + 1, config.noise_size)
-        self.mix = nn.Linear(2 * config.noise_size, first)
-        self.start = nn.Parameter(torch.randn(first, 4, 4))
-        self.blocks = nn.ModuleList(Block(width) for width in config.widths)
-        self.narrow = nn.ModuleList(convolution(a, b, 1, gain=1) for a, b in pairwise(config.widths))
+        self.mix = nn.Linear(2 * config.noise_size, 2 * size)
+        self.mixed = nn.Linear(2 * size, size)
+        self.start = nn.Linear(size, 16 * (first // 4))
+        self.blocks = nn.ModuleList(Block(width, size) for width in config.widths)
+        self.narrow = nn.ModuleList(convolution(a, b, 1, gain=1) for a, b in pairwise((first // 4, *config.widths)))
         self.paint = convolution(last, config.channels, 3, gain=0.5)
 
-    def forward(self, noise: Tensor, label: Tensor) -> Tensor:
-        style = self.mix(torch.cat([noise, self.label(label)], 1))
-        x = self.blocks[0](style[:, :, None, None] * self.start)
-        for narrow, block in zip(self.narrow, self.blocks[1:], strict=True):
-            x = block(F.interpolate(narrow(x), scale_factor=2.0, mode="bilinear"))
+    def code(self, noise: Tensor, label: Tensor) -> Tensor:
+        """[...,Z], [...] -> [...,D]."""
+        x = self.mix(torch.cat([noise, self.label(label)], -1))
+        return to_code(self.mixed(F.leaky_relu(x, SLOPE)))
+
+    def draw(self, code: Tensor) -> Tensor:
+        """[B,D] -> pixels [B,C,32,32]."""
+        x = self.start(code).unflatten(1, (-1, 4, 4))
+        for number, (narrow, block) in enumerate(zip(self.narrow, self.blocks, strict=True)):
+            x = narrow(x) if number == 0 else F.interpolate(narrow(x), scale_factor=2.0, mode="bilinear")
+            x = block(x, code)
         # Not squashed into [-1, 1]: white paper lies at its very end, where a tanh has no slope to learn from.
         return self.paint(F.leaky_relu(x, SLOPE)).float()
+
+    def forward(self, noise: Tensor, label: Tensor) -> Tensor:
+        return self.draw(self.code(noise, label))
 
 
 class Discriminator(nn.Module):
@@ -93,12 +118,22 @@ class Discriminator(nn.Module):
         self.label = nn.Embedding(len(config.classes) + 1, widths[-1])
         nn.init.normal_(self.label.weight, std=1 / math.sqrt(widths[-1]))
 
-    def forward(self, pixels: Tensor, label: Tensor) -> Tensor:
+    def describe(self, pixels: Tensor) -> Tensor:
+        """[B,C,32,32] -> what is seen, [B,W]."""
         x = self.blocks[0](self.look(pixels))
         for widen, block in zip(self.widen, self.blocks[1:], strict=True):
             x = block(widen(F.avg_pool2d(x, 2)))
-        features = (F.leaky_relu(x.float(), SLOPE) * self.end).sum((2, 3))
+        return (F.leaky_relu(x.float(), SLOPE) * self.end).sum((2, 3))
+
+    def forward(self, pixels: Tensor, label: Tensor) -> Tensor:
+        features = self.describe(pixels)
         return self.judge(features)[:, 0].float() + (features * self.label(label)).sum(1)
+
+    @torch.no_grad()
+    def clear(self) -> None:
+        """Forget every opinion about what is real, and keep the eyes."""
+        for weight in (*self.judge.parameters(), self.label.weight):
+            weight.zero_()
 
 
 class Gan(nn.Module):
@@ -113,6 +148,44 @@ class Gan(nn.Module):
         self.generator = Generator(config)
         self.discriminator = Discriminator(config)
         self.register_buffer("progress", torch.zeros(()))
+
+
+SHAKEN = 0.2  # how far from a picture's code, of length 1 a number, the forger must still draw that picture
+COMMITMENT = 0.25  # of a code to the forger's codes, as a share of theirs to it (van den Oord et al. 2017, eq. 3)
+
+
+class Study(nn.Module):
+    """What both players learn before the game: an autoencoder, and which noise becomes which code.
+
+    Of many noises for a picture's class the one whose code is nearest to the picture's is made to come nearer: implicit
+    maximum likelihood (Li & Malik 2018, https://arxiv.org/abs/1809.09087, algorithm 1), on codes as in Hoshen, Li &
+    Malik 2019 (https://arxiv.org/abs/1812.08985). Every picture thus gets its noise, so no kind is forgotten, and what
+    lies between is soft: the game makes it sharp.
+    """
+
+    def __init__(self, gan: Gan):
+        super().__init__()
+        self.gan = gan
+        self.read = nn.Linear(gan.config.widths[0], gan.config.code_size)
+
+    def loss(self, real: Tensor, noise: Tensor, shake: Tensor, label: Tensor) -> dict[str, Tensor]:
+        """real [B,C,32,32]; noise [B,N,Z], N tries for each picture; shake [B,D], normal; label [B].
+
+        Half of the pictures are drawn from their own codes and half from the nearest tries'. Logged: "copied" and
+        "forged", root mean square errors of both halves in pixel units of [-1, 1], and "match", codes apart.
+        """
+        forger, half = self.gan.generator, len(real) // 2
+        code = to_code(self.read(self.gan.discriminator.describe(real)))
+        with torch.no_grad():
+            tries = forger.code(noise, label[:, None].expand(noise.shape[:2]))
+            best = torch.einsum("bnd,bd->bn", tries, code).argmax(1)
+        nearest = forger.code(noise[torch.arange(len(noise), device=noise.device), best], label)
+        match = F.mse_loss(nearest, code.detach()) + COMMITMENT * F.mse_loss(nearest.detach(), code)
+        error = forger.draw(torch.cat([(code + SHAKEN * shake)[:half], nearest[half:]])) - real
+        square = error.square().flatten(1).mean(1)
+        copied, forged = square[:half].mean().sqrt(), square[half:].mean().sqrt()
+        loss = error.abs().mean() + square.mean() + match
+        return {"loss": loss, "copied": copied.detach(), "forged": forged.detach(), "match": match.detach()}
 
 
 Rule = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]

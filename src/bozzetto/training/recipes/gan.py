@@ -1,8 +1,9 @@
 """Recipe: forger and detective, in simultaneous steps, on small pictures with a class each.
 
-A class is dropped now and then, so that both players also know what *any* picture looks like. What is exported is the
-average of each player's weights over the last part of training: the players circle around each other, their averages
-hardly do. Snapshots of both on the way there are kept for cross-play (see crossplay.py).
+First both study together (`Study` in models/gan.py), then they play. A class is dropped now and then, so that both also
+know what *any* picture looks like. What is exported is the average of each player's weights over the last part of
+training: the players circle around each other, their averages hardly do. Snapshots of both on the way there are kept
+for cross-play (see crossplay.py).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bozzetto.models.gan import RULES, Gan, GanConfig, augment, play
+from bozzetto.models.gan import RULES, Gan, GanConfig, Study, augment, play
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import save_final
 from bozzetto.training.loop import Loss, Schedule, fit, pick_device
@@ -22,23 +23,30 @@ from bozzetto.training.loop import Loss, Schedule, fit, pick_device
 
 @dataclass(frozen=True)
 class Budget:
+    study: Schedule | None  # None: the game begins from nothing
     fit: Schedule
     loss: str = "relativistic"  # or "classic"
     gamma: float = 1.0  # weight of the gradient penalties
     augmented: float = 0.3  # share of pictures that are augmented at the end; it grows from 0
     drop_label: float = 0.1
+    tries: int = 512  # noises that the forger tries for a picture while it studies
     snapshots: int = 8
 
 
-def _budget(steps: int, batch_size: int, learning_rate: float, ema: float) -> Budget:
+def _budget(study: Schedule, steps: int, batch_size: int, learning_rate: float, ema: float) -> Budget:
     # Momentum makes simultaneous steps circle (Gidel et al. 2019), and no gradient of a fair game needs clipping.
-    return Budget(Schedule(steps, batch_size, learning_rate, 20, weight_decay=0, betas=(0.0, 0.99), ema=ema, clip=1e9))
+    game = Schedule(steps, batch_size, learning_rate, 20, weight_decay=0, betas=(0.0, 0.99), ema=ema, clip=1e9)
+    return Budget(study, game)
+
+
+def _study(steps: int, batch_size: int, ema: float) -> Schedule:
+    return Schedule(steps, batch_size, 3e-3, warmup=steps // 20, weight_decay=0, ema=ema, muon=True)
 
 
 BUDGETS = {
-    "smoke": _budget(40, 16, 2e-3, 0.9),
-    "cpu": _budget(2600, 64, 2e-4, 0.997),
-    "gpu": _budget(60_000, 256, 2e-4, 0.9998),
+    "smoke": _budget(_study(20, 16, 0.9), 40, 16, 2e-3, 0.9),
+    "cpu": _budget(_study(1000, 64, 0.99), 5000, 32, 2e-4, 0.998),
+    "gpu": _budget(_study(10_000, 256, 0.999), 60_000, 256, 2e-4, 0.9998),
 }
 EXPECTED = {
     "smoke": "the detective catches the first forger, the last forger fools that detective",
@@ -48,8 +56,9 @@ EXPECTED = {
 
 
 def exhibit(budget: Budget) -> Budget:
-    """The same budget made to collapse: the classic loss, no penalty, no augmentation, no class to hold on to."""
-    return replace(budget, loss="classic", gamma=0.0, augmented=0.0, drop_label=1.0)
+    """The same budget made to collapse: the classic loss, no penalty, no augmentation, no class to hold on to,
+    and nothing known beforehand."""
+    return replace(budget, study=None, loss="classic", gamma=0.0, augmented=0.0, drop_label=1.0)
 
 
 def milestones(steps: int, count: int) -> list[int]:
@@ -58,26 +67,55 @@ def milestones(steps: int, count: int) -> list[int]:
     return sorted({round(step) for step in np.geomspace(first, steps, count)})
 
 
+def study(pictures: Pictures, model: Gan, budget: Budget, out: Path, *, seed: int, minutes: float | None) -> None:
+    """Both players learn what there is to draw, in place."""
+    device, schedule, config = pick_device(), budget.study, model.config
+    together = Study(model).to(device, memory_format=torch.channels_last)
+
+    def loss(together: Study) -> Loss:
+        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+            real, label = _batch(pictures, rng, schedule.batch_size, budget.drop_label, device)
+            noise = torch.randn(len(label), budget.tries, config.noise_size, generator=generator, device=device)
+            shake = torch.randn(len(label), config.code_size, generator=generator, device=device)
+            return together.loss(real, noise, shake, label)
+
+        return compute
+
+    recipe = {"model": asdict(config), "tries": budget.tries, "drop_label": budget.drop_label}
+    average = fit(together, loss, schedule, out, seed=seed, minutes=minutes, recipe=recipe)
+    model.load_state_dict(average.gan.state_dict())
+    model.discriminator.clear()
+
+
+def _batch(
+    pictures: Pictures, rng: np.random.Generator, count: int, drop_label: float, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Pictures and their labels, some of which are dropped."""
+    real, label = pictures.batch(rng, count, device)
+    dropped = torch.from_numpy(rng.random(count) < drop_label).to(device)
+    return real.contiguous(memory_format=torch.channels_last), label.masked_fill(dropped, 0)
+
+
 def train(pictures: Pictures, budget: Budget, out: Path, *, seed: int = 0, minutes: float | None = None) -> Gan:
-    """Train both players in turn-less rounds and return their averages."""
+    """Let both players study, then play in turn-less rounds (minutes: each), and return their averages."""
     device = pick_device()
     torch.manual_seed(seed)
     config = GanConfig(classes=tuple(pictures.classes), channels=pictures.images.shape[-1])
     model = Gan(config).to(device, memory_format=torch.channels_last)
+    if budget.study:
+        study(pictures, model, budget, out / "study", seed=seed, minutes=minutes)
     schedule = budget.fit
 
     def loss(model: Gan) -> Loss:
         def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            real, label = pictures.batch(rng, schedule.batch_size, device)
-            dropped = torch.from_numpy(rng.random(len(label)) < budget.drop_label).to(device)
-            label = label.masked_fill(dropped, 0)
+            real, label = _batch(pictures, rng, schedule.batch_size, budget.drop_label, device)
             noise = torch.randn(len(label), config.noise_size, generator=generator, device=device)
             share = budget.augmented * model.progress
             model.progress += 1 / schedule.steps
             return play(
                 model.generator,
                 model.discriminator,
-                real.contiguous(memory_format=torch.channels_last),
+                real,
                 noise,
                 label,
                 RULES[budget.loss],
