@@ -58,6 +58,7 @@ from bozzetto.training.recipes import diffusion, gan, vae
 TRIAL = 24  # steps that tell how many fit into the minutes
 CHUNK = 250  # pictures drawn together
 REPLICATES = 20  # of the bootstrap
+STUDY = 0.2  # share of the GAN's minutes in which both players study before the game
 SECOND_STAGE = 0.2  # share of the VAE's minutes that goes to the sampler of its latents
 OURS = "ours/diffusion"  # which the peers are compared with
 GANS = ("ours/gan", "ours/gan, seed 1", "ours/gan, seed 2")  # does it collapse with other luck?
@@ -161,18 +162,26 @@ def ours_diffusion(task: Task) -> Trained:
 
 def ours_gan(task: Task, seed: int) -> Trained:
     budget, out = gan.BUDGETS[BUDGET], task.run(GANS[seed])
+    players = gan.begin(task.pictures, seed)
 
-    def train(planned: Schedule, out: Path, minutes: float | None) -> None:
-        gan.train(task.pictures, replace(budget, fit=planned), out, seed=seed, minutes=minutes)
+    def study(planned: Schedule, out: Path, minutes: float | None) -> None:
+        nonlocal players
+        players = gan.begin(task.pictures, seed)
+        gan.study(task.pictures, players, replace(budget, study=planned), out, seed=seed, minutes=minutes)
 
-    pictures, seconds = fitting(budget.fit, task.minutes, out, train)
+    def game(planned: Schedule, out: Path, minutes: float | None) -> None:
+        gan.game(task.pictures, copy.deepcopy(players), replace(budget, fit=planned), out, seed=seed, minutes=minutes)
+
+    learned, before = fitting(budget.study, task.minutes * STUDY, out / "study", study)
+    pictures, seconds = fitting(budget.fit, task.minutes * (1 - STUDY), out, game)
     model, config = read_final(out, Gan, GanConfig)
     generator = model.generator.eval()
 
     def draw(label: Tensor, seed: int) -> Tensor:
         return generator(seeded((len(label), config.noise_size), seed), label + 1)
 
-    return Trained(draw, count(generator), pictures, seconds, 1, precision())
+    note = f"after a study of {learned} pictures"
+    return Trained(draw, count(generator), pictures, before + seconds, 1, precision(), note)
 
 
 def ours_vae(task: Task, second_stage: bool) -> Trained:
