@@ -75,7 +75,7 @@ def main() -> None:
     cpu = gan.BUDGETS["cpu"]
     share = arguments.steps / cpu.fit.steps  # the averages reach as far back as in the whole training
     ema = 1 - (1 - cpu.fit.ema) / share
-    shorter = replace(cpu.fit, steps=arguments.steps, batch_size=64, learning_rate=arguments.rate, ema=ema)
+    shorter = replace(cpu.fit, steps=arguments.steps, learning_rate=arguments.rate, ema=ema)
     fair = replace(cpu, study=None, fit=shorter, snapshots=5)  # both begin from nothing
     for seed in range(arguments.seeds):
         for name, budget in (("classic, no penalty", gan.exhibit(fair)), ("relativistic, R1 + R2", fair)):

@@ -180,3 +180,5 @@ def test_the_learning_rate_warms_up_and_comes_down():
     rates = [schedule.learning_rate_at(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == pytest.approx(1.0) and rates[99] < 0.02
     assert all(a >= b for a, b in itertools.pairwise(rates[9:]))
+    level = Schedule(steps=100, batch_size=1, learning_rate=0.5, warmup=10, last_rate=1.0)
+    assert {level.learning_rate_at(step) for step in range(10, 100)} == {0.5}

@@ -48,6 +48,7 @@ class Schedule:
     batch_size: int
     learning_rate: float
     warmup: int = 200
+    last_rate: float = 0.01  # what is left of the learning rate at the end, as a share
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.98)
     ema: float = 0.999  # decay a step; shorter at first, so the average never remembers the random start
@@ -56,11 +57,11 @@ class Schedule:
     rounding: bool = False  # learn with the weights as they will be stored
 
     def learning_rate_at(self, step: int) -> float:
-        """Linear warm-up, then a cosine down to one hundredth."""
+        """Linear warm-up, then a cosine down to the last rate."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+        return self.learning_rate * (self.last_rate + (1 - self.last_rate) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 def pick_device() -> torch.device:
