@@ -71,8 +71,8 @@ CARDS = {  # title, what it is, limits; the judge tells more of itself, by hand
         "The GAN",
         "64 random numbers and a class in, a 32 x 32 picture out, in one pass: `generator/`. And its opponent, which "
         "tells real pictures from forgeries: `discriminator/`.",
-        "It draws simple shapes without detail, of many kinds but not of all, and hardly heeds the class: its training "
-        "was short.",
+        "Faces are good, large plain things are fair, things of many parts come out as ornaments. Of a class it draws "
+        "some kinds more often than others.",
     ),
     "vae": (
         "The VAE",
