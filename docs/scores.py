@@ -71,8 +71,8 @@ CARDS = {  # title, what it is, limits; the judge tells more of itself, by hand
         "The GAN",
         "64 random numbers and a class in, a 32 x 32 picture out, in one pass: `generator/`. And its opponent, which "
         "tells real pictures from forgeries: `discriminator/`.",
-        "Faces are good, large plain things are fair, things of many parts come out as ornaments. Of a class it draws "
-        "some kinds more often than others.",
+        "Faces are good, large plain things are fair, things of many parts come out as ornaments. Within a class it "
+        "repeats itself: of the cat faces it draws hardly more than one.",
     ),
     "vae": (
         "The VAE",
