@@ -150,7 +150,7 @@ class Gan(nn.Module):
         self.register_buffer("progress", torch.zeros(()))
 
 
-SHAKEN = 0.2  # how far from a picture's code, of length 1 a number, the forger must still draw that picture
+SHAKEN = 0.2  # how far a code is moved, as a share of its own size, for the forger to draw the same picture still
 COMMITMENT = 0.25  # of a code to the forger's codes, as a share of theirs to it (van den Oord et al. 2017, eq. 3)
 
 
