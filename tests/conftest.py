@@ -6,14 +6,7 @@ import pytest
 from bozzetto.world.dataset import World
 from bozzetto.world.emoji import STYLES
 
-# The longest files, in the order of their length: two workers take a file at a time, and what begins last ends last.
-LONGEST = ("test_course_figures.py", "test_recipes.py", "test_course_page.py", "test_diffusion.py", "test_gan.py")
-
 COLOURS = {"red": (220, 40, 40), "green": (40, 170, 60), "blue": (40, 80, 220), "yellow": (240, 210, 50)}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 def draw(shape: str, colour: tuple[int, int, int], radius: float) -> np.ndarray:
