@@ -35,7 +35,7 @@ def _budget(name: str, steps: int, rate: float, **more: object) -> Budget:
 
 
 BUDGETS = {
-    "smoke": _budget("smoke", 20, 1e-3, batch_size=16, warmup=5, ema=0.9),
+    "smoke": _budget("smoke", 40, 1e-3, batch_size=16, warmup=5, ema=0.9),
     "cpu": _budget("cpu", 600, 5e-4),
     "gpu": _budget("gpu", 10_000, 4e-4, batch_size=512, ema=0.999),
 }
