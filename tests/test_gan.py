@@ -310,20 +310,25 @@ def test_cross_play_counts_pairs():
     assert table == [[1, 0], [0, 1]]
 
 
-def test_a_stopped_run_goes_on_bit_for_bit(run, tmp_path, monkeypatch):
-    _, pictures, budget = run
-    calls, batch = 0, pictures.batch
+def stop_at(monkeypatch, call):
+    """Let the process be asked to stop when pictures are drawn for the so-manieth time from now."""
+    calls, batch = 0, Pictures.batch
 
     def stops(*args):
         nonlocal calls
         calls += 1
-        if calls == 7:
+        if calls == call:
             os.kill(os.getpid(), signal.SIGTERM)
         return batch(*args)
 
+    monkeypatch.setattr(Pictures, "batch", stops)
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(run, tmp_path, monkeypatch):
+    _, pictures, budget = run
     short = dataclasses.replace(budget, fit=dataclasses.replace(budget.fit, steps=12))
     recipe.train(pictures, short, tmp_path / "whole")
-    monkeypatch.setattr(Pictures, "batch", lambda self, *args: stops(*args))
+    stop_at(monkeypatch, 7)
     with pytest.raises(KeyboardInterrupt):
         recipe.train(pictures, short, tmp_path / "parts")
     monkeypatch.undo()
@@ -400,16 +405,7 @@ def test_a_run_stopped_in_its_study_goes_on_bit_for_bit(run, tmp_path, monkeypat
     short = dataclasses.replace(budget, fit=dataclasses.replace(budget.fit, steps=3))
     short = dataclasses.replace(short, study=dataclasses.replace(recipe.BUDGETS["smoke"].study, steps=9))
     recipe.train(pictures, short, tmp_path / "whole")
-    calls, batch = 0, pictures.batch
-
-    def stops(*args):
-        nonlocal calls
-        calls += 1
-        if calls == 5:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return batch(*args)
-
-    monkeypatch.setattr(Pictures, "batch", lambda self, *args: stops(*args))
+    stop_at(monkeypatch, 5)
     with pytest.raises(KeyboardInterrupt):
         recipe.train(pictures, short, tmp_path / "parts")
     assert not (tmp_path / "parts" / "state.safetensors").exists()  # the game has not begun
