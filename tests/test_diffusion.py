@@ -257,7 +257,7 @@ def test_guidance_goes_from_any_class_towards_the_class(runs):
     np.testing.assert_allclose(guided, without + 3 * (plain - without), atol=1e-4)
 
 
-def test_the_student_is_told_where_each_step_ends(runs):
+def test_the_student_is_told_where_each_jump_ends(runs):
     maker, told = sample.load("few-steps", runs / "weights"), []
 
     def network(**inputs):
@@ -265,9 +265,8 @@ def test_the_student_is_told_where_each_step_ends(runs):
         return maker.network(**inputs)
 
     spy = replace(maker, network=network)
-    schedule = flow(4)
-    sample.sample(sample.student(spy, np.array([1]), schedule), [0], maker.noise_shape, schedule, "euler")
-    assert told == [(1.0, 0.75), (0.75, 0.5), (0.5, 0.25), (0.25, 0.0)]
+    sample.make(spy, [0], np.array([1]), {"num_inference_steps": 4})
+    assert told == [(1.0, 0.5), (0.75, 0.25), (0.5, 0.0), (0.25, 0.0)]  # two steps ahead, and one back by noise
 
 
 def test_callback_sees_every_step(runs, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import bozzetto
-from bozzetto.diffusion import flow
+from bozzetto.diffusion import euler, few_steps, flow
 from bozzetto.models.autoencoder import Autoencoder
 from bozzetto.models.clip import ClipConfig, TextTower
 from bozzetto.runtime import text_to_image as text_to_image_runtime
@@ -107,10 +107,10 @@ def test_the_few_step_student_comes_nearer_to_its_guided_teacher(runs, shapes):
     for seed, name in enumerate(dict.fromkeys(shapes.names)):
         wanted, unwanted = (text_to_image_runtime.encode(models, prompt) for prompt in (f"a {name}", ""))
         guided = text_to_image_runtime.guided_denoiser(models, wanted, unwanted, 5.0, (0.0, 1.0))
-        aim = text_to_image_runtime.sample(guided, seed, flow(30), "euler")
-        jumping = text_to_image_runtime.student_denoiser(network, wanted, flow(1))
-        for player, denoise in (("teacher", guided), ("student", jumping)):
-            drawn = text_to_image_runtime.sample(denoise, seed, flow(1), "euler")
+        aim = text_to_image_runtime.sample(euler, guided, seed, flow(30))
+        jump = text_to_image_runtime.student_jump(network, wanted)
+        for player, sampler, asked in (("teacher", euler, guided), ("student", few_steps, jump)):
+            drawn = text_to_image_runtime.sample(sampler, asked, seed, flow(1))
             found[player] += float(np.square(drawn - aim).mean())
     assert found["student"] < found["teacher"], found
 

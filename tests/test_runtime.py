@@ -185,10 +185,10 @@ def test_the_callback_sees_every_step_and_changes_nothing(robot):
     assert not same(seen[0][3], seen[0][4])
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
 def test_a_denoiser_that_knows_the_answer_is_followed(sampler):
     answer = normal(5, text_to_image.LATENT_SHAPE)[None]
-    found = text_to_image.sample(lambda x, t: answer, 1, flow(4), sampler)
+    found = text_to_image.sample(sampler, lambda x, t: answer, 1, flow(4))
     np.testing.assert_allclose(found, answer, atol=1e-5)
 
 

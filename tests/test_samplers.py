@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bozzetto.diffusion import SAMPLERS, SCHEDULES, STOCHASTIC, Schedule, normal, normal_batch
+from bozzetto.diffusion import JUMPS, SAMPLERS, SCHEDULES, STOCHASTIC, Schedule, few_steps, normal, normal_batch
 from bozzetto.diffusion.schedule import cosine, flow, karras, linear
 from exact import (
     MEAN,
@@ -305,6 +305,57 @@ def test_noise_is_drawn_for_every_step_but_the_last(sampler):
 def test_a_stochastic_sampler_asks_for_noise(sampler):
     with pytest.raises(ValueError, match=rf"^noise is missing: {sampler} is stochastic"):
         SAMPLERS[sampler](lambda x, t: x, normal(0, (3,)), flow(5))
+
+
+# The few-step student's
+
+
+@pytest.mark.parametrize("steps", JUMPS)
+def test_exact_jumps_with_fresh_noise_between_draw_the_data(steps):
+    """After every step the noisy pictures spread as the data with that much noise, in the end as the data itself."""
+    count, schedule = 20_000, flow(steps)
+
+    def spread(t):
+        return math.hypot((1 - t) * STD, t)
+
+    def jump(x, t, until):
+        there = (1 - until) * MEAN + (x - (1 - t) * MEAN) * spread(until) / spread(t)
+        return x - t / (t - until) * (x - there)
+
+    def check(step, noisy, clean):
+        t = schedule.times[step + 1]
+        assert noisy.mean() == pytest.approx((1 - t) * MEAN, abs=5 * spread(t) / math.sqrt(count))
+        assert noisy.std() == pytest.approx(spread(t), rel=5 / math.sqrt(2 * count))
+
+    x, noise = normal(0, (count,)), lambda step: normal(0, (count,), step + 1)
+    drawn = few_steps(jump, x, schedule, check, noise)
+    # One step is the path from the start; with more of them less and less of the start is left.
+    alike = np.corrcoef(drawn, gaussian_solution(x, schedule))[0, 1]
+    assert alike > 0.999999 if steps == 1 else alike < 0.9
+
+
+@pytest.mark.parametrize("steps", JUMPS)
+def test_a_student_jumps_two_levels_ahead_and_gets_noise_for_the_way_back(steps):
+    told, drawn, seen = [], [], []
+
+    def jump(x, t, until):
+        told.append((t, until))
+        return x * 0.5
+
+    def noise(step):
+        drawn.append(step)
+        return normal(0, (3,), step + 1)
+
+    end = few_steps(jump, normal(0, (3,)), flow(steps), lambda *step: seen.append(step), noise)
+    assert told == [(1 - i / steps, max(0, 1 - (i + 2) / steps)) for i in range(steps)]
+    assert drawn == list(range(steps - 1)) and [step for step, _, _ in seen] == list(range(steps))
+    assert end is seen[-1][1] and (end == seen[-1][2]).all() and end.dtype == np.float32
+
+
+@pytest.mark.parametrize("steps", [3, 5, 16])
+def test_a_student_refuses_steps_that_it_has_not_learned(steps):
+    with pytest.raises(ValueError, match=f"must be 1, 2, 4 or 8 for a few-step student, not {steps}"):
+        few_steps(lambda x, t, until: x, normal(0, (3,)), flow(steps), noise=lambda step: normal(0, (3,)))
 
 
 # diffusers as an oracle: the same toy denoiser through its schedulers and through ours

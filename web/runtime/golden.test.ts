@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { classifier_free } from "./guidance.js";
 import { normal, philox, type Words } from "./noise.js";
 import { overWhite, toPicture, toSolidPicture } from "./pixels.js";
-import { SAMPLERS, type SamplerName } from "./samplers.js";
+import { few_steps, SAMPLERS, type SamplerName } from "./samplers.js";
 import { flow } from "./schedule.js";
 import { splitWords, Tokenizer } from "./tokenizer.js";
 
@@ -16,7 +16,7 @@ interface Golden {
   };
   schedule: { steps: number; shift: number; levels: [number, number, number][] }[];
   samplers: {
-    sampler: SamplerName;
+    sampler: SamplerName | "few_steps";
     steps: number;
     shift: number;
     seed: number;
@@ -75,13 +75,14 @@ test("the flow schedule is that of Python", () => {
 
 test("every sampler walks as in Python", async () => {
   const cases = golden("samplers");
-  assert.deepEqual([...new Set(cases.map(({ sampler }) => sampler))].sort(), Object.keys(SAMPLERS).sort());
+  const walks = { ...SAMPLERS, few_steps };
+  assert.deepEqual([...new Set(cases.map(({ sampler }) => sampler))].sort(), Object.keys(walks).sort());
   for (const { sampler, steps, shift, seed, walked } of cases) {
     const start = normal(seed, 6);
     const untouched = start.slice();
     let step = 0;
-    const end = await SAMPLERS[sampler](
-      async (x, t) => x.map((value) => value / (1 + t) + 0.1),
+    const end = await walks[sampler](
+      async (x, t, until = 0) => x.map((value) => value / (1 + t) + 0.1 + until),
       start,
       flow(steps, shift),
       (at, noisy, clean) => {
@@ -99,8 +100,9 @@ test("every sampler walks as in Python", async () => {
 });
 
 test("a stochastic sampler asks for noise", async () => {
-  for (const sampler of ["ddpm", "euler_ancestral", "dpmpp_2m_sde"] as const) {
-    const run = SAMPLERS[sampler](async (x) => x, normal(0, 6), flow(2));
+  const walks = { ...SAMPLERS, few_steps };
+  for (const sampler of ["ddpm", "euler_ancestral", "dpmpp_2m_sde", "few_steps"] as const) {
+    const run = walks[sampler](async (x) => x, normal(0, 6), flow(2));
     await assert.rejects(run, new RegExp(`noise is missing: ${sampler} is stochastic`));
   }
 });

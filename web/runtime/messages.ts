@@ -62,7 +62,7 @@ export interface DenoiseOptions {
   model?: string;
 }
 
-/** A few-step student takes straight steps, so it has no use for a sampler and for guidance. */
+/** A few-step student has its own way to walk and its guidance built in: it has no use for a sampler and a scale. */
 export interface SampleOptions extends Partial<Sampling> {
   label?: string; // a class of the model, by default any
   prompt?: string; // instead of a label: CLIP steers towards it, by clip/text, clip/order and clip/image/steer.onnx

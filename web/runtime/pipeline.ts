@@ -8,7 +8,7 @@ import type {
 import type { Models } from "./models.js";
 import { normal } from "./noise.js";
 import { overWhite, toPicture } from "./pixels.js";
-import { SAMPLERS, type Denoise } from "./samplers.js";
+import { few_steps, SAMPLERS, type Denoise } from "./samplers.js";
 import { flow, type Schedule } from "./schedule.js";
 import type { Input } from "./session.js";
 import { CONTEXT_LENGTH, splitWords } from "./tokenizer.js";
@@ -172,12 +172,14 @@ export async function denoise(models: Models, options: DenoiseOptions): Promise<
   return (await estimate(models, model, latents, t, [await wanted(models, model, prompt, style)]))[0]!;
 }
 
-/** From the seed's noise to a clean x. `ask` gives the clean estimate of an x, or with `both` the two for guidance. */
+/** From the seed's noise to a clean x. `ask` gives the clean estimate of an x, or with `both` the two for guidance; a
+ * student, which has its own sampler, is told where its jump ends. */
 async function walk(
   { sampler, num_inference_steps, guidance_scale, guidance_interval }: Sampling,
+  student: boolean,
   seed: number,
   size: number,
-  ask: (x: Float32Array, t: number, both: boolean) => Promise<Float32Array[]>,
+  ask: (x: Float32Array, t: number, both: boolean, until?: number) => Promise<Float32Array[]>,
   { emit, pause }: Steps,
   steered: (denoise: Denoise, schedule: Schedule) => Denoise = (denoise) => denoise,
 ): Promise<Float32Array> {
@@ -202,7 +204,9 @@ async function walk(
     began = performance.now();
   };
   const noise = (step: number): Float32Array => normal(seed, size, step + 1);
-  return SAMPLERS[sampler](steered(guided, schedule), normal(seed, size), schedule, tell, noise);
+  const start = normal(seed, size);
+  if (student) return few_steps(async (x, t, until) => (await ask(x, t, false, until))[0]!, start, schedule, tell, noise);
+  return SAMPLERS[sampler](steered(guided, schedule), start, schedule, tell, noise);
 }
 
 export async function generate(models: Models, options: GenerateOptions, steps: Steps): Promise<Generated> {
@@ -211,7 +215,7 @@ export async function generate(models: Models, options: GenerateOptions, steps: 
   const told = [await wanted(models, model, prompt, style)];
   const both = sampling.guidance_scale === 1 ? told : [...told, await condition(models, negative_prompt)];
   const ask = (x: Float32Array, t: number, two: boolean) => estimate(models, model, x, t, two ? both : told);
-  const latents = await walk(sampling, seed, LATENT_SIZE, ask, steps);
+  const latents = await walk(sampling, false, seed, LATENT_SIZE, ask, steps);
   return { latents, picture: await decode(models, latents) };
 }
 
@@ -241,19 +245,18 @@ export async function sample(models: Models, options: SampleOptions, steps: Step
     checkChoice("num_inference_steps", String(sampling.num_inference_steps), JUMPS);
   }
   const number = config.classes!.indexOf(label!) + 1; // 0 for any
-  const times = flow(sampling.num_inference_steps).map(({ t }) => t);
-  const ask = async (x: Float32Array, t: number, two: boolean) => {
+  const ask = async (x: Float32Array, t: number, two: boolean, until?: number) => {
     const labels = two ? [number, 0] : [number];
     const each = (values: Float32Array, ...shape: number[]) => stack(labels.map(() => values), ...shape);
     const inputs = { x: each(x, ...SMALL_SHAPE), t: each(Float32Array.of(t)), label: numbers(labels) };
-    const until = config.jumps && { until: each(Float32Array.of(times[times.indexOf(t) + 1]!)) };
-    const { clean } = await models.run(model, { ...inputs, ...until });
+    const end = until !== undefined && { until: each(Float32Array.of(until)) };
+    const { clean } = await models.run(model, { ...inputs, ...end });
     return split(clean!, labels.length);
   };
-  if (prompt === undefined) return walk(sampling, seed, SMALL_SIZE, ask, steps);
+  if (prompt === undefined) return walk(sampling, Boolean(config.jumps), seed, SMALL_SIZE, ask, steps);
   checkWords(prompt);
   const gradient = towards(models, await embed(models, [checkedRow(models, prompt)]));
-  return walk(sampling, seed, SMALL_SIZE, ask, steps, (denoise, schedule) =>
+  return walk(sampling, false, seed, SMALL_SIZE, ask, steps, (denoise, schedule) =>
     clip_guided(denoise, gradient, all.clip_guidance_scale!, schedule, config["data_std"] as number),
   );
 }

@@ -48,6 +48,16 @@ function needed(noise: Noise | undefined, sampler: string): Noise {
 const move = (now: Level, then: Level, clean: Float32Array, eps: Float32Array): Float32Array =>
   sum([then.alpha - now.alpha, clean], [then.sigma - now.sigma, eps]);
 
+/** D with noise at the next level again: of eps as much as is kept, the rest fresh. */
+const renoised = (
+  x: Float32Array, clean: Float32Array, now: Level, then: Level, kept: number, fresh: Float32Array,
+): Float32Array =>
+  sum(
+    [then.alpha, clean],
+    [then.sigma * kept, noiseIn(x, clean, now)],
+    [then.sigma * Math.sqrt(1 - kept ** 2), fresh],
+  );
+
 /** What a sampler does in one step: from x, and D at its start, to the new x. */
 type Step = (
   x: Float32Array,
@@ -140,12 +150,9 @@ export const ddim: Sampler = (denoise, x, schedule, onStep) =>
 /** DDPM's ancestral sampling, stochastic: DDIM, but part of the noise that goes back is fresh. */
 export const ddpm: Sampler = async (denoise, x, schedule, onStep, noise) => {
   const draw = needed(noise, "ddpm");
-  return walk(denoise, x, schedule, onStep, (x, clean, step, now, then) => {
-    if (then.sigma === 0) return clean;
-    const { kept } = noiseKept(now, then);
-    const fresh = then.sigma * Math.sqrt(1 - kept ** 2);
-    return sum([then.alpha, clean], [then.sigma * kept, noiseIn(x, clean, now)], [fresh, draw(step)]);
-  });
+  return walk(denoise, x, schedule, onStep, (x, clean, step, now, then) =>
+    then.sigma === 0 ? clean : renoised(x, clean, now, then, noiseKept(now, then).kept, draw(step)),
+  );
 };
 
 /** Euler's method with fresh noise: down to less noise than asked, then up again. Equals ddpm up to rounding. */
@@ -171,6 +178,22 @@ export const dpmpp_2m_sde: Sampler = async (denoise, x, schedule, onStep, noise)
     return then.sigma > 0 ? sum([1, next], [then.sigma * Math.sqrt(1 - kept ** 2), draw(step)]) : next;
   });
 };
+
+/** The clean picture at which a straight step from t to until should aim. */
+export type Jump = (x: Float32Array, t: number, until: number) => Promise<Float32Array>;
+
+/** How a few-step student draws: each step jumps two levels ahead and goes back one with fresh noise, which is a step of
+ * ddpm with the E of the step after it. Twin: src/bozzetto/diffusion/few_steps.py */
+export async function few_steps(
+  jump: Jump, x: Float32Array, schedule: Schedule, onStep?: OnStep, noise?: Noise,
+): Promise<Float32Array> {
+  const draw = needed(noise, "few_steps");
+  const ends = new Map(schedule.map(({ t }, level) => [t, schedule[Math.min(level + 2, schedule.length - 1)]!]));
+  const denoise: Denoise = (x, t) => jump(x, t, ends.get(t)!.t);
+  return walk(denoise, x, schedule, onStep, (x, clean, step, now, then) =>
+    then.sigma === 0 ? clean : renoised(x, clean, now, then, noiseKept(then, ends.get(now.t)!).kept, draw(step)),
+  );
+}
 
 export const SAMPLERS = {
   euler,

@@ -59,7 +59,7 @@ def euler(
     """
     for step, now, then in schedule.steps():
         clean = denoise(x, now.t)
-        x = x + _move(now, then, clean, _noise_in(x, clean, now))
+        x = x + _move(now, then, clean, noise_in(x, clean, now))
         if callback:
             callback(step, x, clean)
     return x
@@ -79,11 +79,11 @@ def heun(
     """
     for step, now, then in schedule.steps():
         clean = denoise(x, now.t)
-        move = _move(now, then, clean, _noise_in(x, clean, now))
+        move = _move(now, then, clean, noise_in(x, clean, now))
         if then.sigma > 0:
             ahead = x + move
             clean_ahead = denoise(ahead, then.t)
-            move = (move + _move(now, then, clean_ahead, _noise_in(ahead, clean_ahead, then))) / 2
+            move = (move + _move(now, then, clean_ahead, noise_in(ahead, clean_ahead, then))) / 2
         x = x + move
         if callback:
             callback(step, x, clean)
@@ -110,7 +110,7 @@ def dpmpp_2m(
     previous, previous_h = None, math.inf
     for step, now, then in schedule.steps():
         clean = guess = denoise(x, now.t)
-        kept, h = _noise_kept(now, then)
+        kept, h = noise_kept(now, then)
         if previous is not None and then.sigma > 0:
             guess = clean + (h / (2 * previous_h)) * (clean - previous)
         x = (then.sigma / now.sigma) * x + (then.alpha * (1 - kept)) * guess
@@ -155,7 +155,7 @@ def unipc(
                 average = before + first * gain - (first - second) * bend
             x = base + pull * average
         previous_h = h
-        kept, h = _noise_kept(now, then)
+        kept, h = noise_kept(now, then)
         guess = clean
         if step > 0 and then.sigma > 0:
             rise = (h / previous_h) * (clean - before)
@@ -180,7 +180,7 @@ def ddim(
     """
     for step, now, then in schedule.steps():
         clean = denoise(x, now.t)
-        x = then.alpha * clean + then.sigma * _noise_in(x, clean, now)
+        x = then.alpha * clean + then.sigma * noise_in(x, clean, now)
         if callback:
             callback(step, x, clean)
     return x
@@ -201,11 +201,11 @@ def ddpm(
 
     which is a draw from the posterior q(x' | x, clean = D) on any (alpha, sigma) path.
     """
-    noise = _needed(noise, "ddpm")
+    noise = needed(noise, "ddpm")
     for step, now, then in schedule.steps():
         clean = denoise(x, now.t)
-        kept, _ = _noise_kept(now, then)
-        back = kept * _noise_in(x, clean, now)
+        kept, _ = noise_kept(now, then)
+        back = kept * noise_in(x, clean, now)
         if then.sigma > 0:
             back = back + math.sqrt(1 - kept**2) * noise(step)
         x = then.alpha * clean + then.sigma * back
@@ -227,12 +227,12 @@ def euler_ancestral(
     again: their squares add up. On the path alpha = 1 this is Song et al. 2021 ("Score-based generative
     modeling through SDEs"), eq. 47. On every path it equals `ddpm`, up to rounding, as `euler` equals `ddim`.
     """
-    noise = _needed(noise, "euler_ancestral")
+    noise = needed(noise, "euler_ancestral")
     for step, now, then in schedule.steps():
         clean = denoise(x, now.t)
-        kept, _ = _noise_kept(now, then)
+        kept, _ = noise_kept(now, then)
         down = then._replace(sigma=kept * then.sigma)
-        x = x + _move(now, down, clean, _noise_in(x, clean, now))
+        x = x + _move(now, down, clean, noise_in(x, clean, now))
         if then.sigma > 0:
             x = x + math.sqrt(then.sigma**2 - down.sigma**2) * noise(step)
         if callback:
@@ -257,11 +257,11 @@ def dpmpp_2m_sde(
 
     The line is left out where `dpmpp_2m` leaves it out; without it the step is `ddpm`.
     """
-    noise = _needed(noise, "dpmpp_2m_sde")
+    noise = needed(noise, "dpmpp_2m_sde")
     previous, previous_h = None, math.inf
     for step, now, then in schedule.steps():
         clean = guess = denoise(x, now.t)
-        kept, h = _noise_kept(now, then)
+        kept, h = noise_kept(now, then)
         if previous is not None and then.sigma > 0:
             guess = clean + (h / (2 * previous_h)) * (clean - previous)
         x = (then.sigma / now.sigma * kept) * x + (then.alpha * (1 - kept**2)) * guess
@@ -286,7 +286,7 @@ SAMPLERS: dict[str, Callable[..., Array]] = {
 STOCHASTIC = frozenset({"ddpm", "euler_ancestral", "dpmpp_2m_sde"})  # the samplers that need `noise`
 
 
-def _noise_in(x: Array, clean: Array, at: Level) -> Array:
+def noise_in(x: Array, clean: Array, at: Level) -> Array:
     """eps: the noise that x must hold if `clean` is right."""
     return (x - at.alpha * clean) / at.sigma
 
@@ -296,13 +296,13 @@ def _move(now: Level, then: Level, clean: Array, eps: Array) -> Array:
     return (then.alpha - now.alpha) * clean + (then.sigma - now.sigma) * eps
 
 
-def _noise_kept(now: Level, then: Level) -> tuple[float, float]:
+def noise_kept(now: Level, then: Level) -> tuple[float, float]:
     """E in [0, 1), and h = -log E, the step in lambda: in (0, inf]."""
     kept = (now.alpha * then.sigma) / (then.alpha * now.sigma)
     return kept, -math.log(kept) if kept > 0 else math.inf
 
 
-def _needed(noise: Noise | None, sampler: str) -> Noise:
+def needed(noise: Noise | None, sampler: str) -> Noise:
     if noise is None:
         raise ValueError(f"noise is missing: {sampler} is stochastic, pass noise(step) -> normal array like x")
     return noise

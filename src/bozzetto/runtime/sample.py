@@ -1,7 +1,7 @@
 """Pictures from the makers of lessons 2 to 5, by class and without words: GAN, VAE, diffusion and its few-step student.
 
 Each turns seeded noise into 32 x 32 RGB: the GAN and the VAE in one pass, diffusion in `num_inference_steps` steps of a
-sampler, the student in 1 to 8 straight jumps. As in text_to_image.py every picture is drawn alone, so that it depends
+sampler, the student in 1 to 8 jumps. As in text_to_image.py every picture is drawn alone, so that it depends
 on its seed only; `make` takes batches too, for measuring many. Diffusion of any class can be steered by words: CLIP
 looks at the clean estimate of each step and says how it should change.
 
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from bozzetto.diffusion import SAMPLERS, Schedule, classifier_free, clip_guided, few_steps, flow, normal
+from bozzetto.diffusion.few_steps import Jump
 from bozzetto.diffusion.guidance import MAX_CLIP_GUIDANCE, MAX_GUIDANCE
 from bozzetto.diffusion.samplers import Callback, Denoise
 from bozzetto.diffusion.schedule import check_number
@@ -118,32 +119,33 @@ def towards(prompts: Sequence[str], weights: Path) -> Callable[[np.ndarray], np.
     return gradient
 
 
-def student(maker: Maker, labels: np.ndarray, schedule: Schedule) -> Denoise:
-    """denoise(x, t) of the few-step student, for Euler's method on this schedule."""
+def student_jump(maker: Maker, labels: np.ndarray) -> Jump:
+    """jump(x [B,C,32,32], t, until) of the few-step student."""
 
     def jump(x: np.ndarray, t: float, until: float) -> np.ndarray:
         now, then = (np.full(len(x), time, np.float32) for time in (t, until))
         return maker.network(x=x, t=now, label=labels, until=then)["clean"]
 
-    return few_steps(jump, schedule)
+    return jump
 
 
 def sample(
-    denoise: Denoise,
+    sampler: Callable[..., np.ndarray],
+    network: Denoise | Jump,
     seeds: Iterable[int],
     shape: tuple[int, ...],
     schedule: Schedule,
-    sampler: str,
     callback: Callback | None = None,
 ) -> np.ndarray:
-    """One picture a seed: float32 [B,*shape]. callback(step, noisy, clean estimate) sees every step."""
+    """One picture a seed: float32 [B,*shape]. network: `denoiser`, or for the sampler `few_steps` `student_jump`.
+    callback(step, noisy, clean estimate) sees every step."""
     seeds = list(seeds)
 
     def noise(stream: int) -> np.ndarray:
         return np.stack([normal(seed, shape, stream=stream) for seed in seeds])
 
     start = schedule.sigmas[0].item() * noise(0)
-    return SAMPLERS[sampler](denoise, start, schedule, callback, noise=lambda step: noise(step + 1))
+    return sampler(network, start, schedule, callback, noise=lambda step: noise(step + 1))
 
 
 def to_bytes(pixels: np.ndarray) -> np.ndarray:
@@ -170,12 +172,12 @@ def make(
         return to_bytes(maker.network(noise=noise, label=labels)["pixels"])
     schedule = flow(settings["num_inference_steps"])
     if maker.name == "few-steps":
-        sampler, denoise = "euler", student(maker, labels, schedule)
+        sampler, network = few_steps, student_jump(maker, labels)
     else:
-        sampler, denoise = settings["sampler"], denoiser(maker, labels, settings["guidance_scale"])
+        sampler, network = SAMPLERS[settings["sampler"]], denoiser(maker, labels, settings["guidance_scale"])
         if gradient:
-            denoise = clip_guided(denoise, gradient, settings["clip_guidance_scale"], schedule, maker.data_std)
-    return to_bytes(sample(denoise, seeds, maker.noise_shape, schedule, sampler, callback))
+            network = clip_guided(network, gradient, settings["clip_guidance_scale"], schedule, maker.data_std)
+    return to_bytes(sample(sampler, network, seeds, maker.noise_shape, schedule, callback))
 
 
 def draw(

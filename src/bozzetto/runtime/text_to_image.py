@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from bozzetto.diffusion import MAX_SEED, SAMPLERS, Schedule, classifier_free, few_steps, flow, normal
+from bozzetto.diffusion.few_steps import Jump
 from bozzetto.diffusion.samplers import Denoise
 from bozzetto.runtime.session import Network, open_network
 from bozzetto.runtime.store import open_model
@@ -147,23 +148,28 @@ def guided_denoiser(
     return classifier_free(conditional, pair, scale, interval)
 
 
-def student_denoiser(network: Network, wanted: Condition, schedule: Schedule) -> Denoise:
-    """The same by the few-step student, for Euler's method on this schedule; its guidance is built in."""
+def student_jump(network: Network, wanted: Condition) -> Jump:
+    """jump(x [1,16,8,8], t, until) of the few-step student; its guidance is built in."""
 
     def jump(x: np.ndarray, t: float, until: float) -> np.ndarray:
         now, then = (np.full(1, time, np.float32) for time in (t, until))
         return network(x=x, t=now, until=then, **wanted)["clean"]
 
-    return few_steps(jump, schedule)
+    return jump
 
 
 def sample(
-    denoise: Denoise, seed: int, schedule: Schedule, sampler: str, callback: Callback | None = None
+    sampler: Callable[..., np.ndarray],
+    network: Denoise | Jump,
+    seed: int,
+    schedule: Schedule,
+    callback: Callback | None = None,
 ) -> np.ndarray:
-    """The clean latent [1,16,8,8] of a seed; callback(step, noisy, clean estimate) sees the latents of every step."""
+    """The clean latent [1,16,8,8] of a seed. network: `guided_denoiser`, or for the sampler `few_steps` `student_jump`.
+    callback(step, noisy, clean estimate) sees the latents of every step."""
     start = schedule.sigmas[0].item() * normal(seed, LATENT_SHAPE)[None]
-    return SAMPLERS[sampler](
-        denoise, start, schedule, callback, noise=lambda step: normal(seed, LATENT_SHAPE, stream=step + 1)[None]
+    return sampler(
+        network, start, schedule, callback, noise=lambda step: normal(seed, LATENT_SHAPE, stream=step + 1)[None]
     )
 
 
@@ -207,7 +213,7 @@ def draw(
                     f"{name} cannot be chosen with few_steps, whose student has one built in: leave it out"
                 )
         schedule = flow(defaults["num_inference_steps"] if num_inference_steps is None else num_inference_steps)
-        sampler, denoise = "euler", student_denoiser(network, encode(models, prompt, style), schedule)
+        walk, network = few_steps, student_jump(network, encode(models, prompt, style))
     else:
         sampler = models.defaults["sampler"] if sampler is None else sampler
         steps = models.defaults["num_inference_steps"] if num_inference_steps is None else num_inference_steps
@@ -216,7 +222,7 @@ def draw(
         check_choice("sampler", sampler, SAMPLERS)
         schedule = flow(steps)
         wanted, unwanted = encode(models, prompt, style), encode(models, negative_prompt)
-        denoise = guided_denoiser(models, wanted, unwanted, scale, interval)
+        walk, network = SAMPLERS[sampler], guided_denoiser(models, wanted, unwanted, scale, interval)
     pictures = []
     for index, seed in enumerate(seeds):
 
@@ -224,5 +230,5 @@ def draw(
             if callback:
                 callback(index, step, len(schedule), noisy, clean)
 
-        pictures.append(decode(models, sample(denoise, seed, schedule, sampler, on_step))[0])
+        pictures.append(decode(models, sample(walk, network, seed, schedule, on_step))[0])
     return pictures

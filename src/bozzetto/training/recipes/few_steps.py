@@ -9,6 +9,7 @@ goes (see models/diffusion.py). It learns to jump along its teacher's own path, 
 (Salimans & Ho 2022, progressive distillation, all halvings at once; Frans et al. 2024, shortcut models, eq. 5). The
 teacher is followed with its guidance, so the student asks once where the teacher asks twice (Meng et al. 2023). Two
 jumps from x_t to x_s equal one that aims at D = x_t - t (x_t - x_s) / (t - s), which is what it is asked for.
+Drawing goes back after each jump (diffusion/few_steps.py), so it uses jumps of twice the step.
 Of the published ways this needs neither derivatives of the network along the path nor a trained critic.
 """
 
