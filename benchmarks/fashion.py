@@ -252,6 +252,12 @@ def nearest_in_size(build: Callable[..., nn.Module], choices: list[tuple[int, ..
     return build(*min(choices, key=distance))
 
 
+def reduced(half: bool) -> torch.autocast:
+    """Compute in bf16 or not. Without autocast's cache: while one context lasts, it would go on with the bf16 copies
+    that it made of the first step's weights, whatever the optimizer does to them."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=half, cache_enabled=False)
+
+
 def faster_precision(step: Callable[[], object]) -> tuple[bool, float]:
     """Whether training steps are faster in bf16, and the seconds of one; the network is changed by some steps."""
     best = {}
@@ -261,7 +267,7 @@ def faster_precision(step: Callable[[], object]) -> tuple[bool, float]:
         times = []
         for _ in range(4):
             began = time.perf_counter()
-            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            with reduced(half):
                 step()
             times.append(time.perf_counter() - began)
         best[half] = min(times[1:])
@@ -329,7 +335,7 @@ def train_diffusers(
     rate = get_cosine_schedule_with_warmup(optimizer, 500, max(501, int(60 * minutes / seconds)))
     average = EMAModel(model.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0, power=0.75)
     began, steps = time.perf_counter(), 0
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+    with reduced(half):
         while time.perf_counter() - began < 60 * minutes:
             step(model, optimizer)
             rate.step()
@@ -415,7 +421,7 @@ def train_smalldiffusion(
     half, _ = faster_precision(lambda: next(spare))
     average = copy.deepcopy(model)
     began, steps = time.perf_counter(), 0
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+    with reduced(half):
         for _ in training(model):  # it pauses before each optimizer step, so the first pause has none behind it
             if steps:
                 loop.update_average(average, model, min(ema, (1 + steps) / (10 + steps)))

@@ -97,7 +97,8 @@ CARDS = {  # title, what it is, limits; the judge tells more of itself, by hand
     ),
     "few_steps": (
         "The few-step student",
-        "The pixel denoiser, tuned to take the whole way in 1, 2, 4 or 8 jumps, each of two steps ahead; noise goes one back.",
+        "The pixel denoiser, tuned to take the whole way in 1, 2, 4 or 8 steps. Each jumps two steps ahead and goes "
+        "one back with fresh noise.",
         "One step is softer than eight. It knows only those four numbers of steps.",
     ),
 }

@@ -1,8 +1,11 @@
 """Fashion-MNIST: the reader believes no file, the classifier learns, and the distances rank what is plainly worse."""
 
 import gzip
+import importlib.util
 import json
 import struct
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -276,3 +279,22 @@ def test_the_log_tells_the_accuracy(run):
     lines = [json.loads(line) for line in (run / "classifier/log.jsonl").read_text().splitlines()]
     assert lines[-1]["accuracy"] > lines[0]["accuracy"]
     assert lines[-1]["loss"] < lines[0]["loss"]
+
+
+# ---------------------------------------------------------------- the benchmark
+
+
+def test_a_peer_in_reduced_precision_computes_with_the_weights_it_has_now(monkeypatch):
+    """In one long context, as peers are trained in: autocast's cache would keep the bf16 copies of the first step."""
+    path = Path(__file__).parents[1] / "benchmarks" / "fashion.py"
+    spec = importlib.util.spec_from_file_location("fashion_benchmark", path)
+    benchmark = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, benchmark)  # where its dataclasses look for themselves
+    spec.loader.exec_module(benchmark)
+    layer = torch.nn.Linear(3, 1, bias=False)
+    with benchmark.reduced(True):
+        for value in (1.0, 2.0):
+            with torch.no_grad():
+                layer.weight.fill_(value)
+            found = layer(torch.ones(1, 3))
+            assert found.dtype == torch.bfloat16 and found.item() == 3 * value

@@ -250,7 +250,7 @@ def export_text_to_image(run: Path, to: Path, name: str = "text_to_image") -> No
         "guidance_scale": 5.0,
         "guidance_interval": [0.0, 1.0],
     }
-    if config.jumps:  # the student has its teacher's guidance in it; the judge likes one step of it best
+    if config.jumps:  # the student has its teacher's guidance in it; the judge names one step of it as often as more
         inputs["until"] = torch.zeros(2)
         defaults = {"num_inference_steps": 1}
     extras = {"config": asdict(config), "styles": list(STYLES), "needs": needs, "defaults": defaults}
