@@ -15,7 +15,7 @@ test: .venv/dev $(BUILT) data/world.parquet chromium
 	$(BIN)/ruff check .
 	npm run --silent check
 	npm run --silent test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile  # two files at a time, a thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # two files at a time, a thread each
 
 lint: .venv/dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

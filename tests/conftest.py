@@ -6,7 +6,15 @@ import pytest
 from bozzetto.world.dataset import World
 from bozzetto.world.emoji import STYLES
 
+# The files that take longest go first: two run at a time, and one of them alone at the end would keep a core idle.
+LONGEST = ("test_course_figures.py", "test_recipes.py", "test_course_page.py", "test_diffusion.py")
+
 COLOURS = {"red": (220, 40, 40), "green": (40, 170, 60), "blue": (40, 80, 220), "yellow": (240, 210, 50)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
 
 
 def draw(shape: str, colour: tuple[int, int, int], radius: float) -> np.ndarray:
