@@ -30,6 +30,8 @@ interface Golden {
   pixels: { planes: number[]; picture: number[]; rgba: number[]; over_white: number[] };
 }
 
+const walks = { ...SAMPLERS, few_steps };
+
 function golden<K extends keyof Golden>(name: K): Golden[K] {
   return JSON.parse(readFileSync(new URL(`../../tests/golden/${name}.json`, import.meta.url), "utf8")) as Golden[K];
 }
@@ -75,7 +77,6 @@ test("the flow schedule is that of Python", () => {
 
 test("every sampler walks as in Python", async () => {
   const cases = golden("samplers");
-  const walks = { ...SAMPLERS, few_steps };
   assert.deepEqual([...new Set(cases.map(({ sampler }) => sampler))].sort(), Object.keys(walks).sort());
   for (const { sampler, steps, shift, seed, walked } of cases) {
     const start = normal(seed, 6);
@@ -100,7 +101,6 @@ test("every sampler walks as in Python", async () => {
 });
 
 test("a stochastic sampler asks for noise", async () => {
-  const walks = { ...SAMPLERS, few_steps };
   for (const sampler of ["ddpm", "euler_ancestral", "dpmpp_2m_sde", "few_steps"] as const) {
     const run = walks[sampler](async (x) => x, normal(0, 6), flow(2));
     await assert.rejects(run, new RegExp(`noise is missing: ${sampler} is stochastic`));

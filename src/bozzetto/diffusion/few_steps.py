@@ -1,9 +1,8 @@
 """How a few-step student draws: it is told not only where a step starts but also where it ends."""
 
-import math
 from collections.abc import Callable
 
-from bozzetto.diffusion.samplers import Array, Callback, Noise, needed, noise_in, noise_kept
+from bozzetto.diffusion.samplers import Array, Callback, Noise, needed, noise_kept, renoised
 from bozzetto.diffusion.schedule import Schedule
 
 JUMPS = (1, 2, 4, 8)  # in how many steps our students have learned to draw (training/recipes/few_steps.py)
@@ -35,8 +34,7 @@ def few_steps(
         clean = jump(x, now.t, far.t)
         if then.sigma > 0:
             kept, _ = noise_kept(then, far)
-            back = kept * noise_in(x, clean, now) + math.sqrt(1 - kept**2) * noise(step)
-            x = then.alpha * clean + then.sigma * back
+            x = renoised(x, clean, now, then, kept, noise(step))
         else:
             x = clean
         if callback:

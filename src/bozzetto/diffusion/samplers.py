@@ -59,7 +59,7 @@ def euler(
     """
     for step, now, then in schedule.steps():
         clean = denoise(x, now.t)
-        x = x + _move(now, then, clean, noise_in(x, clean, now))
+        x = x + _move(now, then, clean, _noise_in(x, clean, now))
         if callback:
             callback(step, x, clean)
     return x
@@ -79,11 +79,11 @@ def heun(
     """
     for step, now, then in schedule.steps():
         clean = denoise(x, now.t)
-        move = _move(now, then, clean, noise_in(x, clean, now))
+        move = _move(now, then, clean, _noise_in(x, clean, now))
         if then.sigma > 0:
             ahead = x + move
             clean_ahead = denoise(ahead, then.t)
-            move = (move + _move(now, then, clean_ahead, noise_in(ahead, clean_ahead, then))) / 2
+            move = (move + _move(now, then, clean_ahead, _noise_in(ahead, clean_ahead, then))) / 2
         x = x + move
         if callback:
             callback(step, x, clean)
@@ -180,7 +180,7 @@ def ddim(
     """
     for step, now, then in schedule.steps():
         clean = denoise(x, now.t)
-        x = then.alpha * clean + then.sigma * noise_in(x, clean, now)
+        x = then.alpha * clean + then.sigma * _noise_in(x, clean, now)
         if callback:
             callback(step, x, clean)
     return x
@@ -205,10 +205,7 @@ def ddpm(
     for step, now, then in schedule.steps():
         clean = denoise(x, now.t)
         kept, _ = noise_kept(now, then)
-        back = kept * noise_in(x, clean, now)
-        if then.sigma > 0:
-            back = back + math.sqrt(1 - kept**2) * noise(step)
-        x = then.alpha * clean + then.sigma * back
+        x = renoised(x, clean, now, then, kept, noise(step)) if then.sigma > 0 else clean
         if callback:
             callback(step, x, clean)
     return x
@@ -232,7 +229,7 @@ def euler_ancestral(
         clean = denoise(x, now.t)
         kept, _ = noise_kept(now, then)
         down = then._replace(sigma=kept * then.sigma)
-        x = x + _move(now, down, clean, noise_in(x, clean, now))
+        x = x + _move(now, down, clean, _noise_in(x, clean, now))
         if then.sigma > 0:
             x = x + math.sqrt(then.sigma**2 - down.sigma**2) * noise(step)
         if callback:
@@ -286,9 +283,14 @@ SAMPLERS: dict[str, Callable[..., Array]] = {
 STOCHASTIC = frozenset({"ddpm", "euler_ancestral", "dpmpp_2m_sde"})  # the samplers that need `noise`
 
 
-def noise_in(x: Array, clean: Array, at: Level) -> Array:
+def _noise_in(x: Array, clean: Array, at: Level) -> Array:
     """eps: the noise that x must hold if `clean` is right."""
     return (x - at.alpha * clean) / at.sigma
+
+
+def renoised(x: Array, clean: Array, now: Level, then: Level, kept: float, fresh: Array) -> Array:
+    """D with noise at the next level again: of eps as much as is kept, the rest fresh."""
+    return then.alpha * clean + then.sigma * (kept * _noise_in(x, clean, now) + math.sqrt(1 - kept**2) * fresh)
 
 
 def _move(now: Level, then: Level, clean: Array, eps: Array) -> Array:
