@@ -10,6 +10,7 @@ Nothing heavy is imported before the first call, and PyTorch never is.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from bozzetto.runtime.ask import Word
+
+# ONNX Runtime sends reports home unless it is told not to before its first import. Here nobody is called.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "ask",
