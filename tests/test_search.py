@@ -97,6 +97,15 @@ def test_only_new_and_changed_files_are_read_and_removed_ones_leave(folder):
     assert index_folder(folder, spy).embedded == 1 and len(read) == 4
 
 
+def test_odd_dates_are_kept_and_do_not_stop_an_index(folder):
+    for name, seconds in (("a.png", 2**34), ("b.PNG", -(2**31)), ("e.bmp", 10_413_792_000)):  # 2514, 1901, 2300
+        os.utime(folder / name, (seconds, seconds))
+    assert index_folder(folder, COLOURS).embedded == 6 and held(folder) == truth(folder)
+    assert index_folder(folder, COLOURS).embedded == 0
+    os.utime(folder / "a.png", (0, 0))
+    assert index_folder(folder, COLOURS).embedded == 1
+
+
 def test_strange_names_are_kept_updated_and_removed(folder):
     strange = ["it's.png", "a' OR path LIKE '%.png", '"q".png', "100%_.png", "日本 é.png", "e\u0301.png", "back\\.png"]
     strange += ["two\nlines.png", "';DROP TABLE x.png"]

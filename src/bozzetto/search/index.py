@@ -40,6 +40,7 @@ COMMIT = 1024  # pictures a commit: what a kill can cost, about three seconds of
 ANN_FROM = 100_000  # pictures from which search goes through an approximate index
 NPROBES = 40  # how many partitions of that index a query visits
 MAX_RESULTS = 1000
+MOST = 2**63 - 1  # what a column holds; a date after 2262 or before 1678 is kept as the last or first one
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,7 @@ def _walk(folder: Path) -> tuple[dict[str, tuple[int, int]], list[Skipped]]:
             except OSError as error:
                 unreadable(error)
             else:
-                files[relative] = status.st_size, status.st_mtime_ns
+                files[relative] = status.st_size, min(max(status.st_mtime_ns, -MOST), MOST)
     return files, skipped
 
 
