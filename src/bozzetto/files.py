@@ -1,0 +1,67 @@
+"""Files that appear whole or not at all, whoever else is writing, and folders that one process at a time may change."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bozzetto.errors import InvalidInput
+
+PART = ".part"  # how unfinished files end; they begin with a dot
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to. It takes the place of `path` at the end, and is gone after an error.
+
+    Its name is its own, so that several may write the same file: one of them wins, and nobody sees half a file.
+    """
+    part = path.with_name(f".{secrets.token_hex(8)}{PART}")  # short, however long the name is
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write a file, text as UTF-8; it appears whole or not at all."""
+    with written(path) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def locked(path: Path, field: str, doing: str) -> Iterator[None]:
+    """Hold the lock file `path`, or raise InvalidInput about the argument `field` that says which process holds it.
+
+    doing: what a holder does, "training in it" for example. The lock goes with the process, however that ends.
+    """
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            _lock(file.fileno())
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise InvalidInput(
+                field, f"{path.parent} is in use: process {holder} is {doing}; wait for it, or stop it"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+if os.name == "nt":
+    import msvcrt
+
+    def _lock(number: int) -> None:
+        os.lseek(number, 1 << 30, os.SEEK_SET)  # far behind the text, which others may still read
+        msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(number: int) -> None:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
