@@ -151,10 +151,10 @@ def test_a_seed_alone_draws_every_kind_and_facts_hang_together() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"seed": -1}, "seed must be an integer from 0, not -1"),
-        ({"seed": "a"}, "seed must be an integer from 0, not 'a'"),
-        ({"seed": 0, "split": "dev"}, 'split must be "train" or "test", not'),
-        ({"seed": 0, "kind": "poster"}, "kind 'poster' is unknown; use one of sign, chart, receipt"),
+        ({"seed": -1}, "seed must be a whole number from 0, not -1"),
+        ({"seed": "a"}, "seed must be a whole number from 0, not 'a'"),
+        ({"seed": 0, "split": "dev"}, "split 'dev' is unknown: choose one of train, test"),
+        ({"seed": 0, "kind": "poster"}, "kind 'poster' is unknown: choose one of sign, chart, receipt"),
         ({"seed": 0, "kind": "receipt", "objects": OBJECTS[:1]}, "no train paper of kind 'receipt'; give more"),
         (
             {"seed": 0, "kind": "sign", "world": dataclasses.make_dataclass("Empty", ["names"])(["automobile"])},

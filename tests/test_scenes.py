@@ -342,10 +342,10 @@ def test_a_noun_that_is_a_held_out_keyword_is_not_taught() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"seed": -1}, "seed must be an integer from 0, not -1"),
-        ({"seed": 1.5}, "seed must be an integer from 0, not 1.5"),
-        ({"seed": 0, "split": "dev"}, 'split must be "train" or "test"'),
-        ({"seed": 0, "kind": "three"}, "kind 'three' is unknown; use one of single"),
+        ({"seed": -1}, "seed must be a whole number from 0, not -1"),
+        ({"seed": 1.5}, "seed must be a whole number from 0, not 1.5"),
+        ({"seed": 0, "split": "dev"}, "split 'dev' is unknown: choose one of train, test"),
+        ({"seed": 0, "kind": "three"}, "kind 'three' is unknown: choose one of single"),
         ({"seed": 0, "kind": "two", "objects": OBJECTS[:1]}, "give more objects"),
     ],
 )
@@ -359,5 +359,5 @@ def test_a_world_without_objects_and_an_unknown_color_are_errors() -> None:
     world.core[:] = False
     with pytest.raises(ValueError, match="no concept that can stand in a scene"):
         scene_objects(world)
-    with pytest.raises(ValueError, match="color 'mauve' is unknown; use one of red"):
+    with pytest.raises(ValueError, match="color 'mauve' is unknown: choose one of red"):
         recolor(WORLD.images[0], "mauve")

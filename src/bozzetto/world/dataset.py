@@ -14,9 +14,13 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from bozzetto.errors import InvalidInput, NotBuilt
+from bozzetto.files import written
 
 DEFAULT_PATH = Path("data/world.parquet")
 
@@ -43,7 +47,7 @@ class World:
         """The pictures chosen by a boolean mask [N] or by indices."""
         rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(int)
-        chosen = {}
+        chosen: dict[str, Any] = {}
         for field in fields(self):
             column = getattr(self, field.name)
             chosen[field.name] = column[rows] if isinstance(column, np.ndarray) else [column[i] for i in rows]
@@ -69,23 +73,19 @@ def write(columns: dict[str, list], path: Path) -> None:
         encoded = list(pool.map(_png, columns["image"], chunksize=64))
     table = pa.table({**columns, "image": encoded})
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
+    with written(path) as part:
         pq.write_table(table, part, compression="zstd")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def load_world(path: str | Path | None = None) -> World:
     """Read the world into memory (about two seconds).
 
     path: the Parquet file; by default $BOZZETTO_WORLD or data/world.parquet below the working folder.
-    Raises FileNotFoundError when it has not been built, ValueError when it is not such a table.
+    Raises NotBuilt when it has not been built, InvalidInput when it is not such a table.
     """
     path = Path(path or os.environ.get("BOZZETTO_WORLD") or DEFAULT_PATH)
     if not path.is_file():
-        raise FileNotFoundError(f"the picture world {path} is not there: run `bozzetto world build` first")
+        raise NotBuilt(f"the picture world {path} is not there: run `bozzetto world build` first")
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -105,4 +105,6 @@ def load_world(path: str | Path | None = None) -> World:
             core=np.array(table["core"]),
         )
     except (pa.ArrowInvalid, KeyError, OSError) as error:
-        raise ValueError(f"{path} is not a picture world ({error}): run `bozzetto world build` again") from error
+        raise InvalidInput(
+            "world", f"{path} is no picture world ({error}): run `bozzetto world build` again"
+        ) from error

@@ -24,9 +24,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from bozzetto.errors import MissingFile
 
 SIZE = 64
 
@@ -81,9 +84,9 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower().replace("’", "").replace("'", "")).strip("-")
 
 
-def _read_json(path: Path) -> dict | list:
+def _read_json(path: Path) -> Any:
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: run `npm ci` in the project folder, or name it with --artwork")
+        raise MissingFile("artwork", f"has no {path}: run `npm ci` in the project folder, or name another folder")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -184,9 +187,7 @@ def _jobs(artwork: Path, style: str, concepts: list[Concept]) -> Iterator[tuple[
     if style == "fluent-3d":
         assets = package / "assets"
         if not assets.is_dir():
-            raise FileNotFoundError(
-                f"{assets} is missing: run `npm ci` in the project folder, or name it with --artwork"
-            )
+            raise MissingFile("artwork", f"has no {assets}: run `npm ci` in the project folder, or name another folder")
         files = {key(path.stem): path for path in sorted(assets.glob("*.webp"))}
         yield from ((c, _draw_file, files[c.codepoints]) for c in concepts if c.codepoints in files)
         return

@@ -9,17 +9,20 @@ training papers never show one, test papers always do.
 A frame is 64 x 64 pixels, x to the right and y down; a picture is uint8 [64,64,4], opaque.
 """
 
+from __future__ import annotations
+
 import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from string import ascii_lowercase
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from bozzetto.errors import InvalidInput
 from bozzetto.world.captions import plain_name
+from bozzetto.world.dataset import World
 from bozzetto.world.scenes import (
     BACKGROUNDS,
     COLORS,
@@ -31,9 +34,6 @@ from bozzetto.world.scenes import (
     is_held_out,
     render,
 )
-
-if TYPE_CHECKING:
-    from bozzetto.world.dataset import World
 
 KINDS = ("sign", "chart", "receipt")
 LEVELS = (1, 2, 3, 4, 5)
@@ -62,7 +62,7 @@ class Paper:
     prices: tuple[int, ...] = ()
 
 
-def sign_words(world: "World") -> tuple[str, ...]:
+def sign_words(world: World) -> tuple[str, ...]:
     """The words of 3 to 5 letters in the names of the world's pictures, sorted: about 600."""
     return _short_words(tuple(world.names))
 
@@ -83,7 +83,7 @@ def combinations(paper: Paper) -> list[tuple[str, str | int]]:
 
 
 def make_paper(
-    world: "World", objects: list[SceneObject], seed: int, split: str = "train", kind: str | None = None
+    world: World, objects: list[SceneObject], seed: int, split: str = "train", kind: str | None = None
 ) -> Paper:
     """The paper of a seed (an integer from 0): always the same one for the same world, split and kind.
 
@@ -102,7 +102,7 @@ def make_paper(
         if kind == "sign" and words:
             # Every other training word is letters at random: who knows 600 words by their looks need not read.
             word = _letters(rng) if not test and rng.random() < 0.5 else words[rng.integers(len(words))]
-            paper = _draw_sign(word, look, rng)
+            paper: Paper | None = _draw_sign(word, look, rng)
         elif kind == "chart":
             paper = _draw_chart(look, rng)
         elif kind == "receipt" and len(objects) > 1:
@@ -111,10 +111,10 @@ def make_paper(
             break
         if paper and any(is_held_out(*pair) for pair in combinations(paper)) == test:
             return paper
-    raise ValueError(f"the world allows no {split} paper of kind {kind!r}; give more pictures and objects")
+    raise InvalidInput("world", f"allows no {split} paper of kind {kind!r}; give more pictures and objects")
 
 
-def render_paper(world: "World", paper: Paper) -> np.ndarray:
+def render_paper(world: World, paper: Paper) -> np.ndarray:
     """Draw the paper: uint8 [64,64,4], alpha 255."""
     rng = np.random.default_rng(paper.look)
     if paper.kind == "receipt":
@@ -222,7 +222,7 @@ def _render_receipt(draw: ImageDraw.ImageDraw, paper: Paper, rng: np.random.Gene
 
 
 @lru_cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 

@@ -202,7 +202,7 @@ def scene_questions(scene: Scene, nouns: Sequence[str], rng: np.random.Generator
         asked.append(_ask("background", "background", scene.background or "white", rng))
     if scene.color:
         asked.append(_ask("color", "color", scene.color, rng, one=first))
-    if scene.kind == "place":
+    if scene.kind == "place" and scene.relation:
         asked += _place(first, last, scene.relation, canonical(replace(scene, background=None)), rng)
     if scene.kind == "size":
         big, small = names if scene.relation == "bigger than" else names[::-1]
@@ -266,8 +266,11 @@ def _place(one: str, other: str, relation: str, reason: str, rng: np.random.Gene
         asked.append(_ask("unanswerable", "place", CANNOT_TELL, rng, reason=reason, relation=relation, one=one))
     if rng.random() < 0.5:
         one, other, relation = other, one, OPPOSITE[relation]
-    words = {"one": one, "other": other, "relation": relation, "opposite": OPPOSITE[relation]}
-    return [*asked, _ask("place", "side", relation.split()[0], rng, reason=reason, **words)]
+    side, opposite = relation.split()[0], OPPOSITE[relation]
+    return [
+        *asked,
+        _ask("place", "side", side, rng, reason=reason, one=one, other=other, relation=relation, opposite=opposite),
+    ]
 
 
 def _chart(bars: tuple[tuple[str, int], ...], rng: np.random.Generator) -> list[Question]:
