@@ -35,6 +35,9 @@ class AutoencoderConfig:
 class Encoder(nn.Module):
     """Pixels [B,4,64,64] -> standardised latents [B,16,8,8]."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, config: AutoencoderConfig):
         super().__init__()
         (w16, w8), (n16, n8) = config.encoder_widths, config.encoder_blocks
@@ -61,6 +64,9 @@ class Encoder(nn.Module):
 
 class Decoder(nn.Module):
     """Standardised latents [B,16,8,8] -> pixels [B,4,64,64]."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, config: AutoencoderConfig):
         super().__init__()
@@ -121,10 +127,10 @@ class Autoencoder(nn.Module):
         scale, basis = values[-count:].flip(0).sqrt(), vectors[:, -count:].flip(1).T  # largest first
         down, up = basis / scale[:, None], basis * scale[:, None]  # whitened: every channel has unit variance
         self.encoder.linear.weight.copy_(down.view(count, 4, 8, 8))
-        self.encoder.linear.bias.copy_(-down @ mean)
+        self.encoder.linear.get_parameter("bias").copy_(-down @ mean)
         self.decoder.linear.weight.copy_(up.view(count, 4, 8, 8))
         # A transposed convolution has one bias a channel, so the mean patch is kept as the mean colour.
-        self.decoder.linear.bias.copy_(mean.view(4, 64).mean(1))
+        self.decoder.linear.get_parameter("bias").copy_(mean.view(4, 64).mean(1))
 
     @torch.no_grad()
     def standardise(self, pixels: Tensor) -> None:

@@ -1,11 +1,7 @@
 """The text-to-image denoiser: a noisy latent and words in, the clean latent it imagines out.
 
 A small U-Net over 8 x 8 and 4 x 4 (Ronneberger et al. 2015; Rombach et al. 2022) with attention to itself and to the
-words. The path is a straight line, x_t = (1 - t) x + t e (Liu et al. 2023, eq. 1). The network predicts the clean
-latent x and is trained on the velocity e - x, so an error counts more the nearer the picture is to clean (Li & He
-2025, JiT, eq. 6):
-
-    |v(x_t, t) - (e - x)|^2 = |D(x_t, t) - x|^2 / t^2,  with t not below 0.05.
+words. Path and loss are those of flow.py.
 
 Latents: float [B,16,8,8], standardised. Time t: [B] in [0, 1], 1 is pure noise. Words: the text tower's hidden
 [B,24,192], its mask [B,24] and its embedding [B,256]. Style: int64 [B], 0 is any, k + 1 is the k-th style.
@@ -20,9 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bozzetto.models.layers import TIME_WAVES, Attention, Clock, FilmBlock, time_waves, zero_init
-
-SMALLEST_TIME = 0.05
+from bozzetto.models.flow import blind_guess, noisy, velocity_loss
+from bozzetto.models.layers import TIME_WAVES, Attention, FilmBlock, TimestepEmbedding, timestep_embedding, zero_init
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,7 @@ class Denoiser(nn.Module):
             return Look(width, config.hidden_size, cells, config.head_size)
 
         self.time = nn.Sequential(nn.Linear(TIME_WAVES, size), nn.SiLU(), nn.Linear(size, size))
-        self.until = Clock(size) if config.jumps else None
+        self.until = TimestepEmbedding(size) if config.jumps else None
         self.meaning = nn.Linear(config.embedding_size, size)
         self.style = nn.Embedding(config.styles + 1, size)
         nn.init.normal_(self.style.weight, std=0.5)
@@ -87,8 +82,10 @@ class Denoiser(nn.Module):
         """Time, meaning and style as one vector [B,256]."""
         # The embedding has unit norm; scaled so that its entries are about one, like the other terms.
         meaning = self.meaning(embedding * math.sqrt(embedding.shape[1]))
-        told = self.time(time_waves(t)) + meaning + self.style(style)
-        return F.silu(told if self.until is None else told + self.until(t - until))
+        condition = self.time(timestep_embedding(t)) + meaning + self.style(style)
+        if self.until is not None and until is not None:
+            condition = condition + self.until(t - until)
+        return F.silu(condition)
 
     def forward(
         self,
@@ -114,13 +111,8 @@ class Denoiser(nn.Module):
         y = self.look_up(y, hidden, mask)
         for block in self.up[1:]:
             y = block(y, condition)
-        # The best guess without looking is the noisy latent shrunk towards the mean (zero); the net adds to it.
-        t = t.float()[:, None, None, None]
-        return x * (1 - t) / ((1 - t) ** 2 + t**2) + self.leave(y).float()
+        return blind_guess(x, t) + self.leave(y).float()
 
     def loss(self, latents: Tensor, noise: Tensor, t: Tensor, *condition: Tensor) -> dict[str, Tensor]:
         """Velocity loss of the clean prediction. latents, noise [B,16,8,8]; t [B]; condition as in forward."""
-        time = t[:, None, None, None]
-        clean = self((1 - time) * latents + time * noise, t, *condition)
-        squared = (clean.float() - latents).square().mean((1, 2, 3))
-        return {"loss": (squared / t.clamp(min=SMALLEST_TIME) ** 2).mean(), "clean_error": squared.mean()}
+        return velocity_loss(self(noisy(latents, noise, t), t, *condition), latents, t)

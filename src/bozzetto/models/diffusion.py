@@ -2,10 +2,8 @@
 
 A small U-Net (Ronneberger et al. 2015; Ho et al. 2020) over 16 x 16, 8 x 8 and 4 x 4 cells of a 32 x 32 picture, whose
 pixels enter four at a time (Shi et al. 2016, pixel unshuffle), so that no time is spent on convolutions at full size.
-The path is the straight line x_t = (1 - t) x + t e (Liu et al. 2023, eq. 1). Whatever its last layer predicts (see
-diffusion/prediction.py), `forward` answers with the clean picture, and the loss is the velocity's,
-
-    |v(x_t, t) - (e - x)|^2 = |D(x_t, t) - x|^2 / t^2,  with t not below 0.05  (Li & He 2025, JiT, eq. 6).
+Path and loss are those of flow.py. Whatever its last layer predicts (see diffusion/prediction.py), `forward` answers
+with the clean picture.
 
 With `jumps` the network is a few-step student. It is told also the time `until` which the next straight step will go,
 and answers with the picture D at which that step should aim: x_s = x_t + (s - t) (x_t - D) / t. So (x_t - D) / t is
@@ -24,8 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bozzetto.diffusion.prediction import clean_from
-from bozzetto.models.denoiser import SMALLEST_TIME
-from bozzetto.models.layers import Attention, Clock, FilmBlock, zero_init
+from bozzetto.models.flow import blind_guess, like, noisy, velocity_loss
+from bozzetto.models.layers import Attention, FilmBlock, TimestepEmbedding, zero_init
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,8 @@ class PixelDenoiser(nn.Module):
         def blocks(width: int, count: int) -> nn.ModuleList:
             return nn.ModuleList(FilmBlock(width, size) for _ in range(count))
 
-        self.time = Clock(size)
-        self.until = Clock(size) if config.jumps else None
+        self.time = TimestepEmbedding(size)
+        self.until = TimestepEmbedding(size) if config.jumps else None
         self.label = nn.Embedding(len(config.classes) + 1, size)
         nn.init.normal_(self.label.weight, std=0.5)
         self.enter = nn.Conv2d(patch, w16, 3, padding=1)
@@ -88,10 +86,10 @@ class PixelDenoiser(nn.Module):
         config = self.config
         t = t.float()
         condition = self.time(t) + self.label(label)
-        if self.until is not None:
+        if self.until is not None and until is not None:
             condition = condition + self.until(t - until)
         condition = F.silu(condition)
-        time = t[:, None, None, None]
+        time = like(t, x)
         # On the way in the picture has mean 0 and variance 1 at every time, whatever the data are like.
         spread = ((1 - time) * config.data_std) ** 2 + time**2
         centred = x - (1 - time) * config.data_mean
@@ -103,9 +101,7 @@ class PixelDenoiser(nn.Module):
         y = self.merge16(torch.cat([self.grow16(y), skip16], 1))
         answer = F.pixel_shuffle(self.leave(self._through(self.up16, y, condition)), 2).float()
         if config.prediction_type == "sample":
-            # The best guess without looking is the noisy picture shrunk towards the mean; the net adds to it.
-            guess = config.data_mean + centred * (1 - time) * config.data_std**2 / spread
-            return guess + answer * config.data_std
+            return blind_guess(x, t, config.data_mean, config.data_std) + answer * config.data_std
         return clean_from(answer, x, (1 - time).clamp(min=1e-3), time, config.prediction_type)
 
     @staticmethod
@@ -117,10 +113,6 @@ class PixelDenoiser(nn.Module):
     def loss(self, pixels: Tensor, noise: Tensor, t: Tensor, label: Tensor) -> dict[str, Tensor]:
         """Velocity loss, or of a network that predicts the noise that of Ho et al. 2020, eq. 14: from an answer about
         the noise the velocity of pure noise cannot be told. pixels, noise [B,C,32,32]; t, label [B]."""
-        time = t[:, None, None, None]
-        clean = self((1 - time) * pixels + time * noise, t, label)
-        squared = (clean - pixels).square().mean((1, 2, 3))
-        weight = 1 / t.clamp(min=SMALLEST_TIME) ** 2
-        if self.config.prediction_type == "epsilon":
-            weight = weight * (1 - t).clamp(min=1e-3) ** 2
-        return {"loss": (weight * squared).mean(), "clean_error": squared.mean()}
+        epsilon = self.config.prediction_type == "epsilon"
+        weight = (1 - t).clamp(min=1e-3) ** 2 if epsilon else 1.0
+        return velocity_loss(self(noisy(pixels, noise, t), t, label), pixels, t, weight)

@@ -46,7 +46,7 @@ def convolution(inside: int, outside: int, size: int, gain: float = math.sqrt(2 
     """A convolution that keeps the picture's size and starts with outputs of variance gain^2 / 2 (He et al. 2015)."""
     layer = nn.Conv2d(inside, outside, size, padding=size // 2)
     nn.init.normal_(layer.weight, std=gain / math.sqrt(inside * size**2))
-    nn.init.zeros_(layer.bias)
+    nn.init.zeros_(layer.get_parameter("bias"))
     return layer
 
 

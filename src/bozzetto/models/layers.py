@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 TIME_WAVES = 64  # numbers that stand for a time
 
 
-def zero_init(module: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
+def zero_init(module: Layer) -> Layer:
     """Start a residual branch at zero, so that a deep network begins as the identity (Zhang et al. 2019, Fixup)."""
     nn.init.zeros_(module.weight)
     if module.bias is not None:
@@ -19,14 +21,14 @@ def zero_init(module: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
     return module
 
 
-def time_waves(t: Tensor) -> Tensor:
+def timestep_embedding(t: Tensor) -> Tensor:
     """Times [B] in [0, 1] as sines and cosines of 32 frequencies (Vaswani et al. 2017, section 3.5): float [B,64]."""
     frequency = torch.exp(torch.arange(TIME_WAVES // 2, device=t.device) * (math.log(1000) / (TIME_WAVES // 2 - 1)))
     angle = t.float()[:, None] * frequency
     return torch.cat([angle.sin(), angle.cos()], 1)
 
 
-class Clock(nn.Module):
+class TimestepEmbedding(nn.Module):
     """Times [B] in [0, 1] -> [B,size]."""
 
     def __init__(self, size: int):
@@ -34,7 +36,7 @@ class Clock(nn.Module):
         self.first, self.second = nn.Linear(TIME_WAVES, size), nn.Linear(size, size)
 
     def forward(self, t: Tensor) -> Tensor:
-        return self.second(F.silu(self.first(time_waves(t))))
+        return self.second(F.silu(self.first(timestep_embedding(t))))
 
 
 class ResBlock(nn.Module):

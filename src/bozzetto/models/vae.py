@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bozzetto.models.denoiser import SMALLEST_TIME
-from bozzetto.models.layers import TIME_WAVES, ResBlock, time_waves, zero_init
+from bozzetto.models.flow import blind_guess, noisy, velocity_loss
+from bozzetto.models.layers import TIME_WAVES, ResBlock, timestep_embedding, zero_init
 
 SMALLEST_SIGMA = 2 / 255 / math.sqrt(12)  # what rounding a picture to 8 bits does to it
 NO_NOISE = -30.0  # the log-variance of a plain autoencoder's code
@@ -147,7 +147,7 @@ class LatentBlock(nn.Module):
 
 
 class LatentSampler(nn.Module):
-    """A denoiser of standardised latents on the straight path of models/denoiser.py, which predicts the clean one."""
+    """A denoiser of standardised latents on the straight path of flow.py, which predicts the clean one."""
 
     def __init__(self, config: SamplerConfig | None = None):
         super().__init__()
@@ -162,16 +162,12 @@ class LatentSampler(nn.Module):
 
     def forward(self, z: Tensor, t: Tensor, label: Tensor) -> Tensor:
         """z [B,L], t [B] in [0, 1], label int64 [B] -> the clean latent, float [B,L]."""
-        condition = F.silu(self.time(time_waves(t)) + self.label(label))
+        condition = F.silu(self.time(timestep_embedding(t)) + self.label(label))
         y = self.enter(z)
         for block in self.blocks:
             y = block(y, condition)
-        t = t.float()[:, None]
-        # The best guess without looking, for standardised latents; the net adds to it.
-        return z * (1 - t) / ((1 - t) ** 2 + t**2) + self.leave(y).float()
+        return blind_guess(z, t) + self.leave(y).float()
 
     def loss(self, latents: Tensor, noise: Tensor, t: Tensor, label: Tensor) -> dict[str, Tensor]:
         """Velocity loss of the clean prediction. latents, noise [B,L]; t [B]; label [B]."""
-        time = t[:, None]
-        squared = (self((1 - time) * latents + time * noise, t, label) - latents).square().mean(1)
-        return {"loss": (squared / t.clamp(min=SMALLEST_TIME) ** 2).mean(), "clean_error": squared.mean()}
+        return velocity_loss(self(noisy(latents, noise, t), t, label), latents, t)

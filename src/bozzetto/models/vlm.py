@@ -81,6 +81,9 @@ class Layer(nn.Module):
 
 
 class Vlm(nn.Module):
+    cos: Tensor
+    sin: Tensor
+
     def __init__(self, config: VlmConfig):
         super().__init__()
         self.config = config
