@@ -89,10 +89,10 @@ def _report(error: Exception, command: Any) -> int:
         error = InvalidInput(*str(error).partition(" ")[::2])  # MERGE: remove when all of the library has its errors
     if isinstance(error, InvalidInput):
         return fail(error.text(flags(command)), 2)
+    if number := re.search(r"\(os error (\d+)\)", str(error)):  # so the engines in Rust say what the machine told them
+        return fail(os.strerror(int(number[1])), 2)
     if isinstance(error, OSError) and error.strerror:
         return fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, 2)
     if isinstance(error, BozzettoError | OSError):
         return fail(str(error), 2)
-    if number := re.search(r"\(os error (\d+)\)", str(error)):  # so the engines in Rust say what the machine told them
-        return fail(os.strerror(int(number[1])), 2)
     return fail(f"failed, {type(error).__name__}: {error}: `bozzetto --debug ...` shows where", 1)
