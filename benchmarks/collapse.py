@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bozzetto.evaluate import small_reference
+from bozzetto.evaluation.bench import small_reference
 from bozzetto.metrics.coverage import coverage_metrics
 from bozzetto.metrics.makers import NEIGHBOURS, Reference, features
 from bozzetto.metrics.variety import spread, variety

@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, default=Path("docs/dial.svg"))
     arguments = parser.parse_args()
 
-    from bozzetto.evaluate import small_reference
+    from bozzetto.evaluation.bench import small_reference
     from bozzetto.world.dataset import load_world
 
     reference = small_reference(load_world(), Path("data/features-32.npz"))

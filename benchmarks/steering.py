@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from rich.progress import track
 
-from bozzetto.evaluate import mean, share
+from bozzetto.evaluation.scores import mean, share
 from bozzetto.metrics.features import opaque
 from bozzetto.metrics.judge import load_judge
 from bozzetto.metrics.retrieval import share_of

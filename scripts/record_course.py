@@ -20,7 +20,7 @@ from PIL import Image
 import bozzetto
 from bozzetto.course.content import read_toml
 from bozzetto.diffusion import flow, normal
-from bozzetto.evaluate import UNSEEN
+from bozzetto.evaluation.bench import HELD_OUT_SEED
 from bozzetto.pictures import over_white
 from bozzetto.runtime import gan_round, sample, store, text_to_image
 from bozzetto.runtime import label as clip_runtime
@@ -132,7 +132,7 @@ def record_papers(world: World) -> None:
     """Signs, charts and receipts that no training showed, with what each can be asked."""
     objects, rng = scene_objects(world), np.random.default_rng(0)
     nouns = [thing.noun for thing in objects]
-    papers = [make_paper(world, objects, UNSEEN + i, kind=kind) for kind in PAPERS for i in range(PAPERS_EACH)]
+    papers = [make_paper(world, objects, HELD_OUT_SEED + i, kind=kind) for kind in PAPERS for i in range(PAPERS_EACH)]
     pictures = np.stack([render_paper(world, paper) for paper in papers])
     sheet(pictures, len(pictures)).save(DATA / "papers.webp", lossless=True)
     own = ("read", "chart", "receipt")  # kinds of questions that only a paper can be asked come first

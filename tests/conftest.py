@@ -3,12 +3,21 @@
 import numpy as np
 import pytest
 
+from bozzetto.world import dataset
 from bozzetto.world.dataset import World
 from bozzetto.world.emoji import STYLES
 
 # The files that take longest go first: two run at a time, and one of them alone at the end would keep a core idle.
 LONGEST = ("test_course_figures.py", "test_recipes.py", "test_course_page.py", "test_diffusion.py")
 
+THINGS = {
+    "1f436": "dog face",
+    "1f431": "cat face",
+    "1f34e": "red apple",
+    "1f47b": "ghost",
+    "1f916": "robot",
+    "1f697": "automobile",
+}
 COLOURS = {"red": (220, 40, 40), "green": (40, 170, 60), "blue": (40, 80, 220), "yellow": (240, 210, 50)}
 
 
@@ -53,3 +62,26 @@ def shapes() -> World:
         splits=list(splits),
         core=np.ones(len(rows), bool),
     )
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory):
+    """A file of six concepts in two styles, in noise: enough for sheets and scenes."""
+    rng = np.random.default_rng(0)
+    count = 2 * len(THINGS)
+    columns = {
+        "image": list(rng.integers(0, 256, (count, 64, 64, 4), dtype=np.uint8)),
+        "codepoints": [*THINGS] * 2,
+        "emoji": ["?"] * count,
+        "name": [*THINGS.values()] * 2,
+        "keywords": [["thing", "spooky" if name == "ghost" else "other"] for name in THINGS.values()] * 2,
+        "group": ["objects"] * count,
+        "subgroup": ["other"] * count,
+        "style": ["noto"] * len(THINGS) + ["twemoji"] * len(THINGS),
+        "split": ["train"] * (count - 1) + ["test"],
+        "core": [True] * count,
+        "license": ["MIT"] * count,
+    }
+    path = tmp_path_factory.mktemp("world") / "world.parquet"
+    dataset.write(columns, path)
+    return path

@@ -14,44 +14,11 @@ from PIL import Image
 import bozzetto
 from bozzetto import pictures
 from bozzetto.cli import main
-from bozzetto.world import dataset
-
-NAMES = {
-    "1f436": "dog face",
-    "1f431": "cat face",
-    "1f34e": "red apple",
-    "1f47b": "ghost",
-    "1f916": "robot",
-    "1f697": "automobile",
-}
 
 
 @pytest.fixture(autouse=True)
 def in_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def small_world(tmp_path_factory):
-    """Six concepts in two styles, in noise: enough for sheets and scenes."""
-    rng = np.random.default_rng(0)
-    count = 2 * len(NAMES)
-    columns = {
-        "image": list(rng.integers(0, 256, (count, 64, 64, 4), dtype=np.uint8)),
-        "codepoints": [*NAMES] * 2,
-        "emoji": ["?"] * count,
-        "name": [*NAMES.values()] * 2,
-        "keywords": [["thing", "spooky" if name == "ghost" else "other"] for name in NAMES.values()] * 2,
-        "group": ["objects"] * count,
-        "subgroup": ["other"] * count,
-        "style": ["noto"] * len(NAMES) + ["twemoji"] * len(NAMES),
-        "split": ["train"] * (count - 1) + ["test"],
-        "core": [True] * count,
-        "license": ["MIT"] * count,
-    }
-    path = tmp_path_factory.mktemp("world") / "world.parquet"
-    dataset.write(columns, path)
-    return path
 
 
 @pytest.fixture

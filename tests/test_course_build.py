@@ -270,6 +270,9 @@ def test_what_is_not_measured_is_said(root, tmp_path):
     (root / "content/en/home.md").write_text('+++\ntitle = "Home"\nsummary = "Here."\n+++\n\n::: models\n:::\n')
     site = build.site("en", root, weights)
     assert "".join(page(site, "index.html").words).count("Not measured yet.") == 1
+    change(weights / "gan/README.md", "| coverage |", "| covering |")
+    with pytest.raises(ContentError, match=r"'coverage', which is no measure in .*gan/README\.md"):
+        build.site("en", root, weights)
 
 
 def test_the_404_page_of_a_server_has_links_from_the_top(root):

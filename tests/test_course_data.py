@@ -13,7 +13,7 @@ import bozzetto
 from bozzetto.course.build import HERE
 from bozzetto.course.content import read_toml
 from bozzetto.diffusion import SAMPLERS
-from bozzetto.evaluate import UNSEEN
+from bozzetto.evaluation.bench import HELD_OUT_SEED
 from bozzetto.pictures import over_white
 from bozzetto.runtime import label, sample, store, text_to_image
 from bozzetto.world.captions import plain_name, templates, with_article
@@ -126,7 +126,7 @@ def test_papers_are_new_and_are_asked_what_they_can_be_asked(world):
     with Image.open(DATA / "papers.webp") as sprite:
         for place in range(0, len(items), 3):
             kind = items[place]["kind"]
-            paper = make_paper(world, objects, UNSEEN + place % (len(items) // 3), kind=kind)
+            paper = make_paper(world, objects, HELD_OUT_SEED + place % (len(items) // 3), kind=kind)
             assert (np.asarray(cell(sprite.convert("RGBA"), 64, place)) == render_paper(world, paper)).all(), AGAIN
             first = items[place]["questions"][0]
             own = {"sign": "sign|written", "chart": "bar", "receipt": "total|sum|much|cost|price|bought|receipt"}[kind]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bozzetto
-from bozzetto.evaluate import premultiplied, psnr
+from bozzetto.evaluation.autoencoder import premultiplied, psnr
 from bozzetto.runtime import label, store, vae
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.tokenizer import Tokenizer, split_words

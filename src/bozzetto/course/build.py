@@ -403,9 +403,12 @@ def model_facts(weights: Path, entry: dict[str, Any]) -> dict[str, Any]:
     entry["examples"] = sum(stage["examples"] for stage in stages)
     entry["card"] = f"models/{home.name}/README.md"
     card = (home / "README.md").read_text(encoding="utf-8")
-    scores = dict(re.findall(r"^\| (.+?) \| (.+?) \|", card, re.MULTILINE))
-    try:
-        entry["measured"] = entry["measured"].format_map({key: scores[row] for key, row in entry["scores"].items()})
-    except KeyError:  # someone's own weights, not measured yet
+    _, measured, table = card.partition("\n| measure |")
+    if not measured:  # someone's own weights
         entry["measured"] = None
+        return entry
+    scores = dict(re.findall(r"^\| (.+?) \| (.+?) \|", table, re.MULTILINE))
+    if missing := set(entry["scores"].values()) - scores.keys():
+        raise ContentError(f"site.toml names {min(missing)!r}, which is no measure in {home / 'README.md'}")
+    entry["measured"] = entry["measured"].format_map({key: scores[row] for key, row in entry["scores"].items()})
     return entry

@@ -39,13 +39,13 @@ def index(
     as_json: AsJson = False,
 ) -> None:
     """Make or update the index of a folder: only new and changed pictures are read. It can be stopped at any time."""
-    from bozzetto.cli import _bar
+    from bozzetto.cli.progress import bar
     from bozzetto.search.embed import open_embedder
     from bozzetto.search.index import index_folder
 
     _require_lancedb()
     embedder = open_embedder(model)
-    with _stoppable() as stopped, _bar("indexing") as progress:
+    with _stoppable() as stopped, bar("indexing") as progress:
         report = index_folder(folder, embedder, place, rebuild=rebuild, progress=progress, stop=lambda: bool(stopped))
     if as_json:
         told = {key: getattr(report, key) for key in ("pictures", "embedded", "removed", "animated", "complete")}

@@ -1,6 +1,6 @@
 """Draw the README's picture: sixteen prompts, the shipped weights, fixed seeds.
 
-python docs/first_pictures.py
+python scripts/first_pictures.py
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
         left, top = GAP + column * cell, GAP + row * (cell + line)
         paper.paste(over_white(enlarge(bozzetto.generate(prompt, seed=7)[0], SIDE)), (left, top))
         pen.text((left + SIDE // 2, top + SIDE + 2), prompt, fill="#555555", anchor="ma")
-    paper.save(Path(__file__).with_name("first_pictures.png"), optimize=True)
+    paper.save(Path(__file__).parents[1] / "docs/first_pictures.png", optimize=True)
 
 
 if __name__ == "__main__":

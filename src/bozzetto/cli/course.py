@@ -1,0 +1,35 @@
+"""The verb that opens the course."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bozzetto.cli.shell import examples
+from bozzetto.errors import whole_number
+
+verbs = typer.Typer()
+
+
+@verbs.command(epilog=examples("course", "course --port 9000 --no-browser", "course --export site"))
+def course(
+    port: Annotated[int | None, typer.Option(help="The port, 8765 or a free one by default.")] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
+    lang: Annotated[str, typer.Option(help="The language of the course.")] = "en",
+    export: Annotated[Path | None, typer.Option(help="Write the whole course to this folder instead.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let --export replace a folder of other files.")] = False,
+) -> None:
+    """Open the course in the browser, served from this machine to this machine, or write it to a folder."""
+    from bozzetto.course import build as builder
+    from bozzetto.course import serve
+
+    if port is not None:
+        whole_number("port", port, 0, 65535)
+    site = builder.site(lang)
+    if export is None:
+        serve.serve(serve.open_server(site, builder.not_found_page(lang), port), browser)
+    else:
+        size = serve.export(site, export, force)
+        print(f"{export}: {len(site)} files, {size / 1e6:.1f} MB, for any web server")

@@ -1,0 +1,160 @@
+"""Verbs that draw: a picture of a sentence, small pictures of a class."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bozzetto.cli.progress import bar
+from bozzetto.cli.shell import examples, flags
+from bozzetto.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+verbs = typer.Typer()
+SAMPLER_NAMES = "euler, heun, dpmpp_2m, unipc, ddim, ddpm, euler_ancestral or dpmpp_2m_sde"
+
+
+@verbs.command(
+    epilog=examples(
+        'generate "a happy robot" -o robot.png --seed 7',
+        'generate "three apples" -o apples.png --n 8 --sheet sheet.png',
+        'generate "a cat left of a dog" --style noto --frames frames/',
+    )
+)
+def generate(
+    context: typer.Context,
+    prompt: Annotated[str, typer.Argument(help="What to draw, up to 300 characters.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--output", help="The PNG file; with --n 2: picture-0.png, picture-1.png by seed.")
+    ] = Path("picture.png"),
+    seed: Annotated[int, typer.Option(help="Which picture of this prompt; one seed, one picture.")] = 0,
+    n: Annotated[int, typer.Option("--n", "-n", help="How many pictures, 1 to 100, with seed, seed + 1, ...")] = 1,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps, 1 to 1000.")] = None,
+    guidance: Annotated[
+        float | None, typer.Option(help="How closely to follow the prompt, 0 to 30; 1 is no guidance.")
+    ] = None,
+    negative: Annotated[str, typer.Option(help="What to move away from.")] = "",
+    style: Annotated[str | None, typer.Option(help="noto, noto-v1, twemoji, fluent, ... Any by default.")] = None,
+    sampler: Annotated[str | None, typer.Option(help=SAMPLER_NAMES + ".")] = None,
+    few_steps: Annotated[
+        bool, typer.Option("--few-steps", help="Draw with the few-step student, in 1, 2, 4 or 8 steps.")
+    ] = False,
+    frames: Annotated[
+        Path | None, typer.Option(help="A folder for two pictures of every step: noisy and clean estimate.")
+    ] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also put all pictures on one sheet, a PNG file.")] = None,
+    size: Annotated[int, typer.Option(help="Enlarge the 64-pixel pictures for viewing, 16 to 2048.")] = 64,
+    show: Annotated[bool, typer.Option("--show", help="Also show the pictures in the terminal.")] = False,
+) -> None:
+    """Draw a picture of a sentence."""
+    import bozzetto
+    from bozzetto import pictures
+    from bozzetto.runtime import text_to_image
+
+    seeds = text_to_image.seeds(seed, n)
+    names = [out] if n == 1 else [out.with_stem(f"{out.stem}-{seed}") for seed in seeds]
+    for path in filter(None, (out, sheet)):
+        pictures.check_output(path)
+    if sheet and sheet.absolute() in (name.absolute() for name in names):
+        raise InvalidInput("sheet", f"{sheet} is an output already: name another file")
+    if frames and frames.exists() and not frames.is_dir():
+        raise InvalidInput("frames", f"{frames} is a file: name a folder")
+    if frames and not frames.absolute().parent.is_dir():
+        raise InvalidInput("frames", f"{frames}: the folder {frames.absolute().parent} is not there, make it first")
+    pictures.check_size(size)
+
+    def save_frame(step: int, steps: int, index: int, noisy: Image, clean: Image) -> None:
+        frames.mkdir(exist_ok=True)
+        digits = len(str(steps))
+        for kind, frame in (("noisy", noisy), ("clean", clean)):
+            name = f"seed-{seeds[index]}-step-{step + 1:0{digits}}-{kind}.png"
+            pictures.save_png(pictures.enlarge(frame, size), frames / name)
+
+    with warnings.catch_warnings(record=True) as caught, bar("drawing") as progress:
+        warnings.simplefilter("always", UserWarning)
+        drawn = bozzetto.generate(
+            prompt,
+            seed=seed,
+            n=n,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            negative_prompt=negative,
+            style=style,
+            sampler=sampler,
+            few_steps=few_steps,
+            callback_on_step_end=save_frame if frames else None,
+            progress=progress,
+        )
+    shown = [pictures.enlarge(picture, size) for picture in drawn]
+    saved = dict(zip(names, shown, strict=True)) | ({sheet: pictures.sheet(shown)} if sheet else {})
+    for path, picture in saved.items():
+        pictures.save_png(picture, path)
+
+    for warning in caught:
+        field, _, why = str(warning.message).partition(" ")
+        print(f"bozzetto: warning: {flags(context.command)(field)} {why}", file=sys.stderr)
+    if unknown := bozzetto.unknown_words(prompt):
+        print(f"bozzetto: note: not in the vocabulary, read in pieces: {', '.join(unknown)}", file=sys.stderr)
+    print("\n".join(map(str, saved)))
+    if show:
+        print("\n".join(pictures.in_terminal(picture) for picture in drawn))
+
+
+@verbs.command(
+    epilog=examples(
+        "sample gan -o faces.png --label face-smiling --n 64",
+        "sample diffusion --label food-fruit --steps 10 --sampler unipc",
+        "sample few-steps --label cat-face --steps 4 --seed 7",
+        "sample vae --labels",
+    )
+)
+def sample(
+    model: Annotated[
+        Literal["gan", "vae", "diffusion", "few-steps"],
+        typer.Argument(help="gan and vae: one pass; diffusion: many steps; few-steps: its student, 1 to 8 steps."),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--output", help="The PNG file, a sheet of all pictures.")] = Path(
+        "samples.png"
+    ),
+    label: Annotated[str | None, typer.Option(help="A class of pictures; any by default.")] = None,
+    labels: Annotated[bool, typer.Option("--labels", help="List the classes, draw nothing.")] = False,
+    n: Annotated[int, typer.Option("--n", "-n", help="How many pictures, 1 to 100, with seed, seed + 1, ...")] = 16,
+    seed: Annotated[int, typer.Option(help="The seed of the first picture; one seed, one picture.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Steps of diffusion, 1 to 1000; few-steps: 1, 2, 4, 8.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="How closely diffusion follows the class, 0 to 30.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="For diffusion: " + SAMPLER_NAMES + ".")] = None,
+    towards: Annotated[
+        str | None, typer.Option(help="Words that CLIP steers diffusion by, instead of a class.")
+    ] = None,
+    clip_guidance: Annotated[float | None, typer.Option(help="How strongly, 0 to 100.")] = None,
+    size: Annotated[int, typer.Option(help="Enlarge the 32-pixel pictures for viewing, 16 to 2048.")] = 64,
+    show: Annotated[bool, typer.Option("--show", help="Also show the pictures in the terminal.")] = False,
+) -> None:
+    """Draw small pictures without words, by class: with the GAN, the VAE, diffusion or its few-step student."""
+    import bozzetto
+    from bozzetto import pictures
+    from bozzetto.runtime import text_to_image
+
+    if labels:
+        print("\n".join(bozzetto.sample_labels(model)))
+        return
+    pictures.check_output(out)
+    pictures.check_size(size)
+    seeds = text_to_image.seeds(seed, n)
+    options = {"label": label, "num_inference_steps": steps, "guidance_scale": guidance, "sampler": sampler}
+    options |= {"prompt": towards, "clip_guidance_scale": clip_guidance}
+    drawn = []
+    with bar("drawing") as progress:
+        for number in seeds:
+            drawn += bozzetto.sample(model, seed=number, **options)
+            progress(len(drawn), n)
+    pictures.save_png(pictures.sheet([pictures.enlarge(picture, size) for picture in drawn]), out)
+    if show:
+        print("\n".join(pictures.in_terminal(picture) for picture in drawn))
+    print(out)

@@ -1,0 +1,32 @@
+"""The pieces of a report. A score is {"value", "low", "high", "n", "unit"}: shares with the 95 % Wilson interval, means
+with the normal one, the Frechet distance with a bootstrap interval."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bozzetto.metrics.frechet import Estimate
+from bozzetto.metrics.retrieval import Share
+
+Score = dict[str, float | int | str]
+Scores = dict[str, Score]
+Measured = tuple[Scores, dict[str, object]]
+"""The scores of a model, and what else its block of the report says."""
+
+
+def share(value: Share) -> Score:
+    return {"value": value.value, "low": value.low, "high": value.high, "n": value.n, "unit": "share"}
+
+
+def mean(values: np.ndarray, unit: str) -> Score:
+    """Mean of `values` [n] with its normal 95 % interval."""
+    reach = 1.96 * float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("inf")
+    value = float(np.mean(values))
+    return {"value": value, "low": value - reach, "high": value + reach, "n": len(values), "unit": unit}
+
+
+def distance(found: Estimate) -> Score:
+    """A distance between n things and `n_real` real ones, without a unit."""
+    return {
+        "value": found.value, "low": found.low, "high": found.high, "n": found.n_a, "n_real": found.n_b, "unit": ""
+    }  # fmt: skip

@@ -1,0 +1,145 @@
+"""Text to image and its few-step student: does the judge see what was asked for, is it art, is it copied?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bozzetto.cli.progress import track
+from bozzetto.evaluation.bench import FACTS, EvaluationContext
+from bozzetto.evaluation.scores import Measured, Scores, distance, share
+from bozzetto.metrics.frechet import Estimate, bootstrap_interval, frechet_distance
+from bozzetto.metrics.memorization import Memorization, memorization, pixel_vectors
+from bozzetto.metrics.retrieval import recall_at_k, share_of, top_k_accuracy
+from bozzetto.world.captions import hash_draw, with_article
+from bozzetto.world.dataset import World
+
+N = 200  # concepts to draw
+JUDGED = {k: f"judge top-{k}" for k in (1, 5)}
+JUDGED_ART = {k: f"{judged}, held-out real art of these concepts" for k, judged in JUDGED.items()}
+TO_PROMPT = {k: f"picture to prompt recall@{k}" for k in (1, 5)}
+TO_PICTURE = {k: f"prompt to picture recall@{k}" for k in (1, 5)}
+FRECHET = "Frechet distance (EfficientNet-Lite0)"
+FRECHET_ART = "Frechet distance, real art instead (5 draws, extremes)"
+NEAR = {
+    space: f"nearer to a training picture than 95 % of held-out art, {space} (5 % is free)"
+    for space in ("features", "pixels")
+}
+COMPOSED = ("count", "color", "place", "two")  # the kinds of scenes that are asked for
+REPLICATES = 40
+
+
+def scene_measure(kind: str, fact: str) -> str:
+    """The name of a measure: a fact of drawn scenes of a kind. TRUE_RENDERS of it asks the same of true ones."""
+    return f"{kind} scenes: {FACTS[fact]}"
+
+
+TRUE_RENDERS = "{}, true renders"
+
+
+def score(
+    context: EvaluationContext, draw: Callable[[str, int], np.ndarray], n: int, sheet: Path | None = None
+) -> Measured:
+    """`draw`: (prompt, seed) -> uint8 [64,64,4]; n: concepts. The scores; the prompts and nearest training pictures."""
+    core, judge = context.core, context.judge
+    chosen = chosen_concepts(core, n)
+    names = [context.names[key] for key in chosen]
+    prompts = [with_article(name) for name in names]
+    jobs = list(enumerate(prompts, start=context.seed))
+    drawn = np.stack([draw(prompt, seed) for seed, prompt in track(jobs, "drawing concepts")])
+    if sheet:
+        from bozzetto import pictures
+
+        pictures.save_png(pictures.sheet([Image.fromarray(picture) for picture in drawn], columns=20), sheet)
+
+    features = judge.features(drawn)
+    labels = list(context.names.values())
+    target = np.array([labels.index(name) for name in names])
+    real = np.array([key in set(chosen) for key in core.codepoints])
+    held_out = np.flatnonzero(real & context.test)
+    scores = {}
+    for k in (1, 5):
+        scores[JUDGED[k]] = share(top_k_accuracy(judge.score(features, labels), target, k))
+        of_art = top_k_accuracy(judge.score(context.features[held_out], labels), context.targets(held_out), k)
+        scores[JUDGED_ART[k]] = share(of_art)
+    for k in (1, 5):
+        to_prompt, to_picture = recall_at_k(judge.score(features, names), names, names, k)
+        scores |= {TO_PROMPT[k]: share(to_prompt), TO_PICTURE[k]: share(to_picture)}
+
+    scores |= score_distance(features, context.features[real], core.select(real).codepoints, context.seed)
+    train, test = ~context.test, context.test
+    near = {
+        "features": memorization(features, context.features[train], context.features[test]),
+        "pixels": memorization(*(pixel_vectors(images) for images in (drawn, core.images[train], core.images[test]))),
+    }
+    for space, found in near.items():
+        scores[NEAR[space]] = share(share_of(found.generated < found.threshold))
+
+    for kind in COMPOSED:
+        scenes, renders = context.test_scenes(kind, context.scenes)
+        jobs = list(enumerate((scene.sentence for scene in scenes), start=context.seed))
+        answers = np.stack([draw(prompt, seed) for seed, prompt in track(jobs, f"drawing {kind} scenes")])
+        true = context.graded(kind, scenes, renders)
+        for fact, value in context.graded(kind, scenes, answers).items():
+            measure = scene_measure(kind, fact)
+            scores |= {measure: share(value), TRUE_RENDERS.format(measure): share(true[fact])}
+    return scores, {
+        "prompts": prompts,
+        "nearest": {space: nearest(found, core, train) for space, found in near.items()},
+    }
+
+
+def chosen_concepts(world: World, n: int) -> list[str]:
+    """n concepts with a test picture, always the same ones: by hash, and spread over the groups by their size."""
+    groups = defaultdict(list)
+    for key, group, split in zip(world.codepoints, world.groups, world.splits, strict=True):
+        if split == "test" and key not in groups[group]:
+            groups[group].append(key)
+    order = []
+    for keys in groups.values():
+        keys.sort(key=lambda key: hash_draw("evaluate", key))
+        order += [((place + 0.5) / len(keys), key) for place, key in enumerate(keys)]
+    return [key for _, key in sorted(order)[:n]]
+
+
+def nearest(found: Memorization, core: World, train: np.ndarray) -> dict:
+    """The medians, and for each drawn picture the training picture nearest to it."""
+    rows = np.flatnonzero(train)[found.neighbour]
+    pairs = [f"{core.names[row]} ({core.styles[row]})" for row in rows]
+    return {**found.summary(), "neighbour": pairs, "distance": [round(float(d), 5) for d in found.generated]}
+
+
+def score_distance(drawn: np.ndarray, real: np.ndarray, codepoints: list[str], seed: int) -> Scores:
+    """Frechet distance of features drawn [n,d], one a concept, to all real pictures [m,d] of the same concepts.
+
+    The floor asks the same of real art: one picture of each concept, drawn at random, against all the others.
+    """
+    rng = np.random.default_rng(seed)
+    rows = defaultdict(list)
+    for row, key in enumerate(codepoints):
+        rows[key].append(row)
+    floors = []
+    for _ in range(5):
+        alone = np.array([rng.choice(own) for own in rows.values()])
+        floors.append(frechet_distance(real[alone], np.delete(real, alone, axis=0)))
+    floor = Estimate(float(np.mean(floors)), min(floors), max(floors), len(rows), len(real) - len(rows))
+    found = bootstrap_interval(frechet_distance, drawn, real, REPLICATES, seed)
+    return {FRECHET: distance(found), FRECHET_ART: distance(floor)}
+
+
+def measure(context: EvaluationContext, weights: Path, n: int, sheet: Path | None, few_steps: bool = False) -> Measured:
+    """few_steps: of the student, with as many steps as its weights recommend."""
+    from bozzetto.runtime import text_to_image
+
+    models = text_to_image.load(weights)
+    student = text_to_image.load_student(weights) if few_steps else None
+
+    def draw(prompt: str, seed: int) -> np.ndarray:
+        return text_to_image.draw(models, prompt, [seed], student=student)[0]
+
+    scores, details = score(context, draw, n, sheet)
+    return scores, {"settings": student[1] if student else models.defaults, **details}
