@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from bozzetto.errors import WeightsError
 from bozzetto.search.commands import search_app
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _report(error: Exception) -> int:
         return _fail(f"{error.name} is not installed: run `pip install 'bozzetto[{EXTRA_OF[error.name]}]'`", 2)
     if isinstance(error, OSError) and error.strerror:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, 2)
-    if isinstance(error, ValueError | OSError):
+    if isinstance(error, ValueError | OSError | WeightsError):
         return _fail(str(error), 2)
     return _fail(f"failed, {type(error).__name__}: {error}: `bozzetto --debug ...` shows where", 1)
 
@@ -166,9 +167,10 @@ def generate(
     """Draw a picture of a sentence."""
     import bozzetto
     from bozzetto import pictures
-    from bozzetto.runtime import text_to_image
+    from bozzetto.errors import whole_number
+    from bozzetto.runtime import requests
 
-    seeds = text_to_image.seeds(seed, n)
+    seeds = requests.seeds(seed, n)
     names = [output] if n == 1 else [output.with_stem(f"{output.stem}-{seed}") for seed in seeds]
     for path in filter(None, (output, sheet)):
         pictures.check_output(path)
@@ -178,7 +180,7 @@ def generate(
         raise ValueError(f"--frames {frames} is a file: name a folder")
     if frames and not frames.absolute().parent.is_dir():
         raise ValueError(f"--frames {frames}: the folder {frames.absolute().parent} is not there, make it first")
-    pictures.check_size(size)
+    whole_number("size", size, *pictures.SIZES, unit="pixels")
 
     def save_frame(step: int, steps: int, index: int, noisy: Image, clean: Image) -> None:
         frames.mkdir(exist_ok=True)
@@ -254,14 +256,15 @@ def sample(
     """Draw small pictures without words, by class: with the GAN, the VAE, diffusion or its few-step student."""
     import bozzetto
     from bozzetto import pictures
-    from bozzetto.runtime import text_to_image
+    from bozzetto.errors import whole_number
+    from bozzetto.runtime import requests
 
     if labels:
         print("\n".join(bozzetto.sample_labels(model)))
         return
     pictures.check_output(output)
-    pictures.check_size(size)
-    seeds = text_to_image.seeds(seed, n)
+    whole_number("size", size, *pictures.SIZES, unit="pixels")
+    seeds = requests.seeds(seed, n)
     options = {"label": label, "num_inference_steps": steps, "guidance_scale": guidance, "sampler": sampler}
     options |= {"prompt": towards, "clip_guidance_scale": clip_guidance}
     drawn = []
@@ -415,7 +418,7 @@ def world_sheet(
     from PIL.Image import fromarray
 
     from bozzetto import pictures
-    from bozzetto.runtime.text_to_image import check_choice
+    from bozzetto.errors import one_of
     from bozzetto.world.captions import STYLE_WORDS
     from bozzetto.world.dataset import load_world
 
@@ -423,9 +426,9 @@ def world_sheet(
     _check_range("--n", n, 1, 5000)
     _check_range("--seed", seed, 0, 2**53 - 1)
     if style is not None:
-        check_choice("style", style, STYLE_WORDS)
+        one_of("style", style, STYLE_WORDS)
     if split is not None:
-        check_choice("split", split, ("train", "test"))
+        one_of("split", split, ("train", "test"))
     _require("pyarrow")
     world = load_world()
     rows = [
@@ -456,16 +459,16 @@ def scenes(
     from PIL.Image import fromarray
 
     from bozzetto import pictures
-    from bozzetto.runtime.text_to_image import check_choice
+    from bozzetto.errors import one_of
     from bozzetto.world.dataset import load_world
     from bozzetto.world.scenes import KINDS, make_scene, render, scene_objects
 
     pictures.check_output(output)
     _check_range("--n", n, 1, 1000)
     _check_range("--seed", seed, 0, 2**53 - 1)
-    check_choice("split", split, ("train", "test"))
+    one_of("split", split, ("train", "test"))
     if kind is not None:
-        check_choice("kind", kind, KINDS)
+        one_of("kind", kind, KINDS)
     _require("pyarrow")
     world = load_world()
     objects = scene_objects(world)

@@ -19,7 +19,7 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -539,17 +539,17 @@ def _run_autoencoder(bench: Bench, weights: Path, sheet: Path | None) -> tuple[S
 
 
 def _run_clip(bench: Bench, weights: Path, sheet: Path | None) -> tuple[Scores, dict]:
-    from bozzetto.runtime import label
+    from bozzetto.runtime import clip as towers
 
-    clip = label.load(weights)
+    clip = towers.load(weights)
 
     def embed_pictures(images: np.ndarray) -> np.ndarray:
         parts = progress(range(0, len(images), 256), "reading pictures")
         return np.concatenate(
-            [label.encode_image(clip, on_white(images[i : i + 256]).round().astype(np.uint8)) for i in parts]
+            [towers.encode_image(clip, on_white(images[i : i + 256]).round().astype(np.uint8)) for i in parts]
         )
 
-    return score_clip(bench, lambda texts: label.encode_text(clip, texts), embed_pictures, clip.none_below[10]), {}
+    return score_clip(bench, lambda texts: towers.encode_text(clip, texts), embed_pictures, clip.none_below[10]), {}
 
 
 def _run_text_to_image(bench: Bench, weights: Path, sheet: Path | None) -> tuple[Scores, dict]:
@@ -559,7 +559,7 @@ def _run_text_to_image(bench: Bench, weights: Path, sheet: Path | None) -> tuple
     scores, details = score_text_to_image(
         bench, lambda prompt, seed: text_to_image.draw(models, prompt, [seed])[0], sheet
     )
-    return scores, {"settings": models.defaults, **details}
+    return scores, {"settings": asdict(models.defaults), **details}
 
 
 def _run_maker(name: str) -> Callable[[Bench, Path, Path | None], tuple[Scores, dict]]:
@@ -571,7 +571,7 @@ def _run_maker(name: str) -> Callable[[Bench, Path, Path | None], tuple[Scores, 
         def draw(seeds: range, labels: np.ndarray) -> np.ndarray:
             return sample.make(maker, seeds, labels, maker.defaults)
 
-        return score_maker(bench.reference, draw, 5 * bench.n, sheet), {"settings": maker.defaults}
+        return score_maker(bench.reference, draw, 5 * bench.n, sheet), {"settings": asdict(maker.defaults)}
 
     return run
 
