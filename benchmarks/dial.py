@@ -29,6 +29,7 @@ from bozzetto.metrics.coverage import coverage_metrics
 from bozzetto.metrics.frechet import frechet_between, gaussian, kernel_distance
 from bozzetto.metrics.makers import NEIGHBOURS, features, real_instead
 from bozzetto.runtime import sample, store
+from bozzetto.runtime.denoising import Guided, OnePass, Steps
 
 STEPS = (1, 2, 4, 10, 20, 50)
 TWINS = ("euler", "euler_ancestral")  # the same steps as ddim and ddpm
@@ -55,13 +56,13 @@ def settings(makers: list[str]) -> list[dict]:
     return rows
 
 
-def options(row: dict, maker: sample.Maker, guidance_scale: float) -> dict:
+def options(row: dict, maker: sample.Maker, guidance_scale: float) -> OnePass:
     if row["maker"] == "diffusion":
-        return {"sampler": row["sampler"], "num_inference_steps": row["steps"], "guidance_scale": guidance_scale}
-    return {"num_inference_steps": row["steps"]} if row["maker"] == "few-steps" else maker.defaults
+        return Guided(row["steps"], guidance_scale, row["sampler"])
+    return Steps(row["steps"]) if row["maker"] == "few-steps" else maker.defaults
 
 
-def milliseconds(maker: sample.Maker, chosen: dict) -> float:
+def milliseconds(maker: sample.Maker, chosen: OnePass) -> float:
     """The median of seven pictures, each drawn alone."""
     label, times = np.array([1]), []
     for seed in range(8):

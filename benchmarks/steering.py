@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ from bozzetto.metrics.features import opaque
 from bozzetto.metrics.judge import load_judge
 from bozzetto.metrics.retrieval import share_of
 from bozzetto.pictures import enlarge
-from bozzetto.runtime import label, sample, store
+from bozzetto.runtime import clip as towers
+from bozzetto.runtime import sample, store
 from bozzetto.world.captions import hash_draw, plain_name
 from bozzetto.world.dataset import load_world
 
@@ -56,35 +58,35 @@ def sheet(rows: list[np.ndarray], words: list[str]) -> Image.Image:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=100)
-    parser.add_argument("--scale", type=float, default=sample.STEERED["clip_guidance_scale"])
+    parser.add_argument("--scale", type=float, default=sample.CLIP_GUIDANCE)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/steering.json"))
     parser.add_argument("--sheet", type=Path, default=Path("docs/steering.png"))
     arguments = parser.parse_args()
 
     weights = store.weights_folder()
-    maker, clip, judge = sample.load("diffusion", weights), label.load(weights), load_judge(weights / "judge")
+    maker, clip, judge = sample.load("diffusion", weights), towers.load(weights), load_judge(weights / "judge")
     chosen = prompts(arguments.n, maker.classes)
     words = list(chosen)
-    settings = maker.defaults | sample.STEERED | {"clip_guidance_scale": arguments.scale}
-    plain = settings | {"guidance_scale": 1.0}
+    settings = replace(maker.defaults, **sample.STEERED)
+    plain = replace(settings, guidance_scale=1.0)
     drawn = {"unsteered": [], "steered": [], "by class": []}
     for seed, text in enumerate(track(words, "drawing")):
         anything, kind = np.zeros(1, np.int64), np.array([maker.classes.index(chosen[text]) + 1])
         drawn["unsteered"].append(sample.make(maker, [seed], anything, plain)[0])
-        gradient = sample.towards([text], weights)
-        drawn["steered"].append(sample.make(maker, [seed], anything, plain, gradient=gradient)[0])
+        steer = sample.Steer(sample.towards([text], weights), arguments.scale)
+        drawn["steered"].append(sample.make(maker, [seed], anything, plain, steer=steer)[0])
         drawn["by class"].append(sample.make(maker, [seed], kind, settings)[0])
 
-    embeddings = label.encode_text(clip, words)
+    embeddings = towers.encode_text(clip, words)
     own = np.arange(len(words))
     scores = {}
     for method, row in drawn.items():
         pictures = np.stack(row).repeat(2, 1).repeat(2, 2)
-        cosine = (label.encode_image(clip, pictures) * embeddings).sum(1)
+        cosine = (towers.encode_image(clip, pictures) * embeddings).sum(1)
         judged = judge(opaque(pictures), words)
         rank = (judged > judged[own, own][:, None]).sum(1)
         scores[method] = {"clip": cosine, "judge": judged[own, own], "top 10": rank < 10, "rank": rank}
-    result = {"prompts": words, "settings": settings | {"guidance_scale": maker.defaults["guidance_scale"]}}
+    result = {"prompts": words, "settings": asdict(settings) | {"clip_guidance_scale": arguments.scale}}
     for method, found in scores.items():
         result[method] = {
             "clip cosine": mean(found["clip"], "cosine"),

@@ -22,8 +22,8 @@ from bozzetto.course.content import read_toml
 from bozzetto.diffusion import flow, normal
 from bozzetto.evaluation.bench import HELD_OUT_SEED
 from bozzetto.pictures import over_white
+from bozzetto.runtime import clip as towers
 from bozzetto.runtime import gan_round, sample, store, text_to_image
-from bozzetto.runtime import label as clip_runtime
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world.captions import plain_name, templates, with_article
@@ -101,7 +101,7 @@ def write_embeddings(name: str, embeddings: np.ndarray) -> float:
     return scale
 
 
-def record_gallery(world: World, clip: clip_runtime.Clip) -> None:
+def record_gallery(world: World, clip: towers.Clip) -> None:
     """The held-out pictures, which no training has seen, and where CLIP's picture tower puts them."""
     unseen = world.split("test")
     # One of each group in turn, so that a page of the gallery is a mixture; things before symbols and twins.
@@ -112,7 +112,7 @@ def record_gallery(world: World, clip: clip_runtime.Clip) -> None:
         order.append((not core, place[group], GROUPS.index(group), row))
     unseen = unseen.select([row for *_, row in sorted(order)])
     sheet(unseen.images, 32).save(DATA / "gallery.webp", quality=85, method=6)
-    scale = write_embeddings("gallery", clip_runtime.encode_image(clip, white(unseen.images)))
+    scale = write_embeddings("gallery", towers.encode_image(clip, white(unseen.images)))
     items = [
         {"name": plain_name(name), "style": style, "codepoints": key}
         for name, style, key in zip(unseen.names, unseen.styles, unseen.codepoints, strict=True)
@@ -120,10 +120,10 @@ def record_gallery(world: World, clip: clip_runtime.Clip) -> None:
     write("gallery.json", {"size": 64, "columns": 32, "embedding_scale": scale, "items": items})
 
 
-def record_labels(world: World, clip: clip_runtime.Clip) -> None:
+def record_labels(world: World, clip: towers.Clip) -> None:
     """The names of the core concepts and where CLIP's text tower puts them."""
     names = sorted({plain_name(name) for name, core in zip(world.names, world.core, strict=True) if core})
-    means = np.stack([clip_runtime.encode_text(clip, templates(name)).mean(0) for name in names])
+    means = np.stack([towers.encode_text(clip, templates(name)).mean(0) for name in names])
     scale = write_embeddings("labels", means / np.linalg.norm(means, axis=1, keepdims=True))
     write("labels.json", {"names": names, "embedding_scale": scale})
 
@@ -243,13 +243,13 @@ def write_run(name: str, model: str, run: dict, noisy: list[np.ndarray], clean: 
 def record_words_steer(models: text_to_image.Models, prompt: str, seed: int) -> None:
     noisy, clean = [], []
 
-    def on_step(index: int, step: int, steps: int, now: np.ndarray, estimate: np.ndarray) -> None:
+    def on_step(step: int, steps: int, index: int, now: np.ndarray, estimate: np.ndarray) -> None:
         noisy.append(text_to_image.decode(models, now)[0])
         clean.append(text_to_image.decode(models, estimate)[0])
 
     began = time.perf_counter()
     text_to_image.draw(models, prompt, [seed], callback=on_step)
-    sampling = {key: models.defaults[key] for key in ("sampler", "guidance_scale")}
+    sampling = {key: getattr(models.defaults, key) for key in ("sampler", "guidance_scale")}
     write_run("words-steer", "text_to_image", {"prompt": prompt, "seed": seed, **sampling}, noisy, clean, began)
 
 
@@ -367,7 +367,7 @@ def main() -> None:
     DATA.mkdir(parents=True, exist_ok=True)
     world = load_world()
     weights = store.weights_folder()
-    clip, models = clip_runtime.load(weights), text_to_image.load(weights)
+    clip, models = towers.load(weights), text_to_image.load(weights)
     record_gallery(world, clip)
     record_labels(world, clip)
     record_papers(world)

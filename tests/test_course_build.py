@@ -12,6 +12,7 @@ from PIL import Image
 
 from bozzetto.course import build
 from bozzetto.course.content import ContentError
+from bozzetto.errors import WeightsError
 from bozzetto.runtime import store
 
 PAGES_BUDGET = 150_000  # compressed bytes of a page with its styles
@@ -378,5 +379,5 @@ def test_a_damaged_model_is_named(root, tmp_path):
     shutil.copytree(store.weights_folder(), weights)
     with Path(weights / "clip/text/graph.onnx").open("ab") as file:
         file.write(b"!")
-    with pytest.raises(store.WeightsError, match=r"clip/text/graph\.onnx"):
+    with pytest.raises(WeightsError, match=r"clip/text/graph\.onnx"):
         build.site("en", root, weights)

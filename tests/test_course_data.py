@@ -15,7 +15,8 @@ from bozzetto.course.content import read_toml
 from bozzetto.diffusion import SAMPLERS
 from bozzetto.evaluation.bench import HELD_OUT_SEED
 from bozzetto.pictures import over_white
-from bozzetto.runtime import label, sample, store, text_to_image
+from bozzetto.runtime import clip as towers
+from bozzetto.runtime import sample, store, text_to_image
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import load_world
 from bozzetto.world.papers import KINDS, make_paper, render_paper
@@ -58,7 +59,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def clip():
-    return label.load(store.weights_folder())
+    return towers.load(store.weights_folder())
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_the_gallery_was_never_trained_on_and_has_the_embeddings_of_the_shipped_
     assert len(kept) == len(rows)
     some = rows[::100]
     white = np.stack([np.asarray(over_white(Image.fromarray(world.images[i]))) for i in some])
-    cosines = (label.encode_image(clip, white) * kept[::100]).sum(1)
+    cosines = (towers.encode_image(clip, white) * kept[::100]).sum(1)
     assert cosines.min() > 0.99, AGAIN
     with Image.open(DATA / "gallery.webp") as sheet:
         for place in (0, 500, len(rows) - 1):  # name and picture belong together
@@ -116,7 +117,7 @@ def test_labels_have_the_embeddings_of_the_shipped_tower(world, clip):
     assert set(facts["names"]) == core
     kept = embeddings("labels", facts["embedding_scale"])
     for place in range(0, len(kept), 200):
-        mean = label.encode_text(clip, templates(facts["names"][place])).mean(0)
+        mean = towers.encode_text(clip, templates(facts["names"][place])).mean(0)
         assert mean @ kept[place] / np.linalg.norm(mean) > 0.99, AGAIN
 
 

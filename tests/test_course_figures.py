@@ -13,7 +13,8 @@ from playwright.sync_api import Locator, expect
 
 import bozzetto
 from bozzetto.pictures import over_white
-from bozzetto.runtime import ask, gan_round, label, sample, store
+from bozzetto.runtime import ask, gan_round, sample, store
+from bozzetto.runtime import clip as towers
 from bozzetto.runtime import text_to_image as t2i
 from browser import FIGURES, OUT, ROOT, Visit, lesson_path, perturbed, pixels, problems, replaced, served, t
 
@@ -327,7 +328,7 @@ def test_the_rounds_of_a_game_agree_with_python(runtime):
 
 
 def test_embeddings_agree_with_python(runtime):
-    clip = label.load(store.weights_folder())
+    clip = towers.load(store.weights_folder())
     texts = ["a red apple", "two cats", "", "qqq zebrafish 😀"]
     picture = (np.arange(64 * 64 * 4) * 7919 % 256).astype(np.uint8)
     found = runtime.evaluate(
@@ -342,7 +343,7 @@ def test_embeddings_agree_with_python(runtime):
         [texts, picture.tolist()],
     )
     shown = np.asarray(over_white(Image.fromarray(picture.reshape(64, 64, 4))))
-    expected = np.concatenate([label.encode_text(clip, texts), label.encode_image(clip, shown[None])])
+    expected = np.concatenate([towers.encode_text(clip, texts), towers.encode_image(clip, shown[None])])
     assert abs(np.array(found) - expected).max() < 1e-3
 
 

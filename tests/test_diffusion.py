@@ -14,6 +14,7 @@ from bozzetto.diffusion import euler, flow, normal
 from bozzetto.diffusion.prediction import PREDICTION_TYPES, clean_from, prediction_from
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.runtime import sample, store
+from bozzetto.runtime.denoising import Steps, guided_denoiser
 from bozzetto.training.data import Pictures, emoji
 from bozzetto.training.export import export_run, read_final
 from bozzetto.training.loop import snapshot
@@ -245,15 +246,19 @@ def test_a_picture_depends_on_its_seed_and_class_only(runs, monkeypatch, model, 
     assert bozzetto.sample(model, label="disc", seed=3, **options)[0].tobytes() != one.tobytes()
     assert bozzetto.sample_labels(model) == list(CLASSES)
     maker = sample.load(model, runs / "weights")
-    batch = sample.make(maker, range(3, 5), np.array([2, 2]), {**maker.defaults, **options})
+    batch = sample.make(maker, range(3, 5), np.array([2, 2]), replace(maker.defaults, **options))
     assert abs(batch - np.stack([np.asarray(one), np.asarray(two)]).astype(int)).max() <= 1
 
 
 def test_guidance_goes_from_any_class_towards_the_class(runs):
     maker = sample.load("diffusion", runs / "weights")
-    x, ring = normal(0, (3, 32, 32))[None], np.array([2])
-    plain, without = (sample.denoiser(maker, label)(x, 0.7) for label in (ring, np.array([0])))
-    guided = sample.denoiser(maker, ring, 3.0)(x, 0.7)
+    x, ring, anything = normal(0, (3, 32, 32))[None], np.array([2]), np.array([0])
+
+    def denoise(label, scale):
+        return guided_denoiser(maker.network, {"label": label}, {"label": anything}, scale)(x, 0.7)
+
+    plain, without = (denoise(label, 1.0) for label in (ring, anything))
+    guided = denoise(ring, 3.0)
     np.testing.assert_allclose(guided, without + 3 * (plain - without), atol=1e-4)
 
 
@@ -265,7 +270,7 @@ def test_the_student_is_told_where_each_jump_ends(runs):
         return maker.network(**inputs)
 
     spy = replace(maker, network=network)
-    sample.make(spy, [0], np.array([1]), {"num_inference_steps": 4})
+    sample.make(spy, [0], np.array([1]), Steps(4))
     assert told == [(1.0, 0.5), (0.75, 0.25), (0.5, 0.0), (0.25, 0.0)]  # two steps ahead, and one back by noise
 
 

@@ -15,7 +15,8 @@ from PIL import Image
 
 from bozzetto import pictures
 from bozzetto.diffusion import JUMPS, SAMPLERS, classifier_free, few_steps, flow, normal
-from bozzetto.runtime import label, text_to_image
+from bozzetto.runtime import clip as towers
+from bozzetto.runtime import requests, text_to_image
 from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer, split_words
 
 FOLDER = Path(__file__).parent / "golden"
@@ -98,8 +99,8 @@ def tokenizer_cases() -> dict:
             "row": tokenizer(text)[0].tolist(),
             "words": " ".join(split_words(text)),
             "pieces": " ".join(tokenizer.tokenize(text)),
-            "unknown": " ".join(text_to_image.unknown_words(tokenizer, text)),
-            "unread": " ".join(text_to_image.unread_words(tokenizer, text)),
+            "unknown": " ".join(requests.unknown_words(tokenizer, split_words(text))),
+            "unread": " ".join(requests.unread_words(tokenizer, split_words(text))),
         }
         for text in TEXTS
     ]
@@ -113,7 +114,7 @@ def pixel_cases() -> dict:
     rgba = np.random.default_rng(0).integers(0, 256, (8, 8, 4), np.uint8)
     rgba[0, :, 3], rgba[1, :, 3] = 0, 255
     clip = SimpleNamespace(image=lambda pixels: {"embedding": pixels.reshape(1, -1)})
-    seen = label.encode_image(clip, np.asarray(pictures.over_white(Image.fromarray(rgba)))[None])
+    seen = towers.encode_image(clip, np.asarray(pictures.over_white(Image.fromarray(rgba)))[None])
     return {
         "planes": planes.ravel().tolist(),
         "picture": text_to_image.decode(decoder, planes).ravel().tolist(),

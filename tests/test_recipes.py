@@ -11,6 +11,7 @@ from bozzetto.diffusion import euler, few_steps, flow
 from bozzetto.models.autoencoder import Autoencoder
 from bozzetto.models.clip import ClipConfig, TextTower
 from bozzetto.runtime import text_to_image as text_to_image_runtime
+from bozzetto.runtime.denoising import guided_denoiser, sample, student_jump
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import open_model
 from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer
@@ -103,14 +104,15 @@ def test_the_few_step_student_comes_nearer_to_its_guided_teacher(runs, shapes):
     """In one step, than the guided teacher itself in one step; measured against the teacher's thirty, for all names."""
     models = text_to_image_runtime.load(runs / "weights")
     network, _ = text_to_image_runtime.load_student(runs / "weights")
+    shape = text_to_image_runtime.LATENT_SHAPE
     found = {"teacher": 0.0, "student": 0.0}
     for seed, name in enumerate(dict.fromkeys(shapes.names)):
         wanted, unwanted = (text_to_image_runtime.encode(models, prompt) for prompt in (f"a {name}", ""))
-        guided = text_to_image_runtime.guided_denoiser(models, wanted, unwanted, 5.0, (0.0, 1.0))
-        aim = text_to_image_runtime.sample(euler, guided, seed, flow(30))
-        jump = text_to_image_runtime.student_jump(network, wanted)
+        guided = guided_denoiser(models.denoiser, wanted, unwanted, 5.0)
+        aim = sample(euler, guided, [seed], shape, flow(30))
+        jump = student_jump(network, wanted)
         for player, sampler, asked in (("teacher", euler, guided), ("student", few_steps, jump)):
-            drawn = text_to_image_runtime.sample(sampler, asked, seed, flow(1))
+            drawn = sample(sampler, asked, [seed], shape, flow(1))
             found[player] += float(np.square(drawn - aim).mean())
     assert found["student"] < found["teacher"], found
 

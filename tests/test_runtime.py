@@ -16,10 +16,11 @@ from PIL import Image
 import bozzetto
 from bozzetto import pictures
 from bozzetto.diffusion import SAMPLERS, flow, normal
-from bozzetto.runtime import label, store, text_to_image
+from bozzetto.errors import InputWarning, WeightsError
+from bozzetto.runtime import classify, clip, requests, store, text_to_image
+from bozzetto.runtime.denoising import sample
 from bozzetto.runtime.session import open_network
-from bozzetto.runtime.store import WeightsError
-from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer
+from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer, split_words
 
 QUICK = {"num_inference_steps": 3}
 
@@ -109,8 +110,9 @@ def test_a_model_refuses_parts_that_it_was_not_trained_with(tmp_path):
 
 def test_a_graph_that_is_none_is_a_weights_error(tmp_path, capfd):
     write_model(tmp_path, "clip/text")
+    network = open_network(store.open_model("clip/text", tmp_path))
     with pytest.raises(WeightsError, match=r"graph.onnx cannot be opened by ONNX Runtime"):
-        open_network(store.open_model("clip/text", tmp_path))
+        network(tokens=np.zeros((1, 24), np.int64))
     assert capfd.readouterr().err == ""
 
 
@@ -157,7 +159,8 @@ def test_second_order_counts_from_the_third_of_six_steps_on():
 
 def test_scale_one_is_the_model_without_guidance(robot):
     plain = bozzetto.generate("a happy robot", seed=7, guidance_scale=1, **QUICK)[0]
-    unused = bozzetto.generate("a happy robot", seed=7, guidance_scale=1, negative_prompt="fish", **QUICK)[0]
+    with pytest.warns(InputWarning, match=r"^negative_prompt does nothing where guidance_scale is 1"):
+        unused = bozzetto.generate("a happy robot", seed=7, guidance_scale=1, negative_prompt="fish", **QUICK)[0]
     assert same(plain, unused) and not same(plain, robot)
 
 
@@ -188,7 +191,7 @@ def test_the_callback_sees_every_step_and_changes_nothing(robot):
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
 def test_a_denoiser_that_knows_the_answer_is_followed(sampler):
     answer = normal(5, text_to_image.LATENT_SHAPE)[None]
-    found = text_to_image.sample(sampler, lambda x, t: answer, 1, flow(4))
+    found = sample(sampler, lambda x, t: answer, [1], text_to_image.LATENT_SHAPE, flow(4))
     np.testing.assert_allclose(found, answer, atol=1e-5)
 
 
@@ -217,9 +220,9 @@ def test_decoding_survives_whatever_the_network_says(rgb, alpha):
 
 def test_words_that_are_not_read_are_named():
     tokenizer = Tokenizer([*SPECIAL, "a", "cat", "c", "##a", "##t", "##s"])
-    assert text_to_image.unknown_words(tokenizer, "a cat, cats! a dog cats") == [",", "cats", "!", "dog"]
-    assert text_to_image.unread_words(tokenizer, "a " * 23) == []
-    assert text_to_image.unread_words(tokenizer, "a " * 22 + "cats cat a") == ["cats", "cat", "a"]
+    assert requests.unknown_words(tokenizer, split_words("a cat, cats! a dog cats")) == [",", "cats", "!", "dog"]
+    assert requests.unread_words(tokenizer, ["a"] * 23) == []
+    assert requests.unread_words(tokenizer, [*["a"] * 22, "cats", "cat", "a"]) == ["cats", "cat", "a"]
 
 
 def test_a_long_prompt_warns_with_the_words_it_cuts():
@@ -243,7 +246,7 @@ def test_a_long_prompt_warns_with_the_words_it_cuts():
         ({"num_inference_steps": 10**6}, "num_inference_steps must be .*, not 1000000"),
         ({"num_inference_steps": 2.5}, "num_inference_steps must be .*, not 2.5"),
         ({"guidance_scale": float("nan")}, "guidance_scale must be a number from 0 to 30, not nan"),
-        ({"guidance_interval": (0.9, 0.1)}, "interval must be a number"),
+        ({"guidance_interval": (0.9, 0.1)}, "guidance_interval must be a pair of times"),
         ({"n": 0}, "n must be a whole number from 1 to 100, not 0"),
         ({"n": True}, "n must be a whole number from 1 to 100, not True"),
         ({"seed": -1}, "seed must be a whole number from 0"),
@@ -276,7 +279,7 @@ def fake_clip(angles, scale=10.0, bias=-2.0):
     def at(angle):
         return np.stack([np.cos(angle), np.sin(angle)], -1).astype(np.float32)
 
-    return label.Clip(
+    return clip.Clip(
         tokenizer=Tokenizer([*SPECIAL, *words]),
         text=lambda tokens: {"words": np.array([angles[words[row[1] - 3]] for row in tokens])},
         order=lambda words, mask: {"embedding": at(words)},
@@ -288,8 +291,8 @@ def fake_clip(angles, scale=10.0, bias=-2.0):
 
 
 def test_shares_and_matches_follow_their_formulas():
-    clip = fake_clip({"cat": 0.2, "dog": 1.0, "fox": 2.0})
-    found = label.label(clip, np.zeros((64, 64, 3), np.uint8), ["dog", "fox", "cat"], lambda name: [name])
+    towers = fake_clip({"cat": 0.2, "dog": 1.0, "fox": 2.0})
+    found = classify.label(towers, np.zeros((64, 64, 3), np.uint8), ["dog", "fox", "cat"], lambda name: [name])
     logits = 10 * np.cos([0.2, 1.0, 2.0])
     assert [name for name, _, _ in found] == ["cat", "dog", "fox"]
     np.testing.assert_allclose([s for _, s, _ in found], np.exp(logits) / np.exp(logits).sum(), rtol=1e-5)
@@ -297,7 +300,7 @@ def test_shares_and_matches_follow_their_formulas():
 
 
 def test_none_of_these_is_one_more_label_with_a_cosine_of_its_own():
-    clip = fake_clip({"cat": 1.2, "dog": 1.4, "fox": 2.0})
+    towers = fake_clip({"cat": 1.2, "dog": 1.4, "fox": 2.0})
     labels = ["cat", "dog", "fox"] + [f"x{i}" for i in range(7)]
     picture, angles = np.zeros((64, 64, 3), np.uint8), {"cat": 1.2, "dog": 1.4}
 
@@ -306,18 +309,18 @@ def test_none_of_these_is_one_more_label_with_a_cosine_of_its_own():
 
     bar = 0.3  # half way between one label and a hundred, in powers
     assert np.cos(1.2) > bar > np.cos(1.4)
-    found = label.label(clip, picture, labels, alike, none=True)
-    assert [name for name, _, _ in found[:3]] == ["cat", label.NONE, "dog"]
+    found = classify.label(towers, picture, labels, alike, none=True)
+    assert [name for name, _, _ in found[:3]] == ["cat", classify.NONE, "dog"]
     assert sum(share for _, share, _ in found) == pytest.approx(1)
     assert found[1][2] == pytest.approx(1 / (1 + np.exp(2 - 10 * bar)))
-    assert label.label(clip, picture, labels[:1], alike, none=True)[0][0] == "cat"
-    assert label.NONE not in [name for name, _, _ in label.label(clip, picture, labels, alike)]
+    assert classify.label(towers, picture, labels[:1], alike, none=True)[0][0] == "cat"
+    assert classify.NONE not in [name for name, _, _ in classify.label(towers, picture, labels, alike)]
 
 
 def test_wordings_are_averaged_to_a_unit_vector():
-    clip = fake_clip({"cat": 0.5, "kitty": 1.5, "dog": 1.0})
+    towers = fake_clip({"cat": 0.5, "kitty": 1.5, "dog": 1.0})
     wordings = {"cat": ["cat", "kitty"], "dog": ["dog"]}
-    found = label.label(clip, np.zeros((64, 64, 3), np.uint8), ["cat", "dog"], wordings.__getitem__)
+    found = classify.label(towers, np.zeros((64, 64, 3), np.uint8), ["cat", "dog"], wordings.__getitem__)
     np.testing.assert_allclose([share for _, share, _ in found], [0.5, 0.5], rtol=1e-5)  # the mean lies at 1.0
 
 
@@ -346,7 +349,8 @@ def test_embeddings_are_unit_vectors(robot):
         (["cat", " "], "labels has an empty word at place 2"),
         (["cat", "dog", "cat "], "labels names 'cat' twice"),
         (["x" * 101], "labels has a word of 101 characters"),
-        (["🤖"], "name has no word in it"),
+        (["cat", "猫"], "labels has '猫', which cannot be read"),
+        (7, "labels must be a list of words, not 7"),
     ],
     ids=str,
 )

@@ -10,7 +10,8 @@ import pytest
 
 import bozzetto
 from bozzetto.evaluation.autoencoder import premultiplied, psnr
-from bozzetto.runtime import label, store, vae
+from bozzetto.runtime import clip as towers
+from bozzetto.runtime import store, vae
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.tokenizer import Tokenizer, split_words
 from bozzetto.training import data
@@ -78,15 +79,15 @@ def test_the_autoencoder_redraws_held_out_pictures(world):
 
 def test_clip_names_held_out_pictures(world):
     """Among all core concepts, of which chance would find one in twelve hundred."""
-    clip = label.load(store.weights_folder())
+    clip = towers.load(store.weights_folder())
     core = world.select(world.core)
     names = dict(zip(core.codepoints, core.names, strict=True))
     texts = [text for name in names.values() for text in templates(name)]
-    classes = label.encode_text(clip, texts).reshape(len(names), -1, 256).mean(1)
+    classes = towers.encode_text(clip, texts).reshape(len(names), -1, 256).mean(1)
     shown = core.split("test")
     rows = range(0, len(shown), 4)
     over_white = (255 * emoji.on_white(shown.images[::4])).round().astype(np.uint8)
-    ranks = (-label.encode_image(clip, over_white) @ classes.T).argsort(1)
+    ranks = (-towers.encode_image(clip, over_white) @ classes.T).argsort(1)
     concepts = list(names)
     hits = [concepts.index(shown.codepoints[row]) in ranks[i, :5] for i, row in enumerate(rows)]
     assert np.mean(hits) > 0.5
@@ -137,9 +138,9 @@ def test_diffusion_and_its_student_draw_the_class():
 def test_the_vae_redraws_held_out_pictures(world):
     shown = data.emoji(world, "test").images[::8]
     pixels = shown.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
-    models = vae.load(store.weights_folder())
-    assert psnr((pixels + 1) / 2, (vae.decode(models.good, vae.encode(models.good, pixels)[0]) + 1) / 2).mean() > 15
-    places = vae.latent_map(models, pixels)
+    good, plane = (vae.load(store.weights_folder(), kind) for kind in ("", "map_"))
+    assert psnr((pixels + 1) / 2, (vae.decode(good, vae.encode(good, pixels)[0]) + 1) / 2).mean() > 15
+    places = vae.encode(plane, pixels)[0]
     assert places.shape == (len(shown), 2) and places.std(0).min() > 0.3  # both numbers are used
 
 

@@ -12,8 +12,7 @@ from safetensors.torch import load_file
 
 from bozzetto.diffusion import SAMPLERS, clip_guided, cosine, flow, normal
 from bozzetto.models.clip import ClipConfig, ImageTower
-from bozzetto.runtime import label as clip
-from bozzetto.runtime import sample
+from bozzetto.runtime import clip, sample
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import ModelFolder, weights_folder
 from bozzetto.training.checkpoint import write_atomically

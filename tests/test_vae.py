@@ -4,6 +4,7 @@ import math
 import os
 import signal
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -48,7 +49,13 @@ def run(pictures, tmp_path_factory):
 @pytest.fixture(scope="module")
 def models(run):
     export_run("vae", run, run.parent / "weights")
-    return runtime.load(run.parent / "weights")
+    kinds = {"good": "", "plain": "plain_", "map": "map_", "plain_map": "plain_map_"}
+    return SimpleNamespace(**{name: runtime.load(run.parent / "weights", kind) for name, kind in kinds.items()})
+
+
+@pytest.fixture(scope="module")
+def generator(run, models):
+    return runtime.load_generator(run.parent / "weights")
 
 
 # ---------------------------------------------------------------- closed forms
@@ -220,7 +227,7 @@ def test_interrupted_and_resumed_is_bit_equal(pictures, tmp_path):
 # ---------------------------------------------------------------- the runtime
 
 
-def test_onnx_runtime_agrees_with_torch(pictures, run, models):
+def test_onnx_runtime_agrees_with_torch(pictures, run, models, generator):
     """The graphs against the networks with the weights that were written, in four bits."""
     weights, pixels = run.parent / "weights/vae", floats(pictures)[:5]
 
@@ -245,7 +252,7 @@ def test_onnx_runtime_agrees_with_torch(pictures, run, models):
     label = torch.arange(5) % (len(config.classes) + 1)
     with torch.no_grad():
         clean = sampler(z, t, label)
-    ours = models.sampler(z=z.numpy(), t=t.numpy(), label=label.numpy())["clean"]
+    ours = generator.sampler(z=z.numpy(), t=t.numpy(), label=label.numpy())["clean"]
     np.testing.assert_allclose(ours, clean, atol=1e-4)
 
 
@@ -276,29 +283,29 @@ def test_an_arc_keeps_the_distance_from_the_middle():
 
 
 @pytest.mark.parametrize("prior", runtime.PRIORS)
-def test_samples_depend_on_their_seed_alone(models, prior):
-    three = runtime.sample(models, [3, 4, 5], prior=prior)
+def test_samples_depend_on_their_seed_alone(generator, prior):
+    three = runtime.sample(generator, [3, 4, 5], prior=prior)
     assert three.shape == (3, 3, 32, 32) and three.dtype == np.float32
     assert three.min() >= -1 and three.max() <= 1
-    np.testing.assert_allclose(three[1:2], runtime.sample(models, [4], prior=prior), atol=1e-4)
+    np.testing.assert_allclose(three[1:2], runtime.sample(generator, [4], prior=prior), atol=1e-4)
     assert np.abs(three[0] - three[1]).max() > 0.01
 
 
-def test_labels_matter_to_the_second_stage_only(models):
-    any_kind, some = (runtime.sample_latents(models, range(4), labels) for labels in (0, [1, 2, 3, 4]))
+def test_labels_matter_to_the_second_stage_only(generator):
+    any_kind, some = (runtime.sample_latents(generator, range(4), labels) for labels in (0, [1, 2, 3, 4]))
     assert np.abs(any_kind - some).max() > 1e-3
     with pytest.raises(ValueError, match="knows no classes"):
-        runtime.sample(models, [0], labels=1, prior="standard")
+        runtime.sample(generator, [0], labels=1, prior="standard")
     with pytest.raises(ValueError, match=r"from 0 \(any\) to 4"):
-        runtime.sample(models, [0], labels=5)
+        runtime.sample(generator, [0], labels=5)
     with pytest.raises(ValueError, match="choose one of standard, second-stage"):
-        runtime.sample(models, [0], prior="flat")
+        runtime.sample(generator, [0], prior="flat")
 
 
 def test_the_plain_twin_is_sampled_as_wide_as_its_latents(models, monkeypatch):
     seen = []
     monkeypatch.setattr(runtime, "decode", lambda model, latents: seen.append((model, latents)))
-    runtime.sample_plain(models, range(500))
+    runtime.sample_plain(models.plain, range(500))
     (model, latents), mean, std = seen[0], models.plain.latent_mean, models.plain.latent_std
     assert model is models.plain
     np.testing.assert_allclose(((latents - mean) / std).mean(0), 0, atol=0.2)
@@ -306,7 +313,7 @@ def test_the_plain_twin_is_sampled_as_wide_as_its_latents(models, monkeypatch):
 
 
 def test_the_map_has_two_numbers_a_picture(pictures, models):
-    points = runtime.latent_map(models, floats(pictures))
+    points = runtime.encode(models.map, floats(pictures))[0]
     assert points.shape == (len(pictures), 2) and points.dtype == np.float32
     assert points.std(0).min() > 0.05  # neither number is asleep
 

@@ -11,8 +11,7 @@ Nothing heavy is imported before the first call, and PyTorch never is.
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    from bozzetto.pictures import Picture
     from bozzetto.runtime.ask import Word
 
 # ONNX Runtime sends reports home unless it is told not to before its first import. Here nobody is called.
@@ -75,26 +75,25 @@ def generate(
         picture and the model's clean estimate as PIL images. Each call costs two more decodings.
     progress(steps done, steps in all): called after every step; it costs nothing.
 
-    Raises ValueError for a bad argument, and its subclass WeightsError for missing or damaged weights.
+    Raises InvalidInput for a bad argument and WeightsError for missing or damaged weights. An InputWarning says which
+    words were not read.
     """
     from PIL.Image import fromarray
 
-    from bozzetto.runtime import store, text_to_image
+    from bozzetto.runtime import requests, store, text_to_image
 
-    text_to_image.check_prompt("prompt", prompt)
-    text_to_image.check_prompt("negative_prompt", negative_prompt, may_be_empty=True)
-    seeds = text_to_image.seeds(seed, n)
+    requests.check_prompt("prompt", prompt)
+    requests.check_prompt("negative_prompt", negative_prompt, may_be_empty=True)
+    seeds = requests.seeds(seed, n)
     models = text_to_image.load(store.weights_folder())
-    for name, text in (("prompt", prompt), ("negative_prompt", negative_prompt)):
-        if unread := text_to_image.unread_words(models.tokenizer, text):
-            warnings.warn(f"{name} is too long, so its end was not read: {' '.join(unread)!r}", stacklevel=2)
+    requests.check_words("prompt", prompt, models.tokenizer)
+    requests.check_words("negative_prompt", negative_prompt, models.tokenizer)
+    requests.warn_of_unused("negative_prompt", negative_prompt, guidance_scale)
 
-    def on_step(index: int, step: int, steps: int, noisy: np.ndarray, clean: np.ndarray) -> None:
+    def on_step(step: int, steps: int, index: int, *latents: np.ndarray) -> None:
         if callback_on_step_end:
-            shown = (fromarray(text_to_image.decode(models, latents)[0]) for latents in (noisy, clean))
-            callback_on_step_end(step, steps, index, *shown)
-        if progress:
-            progress(index * steps + step + 1, n * steps)
+            noisy, clean = (fromarray(text_to_image.decode(models, each)[0]) for each in latents)
+            callback_on_step_end(step, steps, index, noisy, clean)
 
     pictures = text_to_image.draw(
         models,
@@ -108,6 +107,7 @@ def generate(
         sampler=sampler,
         student=text_to_image.load_student(store.weights_folder()) if few_steps else None,
         callback=on_step,
+        progress=progress,
     )
     return [fromarray(picture) for picture in pictures]
 
@@ -124,6 +124,7 @@ def sample(
     prompt: str | None = None,
     clip_guidance_scale: float | None = None,
     callback_on_step_end: Callable[[int, int, int, Image, Image], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Image]:
     """Draw n small pictures without words: PIL images, 32 x 32 RGB. Picture i has the seed `seed + i`.
 
@@ -134,24 +135,29 @@ def sample(
     prompt: words that CLIP steers diffusion of any class by, instead of a label; clip_guidance_scale: 0 .. 100, how
         strongly. It is a hint more than an order: `generate` follows words.
     callback_on_step_end(step, num_steps, picture_index, noisy, clean): called after every step of those two.
+    progress(steps done, steps in all): called after every step, or every picture of the others.
 
-    Raises ValueError for a bad argument, and its subclass WeightsError for missing or damaged weights. For a label that
-    is none it names the nearest one.
+    Raises InvalidInput for a bad argument and WeightsError for missing or damaged weights. For a label that is none it
+    names the nearest one.
     """
     from PIL.Image import fromarray
 
+    from bozzetto.runtime import clip, requests, store
     from bozzetto.runtime import sample as runtime
-    from bozzetto.runtime import store, text_to_image
 
-    def on_step(index: int, step: int, steps: int, noisy: np.ndarray, clean: np.ndarray) -> None:
+    weights = store.weights_folder()
+    if model == "diffusion" and isinstance(prompt, str):
+        requests.check_words("prompt", prompt, clip.load_text(weights)[0])
+
+    def on_step(step: int, steps: int, index: int, *pixels: np.ndarray) -> None:
         if callback_on_step_end:
-            shown = (fromarray(runtime.to_bytes(pixels)[0]) for pixels in (noisy, clean))
-            callback_on_step_end(step, steps, index, *shown)
+            noisy, clean = (fromarray(runtime.to_bytes(each)[0]) for each in pixels)
+            callback_on_step_end(step, steps, index, noisy, clean)
 
     pictures = runtime.draw(
         model,
-        store.weights_folder(),
-        text_to_image.seeds(seed, n),
+        weights,
+        requests.seeds(seed, n),
         label,
         nearest=_nearest_text,
         num_inference_steps=num_inference_steps,
@@ -160,6 +166,7 @@ def sample(
         prompt=prompt,
         clip_guidance_scale=clip_guidance_scale,
         callback=on_step,
+        progress=progress,
     )
     return [fromarray(picture) for picture in pictures]
 
@@ -174,52 +181,60 @@ def sample_labels(model: str) -> list[str]:
 
 def _nearest_text(text: str, texts: list[str]) -> str:
     """Which of some texts means most nearly the same, by CLIP's text tower."""
-    wanted = encode_text(text[:300])
-    return max(texts, key=lambda other: float(encode_text(other.replace("-", " ")) @ wanted))
+    from bozzetto.runtime import clip, store
+
+    wordings = [text[:300], *(other.replace("-", " ") for other in texts)]
+    wanted, *others = clip.encode_text(clip.load(store.weights_folder()), wordings)
+    return max(zip(others, texts, strict=True), key=lambda pair: float(pair[0] @ wanted))[1]
 
 
 def unknown_words(prompt: str) -> list[str]:
-    """The words of a prompt that are not in the model's vocabulary: it spells them in pieces, or skips them."""
-    from bozzetto.runtime import store, text_to_image
+    """The words of a prompt that are not in the model's vocabulary, so that it spells them in pieces. What it cannot
+    spell either, `generate` warns of."""
+    from bozzetto.runtime import clip, requests, store
+    from bozzetto.runtime.reading import readable
+    from bozzetto.runtime.tokenizer import split_words
 
-    text_to_image.check_prompt("prompt", prompt)
-    return text_to_image.unknown_words(text_to_image.load(store.weights_folder()).tokenizer, prompt)
+    requests.check_prompt("prompt", prompt)
+    tokenizer, _ = clip.load_text(store.weights_folder())
+    unknown = requests.unknown_words(tokenizer, split_words(readable(prompt)))
+    return [word for word in unknown if tokenizer.pieces(word) != ["[unk]"]]
 
 
 def label(
-    picture: str | Path | Image,
-    labels: Sequence[str],
+    picture: Picture,
+    labels: Iterable[str],
     *,
     templates: Callable[[str], list[str]] | None = None,
     none_of_these: bool = False,
 ) -> list[tuple[str, float, float]]:
     """What is on the picture? (label, share, match) for each label, the best first.
 
-    picture: a file (PNG, JPEG, WebP, GIF, BMP) or a PIL image; it is seen over white, fitted to 64 x 64.
+    picture: a path, bytes or an open file (PNG, JPEG, WebP, GIF, BMP), an array uint8 [H,W], [H,W,3] or [H,W,4], or a
+        PIL image; it is seen over white, fitted to 64 x 64.
     share: how the labels compare, adds up to 1. match: the probability that this label alone belongs to the picture.
     templates(label) -> the wordings to average; by default those of the picture world ("a picture of a robot", ...).
     none_of_these: let "none of these" compete as one more label: it wins in nineteen of twenty pictures that none fits.
 
-    Raises FileNotFoundError or ValueError for a picture that cannot be used, ValueError for bad labels.
+    Raises InvalidInput for a picture or labels that cannot be used (MissingFile for a file that is not there), and
+    WeightsError.
     """
-    from bozzetto.runtime import label as runtime
-    from bozzetto.runtime import store
-    from bozzetto.world.captions import templates as world_templates
+    from bozzetto.runtime import classify, clip, requests, store
 
-    labels = runtime.check_labels(labels)
+    labels = requests.check_labels(labels, read=templates is None)
     pixels = as_seen(picture)
-    clip = runtime.load(store.weights_folder())
-    return runtime.label(clip, pixels, labels, templates or world_templates, none_of_these)
+    models = clip.load(store.weights_folder())
+    return classify.label(models, pixels, labels, templates or classify.world_wordings, none_of_these)
 
 
-def ask(picture: str | Path | Image, question: str) -> Iterator[Word]:
+def ask(picture: Picture, question: str) -> Iterator[Word]:
     """Ask about a picture; the answer comes in pieces, each a Word: text, probability, and `looked`, float32 [8,8], how
     much it looked at each part of the picture. "".join(word.text for word in ask(...)) is all that it said: the
     answer, or a reason and the answer, "a cat left of a dog: left".
 
     picture: as in `label`. question: English, up to 300 characters and 24 tokens. What the picture does not tell is
     answered "i cannot tell".
-    Raises FileNotFoundError or ValueError for a picture or a question that cannot be used, and WeightsError.
+    Raises InvalidInput for a picture or a question that cannot be used, and WeightsError.
     """
     from bozzetto.runtime import ask as runtime
     from bozzetto.runtime import store
@@ -233,7 +248,7 @@ def find(
     folder: str | Path = ".",
     *,
     k: int = 12,
-    picture: str | Path | Image | None = None,
+    picture: Picture | None = None,
     less: str | None = None,
     index: str | Path | None = None,
     model: str | None = None,
@@ -241,44 +256,39 @@ def find(
     """Pictures of an indexed folder (`bozzetto search index`) nearest to words, a picture, or both: (path, cosine).
 
     less: words to move away from. index: where the index is, if not in the folder. model: as it was indexed with.
-    Raises FileNotFoundError without an index, ValueError for a bad query or an index of another model.
+    Raises NotBuilt without an index, InvalidInput for a bad query or an index of another model.
     """
-    from PIL.Image import Image
-
-    from bozzetto import pictures
+    from bozzetto.pictures import open_picture
     from bozzetto.search import embed
     from bozzetto.search import index as search
 
-    if picture is not None and not isinstance(picture, Image):
-        picture = pictures.open_picture(picture)
+    shown = None if picture is None else open_picture(picture)
     embedder = embed.open_embedder(model)
-    vector = search.query_vector(embedder, query, picture, less)
+    vector = search.query_vector(embedder, query, shown, less)
     return search.search(index or Path(folder) / search.PLACE, embedder, vector, k)
 
 
-def encode_image(picture: str | Path | Image) -> np.ndarray:
+def encode_image(picture: Picture) -> np.ndarray:
     """CLIP's embedding of a picture, as `label` takes it: float32 [256], unit length."""
-    from bozzetto.runtime import label as runtime
-    from bozzetto.runtime import store
+    from bozzetto.runtime import clip, store
 
-    return runtime.encode_image(runtime.load(store.weights_folder()), as_seen(picture)[None])[0]
+    return clip.encode_image(clip.load(store.weights_folder()), as_seen(picture)[None])[0]
 
 
 def encode_text(text: str) -> np.ndarray:
     """CLIP's embedding of a text: float32 [256], unit length. Its product with a picture's is their cosine."""
-    from bozzetto.runtime import label as runtime
-    from bozzetto.runtime import store, text_to_image
+    from bozzetto.runtime import clip, requests, store
 
-    text_to_image.check_prompt("text", text, may_be_empty=True)
-    return runtime.encode_text(runtime.load(store.weights_folder()), [text])[0]
+    requests.check_prompt("text", text, may_be_empty=True)
+    models = clip.load(store.weights_folder())
+    requests.check_words("text", text, models.tokenizer)
+    return clip.encode_text(models, [text])[0]
 
 
-def as_seen(picture: str | Path | Image) -> np.ndarray:
+def as_seen(picture: Picture) -> np.ndarray:
     """A picture as the models see it, fitted to 64 x 64, over white: uint8 [64,64,3]."""
     import numpy as np
-    from PIL.Image import Image
 
     from bozzetto import pictures
 
-    image = picture if isinstance(picture, Image) else pictures.open_picture(picture)
-    return np.asarray(pictures.over_white(pictures.fit(image)))
+    return np.asarray(pictures.over_white(pictures.fit(pictures.open_picture(picture))))

@@ -19,8 +19,8 @@ class BozzettoError(Exception):
     """What is wrong and how to mend it, in one line."""
 
 
-class InvalidInput(BozzettoError, ValueError):
-    """An argument cannot be used. `field` is its name in Python, `why` goes on from there: "must be ...".
+class _About(Exception):
+    """About an argument: `field` is its name in Python, `why` goes on from there: "must be ...".
 
     others: more arguments that `why` speaks of, each at a "{}" in it.
     """
@@ -36,6 +36,14 @@ class InvalidInput(BozzettoError, ValueError):
 
     def __str__(self) -> str:
         return self.text()
+
+
+class InvalidInput(_About, BozzettoError, ValueError):
+    """An argument cannot be used."""
+
+
+class InputWarning(_About, UserWarning):
+    """An argument can be used, but not all of it."""
 
 
 class MissingFile(InvalidInput, FileNotFoundError):
@@ -67,7 +75,7 @@ class MissingExtra(BozzettoError, ImportError):
 # ---------------------------------------------------------------- the checks that most arguments need
 
 
-def whole_number(field: str, value: SupportsIndex, low: int, high: int | None = None) -> int:
+def whole_number(field: str, value: SupportsIndex, low: int, high: int | None = None, unit: str = "") -> int:
     """The value as an int, whatever kind of integer it is. InvalidInput unless low <= value <= high."""
     try:
         if isinstance(value, bool):  # an int to Python, a slip to us
@@ -76,9 +84,8 @@ def whole_number(field: str, value: SupportsIndex, low: int, high: int | None = 
     except TypeError:
         number = low - 1
     if number < low or (high is not None and number > high):
-        raise InvalidInput(
-            field, f"must be a whole number from {low}{'' if high is None else f' to {high}'}, not {value!r}"
-        )
+        end = "" if high is None else f" to {high}"
+        raise InvalidInput(field, f"must be a whole number from {low}{end}{unit and ' '}{unit}, not {value!r}")
     return number
 
 

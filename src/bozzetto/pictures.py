@@ -8,59 +8,133 @@ filter but NEAREST).
 
 from __future__ import annotations
 
+import io
 import math
 import os
-import warnings
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from bozzetto.errors import InvalidInput, MissingFile, whole_number
+from bozzetto.files import written
+
+Picture = str | Path | bytes | BinaryIO | np.ndarray | Image.Image
+"""Whatever `open_picture` opens."""
 
 SIZE = 64
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+# Readers of files, by name. They are called here and not by Image.open, whose limit for large pictures is a warning and
+# a variable of the whole process: warnings cannot be switched off in one thread alone.
+READERS: dict[str, type[ImageFile]] = {
+    "PNG": PngImageFile,
+    "JPEG": JpegImageFile,
+    "WEBP": WebPImageFile,
+    "GIF": GifImageFile,
+    "BMP": BmpImageFile,
+}
+FORMATS = tuple(READERS)
+_BEGINS = re.compile(
+    rb"(?s)(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<JPEG>\xff\xd8\xff)|(?P<WEBP>RIFF....WEBP)|(?P<GIF>GIF8[79]a)|(?P<BMP>BM)"
+)
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+", re.IGNORECASE)  # Path makes one slash of two
 MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 64 * 10**6
+_MOST = f"{MAX_BYTES // 2**20} MB at most, make it smaller"
+MAX_NAME = 255  # bytes, on all common file systems
 SIZES = (16, 2048)  # for viewing
 
 
-def open_picture(path: str | Path) -> Image.Image:
-    """The picture in a file (of an animation, its first frame), upright, as RGBA.
+def open_picture(picture: Picture) -> Image.Image:
+    """A picture from anywhere, upright, as RGBA; of an animation the first frame.
 
-    Raises FileNotFoundError, or ValueError for what is no picture: broken, unknown, over 20 MB or 64 megapixels.
+    picture: a path, the bytes of a file or an open binary file (PNG, JPEG, WebP, GIF, BMP), an array uint8 [H,W], grey,
+        [H,W,3] or [H,W,4], or a PIL image, which stays as it is. A JPEG of more than 16 megapixels comes in half its
+        size, which is decoded in a quarter of the memory.
+    Raises MissingFile, or InvalidInput for what is no picture: broken, unknown, over 20 MB or 64 megapixels.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"picture {path} is not there: check the name")
-    if not path.is_file():
-        raise ValueError(f"picture {path} is not a file: name one picture")
-    size = path.stat().st_size
-    if size == 0:
-        raise ValueError(f"picture {path} is empty: it has 0 bytes")
-    if size > MAX_BYTES:
-        raise ValueError(f"picture {path} has {size / 2**20:.0f} MB: {MAX_BYTES // 2**20} MB at most, make it smaller")
+    name = ""
+    if isinstance(picture, np.ndarray):
+        image = _from_array(picture)
+    elif isinstance(picture, Image.Image):
+        image = picture
+    elif isinstance(picture, str | Path):
+        name = f"{picture} "
+        image = _from_file(_read(picture), name)
+    elif isinstance(picture, bytes | bytearray | memoryview) or hasattr(picture, "read"):
+        content = picture.read(MAX_BYTES + 1) if hasattr(picture, "read") else bytes(picture)
+        if not isinstance(content, bytes):
+            raise InvalidInput("picture", "must be opened as a binary file")
+        image = _from_file(content, name)
+    else:
+        raise InvalidInput("picture", f"must be a path, bytes, an open file, an array or an image, not {picture!r}")
+    if not 0 < image.width * image.height <= MAX_PIXELS:
+        most = MAX_PIXELS // 10**6
+        raise InvalidInput("picture", f"{name}is {image.width} x {image.height}: {most} megapixels at most")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # our own limit is stricter than the one Pillow warns of
-            image = Image.open(path, formats=FORMATS)
-    except UnidentifiedImageError:
-        raise ValueError(f"picture {path} is none of {', '.join(FORMATS)}, or is broken: convert it to PNG") from None
-    except Image.DecompressionBombError:
-        raise ValueError(f"picture {path} is too large: {MAX_PIXELS // 10**6} megapixels at most") from None
+        if image.width * image.height > MAX_PIXELS // 4 and image is not picture:
+            image.draft(None, (image.width // 2, image.height // 2))
+        if image is picture:
+            return _as_rgba(ImageOps.exif_transpose(image))
+        ImageOps.exif_transpose(image, in_place=True)
+        return _as_rgba(image)
     except Exception as error:  # a parser of strange files can fail in every way
-        raise ValueError(f"picture {path} is broken: {error}") from error
-    with image:
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError(
-                f"picture {path} is {image.width} x {image.height}: {MAX_PIXELS // 10**6} megapixels at most"
-            )
-        try:
-            image.load()
-            if image.mode.startswith("I"):  # 16 bits a pixel, which convert() would cut instead of scale
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            return ImageOps.exif_transpose(image).convert("RGBA")
-        except Exception as error:
-            raise ValueError(f"picture {path} is broken: {error}") from error
+        raise InvalidInput("picture", f"{name}is broken: {error}") from error
+
+
+def _read(path: str | Path) -> bytes:
+    if not os.path.exists(path):
+        if scheme := _ADDRESS.match(str(path)):
+            address = f"{scheme[1]}://{str(path)[scheme.end() :]}"
+            raise InvalidInput("picture", f"{address} is an address, and no address is opened: download it first")
+        raise MissingFile("picture", f"{path} is not there: check the name")
+    if not os.path.isfile(path):
+        raise InvalidInput("picture", f"{path} is not a file: name one picture")
+    try:
+        with open(path, "rb") as file:
+            if (size := os.fstat(file.fileno()).st_size) > MAX_BYTES:
+                raise InvalidInput("picture", f"{path} has {size / 2**20:.0f} MB: {_MOST}")
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InvalidInput("picture", f"{path} cannot be read: {error.strerror}") from error
+
+
+def _from_file(content: bytes, name: str) -> Image.Image:
+    if not content:
+        raise InvalidInput("picture", f"{name}is empty: it has 0 bytes")
+    if len(content) > MAX_BYTES:
+        raise InvalidInput("picture", f"{name}has {len(content) / 2**20:.0f} MB: {_MOST}")
+    if not (begins := _BEGINS.match(content)):
+        raise InvalidInput("picture", f"{name}is none of {', '.join(FORMATS)}, or is broken: convert it to PNG")
+    try:
+        return READERS[begins.lastgroup or ""](io.BytesIO(content))
+    except Exception as error:
+        raise InvalidInput("picture", f"{name}is broken: {error}") from error
+
+
+def _from_array(pixels: np.ndarray) -> Image.Image:
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,), (4,)):
+        raise InvalidInput(
+            "picture", f"must be an array uint8 [H,W], [H,W,3] or [H,W,4], not {pixels.dtype} {list(pixels.shape)}"
+        )
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _as_rgba(image: Image.Image) -> Image.Image:
+    if not image.mode.startswith("I"):
+        return image.convert("RGBA")
+    deep = np.asarray(image)  # 16 bits a pixel, which convert() would cut instead of scale
+    grey = (np.clip(deep, 0, 2**16 - 1) >> 8).astype(np.uint8)
+    alpha = np.where(deep == image.info.get("transparency", -1), 0, 255).astype(np.uint8)
+    return Image.fromarray(np.stack([grey, grey, grey, alpha], axis=-1))
 
 
 def fit(image: Image.Image, size: int = SIZE) -> Image.Image:
@@ -68,11 +142,11 @@ def fit(image: Image.Image, size: int = SIZE) -> Image.Image:
     image = image.convert("RGBA")
     longest = max(image.size)
     scale = size / longest
-    shape = tuple(max(1, round(side * scale)) for side in image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
     # Averaging undoes an enlargement by whole pixels exactly.
-    image = image.resize(shape, Image.Resampling.BOX if longest % size == 0 else Image.Resampling.LANCZOS)
+    image = image.resize((width, height), Image.Resampling.BOX if longest % size == 0 else Image.Resampling.LANCZOS)
     square = Image.new("RGBA", (size, size))
-    square.paste(image, tuple((size - side) // 2 for side in shape))
+    square.paste(image, ((size - width) // 2, (size - height) // 2))
     return square
 
 
@@ -83,22 +157,15 @@ def over_white(image: Image.Image) -> Image.Image:
 
 def enlarge(image: Image.Image, size: int) -> Image.Image:
     """A square picture at `size` for viewing: whole pixels for a multiple of its own size, smooth otherwise."""
-    check_size(size)
+    size = whole_number("size", size, *SIZES, unit="pixels")
     sharp = size % image.width == 0
     return image.resize((size, size), Image.Resampling.NEAREST if sharp else Image.Resampling.LANCZOS)
-
-
-def check_size(size: int) -> None:
-    """ValueError unless a picture may be enlarged to this."""
-    low, high = SIZES
-    if isinstance(size, bool) or not isinstance(size, int) or not low <= size <= high:
-        raise ValueError(f"size must be a whole number from {low} to {high} pixels, not {size!r}")
 
 
 def sheet(pictures: Sequence[Image.Image], columns: int | None = None) -> Image.Image:
     """A contact sheet on white, RGB: pictures of one size, row by row with a gap; about square without `columns`."""
     if not pictures:
-        raise ValueError("pictures is empty: a sheet needs one at least")
+        raise InvalidInput("pictures", "is empty: a sheet needs one at least")
     columns = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
     width, height = pictures[0].size
     gap = max(2, width // 16)
@@ -111,26 +178,24 @@ def sheet(pictures: Sequence[Image.Image], columns: int | None = None) -> Image.
 
 
 def check_output(path: Path, suffix: str = ".png") -> None:
-    """ValueError unless a file can be written there. Nothing is written."""
-    if path.is_dir():
-        raise ValueError(f"output {path} is a folder: name a file in it")
+    """InvalidInput unless a file can be written there. Nothing is written."""
+    if os.path.isdir(path):
+        raise InvalidInput("output", f"{path} is a folder: name a file in it")
     if path.suffix.lower() != suffix:
-        raise ValueError(f"output {path} must end in {suffix}")
-    if not path.parent.is_dir():
-        raise ValueError(f"output {path}: the folder {path.parent} is not there, make it first")
+        raise InvalidInput("output", f"{path} must end in {suffix}")
+    if (length := len(os.fsencode(path.name))) > MAX_NAME:
+        raise InvalidInput("output", f"{path} has a name of {length} bytes: {MAX_NAME} at most")
+    if not os.path.isdir(path.parent):
+        raise InvalidInput("output", f"{path}: the folder {path.parent} is not there, make it first")
     if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"output {path}: the folder {path.parent} cannot be written to")
+        raise InvalidInput("output", f"{path}: the folder {path.parent} cannot be written to")
 
 
 def save_png(image: Image.Image, path: Path) -> None:
     """Write a PNG file; it appears whole or not at all."""
     check_output(path)
-    part = path.with_name(path.name + ".part")
-    try:
+    with written(path) as part:
         image.save(part, "PNG")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def in_terminal(image: Image.Image) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from bozzetto.cli.progress import bar
 from bozzetto.cli.shell import examples, flags
-from bozzetto.errors import InvalidInput
+from bozzetto.errors import InvalidInput, whole_number
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,9 +55,9 @@ def generate(
     """Draw a picture of a sentence."""
     import bozzetto
     from bozzetto import pictures
-    from bozzetto.runtime import text_to_image
+    from bozzetto.runtime import requests
 
-    seeds = text_to_image.seeds(seed, n)
+    seeds = requests.seeds(seed, n)
     names = [out] if n == 1 else [out.with_stem(f"{out.stem}-{seed}") for seed in seeds]
     for path in filter(None, (out, sheet)):
         pictures.check_output(path)
@@ -67,7 +67,7 @@ def generate(
         raise InvalidInput("frames", f"{frames} is a file: name a folder")
     if frames and not frames.absolute().parent.is_dir():
         raise InvalidInput("frames", f"{frames}: the folder {frames.absolute().parent} is not there, make it first")
-    pictures.check_size(size)
+    whole_number("size", size, *pictures.SIZES, unit="pixels")
 
     def save_frame(step: int, steps: int, index: int, noisy: Image, clean: Image) -> None:
         frames.mkdir(exist_ok=True)
@@ -139,14 +139,14 @@ def sample(
     """Draw small pictures without words, by class: with the GAN, the VAE, diffusion or its few-step student."""
     import bozzetto
     from bozzetto import pictures
-    from bozzetto.runtime import text_to_image
+    from bozzetto.runtime import requests
 
     if labels:
         print("\n".join(bozzetto.sample_labels(model)))
         return
     pictures.check_output(out)
-    pictures.check_size(size)
-    seeds = text_to_image.seeds(seed, n)
+    whole_number("size", size, *pictures.SIZES, unit="pixels")
+    seeds = requests.seeds(seed, n)
     options = {"label": label, "num_inference_steps": steps, "guidance_scale": guidance, "sampler": sampler}
     options |= {"prompt": towards, "clip_guidance_scale": clip_guidance}
     drawn = []

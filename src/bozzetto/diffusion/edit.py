@@ -13,7 +13,8 @@ is clean: whatever the denoiser estimates, pixels or latents.
 """
 
 from bozzetto.diffusion.samplers import Array, Callback, Denoise
-from bozzetto.diffusion.schedule import Schedule, check_number
+from bozzetto.diffusion.schedule import Schedule
+from bozzetto.errors import real_number
 
 
 def img2img(image: Array, schedule: Schedule, strength: float, noise: Array) -> tuple[Array, Schedule]:
@@ -22,9 +23,9 @@ def img2img(image: Array, schedule: Schedule, strength: float, noise: Array) -> 
 
     strength in 0 .. 1: the share of the schedule's n steps that is run, rounded to whole steps, at least the
     last one. At 1 `rest` is the whole schedule, and on a path from alpha = 0 nothing of the picture is left.
-    noise: standard normal, like image. ValueError if strength is out of range.
+    noise: standard normal, like image. InvalidInput if strength is out of range.
     """
-    check_number("strength", strength, 0, 1)
+    real_number("strength", strength, 0, 1)
     first = len(schedule) - max(1, round(strength * len(schedule)))
     rest = Schedule(schedule.times[first:], schedule.alphas[first:], schedule.sigmas[first:])
     return rest.alphas[0].item() * image + rest.sigmas[0].item() * noise, rest

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from bozzetto.diffusion.samplers import Array, Callback, Noise, needed, noise_kept, renoised
 from bozzetto.diffusion.schedule import Schedule
+from bozzetto.errors import InvalidInput
 
 JUMPS = (1, 2, 4, 8)  # in how many steps our students have learned to draw (training/recipes/few_steps.py)
 
@@ -23,10 +24,10 @@ def few_steps(
         x <- alpha' D + sigma' (E eps + sqrt(1 - E^2) noise(step)),   E = alpha' sigma'' / (alpha'' sigma'),
 
     a step of `ddpm` with the E of the step after it. The last step, and so the only one of one, is the jump itself.
-    ValueError for another number of steps.
+    InvalidInput for another number of steps.
     """
     if len(schedule) not in JUMPS:
-        raise ValueError(f"num_inference_steps must be 1, 2, 4 or 8 for a few-step student, not {len(schedule)}")
+        raise InvalidInput("num_inference_steps", f"must be 1, 2, 4 or 8 for a few-step student, not {len(schedule)}")
     noise = needed(noise, "few_steps")
     steps = list(schedule.steps())
     for step, now, then in steps:

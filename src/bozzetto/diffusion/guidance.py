@@ -25,7 +25,8 @@ CLIP guidance asks the network once, without a prompt, and a judge of finished p
 from collections.abc import Callable
 
 from bozzetto.diffusion.samplers import Array, Denoise
-from bozzetto.diffusion.schedule import Schedule, check_number
+from bozzetto.diffusion.schedule import Schedule
+from bozzetto.errors import InvalidInput, real_number
 
 MAX_GUIDANCE = 30.0
 MAX_CLIP_GUIDANCE = 100.0
@@ -45,15 +46,16 @@ def classifier_free(
     away. For autoguidance: classifier_free(good, lambda x, t: (good(x, t), bad(x, t)), 2.0).
 
     guidance_scale: 0 .. 30. interval: (low, high) times t, 0 <= low <= high <= 1, both ends included.
-    ValueError otherwise.
+    InvalidInput otherwise.
     """
-    check_number("guidance_scale", guidance_scale, 0, MAX_GUIDANCE)
-    if len(interval) != 2:
-        raise ValueError(f"interval must be two times, (low, high), not {interval!r}")
-    low, high = interval
-    check_number("the low end of interval", low, 0, 1)
-    check_number("the high end of interval", high, low, 1)
-    scale = float(guidance_scale)  # a numpy scalar would change the dtype of the picture
+    scale = real_number("guidance_scale", guidance_scale, 0, MAX_GUIDANCE)
+    try:
+        low, high = interval
+        usable = bool(0 <= low <= high <= 1)
+    except (TypeError, ValueError):
+        usable = False
+    if not usable:
+        raise InvalidInput("guidance_interval", f"must be a pair of times, 0 <= low <= high <= 1, not {interval!r}")
 
     def denoise(x: Array, t: float) -> Array:
         if scale == 1 or not low <= t <= high:
@@ -89,11 +91,10 @@ def clip_guided(
     data and a log p that is linear: a bell N(m, d^2) becomes N(m + s d^2 grad, d^2).
 
     gradient(clean) -> an array like clean. clip_guidance_scale s: 0 .. 100; 0 never asks for a gradient. data_std d:
-    above 0 up to 100, the standard deviation of clean pictures. ValueError otherwise.
+    above 0 up to 100, the standard deviation of clean pictures. InvalidInput otherwise.
     """
-    check_number("clip_guidance_scale", clip_guidance_scale, 0, MAX_CLIP_GUIDANCE)
-    check_number("data_std", data_std, 1e-6, 100)
-    scale, variance = float(clip_guidance_scale), float(data_std) ** 2
+    scale = real_number("clip_guidance_scale", clip_guidance_scale, 0, MAX_CLIP_GUIDANCE)
+    variance = real_number("data_std", data_std, 1e-6, 100) ** 2
     if scale == 0:
         return denoise
     levels = zip(schedule.times.tolist(), schedule.alphas.tolist(), schedule.sigmas.tolist(), strict=True)

@@ -23,10 +23,11 @@ step of a stochastic sampler, counting from 1 (so step i, counting from 0, uses 
 """
 
 import math
-import operator
 from collections.abc import Sequence
 
 import numpy as np
+
+from bozzetto.errors import InvalidInput, whole_number
 
 MAX_SEED = 2**53 - 1  # the largest integer that JavaScript numbers hold exactly
 
@@ -54,9 +55,9 @@ def philox(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
 
 
 def words(seed: int, blocks: int, stream: int = 0) -> np.ndarray:
-    """The first `blocks` blocks of a stream as uint32 [blocks, 4]. ValueError as in `normal`."""
-    seed = _integer("seed", seed, 0, MAX_SEED)
-    stream = _integer("stream", stream, 0, _U32 - 1)
+    """The first `blocks` blocks of a stream as uint32 [blocks, 4]. InvalidInput as in `normal`."""
+    seed = whole_number("seed", seed, 0, MAX_SEED)
+    stream = whole_number("stream", stream, 0, _U32 - 1)
     block = np.arange(blocks, dtype=np.uint64)
     counter = np.zeros((blocks, 4), np.uint32)
     counter[:, 0], counter[:, 1], counter[:, 2] = block & _LOW, block >> _SHIFT, stream
@@ -69,9 +70,9 @@ def normal(seed: int, shape: Sequence[int], stream: int = 0) -> np.ndarray:
     No value is further from 0 than 6.7, the radius of the smallest uniform.
 
     seed: 0 .. 2^53 - 1; stream: 0 .. 2^32 - 1 (0 = starting noise, s = noise of the s-th step, from 1).
-    ValueError if a number is out of range or not an integer.
+    InvalidInput if a number is out of range or not an integer.
     """
-    shape = tuple(_integer("every entry of shape", size, 1, _U32) for size in shape)
+    shape = tuple(whole_number("every entry of shape", size, 1, _U32) for size in shape)
     count = math.prod(shape)
     uniform = (words(seed, -(-count // 4), stream) + 1.0) / _U32
     radius = np.sqrt(-2.0 * np.log(uniform[:, 0::2]))
@@ -82,19 +83,7 @@ def normal(seed: int, shape: Sequence[int], stream: int = 0) -> np.ndarray:
 
 def normal_batch(seeds: Sequence[int], shape: Sequence[int], stream: int = 0) -> np.ndarray:
     """Noise for several pictures: float32 [len(seeds), *shape]. Row i is `normal(seeds[i], shape, stream)`,
-    so a picture does not depend on its batch. ValueError as in `normal`, and for no seeds at all."""
+    so a picture does not depend on its batch. InvalidInput as in `normal`, and for no seeds at all."""
     if len(seeds) == 0:
-        raise ValueError("seeds is empty: give one seed for each picture")
+        raise InvalidInput("seeds", "is empty: give one seed for each picture")
     return np.stack([normal(seed, shape, stream) for seed in seeds])
-
-
-def _integer(name: str, value: object, low: int, high: int) -> int:
-    try:
-        if isinstance(value, bool):  # an int to Python, a slip to us
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or not low <= number <= high:
-        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
-    return number

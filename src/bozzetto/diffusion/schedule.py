@@ -16,10 +16,11 @@ means. A denoiser must be sampled on the path it was trained on: Bozzetto's mode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
+
+from bozzetto.errors import InvalidInput, real_number, whole_number
 
 MAX_STEPS = 1000  # as many as DDPM was trained with; more buys nothing
 
@@ -70,10 +71,10 @@ def flow(num_inference_steps: int, shift: float = 1.0) -> Schedule:
 
     The times are evenly spaced from exactly 1 to 0, then shifted as in Esser et al. 2024, eq. 23:
     t <- shift t / (shift t + 1 - t). A shift above 1 spends more steps on high noise. shift in 0.01 .. 100,
-    steps in 1 .. 1000, ValueError otherwise.
+    steps in 1 .. 1000, InvalidInput otherwise.
     """
     even = _even_times(num_inference_steps)
-    check_number("shift", shift, 0.01, 100.0)
+    real_number("shift", shift, 0.01, 100.0)
     times = shift * even / (shift * even + (1.0 - even))  # written so that 1 stays exactly 1
     return Schedule(times, alphas=1.0 - times, sigmas=times)
 
@@ -83,7 +84,7 @@ def cosine(num_inference_steps: int) -> Schedule:
 
     alpha_t^2 = f(t) / f(0), f(t) = cos^2(pi/2 (t + s) / (1 + s)), s = 0.008. t is the elapsed fraction of the
     noising process, evenly spaced. Their clipping of beta is left out: our samplers may start at alpha = 0.
-    Steps in 1 .. 1000, ValueError otherwise.
+    Steps in 1 .. 1000, InvalidInput otherwise.
     """
     times = _even_times(num_inference_steps)
     s = 0.008
@@ -96,7 +97,7 @@ def linear(num_inference_steps: int) -> Schedule:
     """DDPM's path (Ho et al. 2020, section 4): 1000 noising steps, beta from 0.0001 to 0.02 evenly spaced.
 
     alpha_k^2 = (1 - beta_1) ... (1 - beta_k), alpha^2 + sigma^2 = 1, t = k / 1000; the n steps visit evenly
-    spaced whole k from 1000 to 0. Steps in 1 .. 1000, ValueError otherwise.
+    spaced whole k from 1000 to 0. Steps in 1 .. 1000, InvalidInput otherwise.
     """
     kept = np.cumprod(np.concatenate([[1.0], 1.0 - np.linspace(1e-4, 0.02, 1000)]))
     visited = np.round(1000 * _even_times(num_inference_steps)).astype(int)
@@ -111,14 +112,14 @@ def karras(num_inference_steps: int, sigma_min: float = 0.002, sigma_max: float 
     (1 - t) x is a point of that path.
 
     sigma_max in 0.001 .. 10000, sigma_min from 0.000001 to below sigma_max, rho in 1 .. 100, steps in
-    1 .. 1000; ValueError otherwise.
+    1 .. 1000; InvalidInput otherwise.
     """
     steps = len(_even_times(num_inference_steps)) - 1
-    check_number("sigma_max", sigma_max, 1e-3, 1e4)
-    check_number("sigma_min", sigma_min, 1e-6, sigma_max)
-    check_number("rho", rho, 1.0, 100.0)
+    real_number("sigma_max", sigma_max, 1e-3, 1e4)
+    real_number("sigma_min", sigma_min, 1e-6, sigma_max)
+    real_number("rho", rho, 1.0, 100.0)
     if sigma_min == sigma_max:
-        raise ValueError(f"sigma_min must be smaller than sigma_max, not equal to it: {sigma_max!r}")
+        raise InvalidInput("sigma_min", f"must be smaller than {{}}, not equal to it: {sigma_max!r}", "sigma_max")
     sigmas = np.linspace(sigma_max ** (1 / rho), sigma_min ** (1 / rho), steps) ** rho
     sigmas = np.append(sigmas, 0.0)
     return Schedule(sigmas / (1.0 + sigmas), np.ones(steps + 1), sigmas)
@@ -133,16 +134,8 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
 
 
 def _even_times(steps: int) -> np.ndarray:
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps <= MAX_STEPS:
-        raise ValueError(f"num_inference_steps must be a whole number from 1 to {MAX_STEPS}, not {steps!r}")
-    return np.linspace(1.0, 0.0, steps + 1)
+    return np.linspace(1.0, 0.0, whole_number("num_inference_steps", steps, 1, MAX_STEPS) + 1)
 
 
 def _variance_preserving(times: np.ndarray, alphas_squared: np.ndarray) -> Schedule:
     return Schedule(times, np.sqrt(alphas_squared), np.sqrt(1.0 - alphas_squared))
-
-
-def check_number(name: str, value: float, low: float, high: float) -> None:
-    """ValueError, naming the argument, unless value is a number with low <= value <= high."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
-        raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")

@@ -116,14 +116,14 @@ def score_synonyms(core: World, number: dict[str, int], rank: Callable[[list[str
 
 
 def measure(context: EvaluationContext, weights: Path, n: int, sheet: Path | None) -> Measured:
-    from bozzetto.runtime import label
+    from bozzetto.runtime import clip as towers
 
-    clip = label.load(weights)
+    clip = towers.load(weights)
 
     def embed_pictures(images: np.ndarray) -> np.ndarray:
         parts = track(range(0, len(images), 256), "reading pictures")
         return np.concatenate(
-            [label.encode_image(clip, on_white(images[i : i + 256]).round().astype(np.uint8)) for i in parts]
+            [towers.encode_image(clip, on_white(images[i : i + 256]).round().astype(np.uint8)) for i in parts]
         )
 
-    return score(context, lambda texts: label.encode_text(clip, texts), embed_pictures, clip.none_below[10]), {}
+    return score(context, lambda texts: towers.encode_text(clip, texts), embed_pictures, clip.none_below[10]), {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -59,4 +60,4 @@ def measure(context: EvaluationContext, weights: Path, n: int, sheet: Path | Non
     def draw(seeds: range, labels: np.ndarray) -> np.ndarray:
         return sample.make(maker, seeds, labels, maker.defaults)
 
-    return score(context.reference, draw, n, sheet), {"settings": maker.defaults}
+    return score(context.reference, draw, n, sheet), {"settings": asdict(maker.defaults)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -142,4 +143,4 @@ def measure(context: EvaluationContext, weights: Path, n: int, sheet: Path | Non
         return text_to_image.draw(models, prompt, [seed], student=student)[0]
 
     scores, details = score(context, draw, n, sheet)
-    return scores, {"settings": student[1] if student else models.defaults, **details}
+    return scores, {"settings": asdict(student[1] if student else models.defaults), **details}

@@ -6,21 +6,21 @@ The picture is looked at once (`look.onnx`); its cache, and that of the question
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from bozzetto.runtime.requests import check_question
 from bozzetto.runtime.session import Network, open_network
-from bozzetto.runtime.store import open_model
+from bozzetto.runtime.store import once, open_model
 from bozzetto.runtime.tokenizer import Tokenizer, join_pieces
 
 START, END = 1, 0  # before the answer and after it
-MAX_TOKENS = 24  # of a question, and of an answer
-MAX_CHARACTERS = 300
+MAX_TOKENS = 24  # of an answer
 
 Cache = tuple[np.ndarray, np.ndarray]
 """Keys and values of all layers for what was seen and read so far, each float32 [N,layers,heads,positions,size]."""
@@ -40,30 +40,15 @@ class Word:
 
     text: str
     probability: float
-    looked: np.ndarray
+    looked: np.ndarray = field(compare=False)  # equal words are said alike, wherever the model looked
 
 
-@lru_cache(maxsize=2)
+@once
 def load(weights: Path) -> Vlm:
-    """Open the model of a weights folder, once. Raises WeightsError."""
+    """The model of a weights folder. Raises WeightsError."""
     model = open_model("vlm", weights)
     tokenizer = Tokenizer.load(model.path / "vocabulary.txt")
     return Vlm(tokenizer, open_network(model, "look.onnx"), open_network(model))
-
-
-def check_question(question: str, tokenizer: Tokenizer) -> list[int]:
-    """The question as tokens. ValueError when it is empty, too long, or in letters that the model cannot read."""
-    if not isinstance(question, str) or not question.strip():
-        raise ValueError("question is empty: ask something, for example 'how many cats are there?'")
-    if len(question) > MAX_CHARACTERS:
-        raise ValueError(f"question has {len(question):,} characters: {MAX_CHARACTERS} at most")
-    tokens = tokenizer.encode(question)[1:]
-    unknown = tokenizer.number["[unk]"]
-    if not tokens or tokens.count(unknown) * 2 > len(tokens):
-        raise ValueError(f"question {question!r} cannot be read: the model knows English words in Latin letters")
-    if len(tokens) > MAX_TOKENS:
-        raise ValueError(f"question has {len(tokens)} tokens: {MAX_TOKENS} at most, make it shorter")
-    return tokens
 
 
 def see(model: Vlm, pictures: np.ndarray, seen: bool = True) -> Cache:
@@ -92,8 +77,9 @@ def _answer(model: Vlm, cache: Cache, tokens: list[int]) -> Iterator[Word]:
         if token == END:
             return
         said.append(model.tokenizer.vocabulary[token])
-        looked = out["looked"][0, :, -1].mean(0).reshape(8, 8)
-        yield Word(join_pieces(said)[-1], float(chances[token]), looked)
+        looked = out["looked"][0, :, -1].mean(0)
+        side = math.isqrt(looked.size)
+        yield Word(join_pieces(said)[-1], float(chances[token]), looked.reshape(side, side))
         going_in = np.array([[token]])
 
 

@@ -118,7 +118,7 @@ BALANCED = Settings(rates=(1.5e-3, 1.5e-3), pairing=1.0, gamma=2.0)
 COLLAPSING = Settings(rates=(5e-4, 2e-3), pairing=0.0, gamma=0.02)  # from the start of a game: few modes, for long
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class State:
     """Both players: parameters and Adam's moments [3,P] and [3,Q], the steps each has trained [2], rounds played."""
 
@@ -160,7 +160,7 @@ def inputs(state: State, settings: Settings, seed: int, trains: tuple[bool, bool
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Played:
     """What a round showed: losses of forger and detective before they learned [2], the fakes [64,3,16,16], and the
     verdicts [64] on the real pictures and the fakes, the probability that each is real."""
@@ -195,5 +195,9 @@ class Game:
         for _ in range(batches):
             state, one = self.play(state, BALANCED, seed, (False, False))
             shown.append(one)
-        joined = (np.concatenate([getattr(one, name) for one in shown]) for name in list(Played.__annotations__)[1:])
-        return Played(np.mean([one.losses for one in shown], 0), *joined)
+        return Played(
+            losses=np.mean([one.losses for one in shown], 0),
+            fakes=np.concatenate([one.fakes for one in shown]),
+            verdicts_real=np.concatenate([one.verdicts_real for one in shown]),
+            verdicts_fake=np.concatenate([one.verdicts_fake for one in shown]),
+        )

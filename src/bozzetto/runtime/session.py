@@ -7,11 +7,15 @@ beside it; their conversion from four bits or fp16 to fp32 is done once, while t
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from bozzetto.runtime.store import FIX, ModelFolder, WeightsError
+from bozzetto.errors import WeightsError
+from bozzetto.runtime.store import FIX, ModelFolder
 
 Network = Callable[..., dict[str, np.ndarray]]
 
@@ -24,8 +28,22 @@ def _cores() -> int:
 def open_network(model: ModelFolder, graph: str = "graph.onnx") -> Network:
     """A function from a graph's inputs, as keywords, to a dict of its outputs. It may be called from several threads.
 
-    Raises WeightsError when ONNX Runtime cannot read the graph.
+    The graph is opened by the first call, so that nobody waits for a network that is not asked; that call raises
+    WeightsError when ONNX Runtime cannot read it.
     """
+    lock, opened = threading.Lock(), list[Any]()
+
+    def network(**inputs: np.ndarray) -> dict[str, np.ndarray]:
+        with lock:
+            if not opened:
+                opened.append(_open(model.path / graph))
+        names = [output.name for output in opened[0].get_outputs()]
+        return dict(zip(names, opened[0].run(names, inputs), strict=True))
+
+    return network
+
+
+def _open(path: Path) -> Any:
     import onnxruntime  # a tenth of a second, so only when a model is really used
 
     options = onnxruntime.SessionOptions()
@@ -34,14 +52,7 @@ def open_network(model: ModelFolder, graph: str = "graph.onnx") -> Network:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.disable_quant_qdq", "1")  # make the weights float32 once, on opening
     options.log_severity_level = 4  # what goes wrong is raised below, and need not be printed as well
-    path = model.path / graph
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no narrower base
         raise WeightsError(f"{path} cannot be opened by ONNX Runtime ({error}): {FIX}") from error
-    names = [output.name for output in session.get_outputs()]
-
-    def network(**inputs: np.ndarray) -> dict[str, np.ndarray]:
-        return dict(zip(names, session.run(names, inputs), strict=True))
-
-    return network

@@ -10,17 +10,33 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from bozzetto.errors import WeightsError
 
 FORMAT = 1
 ALWAYS = ("model.safetensors", "graph.onnx")
 FIX = "reinstall bozzetto, or write the model again with `bozzetto export`"
 
 
-class WeightsError(ValueError):
-    """The weights on disk cannot be used; the message names the file and the fix."""
+Loader = TypeVar("Loader", bound=Callable[..., Any])
+
+
+def once(load: Loader) -> Loader:
+    """A function that remembers its last answers; of threads that ask at once, one works and the others wait for it."""
+    remembered, lock = lru_cache(maxsize=8)(load), threading.RLock()
+
+    @wraps(load)
+    def wait(*arguments: Any) -> Any:
+        with lock:
+            return remembered(*arguments)
+
+    return wait  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -37,7 +53,7 @@ class ModelFolder:
         return self.config[key]
 
     def weights_sum(self) -> str:
-        return self.config["files"]["model.safetensors"]["sha256"]
+        return str(self.config["files"]["model.safetensors"]["sha256"])
 
 
 def weights_folder() -> Path:
@@ -70,7 +86,7 @@ def _read_config(path: Path, name: str) -> dict[str, Any]:
     if not path.is_file():
         raise WeightsError(f"{path} is missing: {FIX}")
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         usable = (
             (config["format"], config["model"]) == (FORMAT, name)
             and all(file in config["files"] for file in ALWAYS)
@@ -88,8 +104,20 @@ def _read_config(path: Path, name: str) -> dict[str, Any]:
 def _check_file(path: Path, expected: dict[str, Any]) -> None:
     if not path.is_file():
         raise WeightsError(f"{path} is missing: {FIX}")
-    size = path.stat().st_size
+    status = path.stat()
+    size = status.st_size
     if size != expected["bytes"]:
         raise WeightsError(f"{path} has {size} bytes, not {expected['bytes']}: {FIX}")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != expected["sha256"]:
+    with _HASHING:  # so that of several threads one reads the file
+        found = _sha256(path, size, status.st_mtime_ns)
+    if found != expected["sha256"]:
         raise WeightsError(f"{path} is damaged, or is the file of another model (its checksum differs): {FIX}")
+
+
+_HASHING = threading.Lock()
+
+
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, size: int, changed: int) -> str:
+    """Of a file; what has the size and the time of change that it had is not read again."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -35,18 +35,18 @@ def join_pieces(pieces: Sequence[str]) -> list[str]:
 
 
 class Tokenizer:
-    """Callable: texts -> int64 [B, 24]. `vocabulary` lists the tokens in order of their numbers."""
+    """Callable: texts -> int64 [B, context_length]. `vocabulary` lists the tokens in order of their numbers."""
 
-    def __init__(self, vocabulary: Sequence[str]):
+    def __init__(self, vocabulary: Sequence[str], context_length: int = CONTEXT_LENGTH):
         if tuple(vocabulary[: len(SPECIAL)]) != SPECIAL:
             raise ValueError(f"a vocabulary starts with {', '.join(SPECIAL)}; this one starts with {vocabulary[:3]}")
-        self.vocabulary = list(vocabulary)
+        self.vocabulary, self.context_length = list(vocabulary), context_length
         self.number = {token: i for i, token in enumerate(self.vocabulary)}
 
     @classmethod
-    def load(cls, path: Path) -> Tokenizer:
+    def load(cls, path: Path, context_length: int = CONTEXT_LENGTH) -> Tokenizer:
         """Read a vocabulary file: one token a line."""
-        return cls(path.read_text(encoding="utf-8").split("\n")[:-1])
+        return cls(path.read_text(encoding="utf-8").split("\n")[:-1], context_length)
 
     def save(self, path: Path) -> None:
         path.write_text("\n".join(self.vocabulary) + "\n", encoding="utf-8")
@@ -75,10 +75,10 @@ class Tokenizer:
         return [self.number["##" * bool(i) + letter] for i, letter in enumerate(word)]
 
     def __call__(self, texts: str | Sequence[str]) -> np.ndarray:
-        """int64 [B, 24]; what is longer than 23 tokens is cut."""
+        """int64 [B, context_length], after [start] one number a token; what is longer is cut."""
         texts = [texts] if isinstance(texts, str) else texts
-        rows = np.zeros((len(texts), CONTEXT_LENGTH), np.int64)
+        rows = np.zeros((len(texts), self.context_length), np.int64)
         for row, text in zip(rows, texts, strict=True):
-            numbers = self.encode(text)[:CONTEXT_LENGTH]
+            numbers = self.encode(text)[: self.context_length]
             row[: len(numbers)] = numbers
         return rows

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from bozzetto.diffusion import SAMPLERS, flow
 from bozzetto.diffusion.noise import normal_batch
+from bozzetto.errors import one_of
 from bozzetto.runtime.session import Network, open_network
-from bozzetto.runtime.store import open_model
+from bozzetto.runtime.store import ModelFolder, once, open_model
 
 PRIORS = ("standard", "second-stage")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Autoencoder:
-    """The open networks, and mean and standard deviation [L] of the latents of all training pictures."""
+    """The networks, and mean and standard deviation [L] of the latents of all training pictures."""
 
     encoder: Network
     decoder: Network
@@ -30,31 +30,35 @@ class Autoencoder:
     latent_std: np.ndarray
 
 
-@dataclass(frozen=True)
-class Models:
-    good: Autoencoder
-    plain: Autoencoder
-    map: Autoencoder
-    plain_map: Autoencoder
+@dataclass(frozen=True, eq=False)
+class Generator:
+    """What draws new pictures: the sampler finds latents, which the decoder of `good` turns into pictures."""
+
     sampler: Network
+    decoder: Network
+    latent_mean: np.ndarray
+    latent_std: np.ndarray
     classes: list[str]
 
 
-@lru_cache(maxsize=2)
-def load(weights: Path) -> Models:
-    """Open the nine networks of a weights folder, once. Raises WeightsError."""
+@once
+def load(weights: Path, kind: str = "") -> Autoencoder:
+    """An autoencoder of a weights folder: "" is `good`, and there are "plain_", "map_" and "plain_map_". Raises
+    WeightsError."""
+    encoder, decoder = (open_model(f"vae/{kind}{half}", weights) for half in ("encoder", "decoder"))
+    return Autoencoder(open_network(encoder), open_network(decoder), *_bell(encoder))
 
-    def autoencoder(prefix: str) -> Autoencoder:
-        encoder, decoder = (open_model(f"vae/{prefix}{part}", weights) for part in ("encoder", "decoder"))
-        mean, std = (np.array(encoder[name], np.float32) for name in ("latent_mean", "latent_std"))
-        return Autoencoder(open_network(encoder), open_network(decoder), mean, std)
 
+@once
+def load_generator(weights: Path) -> Generator:
+    """The two networks that draw. Raises WeightsError."""
     sampler = open_model("vae/sampler", weights)  # checks that it belongs to this decoder
-    return Models(
-        *map(autoencoder, ("", "plain_", "map_", "plain_map_")),
-        open_network(sampler),
-        list(sampler["config"]["classes"]),
-    )
+    decoder = open_model("vae/decoder", weights)
+    return Generator(open_network(sampler), open_network(decoder), *_bell(decoder), sampler["config"]["classes"])
+
+
+def _bell(model: ModelFolder) -> tuple[np.ndarray, np.ndarray]:
+    return np.array(model["latent_mean"], np.float32), np.array(model["latent_std"], np.float32)
 
 
 def encode(model: Autoencoder, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +67,7 @@ def encode(model: Autoencoder, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return code["mean"], np.exp(code["logvar"] / 2)
 
 
-def decode(model: Autoencoder, latents: np.ndarray) -> np.ndarray:
+def decode(model: Autoencoder | Generator, latents: np.ndarray) -> np.ndarray:
     """Latents -> pixels, clipped to [-1, 1]."""
     return np.clip(model.decoder(latents=latents)["pixels"], -1, 1)
 
@@ -95,7 +99,7 @@ def slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 
 def sample_latents(
-    models: Models,
+    generator: Generator,
     seeds: Sequence[int],
     labels: int | Sequence[int] = 0,
     prior: str = "second-stage",
@@ -106,43 +110,36 @@ def sample_latents(
     labels: 0 is any class, k + 1 the k-th; only the second stage can heed it, so ValueError with "standard".
     """
     labels = np.broadcast_to(np.asarray(labels, np.int64), (len(seeds),))
-    if prior not in PRIORS:
-        raise ValueError(f"prior {prior!r} is unknown: choose one of {', '.join(PRIORS)}")
-    if labels.min() < 0 or labels.max() > len(models.classes):
-        raise ValueError(f"a label must be from 0 (any) to {len(models.classes)}, not {labels.tolist()}")
-    noise = normal_batch(seeds, models.good.latent_mean.shape)
+    one_of("prior", prior, PRIORS)
+    if labels.min() < 0 or labels.max() > len(generator.classes):
+        raise ValueError(f"a label must be from 0 (any) to {len(generator.classes)}, not {labels.tolist()}")
+    noise = normal_batch(seeds, generator.latent_mean.shape)
     if prior == "standard":
         if labels.any():
             raise ValueError('the prior "standard" knows no classes: use "second-stage", or label 0')
         return noise
 
     def denoise(z: np.ndarray, t: float) -> np.ndarray:
-        return models.sampler(z=z, t=np.full(len(z), t, np.float32), label=labels)["clean"]
+        return generator.sampler(z=z, t=np.full(len(z), t, np.float32), label=labels)["clean"]
 
     clean = SAMPLERS["dpmpp_2m"](denoise, noise, flow(num_inference_steps))
-    return clean * models.good.latent_std + models.good.latent_mean
+    return clean * generator.latent_std + generator.latent_mean
 
 
 def sample(
-    models: Models,
+    generator: Generator,
     seeds: Sequence[int],
     labels: int | Sequence[int] = 0,
     prior: str = "second-stage",
     num_inference_steps: int = 20,
 ) -> np.ndarray:
     """Pictures [N,C,32,32], one a seed; arguments as in `sample_latents`."""
-    return decode(models.good, sample_latents(models, seeds, labels, prior, num_inference_steps))
+    return decode(generator, sample_latents(generator, seeds, labels, prior, num_inference_steps))
 
 
-def sample_plain(models: Models, seeds: Sequence[int]) -> np.ndarray:
+def sample_plain(plain: Autoencoder, seeds: Sequence[int]) -> np.ndarray:
     """The same for the plain twin, from a bell curve as wide as its latents: most draws fall into holes."""
-    plain = models.plain
     return decode(plain, normal_batch(seeds, plain.latent_mean.shape) * plain.latent_std + plain.latent_mean)
-
-
-def latent_map(models: Models, pixels: np.ndarray) -> np.ndarray:
-    """Where the two-number autoencoder puts pictures: float32 [N,2]."""
-    return encode(models.map, pixels)[0]
 
 
 def attribute_direction(latents: np.ndarray, flags: np.ndarray) -> np.ndarray:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from bozzetto.errors import WeightsError
 from bozzetto.runtime import store
-from bozzetto.runtime.text_to_image import MAX_PROMPT
+from bozzetto.runtime.requests import MAX_PROMPT
 from bozzetto.world.captions import plain_name, with_article
 
 MAX_CAPTIONS = 10_000
@@ -18,7 +19,7 @@ def world_names() -> list[str]:
     try:
         labels = json.loads(path.read_text(encoding="utf-8"))["labels"]
     except (OSError, ValueError, KeyError) as error:
-        raise store.WeightsError(f"{path} is missing or damaged: {store.FIX}") from error
+        raise WeightsError(f"{path} is missing or damaged: {store.FIX}") from error
     return list(dict.fromkeys(with_article(plain_name(name)) for name in labels))
 
 

@@ -12,7 +12,9 @@ import numpy as np
 from PIL import Image
 
 from bozzetto import pictures
-from bozzetto.runtime import label, store
+from bozzetto.runtime import clip as runtime
+from bozzetto.runtime import store
+from bozzetto.runtime.reading import readable
 
 
 @dataclass(frozen=True)
@@ -41,20 +43,20 @@ def open_embedder(model: str | None = None) -> Embedder:
 
 def _ours() -> Embedder:
     weights = store.weights_folder()
-    clip = label.load(weights)
-    sums = "".join(store.open_model(f"clip/{tower}", weights).weights_sum() for tower in label.TOWERS)
+    clip = runtime.load(weights)
+    sums = "".join(store.open_model(f"clip/{tower}", weights).weights_sum() for tower in runtime.TOWERS)
 
     def encode_text(texts: Sequence[str]) -> np.ndarray:
         for text in texts:
-            if all(piece == "[unk]" for piece in clip.tokenizer.tokenize(text)):
+            if all(piece == "[unk]" for piece in clip.tokenizer.tokenize(readable(text))):
                 raise ValueError(f"{text[:40]!r} has no word that this model can read: use English words")
-        return label.encode_text(clip, texts)
+        return runtime.encode_text(clip, texts)
 
     return Embedder(
         id=f"bozzetto clip {hashlib.sha256(sums.encode()).hexdigest()[:16]}",
         width=encode_text(["a"]).shape[1],
         prepare=lambda image: np.asarray(pictures.over_white(pictures.fit(image))),
-        encode_image=partial(label.encode_image, clip),
+        encode_image=partial(runtime.encode_image, clip),
         encode_text=encode_text,
     )
 

@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from bozzetto import pictures
-from bozzetto.runtime.text_to_image import check_prompt
+from bozzetto.runtime.requests import check_prompt
 from bozzetto.search.embed import Embedder
 
 if TYPE_CHECKING:

@@ -1,0 +1,120 @@
+"""What a person may ask for: each check once, for the front door, the shell and a server alike.
+
+Words are checked as the models will read them, see reading.py. All of it raises InvalidInput that names the argument.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+
+from bozzetto.diffusion.noise import MAX_SEED
+from bozzetto.errors import InputWarning, InvalidInput, whole_number
+from bozzetto.runtime.reading import readable
+from bozzetto.runtime.tokenizer import Tokenizer, split_words
+
+MAX_PROMPT = 300  # characters, of a question too
+MAX_PICTURES = 100  # in one call
+MAX_LABELS = 1000
+MAX_LABEL = 100  # characters
+MAX_QUESTION = 24  # tokens
+LANGUAGE = "the model knows English words in Latin letters, and emoji"
+
+
+def seeds(seed: int, n: int) -> range:
+    """The seeds of n pictures: seed, seed + 1, ..."""
+    n, seed = whole_number("n", n, 1, MAX_PICTURES), whole_number("seed", seed, 0, MAX_SEED)
+    if seed + n - 1 > MAX_SEED:
+        raise InvalidInput("seed", f"{seed} is too large for n = {n} pictures: the last one would pass {MAX_SEED}")
+    return range(seed, seed + n)
+
+
+# ---------------------------------------------------------------- words
+
+
+def check_prompt(field: str, prompt: str, *, may_be_empty: bool = False) -> None:
+    """The prompt must be text of a length that a sentence can have, with at least one word in it."""
+    if not isinstance(prompt, str):
+        raise InvalidInput(field, f"must be text, not {prompt!r}")
+    if len(prompt) > MAX_PROMPT:
+        raise InvalidInput(field, f"has {len(prompt)} characters: keep it to {MAX_PROMPT} at most")
+    if not may_be_empty and not split_words(readable(prompt)):
+        raise InvalidInput(field, 'is empty: say what to draw, "a happy robot" for example')
+
+
+def check_words(field: str, text: str, tokenizer: Tokenizer) -> None:
+    """Something in a text must be in letters that the model knows, unless the text is empty. A warning says which words
+    are not read: those in other letters, and those that come after the end of the tower's context."""
+    words = split_words(readable(text))
+    foreign = {word for word in words if tokenizer.pieces(word) == ["[unk]"]}
+    if foreign and foreign.issuperset(words):
+        raise InvalidInput(field, f"{text!r} cannot be read: {LANGUAGE}")
+    late = unread_words(tokenizer, words)
+    skipped = [word for word in words[: len(words) - len(late)] if word in foreign]
+    if skipped:
+        _warn(field, f"has words that cannot be read and are left out: {' '.join(skipped)!r}; {LANGUAGE}")
+    if late:
+        _warn(field, f"is too long, so its end was not read: {' '.join(late)!r}")
+
+
+def warn_of_unused(field: str, value: str, scale: float | None) -> None:
+    """Say that a negative prompt does nothing without guidance."""
+    if value and scale == 1:
+        _warn(field, "does nothing where {} is 1, which is no guidance: choose more", "guidance_scale")
+
+
+def _warn(field: str, why: str, *others: str) -> None:
+    warnings.warn(InputWarning(field, why, *others), stacklevel=4)  # at who called the front door
+
+
+def unknown_words(tokenizer: Tokenizer, words: Iterable[str]) -> list[str]:
+    """Those, each once, that are not in the vocabulary: read in pieces, or not at all."""
+    return [word for word in dict.fromkeys(words) if tokenizer.pieces(word) != [word]]
+
+
+def unread_words(tokenizer: Tokenizer, words: Sequence[str]) -> Sequence[str]:
+    """Those at the end that do not fit the text tower's context any more."""
+    room = tokenizer.context_length - 1  # the first token is [start]
+    for index, word in enumerate(words):
+        room -= len(tokenizer.pieces(word))
+        if room < 0:
+            return words[index:]
+    return []
+
+
+def check_labels(labels: Iterable[str], read: bool = True) -> list[str]:
+    """The labels, each there once, without outer spaces; with `read` each must have a word that the model knows."""
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise InvalidInput("labels", f"must be a list of words, not {labels!r}")
+    labels = list(labels)
+    if not all(isinstance(label, str) for label in labels):
+        raise InvalidInput("labels", f"must be a list of words, not {labels!r}")
+    labels = [label.strip() for label in labels]
+    if not 0 < len(labels) <= MAX_LABELS:
+        example = "cat,dog,robot for example"
+        raise InvalidInput("labels", f"must be 1 to {MAX_LABELS} words, {example}; there are {len(labels)}")
+    for index, label in enumerate(labels):
+        if not label:
+            raise InvalidInput("labels", f"has an empty word at place {index + 1}: write them as cat,dog,robot")
+        if len(label) > MAX_LABEL:
+            raise InvalidInput("labels", f"has a word of {len(label)} characters: keep each to {MAX_LABEL} at most")
+        if read and not any(word.isascii() and word.isalnum() for word in split_words(readable(label))):
+            raise InvalidInput("labels", f"has {label!r}, which cannot be read: {LANGUAGE}")
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise InvalidInput("labels", f"names {twice!r} twice: name each label once")
+    return labels
+
+
+def check_question(question: str, tokenizer: Tokenizer) -> list[int]:
+    """The question as tokens."""
+    if not isinstance(question, str) or not question.strip():
+        raise InvalidInput("question", "is empty: ask something, for example 'how many cats are there?'")
+    if len(question) > MAX_PROMPT:
+        raise InvalidInput("question", f"has {len(question):,} characters: {MAX_PROMPT} at most")
+    tokens = tokenizer.encode(readable(question))[1:]
+    if not tokens or tokens.count(tokenizer.number["[unk]"]) * 2 > len(tokens):
+        raise InvalidInput("question", f"{question!r} cannot be read: {LANGUAGE}")
+    if len(tokens) > MAX_QUESTION:
+        raise InvalidInput("question", f"has {len(tokens)} tokens: {MAX_QUESTION} at most, make it shorter")
+    return tokens
