@@ -1,8 +1,8 @@
 """The site of the course as a mapping of URL path to its bytes, or to the file that holds them.
 
 Lessons are Markdown in `content/<lang>/`; quiz, glossary and strings are TOML beside them: a translation is a folder.
-Figures are custom elements whose scripts `npm run build` bundles into `built/`; the models they run are files of the
-weights folder. Markdown's containers (`::: figure`, `::: predict`, ...) become the macros of templates/parts.html.
+Figures are custom elements; `npm run build` bundles their scripts and all styles into `built/`. The models they run are
+files of the weights folder. Markdown's containers (`::: figure`, `::: predict`, ...) become the macros of templates/parts.html.
 """
 
 from __future__ import annotations
@@ -65,7 +65,6 @@ STAGES = {
     "container_drawn": "drawn",
     "fence": "code",
 }
-STYLES_FIRST = ("tokens.css", "site.css", "pictures-base.css")
 PAGES = ("glossary", "questions")
 QUIZ_ITEMS = 3
 NOT_BUILT = "the scripts of the course are not built: run `npm ci && npm run build`, or `make course`"
@@ -140,15 +139,8 @@ class _Course:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        styles = {path.name for path in (root / "static").glob("*.css")}
         self.templates.filters["inline"] = self.inline
-        self.templates.globals |= {
-            "csp": CSP,
-            "lang": lang,
-            "lessons": self.lessons,
-            "s": self.text,
-            "styles": [*STYLES_FIRST, *sorted(styles - set(STYLES_FIRST))],
-        }
+        self.templates.globals |= {"csp": CSP, "lang": lang, "lessons": self.lessons, "s": self.text}
 
     def pages(self) -> Site:
         pages: Site = {lesson["path"]: self._lesson(i) for i, lesson in enumerate(self.lessons)}
