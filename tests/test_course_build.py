@@ -12,6 +12,7 @@ from PIL import Image
 
 from bozzetto.course import build
 from bozzetto.course.content import ContentError
+from bozzetto.errors import InvalidInput, NotBuilt
 from bozzetto.runtime import store
 
 PAGES_BUDGET = 150_000  # compressed bytes of a page with its styles
@@ -236,6 +237,12 @@ def test_home_tells_what_the_models_files_tell(real):
     config = json.loads((folder / "text_to_image/config.json").read_text())
     megabytes = sum(file["bytes"] for file in config["files"].values()) / 1e6
     assert f"{megabytes:.1f} MB" in words
+    parts = [json.loads((folder / "clip" / name / "config.json").read_text()) for name in ("text", "image", "order")]
+    assert f"{sum(part['parameters'] for part in parts) / 1e6:.1f} million" == "7.1 million" in words
+    megabytes = sum(file["bytes"] for part in parts for file in part["files"].values()) / 1e6
+    assert f"{megabytes:.1f} MB" in words
+    names = json.loads((build.HERE / "data/labels.json").read_text())["names"]
+    assert f"Of {len(names):,} names it picks the right one" in words
     card = (folder / "clip/README.md").read_text()
     assert re.search(r"naming top-1 \| (\S+ %)", card)[1] in words
 
@@ -383,15 +390,15 @@ def test_a_still_that_is_no_picture_is_named(root):
 
 
 def test_a_language_that_is_not_there(root):
-    with pytest.raises(ValueError, match=r"'xx': choose one of en"):
-        build.site("xx", root)
-    with pytest.raises(ValueError, match="choose one of en"):
-        build.site("../en", root)
+    for lang in ("xx", "../en", "en/pictures", "", "."):
+        with pytest.raises(InvalidInput, match=f"lang {lang!r} is unknown: choose one of en") as caught:
+            build.site(lang, root)
+        assert caught.value.field == "lang"
 
 
 def test_scripts_that_are_not_built(root):
     shutil.rmtree(root / "built")
-    with pytest.raises(FileNotFoundError, match="npm ci && npm run build"):
+    with pytest.raises(NotBuilt, match="npm ci && npm run build"):
         build.site("en", root)
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from bozzetto.errors import BozzettoError, InvalidInput
 from bozzetto.search.commands import search_app
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ def _report(error: Exception) -> int:
         return _fail(f"{error.format_message().rstrip('.')}: see `{command} --help`", 2)
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRA_OF:
         return _fail(f"{error.name} is not installed: run `pip install 'bozzetto[{EXTRA_OF[error.name]}]'`", 2)
+    if isinstance(error, InvalidInput):
+        return _fail(error.text(lambda name: {"out": "--export"}.get(name, f"--{name}")), 2)
+    if isinstance(error, BozzettoError):
+        return _fail(str(error), 2)
     if isinstance(error, OSError) and error.strerror:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, 2)
     if isinstance(error, ValueError | OSError):

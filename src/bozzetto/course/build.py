@@ -2,7 +2,8 @@
 
 Lessons are Markdown in `content/<lang>/`; quiz, glossary and strings are TOML beside them: a translation is a folder.
 Figures are custom elements; `npm run build` bundles their scripts and all styles into `built/`. The models they run are
-files of the weights folder. Markdown's containers (`::: figure`, `::: predict`, ...) become the macros of templates/parts.html.
+files of the weights folder. Markdown's containers (`::: figure`, `::: predict`, ...) become the macros of
+templates/parts.html.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from bozzetto.course.content import (
     read_svg,
     read_toml,
 )
+from bozzetto.errors import NotBuilt, one_of
 from bozzetto.runtime import store
 
 Site = dict[str, bytes | Path]
@@ -83,11 +85,11 @@ class Part:
 def site(lang: str = "en", root: Path = HERE, weights: Path | None = None) -> Site:
     """Every page and file of the course, by its path under the site's root.
 
-    Raises ContentError for a mistake in the content, FileNotFoundError when the scripts are not built, and WeightsError
-    when a model is missing or damaged.
+    Raises InvalidInput for a language that is not there, ContentError for a mistake in the content, NotBuilt when the
+    scripts are not built, and WeightsError when a model is missing or damaged.
     """
     if not (root / "built/assets/js/main.js").is_file():
-        raise FileNotFoundError(NOT_BUILT)
+        raise NotBuilt(NOT_BUILT)
     files: Site = {f"assets/{path.name}": path for path in sorted((root / "static").iterdir())}
     for folder, place in ((root / "built/assets", "assets"), (root / "data", "data")):
         files |= {f"{place}/{p.relative_to(folder).as_posix()}": p for p in sorted(folder.rglob("*")) if p.is_file()}
@@ -117,9 +119,7 @@ class _Course:
     def __init__(self, lang: str, root: Path, weights: Path) -> None:
         self.lang, self.root, self.weights = lang, root, weights
         self.folder = root / "content" / lang
-        if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z]+)?", lang) or not self.folder.is_dir():
-            there = sorted(path.name for path in (root / "content").iterdir() if path.is_dir())
-            raise ValueError(f"the course is not there in {lang!r}: choose one of {', '.join(there)}")
+        one_of("lang", lang, sorted(path.name for path in (root / "content").iterdir() if path.is_dir()))
         self.strings = {path.stem: read_toml(path) for path in sorted((self.folder / "interface").glob("*.toml"))}
         if "site" not in self.strings:
             raise ContentError(f"{self.folder / 'interface/site.toml'}: the strings of the pages are missing")
