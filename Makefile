@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 BUILT := src/bozzetto/course/built/assets/js/main.js
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: course test lint wheel chromium clean
+.PHONY: course test lint wheel constraints chromium clean
 
 # The course, served on this machine and opened in the browser; Ctrl-C ends it. No PyTorch.
 course: .venv/core $(BUILT)
@@ -20,9 +20,18 @@ test: .venv/dev $(BUILT) data/world.parquet chromium
 lint: .venv/dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-# What a wheel carries needs no Node any more.
+# What a wheel carries needs no Node any more. Setuptools would pack again whatever an earlier build has left.
 wheel: .venv/core $(BUILT)
+	rm -rf build
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+# Today's newest versions that go together, under the comment that is there. Read the difference, then `make test`.
+constraints:
+	rm -rf out/newest && $(PYTHON) -m venv out/newest
+	out/newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	{ grep '^#' constraints.txt; out/newest/bin/python -m pip freeze --all --exclude-editable --exclude pip \
+	  | grep -v '^#' | sed 's/+.*//' | LC_ALL=C sort -f; } > out/constraints.txt
+	mv out/constraints.txt constraints.txt && rm -rf out/newest
 
 $(BUILT): node_modules/.package-lock.json $(shell find web -type f 2>/dev/null)
 	npm run --silent build

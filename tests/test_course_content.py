@@ -210,3 +210,25 @@ def test_the_product_lists_are_not_stale() -> None:
     then, today = date.fromisoformat(f"{PRODUCTS['as_of']}-01"), date.today()
     months = 12 * (today.year - then.year) + today.month - then.month
     assert months <= 12, f"products.toml is of {PRODUCTS['as_of']}: look through its lists and set as_of to this month"
+
+
+# ---------------------------------------------------------------- what the page says
+
+WEB = HERE.parents[2] / "web"
+
+
+def said() -> dict[str, set[str]]:
+    """The keys of the words that a page carries, as web/ui/strings.ts has them, by the table that holds them."""
+    tables = {path.stem: read_toml(path) for path in (EN / "interface").glob("*.toml")}
+    return {name: set(words["script"] if name == "site" else words) for name, words in tables.items()}
+
+
+def test_every_string_that_the_page_asks_for_is_there() -> None:
+    """Else it would show the key. Where a key has a hole, something must fit it."""
+    scripts = "".join(path.read_text() for path in WEB.rglob("*.ts") if not path.name.endswith(".test.ts"))
+    tables, hole = said(), r"\$\{[^{}]*\}"
+    asked = set(re.findall(rf"""["`]({"|".join(tables)})\.((?:[\w-]|{hole})+)["`]""", scripts))
+    assert len(asked) > 200
+    for name, key in asked:
+        fits = re.compile("[a-z-]+".join(re.split(hole, key)))
+        assert any(map(fits.fullmatch, tables[name])), f"{name}.{key}"

@@ -57,7 +57,9 @@ def test_all_pages_are_tested(course):
 @pytest.mark.parametrize("path", PATHS)
 def test_a_page_asks_only_its_own_site(walk, reader, path):
     asked, _ = walk[path]
-    assert {path, "assets/site.css", "assets/js/main.js", "assets/js/theme.js"} <= set(asked)
+    assert {path, "assets/js/main.js", "assets/js/theme.js"} <= set(asked)
+    lesson = [f"assets/lessons/{path[8]}.css"] if path.startswith("lessons/") else []
+    assert [file for file in asked if file.endswith(".css")] == ["assets/site.css", *lesson]
     assert [path for path in asked if path.startswith(("http", "ws"))] == []
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from bozzetto import cli
 from bozzetto.course import build, serve
+from bozzetto.errors import InvalidInput, MissingFile
 
 PAGE = b"<!doctype html><title>Home</title>" + b"words " * 100
 FILES = {
@@ -177,8 +178,9 @@ def test_a_taken_port(site, monkeypatch):
         monkeypatch.setattr(serve, "PORT", port)
         with serve.open_server(site, b"") as server:
             assert server.server_port not in (0, port)
-        with pytest.raises(OSError, match=f"port {port} is taken"):
+        with pytest.raises(InvalidInput, match=f"port {port} is taken or not allowed") as caught:
             serve.open_server(site, b"", port)
+        assert caught.value.field == "port"
 
 
 def test_ctrl_c_ends_it_cleanly():
@@ -230,8 +232,9 @@ def test_other_files_are_kept_unless_forced(site, tmp_path):
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years")
-    with pytest.raises(ValueError, match=r"holds other files.*--force"):
+    with pytest.raises(InvalidInput, match=r"holds other files.*with force$") as caught:
         serve.export(site, mine)
+    assert (caught.value.field, caught.value.others) == ("out", ("force",))
     assert files_of(mine) == {"thesis.txt"}
     serve.export(site, mine, force=True)
     assert files_of(mine) == {*site, serve.MARK}
@@ -248,14 +251,14 @@ def test_a_failed_export_leaves_the_earlier_one(site, tmp_path):
 
 def test_folders_that_cannot_be_written(site, tmp_path, monkeypatch):
     (tmp_path / "file.txt").write_text("")
-    with pytest.raises(ValueError, match="is a file"):
+    with pytest.raises(InvalidInput, match="is a file"):
         serve.export(site, tmp_path / "file.txt")
-    with pytest.raises(ValueError, match="is not there"):
+    with pytest.raises(MissingFile, match="is not there"):
         serve.export(site, tmp_path / "a/b")
     (tmp_path / "inside").mkdir()
     monkeypatch.chdir(tmp_path / "inside")
     for folder in (tmp_path, tmp_path / "inside", tmp_path / "inside/../inside"):
-        with pytest.raises(ValueError, match="holds the folder you are in"):
+        with pytest.raises(InvalidInput, match="holds the folder you are in"):
             serve.export(site, folder, force=True)
 
 
@@ -267,6 +270,22 @@ def test_the_command_exports(site, tmp_path, monkeypatch, capsys):
     assert cli.main(["course", "--export", str(tmp_path / "out")]) == 0
     assert f"{len(site)} files" in capsys.readouterr().out
     assert (tmp_path / "out/index.html").is_file()
+
+
+def test_the_shell_names_its_flags(site, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(build, "site", lambda lang: site)
+    mine = tmp_path / "{mine}"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years")
+    lines = {
+        mine: f"{mine} holds other files: name another folder, or replace it all with --force",
+        mine / "thesis.txt": f"{mine / 'thesis.txt'} is a file: name a folder",
+        mine / "a/b": f"{mine / 'a/b'}: the folder {mine / 'a'} is not there, make it first",
+    }
+    for out, line in lines.items():
+        assert cli.main(["course", "--export", str(out)]) == 2
+        assert capsys.readouterr().err == f"bozzetto: --export {line}\n"
+    assert files_of(mine) == {"thesis.txt"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-// Bundles the page's scripts and places ONNX Runtime's files beside them: `npm run build`.
+// Bundles the page's scripts and styles and places ONNX Runtime's files beside them: `npm run build`.
 import { build } from "esbuild";
-import { copyFile, mkdir, rm } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
 
 const to = "src/bozzetto/course/built/assets";
 const runtime = ["ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"];
@@ -16,3 +16,7 @@ await build({ ...options, entryPoints: { main: "web/main.ts" }, format: "esm", s
 await build({ ...options, entryPoints: { theme: "web/theme.ts" }, format: "iife" });
 // ONNX Runtime is a file of its own, fetched by the worker when a figure is near.
 await build({ ...options, entryPoints: { worker: "web/runtime/worker.ts" }, format: "esm", external: ["*/ort.wasm.min.mjs"] });
+// What every page shows is one sheet. A lesson has one more, which names what its figure is made of.
+const lessons = (await readdir("web/lessons")).map((number) => [`lessons/${number}`, `web/lessons/${number}/lesson.css`]);
+const sheets = { site: "web/core/site.css", ...Object.fromEntries(lessons) };
+await build({ ...options, entryPoints: sheets, outdir: to });

@@ -17,6 +17,7 @@ OPTION_OF = {
     "negative_prompt": "negative",
     "prompt": "towards",  # where it is no argument by place, as in `sample`
     "index": "place",
+    "out": "export",
 }
 
 

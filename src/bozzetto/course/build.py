@@ -1,8 +1,9 @@
 """The site of the course as a mapping of URL path to its bytes, or to the file that holds them.
 
 Lessons are Markdown in `content/<lang>/`; quiz, glossary and strings are TOML beside them: a translation is a folder.
-Figures are custom elements whose scripts `npm run build` bundles into `built/`; the models they run are files of the
-weights folder. Markdown's containers (`::: figure`, `::: predict`, ...) become the macros of templates/parts.html.
+Figures are custom elements; `npm run build` bundles their scripts and all styles into `built/`. The models they run are
+files of the weights folder. Markdown's containers (`::: figure`, `::: predict`, ...) become the macros of
+templates/parts.html.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from bozzetto.course.content import (
     read_svg,
     read_toml,
 )
+from bozzetto.errors import NotBuilt, one_of
 from bozzetto.runtime import store
 
 Site = dict[str, bytes | Path]
@@ -65,7 +67,6 @@ STAGES = {
     "container_drawn": "drawn",
     "fence": "code",
 }
-STYLES_FIRST = ("tokens.css", "site.css", "pictures-base.css")
 PAGES = ("glossary", "questions")
 QUIZ_ITEMS = 3
 NOT_BUILT = "the scripts of the course are not built: run `npm ci && npm run build`, or `make course`"
@@ -84,11 +85,11 @@ class Part:
 def site(lang: str = "en", root: Path = HERE, weights: Path | None = None) -> Site:
     """Every page and file of the course, by its path under the site's root.
 
-    Raises ContentError for a mistake in the content, FileNotFoundError when the scripts are not built, and WeightsError
-    when a model is missing or damaged.
+    Raises InvalidInput for a language that is not there, ContentError for a mistake in the content, NotBuilt when the
+    scripts are not built, and WeightsError when a model is missing or damaged.
     """
     if not (root / "built/assets/js/main.js").is_file():
-        raise FileNotFoundError(NOT_BUILT)
+        raise NotBuilt(NOT_BUILT)
     files: Site = {f"assets/{path.name}": path for path in sorted((root / "static").iterdir())}
     for folder, place in ((root / "built/assets", "assets"), (root / "data", "data")):
         files |= {f"{place}/{p.relative_to(folder).as_posix()}": p for p in sorted(folder.rglob("*")) if p.is_file()}
@@ -118,9 +119,7 @@ class _Course:
     def __init__(self, lang: str, root: Path, weights: Path) -> None:
         self.lang, self.root, self.weights = lang, root, weights
         self.folder = root / "content" / lang
-        if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z]+)?", lang) or not self.folder.is_dir():
-            there = sorted(path.name for path in (root / "content").iterdir() if path.is_dir())
-            raise ValueError(f"the course is not there in {lang!r}: choose one of {', '.join(there)}")
+        one_of("lang", lang, sorted(path.name for path in (root / "content").iterdir() if path.is_dir()))
         self.strings = {path.stem: read_toml(path) for path in sorted((self.folder / "interface").glob("*.toml"))}
         if "site" not in self.strings:
             raise ContentError(f"{self.folder / 'interface/site.toml'}: the strings of the pages are missing")
@@ -140,15 +139,8 @@ class _Course:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        styles = {path.name for path in (root / "static").glob("*.css")}
         self.templates.filters["inline"] = self.inline
-        self.templates.globals |= {
-            "csp": CSP,
-            "lang": lang,
-            "lessons": self.lessons,
-            "s": self.text,
-            "styles": [*STYLES_FIRST, *sorted(styles - set(STYLES_FIRST))],
-        }
+        self.templates.globals |= {"csp": CSP, "lang": lang, "lessons": self.lessons, "s": self.text}
 
     def pages(self) -> Site:
         pages: Site = {lesson["path"]: self._lesson(i) for i, lesson in enumerate(self.lessons)}

@@ -17,13 +17,15 @@ from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 from markupsafe import Markup
 
+from bozzetto.errors import BozzettoError
+
 LESSON = dict.fromkeys(("slug", "title", "subtitle", "group", "summary", "figure"), str) | {
     "number": int,
     "minutes": int,
 }
 
 
-class ContentError(ValueError):
+class ContentError(BozzettoError):
     """A mistake in the course's content; the message names the file and the line or the id."""
 
 

@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from bozzetto.course.build import CSP
+from bozzetto.errors import InvalidInput, MissingFile
 
 PORT = 8765
 TYPES = {
@@ -161,14 +162,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def open_server(site: Mapping[str, bytes | Path], not_found: bytes, port: int | None = None) -> CourseServer:
-    """A server on the port asked for, or on the usual one, or on a free one when the usual one is taken."""
+    """A server on the port asked for, or on the usual one, or on a free one when the usual one is taken.
+
+    Raises InvalidInput when the port asked for cannot be had.
+    """
     try:
         return CourseServer(site, not_found, PORT if port is None else port)
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
         if port is not None:
-            raise OSError(f"port {port} is taken or not allowed: leave --port away, or choose another") from error
+            raise InvalidInput("port", f"{port} is taken or not allowed: leave it away, or choose another") from error
         return CourseServer(site, not_found, 0)
 
 
@@ -184,20 +188,24 @@ def serve(server: CourseServer, browser: bool = True) -> None:
         print()
 
 
-def export(site: Mapping[str, bytes | Path], folder: Path, force: bool = False) -> int:
-    """Write the site to a folder, whole or not at all, and return its size in bytes.
+def export(site: Mapping[str, bytes | Path], out: Path, force: bool = False) -> int:
+    """Write the site to the folder `out`, whole or not at all, and return its size in bytes.
 
-    A folder that holds something else than an earlier export is only replaced by `force`.
+    A folder that holds something else than an earlier export is only replaced by `force`. Raises InvalidInput for a
+    folder that cannot be used.
     """
-    folder = folder.resolve()
+    folder = out.resolve()
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--export {folder} is a file: name a folder")
+        raise InvalidInput("out", f"{folder} is a file: name a folder")
     if Path.cwd().is_relative_to(folder):
-        raise ValueError(f"--export {folder} holds the folder you are in: name another")
+        raise InvalidInput("out", f"{folder} holds the folder you are in: name another")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file() and not force:
-        raise ValueError(f"--export {folder} holds other files: name another folder, or replace it all with --force")
+        name = str(folder).replace("{", "{{").replace("}", "}}")  # {} is for what `force` is called
+        raise InvalidInput(
+            "out", f"{name} holds other files: name another folder, or replace it all with {{}}", "force"
+        )
     if not folder.parent.is_dir():
-        raise ValueError(f"--export {folder}: the folder {folder.parent} is not there, make it first")
+        raise MissingFile("out", f"{folder}: the folder {folder.parent} is not there, make it first")
     new, old = (folder.with_name(f".{folder.name}.{word}-{os.getpid()}") for word in ("new", "old"))
     try:
         new.mkdir()
