@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from PIL import Image
 
@@ -48,8 +48,7 @@ class Contents:
 
     def may_hold(self, path: str) -> bool:
         """Is this file there, or somewhere that could not be read?"""
-        place = PurePosixPath(path)
-        return path in self.files or not self.unseen.isdisjoint(map(str, (place, *place.parents)))
+        return path in self.files or any(place in self.unseen for place in (path, *_above({path})))
 
 
 def check_folder(folder: str | Path) -> Path:
@@ -62,13 +61,13 @@ def check_folder(folder: str | Path) -> Path:
     return folder.resolve()
 
 
-def walk(folder: Path, known: Collection[str] = ()) -> Contents:
+def walk(folder: Path, known: Iterable[str] = ()) -> Contents:
     """Look through a folder, hidden files and folders apart; links to folders are not followed.
 
     known: paths that were there. A folder that held some and is empty now may be a drive that is not mounted.
     """
     found = Contents()
-    held = {str(place) for path in known for place in PurePosixPath(path).parents}
+    held = _above(known)
 
     def relative(path: str) -> str:
         return Path(path).relative_to(folder).as_posix()
@@ -104,7 +103,7 @@ def walk(folder: Path, known: Collection[str] = ()) -> Contents:
                 continue
             try:
                 relative(path).encode()
-                if not Path(os.path.realpath(path)).is_relative_to(folder):
+                if os.path.islink(path) and not Path(os.path.realpath(path)).is_relative_to(folder):
                     skip(path, "link", "it leads out of the folder")
                     continue
                 status = os.stat(path)
@@ -118,3 +117,9 @@ def walk(folder: Path, known: Collection[str] = ()) -> Contents:
                 else:
                     skip(path, "no file", "it is no file")
     return found
+
+
+def _above(paths: Iterable[str]) -> set[str]:
+    """The folders that hold these paths, and those that hold these folders."""
+    folders = {path.rpartition("/")[0] for path in paths} - {""}
+    return folders | _above(folders) if folders else folders
