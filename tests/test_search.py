@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -381,7 +382,7 @@ def test_killed_at_twenty_random_moments_the_index_opens_and_ends_whole(tmp_path
     folder, log = tmp_path / "photos", tmp_path / "log"
     for i in range(40):
         paint(folder / f"{i}.png", i)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     command = [sys.executable, "-c", KILLS, str(folder), str(log), "7"]
     subprocess.run(command, check=True, env=environment, timeout=120)
     said = log.read_text().split("\n")
@@ -402,13 +403,12 @@ from test_search import COLOURS, module, paint
 
 folder = Path(sys.argv[1])
 module.BATCH, module.COMMIT = 4, 8
-for round in range(6):
+for round in range(3):
     for i in range(30):
         paint(folder / f"{i}.bmp", 100 * round + i)
     assert module.index_folder(folder, COLOURS).embedded == 30
 (folder / "rebuilding").touch()
-for round in range(3):
-    module.index_folder(folder, COLOURS, rebuild=True)
+module.index_folder(folder, COLOURS, rebuild=True)
 (folder / "rebuilding").unlink()
 paint(folder / "30.bmp", 1)
 module.index_folder(folder, COLOURS, stop=lambda: print("holding", flush=True) or bool(input()))
@@ -432,9 +432,10 @@ def test_beside_a_run_a_search_is_whole_and_a_second_run_is_refused(tmp_path, mo
                 path.name for path, _ in search(folder / ".bozzetto-index", COLOURS, np.ones(48, np.float32), 1000)
             ]
             assert len(set(found)) == len(found)
-            assert len(found) == 30 or before or (folder / "rebuilding").exists() or "30.bmp" in found
+            assert len(found) == 30 or before or (folder / "rebuilding").exists()
             versions |= {path.name for path in index.glob("pictures.lance/_versions/*.manifest")}
-        assert len(versions) > 10 and len(found) >= 30
+            time.sleep(0.003)  # the writer may have but this core
+        assert len(versions) > 5 and len(found) == 30
         monkeypatch.setattr("bozzetto.search.embed.open_embedder", lambda _: COLOURS)
         for more in ([], ["--rebuild"]):
             assert main(["search", "index", str(folder), *more]) == 2

@@ -48,7 +48,7 @@ class Contents:
 
     def may_hold(self, path: str) -> bool:
         """Is this file there, or somewhere that could not be read?"""
-        return path in self.files or any(place in self.unseen for place in (path, *_above({path})))
+        return path in self.files or not self.unseen.isdisjoint({path, *_above({path})})
 
 
 def check_folder(folder: str | Path) -> Path:
@@ -79,7 +79,7 @@ def walk(folder: Path, known: Iterable[str] = ()) -> Contents:
         if error.filename == str(folder):
             raise InvalidInput("folder", f"{folder} cannot be read ({error.strerror}): check its rights") from error
         found.unseen.add(relative(error.filename))
-        skip(error.filename, UNREADABLE, error.strerror)
+        skip(error.filename, UNREADABLE, str(error.strerror))
 
     for where, folders, names in os.walk(folder, onerror=unreadable):
         if not folders and not names and where != str(folder) and relative(where) in held:
