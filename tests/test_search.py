@@ -26,7 +26,9 @@ import bozzetto
 from bozzetto import pictures
 from bozzetto.cli import main
 from bozzetto.errors import InvalidInput, MissingFile, NotBuilt
+from bozzetto.runtime import store
 from bozzetto.runtime.session import cores
+from bozzetto.runtime.store import WeightsError
 from bozzetto.search import index as module
 from bozzetto.search import table, walk
 from bozzetto.search.captions import world_names
@@ -723,6 +725,17 @@ def test_captions_of_a_file_by_fit(tmp_path, capsys):
     [best] = json.loads(capsys.readouterr().out)
     vectors = bozzetto.encode_text("a red square"), bozzetto.encode_image(tmp_path / "red.png")
     assert best == {"caption": "a red square", "score": pytest.approx(float(vectors[0] @ vectors[1]), abs=1e-4)}
+
+
+def test_the_names_of_the_world_are_those_of_the_judge_that_is_whole(tmp_path, monkeypatch):
+    assert len(world_names()) > 1000 and world_names()[0] == "a grinning face"
+    shutil.copytree(store.weights_folder() / "judge", tmp_path / "judge")
+    monkeypatch.setenv("BOZZETTO_WEIGHTS", str(tmp_path))
+    assert len(world_names()) > 1000
+    with (tmp_path / "judge/model.safetensors").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(WeightsError, match=r"judge/model\.safetensors has \d+ bytes, not"):
+        world_names()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from bozzetto.errors import InvalidInput, MissingFile
@@ -15,11 +14,7 @@ MAX_CAPTIONS = 10_000
 
 def world_names() -> list[str]:
     """What the pictures of the world are called ("a red apple"): the classes that the judge tells apart."""
-    path = store.weights_folder() / "judge" / "config.json"
-    try:
-        labels = json.loads(path.read_text(encoding="utf-8"))["labels"]
-    except (OSError, ValueError, KeyError) as error:
-        raise store.WeightsError(f"{path} is missing or damaged: {store.FIX}") from error
+    labels = store.open_model("judge")["labels"]
     return list(dict.fromkeys(with_article(plain_name(name)) for name in labels))
 
 
