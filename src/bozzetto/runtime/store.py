@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from bozzetto.errors import WeightsError
 
 FORMAT = 1
-ALWAYS = ("model.safetensors", "graph.onnx")
+ALWAYS = ("model.safetensors",)
 FIX = "reinstall bozzetto, or write the model again with `bozzetto export`"
 
 
