@@ -15,10 +15,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bozzetto.cli import course, draw, evaluation, training, words, world
+from bozzetto.cli import course, draw, evaluation, search, training, words, world
 from bozzetto.cli.shell import close_streams, fail, flags, open_streams
-from bozzetto.errors import EXTRA_OF, BozzettoError, InvalidInput, MissingExtra
-from bozzetto.search.commands import search_app
+from bozzetto.errors import BozzettoError, InvalidInput
 
 app = typer.Typer(
     help="Generative AI in small scale: real models that draw and name pictures on a laptop.",
@@ -29,7 +28,7 @@ app = typer.Typer(
 for verbs in (draw.verbs, words.verbs, course.verbs, training.verbs, evaluation.verbs):
     app.add_typer(verbs)
 app.add_typer(world.verbs, name="world")
-app.add_typer(search_app, name="search")
+app.add_typer(search.verbs, name="search")
 
 
 def _show_version(wanted: bool) -> None:
@@ -83,8 +82,6 @@ def _report(error: Exception, command: Any) -> int:
     if hasattr(error, "format_message"):  # what the parser of the command line raises
         place = getattr(getattr(error, "ctx", None), "command_path", "bozzetto")
         return fail(f"{error.format_message().rstrip('.')}: see `{place} --help`", 2)
-    if isinstance(error, ModuleNotFoundError) and error.name in EXTRA_OF:
-        error = MissingExtra(error.name, EXTRA_OF[error.name])  # MERGE: remove when search asks with `require`
     if isinstance(error, ValueError) and not isinstance(error, BozzettoError):
         error = InvalidInput(*str(error).partition(" ")[::2])  # MERGE: remove when all of the library has its errors
     if isinstance(error, InvalidInput):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bozzetto.cli.progress import bar
 from bozzetto.cli.shell import examples, flags
 from bozzetto.errors import InvalidInput, whole_number
+from bozzetto.progress import bar
 
 if TYPE_CHECKING:
     from PIL.Image import Image

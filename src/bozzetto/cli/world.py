@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from bozzetto.cli.progress import bar
 from bozzetto.cli.shell import examples
 from bozzetto.errors import InvalidInput, NotBuilt, one_of, require, whole_number
+from bozzetto.progress import bar
 
 verbs = typer.Typer(help="The picture world: build it, look at it.", rich_markup_mode=None)
 MAX_SEED = 2**53 - 1

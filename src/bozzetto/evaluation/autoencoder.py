@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bozzetto.cli.progress import track
 from bozzetto.evaluation.bench import EvaluationContext
 from bozzetto.evaluation.scores import Measured, Scores, mean
+from bozzetto.progress import track
 from bozzetto.world.scenes import KINDS
 
 PSNR_WHITE = "PSNR RGB on white, test pictures"

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bozzetto.cli.progress import track
 from bozzetto.evaluation.scores import Scores, share
 from bozzetto.files import written
 from bozzetto.metrics.composition import grade_scenes
@@ -19,6 +18,7 @@ from bozzetto.metrics.features import efficientnet_features
 from bozzetto.metrics.judge import Judge
 from bozzetto.metrics.makers import Reference, features
 from bozzetto.metrics.retrieval import Share, cosine_similarity, top_k_accuracy
+from bozzetto.progress import track
 from bozzetto.world.captions import plain_name
 from bozzetto.world.dataset import World
 from bozzetto.world.scenes import Scene, SceneObject, make_scene, render, scene_objects

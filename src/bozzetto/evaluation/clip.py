@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bozzetto.cli.progress import track
 from bozzetto.evaluation.bench import NAMING, EvaluationContext
 from bozzetto.evaluation.scores import Measured, Scores, share
 from bozzetto.metrics.features import on_white
 from bozzetto.metrics.retrieval import cosine_similarity, recall_at_k, share_of, top_k_accuracy
+from bozzetto.progress import track
 from bozzetto.world.captions import held_out_keywords, templates, usable_keywords, with_article
 from bozzetto.world.dataset import World
 from bozzetto.world.scenes import KINDS, hard_negatives

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bozzetto.cli.progress import track
 from bozzetto.evaluation.bench import EvaluationContext
 from bozzetto.evaluation.scores import Measured, Scores, distance, share
 from bozzetto.metrics.frechet import bootstrap_interval, frechet_distance
 from bozzetto.metrics.makers import Draw, Reference, features, quality, real_instead
 from bozzetto.metrics.retrieval import share_of
+from bozzetto.progress import track
 
 N = 250  # pictures to draw
 FRECHET = "Frechet distance (EfficientNet-Lite0, 64 px)"

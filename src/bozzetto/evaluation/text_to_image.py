@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bozzetto.cli.progress import track
 from bozzetto.evaluation.bench import FACTS, EvaluationContext
 from bozzetto.evaluation.scores import Measured, Scores, distance, share
 from bozzetto.metrics.frechet import Estimate, bootstrap_interval, frechet_distance
 from bozzetto.metrics.memorization import Memorization, memorization, pixel_vectors
 from bozzetto.metrics.retrieval import recall_at_k, share_of, top_k_accuracy
+from bozzetto.progress import track
 from bozzetto.world.captions import hash_draw, with_article
 from bozzetto.world.dataset import World
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bozzetto.cli.progress import track
 from bozzetto.evaluation.bench import HELD_OUT_SEED, EvaluationContext
 from bozzetto.evaluation.scores import Measured, Scores, share
 from bozzetto.metrics.features import on_white
 from bozzetto.metrics.retrieval import share_of
+from bozzetto.progress import track
 from bozzetto.world.papers import make_paper, render_paper
 from bozzetto.world.questions import CANNOT_TELL, KINDS, Question, paper_questions, scene_questions
 from bozzetto.world.scenes import make_scene, render

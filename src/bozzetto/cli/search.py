@@ -13,25 +13,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bozzetto.errors import InvalidInput, whole_number
+from bozzetto.cli.shell import examples
+from bozzetto.errors import require, whole_number
+from bozzetto.progress import bar
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-search_app = typer.Typer(help="Find pictures in a folder by words or by a picture.", rich_markup_mode=None)
+verbs = typer.Typer(help="Find pictures in a folder by words or by a picture.", rich_markup_mode=None)
 Model = Annotated[
     str | None, typer.Option(help="Another CLIP in the transformers format: a folder, or a name on the hub.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TILE = 128
 LISTED = 10  # skipped files that are named without --verbose
-# How the arguments of the library are called here.
-FLAGS = {name: f"--{name}" for name in ("index", "rebuild", "emptied", "model")}
 
 
-@search_app.command(
-    epilog="\b\nExamples:\n  bozzetto search index photos\n  bozzetto search index photos --index photos.index --json"
-)
+@verbs.command(epilog=examples("search index photos", "search index photos --index photos.index --json"))
 def index(
     folder: Annotated[Path, typer.Argument(help="Its PNG, JPEG, WebP, GIF and BMP files, and those of its folders.")],
     place: Annotated[
@@ -46,13 +44,12 @@ def index(
     as_json: AsJson = False,
 ) -> None:
     """Make or update the index of a folder: only new and changed pictures are read. It can be stopped at any time."""
-    from bozzetto.cli.progress import bar
     from bozzetto.search.embed import open_embedder
     from bozzetto.search.index import index_folder
     from bozzetto.search.walk import EMPTIED, OTHERS
 
-    _require_lancedb()
-    with _flags(), _stoppable() as stopped, bar("indexing") as progress:
+    require("lancedb")
+    with _stoppable() as stopped, bar("indexing") as progress:
         report = index_folder(
             folder,
             open_embedder(model),
@@ -88,9 +85,11 @@ def index(
         raise KeyboardInterrupt
 
 
-@search_app.command(
-    epilog='\b\nExamples:\n  bozzetto search find "a red fruit" --in photos\n'
-    '  bozzetto search find "at night" --picture house.png --less people --sheet found.png'
+@verbs.command(
+    epilog=examples(
+        'search find "a red fruit" --in photos',
+        'search find "at night" --picture house.png --less people --sheet found.png',
+    )
 )
 def find(
     words: Annotated[str | None, typer.Argument(help="What to find, in up to 300 characters.")] = None,
@@ -110,11 +109,10 @@ def find(
 
     if sheet:
         pictures.check_output(sheet)
-    _require_lancedb()
+    require("lancedb")
     example = None if picture is None else pictures.open_picture(picture)
-    with _flags():
-        embedder = open_embedder(model)
-        found = search(place or folder / PLACE, embedder, query_vector(embedder, words, example, less), k)
+    embedder = open_embedder(model)
+    found = search(place or folder / PLACE, embedder, query_vector(embedder, words, example, less), k)
     gone = {path for path, _ in found if not path.exists()}
     if sheet and found:
         pictures.save_png(pictures.sheet([_tile(path, score) for path, score in found]), sheet)
@@ -127,10 +125,7 @@ def find(
         print(sheet)
 
 
-@search_app.command(
-    epilog="\b\nExamples:\n  bozzetto search caption robot.png\n"
-    "  bozzetto search caption photo.jpg --from captions.txt -k 3 --json"
-)
+@verbs.command(epilog=examples("search caption robot.png", "search caption photo.jpg --from captions.txt -k 3 --json"))
 def caption(
     picture: Annotated[Path, typer.Argument(help="A PNG, JPEG, WebP, GIF or BMP file.")],
     source: Annotated[
@@ -149,8 +144,7 @@ def caption(
     whole_number("k", k, 1, MAX_RESULTS)
     captions = read_captions(source) if source else world_names()
     image = pictures.open_picture(picture)
-    with _flags():
-        embedder = open_embedder(model)
+    embedder = open_embedder(model)
     scores = embedder.encode_text(captions) @ query_vector(embedder, picture=image)
     best = [(captions[i], float(scores[i])) for i in (-scores).argsort(kind="stable")[:k]]
     if as_json:
@@ -158,16 +152,6 @@ def caption(
         return
     for text, score in best:
         print(f"{score:6.3f}  {_printable(text)}")
-
-
-@contextmanager
-def _flags() -> Iterator[None]:
-    """Say what is wrong with the arguments as they are called here."""
-    try:
-        yield
-    except InvalidInput as error:
-        field, *others = (FLAGS.get(name, name) for name in (error.field, *error.others))
-        raise type(error)(field, error.why, *others) from error
 
 
 @contextmanager
@@ -186,11 +170,6 @@ def _stoppable() -> Iterator[list]:
         yield stopped
     finally:
         signal.signal(signal.SIGINT, usual)
-
-
-def _require_lancedb() -> None:
-    """Now, so that a missing one is said before any work is done."""
-    import lancedb  # noqa: F401
 
 
 def _printable(text: str) -> str:
