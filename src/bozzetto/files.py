@@ -21,10 +21,22 @@ def written(path: Path) -> Iterator[Path]:
     """
     part = path.with_name(f".{secrets.token_hex(8)}{PART}")  # short, however long the name is
     try:
-        yield part
-        os.replace(part, path)
+        with named(path, part):
+            yield part
+            os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def named(path: Path, part: Path | None = None) -> Iterator[None]:
+    """An OSError in here that names no file (a full disk does not), or only the unfinished `part`, names `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(part)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

@@ -22,7 +22,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from bozzetto.runtime.tokenizer import SPECIAL, split_words
-from bozzetto.training.checkpoint import write_atomically
+from bozzetto.training.checkpoint import write_tensors
 from bozzetto.world.captions import STYLE_WORDS, templates, usable_keywords
 from bozzetto.world.dataset import World
 from bozzetto.world.scenes import make_scene, scene_objects
@@ -129,7 +129,7 @@ def build(
         "text": torch.frombuffer(bytearray("\n".join(texts), "utf-8"), dtype=torch.uint8),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(tensors, path, {"vocabulary": json.dumps(make_vocabulary(captions, common))})
+    write_tensors(tensors, path, {"vocabulary": json.dumps(make_vocabulary(captions, common))})
 
 
 def load(path: Path = DEFAULT_PATH) -> Teacher:
