@@ -1,5 +1,6 @@
 """A small picture world made of drawn shapes, for tests that must not need the artwork."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +92,30 @@ def table(shapes, tmp_path_factory) -> Path:
     unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
     teacher.save(teacher.Teacher(list(vectors), unit, vocabulary), path)
     return path
+
+
+@pytest.fixture
+def after_steps(monkeypatch):
+    """after_steps(n, act): act() is called at the start of the n-th step from now, in whichever stage it is. A step
+    takes a second of the clock, and nothing else does."""
+    from bozzetto.training import loop
+
+    now, left, action = 0.0, None, None
+    randomness = loop.step_randomness
+
+    def step(*arguments):
+        nonlocal left, now
+        now += 1
+        if left is not None:
+            left -= 1
+            if left == 0:
+                action()
+        return randomness(*arguments)
+
+    def after(n, act):
+        nonlocal left, action
+        left, action = n, act
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(loop, "step_randomness", step)
+    return after

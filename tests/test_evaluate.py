@@ -371,7 +371,8 @@ def test_features_are_kept_for_the_same_pictures_only(world: World, tmp_path, mo
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory) -> Path:
-    """A teacher's table of random unit vectors; the noun "dog" and what else is no name of this world are known by their words."""
+    """A teacher's table of random unit vectors; the noun "dog" and what else is no name here are known by their
+    words."""
     texts = sorted({word for name in NAMES for word in (name, *name.split())})
     vectors = np.random.default_rng(0).normal(size=(len(texts), 256)).astype(np.float32)
     path = tmp_path_factory.mktemp("teacher") / "teacher.safetensors"

@@ -1,10 +1,9 @@
-"""Runs of several stages: stopped anywhere and resumed they are the same run, and no stage begins from other weights."""
+"""Runs of several stages: stopped anywhere and resumed they are the run left alone, and no beginning is mixed up."""
 
 import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def small(shapes, things, table, tmp_path_factory):
     save_final(Clip(ClipConfig(len(tokenizer.vocabulary), **sizes)), folder)
     tokenizer.save(folder / "vocabulary.txt")
     pictures = data.emoji(shapes)
-    widths = {"autoencoder": {}, "text-to-image": {"model": DenoiserConfig(widths=(16, 24), condition_size=32)}}
+    widths = {"autoencoder": {}, "text-to-image": {"model": DenoiserConfig(widths=(32, 64), condition_size=32)}}
     sources = {"vlm": WORLD} | dict.fromkeys(("diffusion", "gan", "vae"), pictures)
     starts = {"clip": table, "vlm": folder}
     with pytest.MonkeyPatch.context() as patch:
@@ -89,31 +88,6 @@ def left_alone(small, tmp_path_factory):
 
 class Killed(BaseException):
     """As if the process were gone: nothing is saved."""
-
-
-@pytest.fixture
-def after_steps(monkeypatch):
-    """after_steps(n, act): act() is called at the start of the n-th step from now, in whichever stage it is. A step
-    takes a second of the clock, and nothing else does."""
-    now, left, action = 0.0, None, None
-    randomness = loop.step_randomness
-
-    def step(*arguments):
-        nonlocal left, now
-        now += 1
-        if left is not None:
-            left -= 1
-            if left == 0:
-                action()
-        return randomness(*arguments)
-
-    def after(n, act):
-        nonlocal left, action
-        left, action = n, act
-
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    monkeypatch.setattr(loop, "step_randomness", step)
-    return after
 
 
 def kill():
