@@ -73,16 +73,16 @@ def main() -> None:
         "games": [],
     }
     cpu = gan.BUDGETS["cpu"]
-    share = arguments.steps / cpu.fit.steps  # the averages reach as far back as in the whole training
-    ema = 1 - (1 - cpu.fit.ema) / share
-    shorter = replace(cpu.fit, steps=arguments.steps, learning_rate=arguments.rate, ema=ema)
-    fair = replace(cpu, study=None, fit=shorter, snapshots=5)  # both begin from nothing
+    share = arguments.steps / cpu.adversarial.steps  # the averages reach as far back as in the whole training
+    ema = 1 - (1 - cpu.adversarial.ema) / share
+    shorter = replace(cpu.adversarial, steps=arguments.steps, learning_rate=arguments.rate, ema=ema)
+    fair = replace(cpu, pretraining=None, adversarial=shorter, snapshots=5)  # both begin from nothing
     for seed in range(arguments.seeds):
         for name, budget in (("classic, no penalty", gan.exhibit(fair)), ("relativistic, R1 + R2", fair)):
             out = arguments.runs / f"{budget.loss}-{seed}"
-            gan.train(pictures, budget, out, seed=seed)
+            gan.RECIPE.train(pictures, budget, out, seed=seed)
             config = GanConfig(classes=tuple(pictures.classes))
-            players = load_players(out, config, budget.fit.steps, budget.snapshots)
+            players = load_players(out, config, budget.adversarial.steps, budget.snapshots)
             ages = {age: measured(drawn(player, arguments.n), reference, rows) for age, player in players.items()}
             report["games"].append({"game": name, "seed": seed, "budget": asdict(budget), "ages": ages})
             arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

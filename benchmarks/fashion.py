@@ -45,15 +45,15 @@ from bozzetto.metrics.coverage import coverage_metrics
 from bozzetto.metrics.fashion_features import NETS, fashion_features
 from bozzetto.metrics.frechet import Estimate, bootstrap_interval, frechet_distance, kernel_distance
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
-from bozzetto.models.gan import Gan, GanConfig
-from bozzetto.models.vae import LatentSampler, SamplerConfig, Vae, VaeConfig
+from bozzetto.models.vae import VaeConfig
 from bozzetto.pictures import sheet
 from bozzetto.training import data, loop
-from bozzetto.training.checkpoint import write_atomically
+from bozzetto.training.checkpoint import write_tensors
 from bozzetto.training.data import Pictures
-from bozzetto.training.export import FINAL, read_final, read_weights
-from bozzetto.training.loop import Schedule
+from bozzetto.training.export import read_weights
+from bozzetto.training.loop import TrainingSchedule
 from bozzetto.training.recipes import diffusion, gan, vae
+from bozzetto.training.stages import FINAL, Run
 
 TRIAL = 24  # steps that tell how many fit into the minutes
 CHUNK = 250  # pictures drawn together
@@ -113,23 +113,23 @@ def last_lines(log: Path) -> list[dict]:
 
 
 def fitting(
-    planned: Schedule, minutes: float, out: Path, train: Callable[[Schedule, Path, float | None], object]
-) -> tuple[int, float]:
-    """Train with as many steps as fit into the minutes: pictures seen and seconds spent.
+    planned: TrainingSchedule, minutes: float, run: Run, stage: str, train: Callable[[TrainingSchedule, Run], nn.Module]
+) -> tuple[nn.Module, int, float]:
+    """Train a stage of a run with as many steps as fit into the minutes: what `train` returned, pictures seen and
+    seconds spent.
 
-    train(schedule, out, minutes) trains or goes on. How many steps fit is tried out once and kept in `out`.
+    train(schedule, run) trains or goes on. How many steps fit is tried out once and kept beside the stage.
     """
-    plan = out / "plan.json"
+    plan = run.out / f"{stage}.json"
     if not plan.exists():
         with tempfile.TemporaryDirectory() as folder:
-            train(replace(planned, steps=TRIAL), Path(folder), None)
-            rate = last_lines(Path(folder) / loop.LOG)[-1]["pictures_per_second"]
+            train(replace(planned, steps=TRIAL), replace(run, out=Path(folder), finished=dict(run.finished)))
+            rate = last_lines(Path(folder) / stage / loop.LOG)[-1]["pictures_per_second"]
         write_json({"steps": max(1, int(60 * minutes * rate / planned.batch_size))}, plan)
     fitted = replace(planned, steps=json.loads(plan.read_text())["steps"])
-    if not (out / FINAL).exists():
-        train(fitted, out, minutes)
-    ends = last_lines(out / loop.LOG)
-    return ends[-1]["step"] * fitted.batch_size, sum(end["seconds"] for end in ends)
+    average = train(fitted, run)
+    ends = last_lines(run.out / stage / loop.LOG)
+    return average, ends[-1]["step"] * fitted.batch_size, sum(end["seconds"] for end in ends)
 
 
 def precision() -> str:
@@ -141,14 +141,13 @@ def seeded(shape: tuple[int, ...], seed: int) -> Tensor:
 
 
 def ours_diffusion(task: Task) -> Trained:
-    budget, out = diffusion.BUDGETS[BUDGET], task.run(OURS)
+    budget = diffusion.BUDGETS[BUDGET]
 
-    def train(planned: Schedule, out: Path, minutes: float | None) -> None:
+    def train(planned: TrainingSchedule, run: Run) -> nn.Module:
         whole = replace(budget, fit=planned, rounded=replace(budget.rounded, steps=0))
-        diffusion.train(task.pictures, whole, out, minutes=minutes)
+        return diffusion.learn(task.pictures, whole, run)
 
-    pictures, seconds = fitting(budget.fit, task.minutes, out, train)
-    model, _ = read_final(out, PixelDenoiser, DiffusionConfig)
+    model, pictures, seconds = fitting(budget.fit, task.minutes, Run(task.run(OURS)), "fit", train)
     model = model.eval().to(memory_format=torch.channels_last)
 
     def draw(label: Tensor, seed: int) -> Tensor:
@@ -161,21 +160,19 @@ def ours_diffusion(task: Task) -> Trained:
 
 
 def ours_gan(task: Task, seed: int) -> Trained:
-    budget, out = gan.BUDGETS[BUDGET], task.run(GANS[seed])
-    players = gan.begin(task.pictures, seed)
+    budget, run = gan.BUDGETS[BUDGET], Run(task.run(GANS[seed]), seed)
 
-    def study(planned: Schedule, out: Path, minutes: float | None) -> None:
-        nonlocal players
-        players = gan.begin(task.pictures, seed)
-        gan.study(task.pictures, players, replace(budget, study=planned), out, seed=seed, minutes=minutes)
+    def pretrain(planned: TrainingSchedule, run: Run) -> nn.Module:
+        players = gan.build_model(task.pictures, seed)
+        gan.pretrain(task.pictures, players, replace(budget, pretraining=planned), run)
+        return players
 
-    def game(planned: Schedule, out: Path, minutes: float | None) -> None:
-        gan.game(task.pictures, copy.deepcopy(players), replace(budget, fit=planned), out, seed=seed, minutes=minutes)
+    def play(planned: TrainingSchedule, run: Run) -> nn.Module:
+        return gan.play_against(task.pictures, copy.deepcopy(players), replace(budget, adversarial=planned), run)
 
-    learned, before = fitting(budget.study, task.minutes * STUDY, out / "study", study)
-    pictures, seconds = fitting(budget.fit, task.minutes * (1 - STUDY), out, game)
-    model, config = read_final(out, Gan, GanConfig)
-    generator = model.generator.eval()
+    players, learned, before = fitting(budget.pretraining, task.minutes * STUDY, run, "pretraining", pretrain)
+    model, pictures, seconds = fitting(budget.adversarial, task.minutes * (1 - STUDY), run, gan.ADVERSARIAL, play)
+    generator, config = model.generator.eval(), model.config
 
     def draw(label: Tensor, seed: int) -> Tensor:
         return generator(seeded((len(label), config.noise_size), seed), label + 1)
@@ -186,22 +183,18 @@ def ours_gan(task: Task, seed: int) -> Trained:
 
 def ours_vae(task: Task, second_stage: bool) -> Trained:
     """Both VAE contestants draw with one run, in which the sampler of the latents has its share of the minutes."""
-    budget, out = vae.BUDGETS[BUDGET], task.run("ours/vae")
+    budget, run = vae.BUDGETS[BUDGET], Run(task.run("ours/vae"))
     config = VaeConfig(1, budget.latent_size, budget.widths, tuple(task.pictures.classes))
 
-    def train_good(planned: Schedule, out: Path, minutes: float | None) -> None:
-        vae.train_vae(task.pictures, config, planned, out, seed=0, minutes=minutes)
+    def train_good(planned: TrainingSchedule, run: Run) -> nn.Module:
+        return vae.train_vae(task.pictures, config, planned, run, "good")
 
-    minutes = task.minutes * (1 - SECOND_STAGE)
-    pictures, seconds = fitting(budget.good, minutes, out / "good", train_good)
-    model, _ = read_final(out / "good", Vae, VaeConfig)
+    def train_sampler(planned: TrainingSchedule, run: Run) -> nn.Module:
+        return vae.train_sampler(model, task.pictures, planned, budget.drop_label, run)
+
+    model, pictures, seconds = fitting(budget.good, task.minutes * (1 - SECOND_STAGE), run, "good", train_good)
+    sampler, seen, spent = fitting(budget.sampler, task.minutes * SECOND_STAGE, run, "sampler", train_sampler)
     model.eval()
-
-    def train_sampler(planned: Schedule, out: Path, minutes: float | None) -> None:
-        vae.train_sampler(model, task.pictures, planned, budget.drop_label, out, seed=0, minutes=minutes)
-
-    seen, spent = fitting(budget.sampler, task.minutes * SECOND_STAGE, out / "sampler", train_sampler)
-    sampler, _ = read_final(out / "sampler", LatentSampler, SamplerConfig)
     sampler.eval()
 
     def draw(label: Tensor, seed: int) -> Tensor:
@@ -283,7 +276,7 @@ def trained_peer(
     if not (run / "cost.json").exists():
         average, cost = train(model, task.pictures, task.minutes)
         run.mkdir(parents=True, exist_ok=True)
-        write_atomically(average.state_dict(), run / FINAL, {})
+        write_tensors(average.state_dict(), run / FINAL, {})
         write_json(cost, run / "cost.json")
     model.load_state_dict(read_weights(run / FINAL)[0])
     return model.eval(), json.loads((run / "cost.json").read_text())

@@ -15,16 +15,17 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bozzetto.training import loop
-from bozzetto.training.recipes import autoencoder, clip, text_to_image
+from bozzetto.families import TEACHER
+from bozzetto.training import loop, recipes
+from bozzetto.training.recipe import Recipe
+from bozzetto.training.stages import Run, Stage, with_steps
+from bozzetto.training.teacher import DEFAULT_PATH
 from bozzetto.world.dataset import World, load_world
 
 
@@ -41,52 +42,41 @@ def matrix_rate(dtype: torch.dtype, seconds: float = 2.0) -> float:
     return products * 2 * 2048**3 / (time.perf_counter() - began) / 1e9
 
 
-def shortened(budget: object, steps: int) -> object:
-    """The same budget with every schedule cut to `steps`."""
-    if isinstance(budget, loop.Schedule):
-        return dataclasses.replace(budget, steps=steps)
-    changed = {
-        field.name: shortened(getattr(budget, field.name), steps)
-        for field in dataclasses.fields(budget)
-        if isinstance(getattr(budget, field.name), loop.Schedule)
-    }
-    return dataclasses.replace(budget, **changed)
+class Timed(Run):
+    """A run that notes for each stage the rate over its second half, and the FLOPs of its first step."""
 
+    def __post_init__(self) -> None:
+        self.rates: dict[str, dict[str, float]] = {}
 
-def measure(recipe: ModuleType, world: World, budget: object) -> dict[str, dict[str, float]]:
-    """Train for a few steps; for each stage the rate over its second half, and the FLOPs of its first step."""
-    stages, fit = {}, recipe.fit
-
-    def timed_fit(model: nn.Module, loss: Callable, schedule: loop.Schedule, out: Path, **options: object) -> nn.Module:
+    def train(self, stage: Stage) -> nn.Module:
         marks, counter = [], FlopCounterMode(display=False)
 
-        def timed_loss(model: nn.Module) -> loop.Loss:
-            compute = loss(model)
+        def timed(*arguments: object) -> dict[str, torch.Tensor]:
+            if not marks:
+                counter.__enter__()
+            elif len(marks) == 1:  # the whole first step, its backward pass too, is over
+                counter.__exit__(None, None, None)
+            marks.append(time.perf_counter())
+            return stage.loss(*arguments)
 
-            def timed(*randomness: object) -> dict[str, torch.Tensor]:
-                if not marks:
-                    counter.__enter__()
-                elif len(marks) == 1:  # the whole first step, its backward pass too, is over
-                    counter.__exit__(None, None, None)
-                marks.append(time.perf_counter())
-                return compute(*randomness)
-
-            return timed
-
-        average = fit(model, timed_loss, schedule, out, **options)
-        half = len(marks) // 2
-        rate = (len(marks) - 1 - half) * schedule.batch_size / (marks[-1] - marks[half])
-        flops = counter.get_total_flops() / schedule.batch_size / 1e9
-        stages[out.name] = {"pictures_per_second": rate, "gflop_per_picture": flops, "gflop_per_second": rate * flops}
+        average = super().train(dataclasses.replace(stage, loss=timed))
+        half, count = len(marks) // 2, stage.schedule.batch_size
+        rate = (len(marks) - 1 - half) * count / (marks[-1] - marks[half])
+        flops = counter.get_total_flops() / count / 1e9
+        self.rates[stage.name] = {
+            "pictures_per_second": rate,
+            "gflop_per_picture": flops,
+            "gflop_per_second": rate * flops,
+        }
         return average
 
+
+def measure(recipe: Recipe, world: World, budget: object) -> dict[str, dict[str, float]]:
+    """Train for a few steps; the rates of each stage."""
     with tempfile.TemporaryDirectory() as folder:
-        recipe.fit = timed_fit
-        try:
-            recipe.train(world, budget, Path(folder) / "all")
-        finally:
-            recipe.fit = fit
-    return stages
+        run = Timed(Path(folder))
+        recipe.learn(world, budget, run, DEFAULT_PATH if recipe.family.start == TEACHER else None)
+    return run.rates
 
 
 def main() -> None:
@@ -101,8 +91,9 @@ def main() -> None:
     if precision == "bf16":
         rates["bf16"] = matrix_rate(torch.bfloat16)
     results = {}
-    for name, recipe in (("autoencoder", autoencoder), ("clip", clip), ("text-to-image", text_to_image)):
-        results[name] = measure(recipe, world, shortened(recipe.BUDGETS[args.budget], args.steps))
+    for name in ("autoencoder", "clip", "text-to-image"):
+        recipe = recipes.find(name)
+        results[name] = measure(recipe, world, with_steps(recipe.budgets[args.budget], args.steps))
         for stage, row in results[name].items():
             row["share_of_matrix_rate"] = row["gflop_per_second"] / rates[precision]
             results[name][stage] = {key: round(value, 3) for key, value in row.items()}

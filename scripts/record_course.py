@@ -148,7 +148,7 @@ def record_map(world: World) -> None:
     trained one itself."""
     import torch
 
-    from bozzetto.training.recipes.clip import begin
+    from bozzetto.training.recipes.clip import build_model
     from bozzetto.training.teacher import load as load_teacher
 
     gallery = json.loads((DATA / "gallery.json").read_text(encoding="utf-8"))["items"]
@@ -158,7 +158,7 @@ def record_map(world: World) -> None:
     pictures = white(world.images[[place[gallery[i]["codepoints"], gallery[i]["style"]] for i in shown]])
     teacher = load_teacher()
     tokenizer = Tokenizer(teacher.vocabulary)
-    clip = begin(tokenizer, teacher, seed=0)
+    clip = build_model(tokenizer, teacher, seed=0)
     with torch.inference_mode():
         seen = clip.encode_image(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1)
         read = clip.encode_text(torch.from_numpy(tokenizer(captions)))

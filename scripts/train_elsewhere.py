@@ -1,94 +1,114 @@
-"""Train on a lent machine in slices: go on from a packed state, train for some minutes, pack the state again.
+"""Train on a lent machine in slices: go on from a packed run, train for some minutes, pack the run again.
 
     python scripts/train_elsewhere.py text-to-image --minutes 9 --packed runs/packed --out "$OUT"
 
-The world (data/world.parquet), the teacher (data/teacher.safetensors, for clip) and, for text-to-image, the exported
-autoencoder and CLIP must be there. What comes back: the packed state (files of at most 15 MiB, the weights in fp32,
-averages and optimizer in half precision, so a slice is not bit-equal to an unbroken run), log.jsonl and, at the end
-of the schedule or of the minutes, the averaged model for `bozzetto export`.
+The world (data/world.parquet), the teacher (data/teacher.safetensors, for clip and judge) and what else the recipe
+starts from must be there. What comes back is the whole folder of the run, every stage's state, log and snapshots and at
+the end the finished model, as packed-0, packed-1 and so on of at most 15 MiB: one tar file in pieces. `--unpack FOLDER`
+writes the run's folder anew, for `bozzetto train` and `bozzetto export`.
+
+A lent machine gives back 8 files of 16 MiB, which every recipe fits because states travel without what can nearly be
+made again: of a finished stage only the averages go, of the others the weights in fp32; averages and the optimizer are
+in half precision. So a slice is not bit-equal to an unbroken run.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import shutil
+import io
+import sys
+import tarfile
 from pathlib import Path
 
-import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import torch as safetensors
 
-from bozzetto.training.checkpoint import write_atomically
-from bozzetto.training.data import emoji
-from bozzetto.training.loop import LOG, STATE
-from bozzetto.world.dataset import load_world
+from bozzetto import families
+from bozzetto.training import recipes
+from bozzetto.training.checkpoint import read_tensors, write_tensors
+from bozzetto.training.loop import STATE, OutOfTime
 
-SMALL = ("gan", "diffusion", "few-steps")  # they learn from small pictures; the vae needs no lent machine
 MOST_BYTES = 15 * 2**20
+LEFT_BEHIND = ("lock", "features")  # who trains there now, and what the judge's recipe makes again
 
 
-def pack(state: Path, folder: Path) -> None:
-    """Split a state into files small enough to carry, packed-0.safetensors and so on, each with the metadata."""
-    with safe_open(state, framework="pt") as file:
-        metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    parts: list[dict[str, torch.Tensor]] = [{}]
-    size = 0
-    for name, tensor in sorted(tensors.items()):
+def slim(state: Path) -> bytes:
+    """A stage's state for the road."""
+    tensors, metadata = read_tensors(state)
+    if "finished" in metadata:
+        tensors = {name: tensor for name, tensor in tensors.items() if name.startswith("ema.")}
+    for name, tensor in tensors.items():
         if name.startswith("ema.") and tensor.is_floating_point():
-            tensor = tensor.half()
+            tensors[name] = tensor.half()
         elif name.startswith("optimizer.") and tensor.ndim:
-            tensor = tensor.bfloat16()  # its range: second moments are tiny
-        if size + tensor.nbytes > MOST_BYTES:
-            parts.append({})
-            size = 0
-        parts[-1][name] = tensor.contiguous()
-        size += tensor.nbytes
+            tensors[name] = tensor.bfloat16()  # its range: second moments are tiny
+    return safetensors.save(tensors, metadata)
+
+
+def widen(state: Path) -> None:
+    """Make it a state again, in fp32; a finished stage's weights become its averages."""
+    tensors, metadata = read_tensors(state)
+    tensors = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    if "finished" in metadata:
+        tensors |= {name.replace("ema.", "model.", 1): tensor.clone() for name, tensor in tensors.items()}
+    write_tensors(tensors, state, metadata)
+
+
+def pack(run: Path, folder: Path) -> None:
+    """Write the folder of a run as the files packed-0, packed-1, ... of `folder`."""
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as tar:
+        for path in sorted(run.rglob("*")):
+            inside = path.relative_to(run)
+            if path.is_file() and inside.parts[0] not in LEFT_BEHIND:
+                content = slim(path) if path.name == STATE else path.read_bytes()
+                entry = tarfile.TarInfo(inside.as_posix())
+                entry.size = len(content)
+                tar.addfile(entry, io.BytesIO(content))
     folder.mkdir(parents=True, exist_ok=True)
-    for number, part in enumerate(parts):
-        save_file(part, folder / f"packed-{number}.safetensors", metadata)
+    for old in folder.glob("packed-*"):
+        old.unlink()
+    content = whole.getvalue()
+    for number, start in enumerate(range(0, len(content), MOST_BYTES)):
+        (folder / f"packed-{number}").write_bytes(content[start : start + MOST_BYTES])
 
 
-def unpack(folder: Path, state: Path) -> None:
-    """Put the parts together again as fp32."""
-    tensors, metadata = {}, {}
-    for path in sorted(folder.glob("packed-*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            tensors |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    state.parent.mkdir(parents=True, exist_ok=True)
-    whole = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    write_atomically(whole, state, metadata)
+def unpack(folder: Path, run: Path) -> None:
+    """Put the pieces together again in the folder `run`."""
+    pieces = sorted(folder.glob("packed-*"), key=lambda path: int(path.name.removeprefix("packed-")))
+    with tarfile.open(fileobj=io.BytesIO(b"".join(path.read_bytes() for path in pieces))) as tar:
+        tar.extractall(run, filter="data")  # nothing outside of `run`
+    for state in run.rglob(STATE):
+        widen(state)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> int:
+    """-> 0: finished; 3: the minutes are over, go on from what is packed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", choices=["autoencoder", "clip", "text-to-image", *SMALL])
+    parser.add_argument("recipe", choices=families.names(trained=True))
     parser.add_argument("--budget", default="gpu", choices=["smoke", "cpu", "gpu"])
+    parser.add_argument("--data", help="what it learns from, as in `bozzetto train`")
     parser.add_argument("--minutes", type=float, default=9.0)
-    parser.add_argument("--packed", type=Path, help="folder of a packed state to go on from")
-    parser.add_argument("--teacher", type=Path, help="for few-steps: the folder of the finished run of diffusion")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the packed state, the log and the model")
-    args = parser.parse_args()
-    run = Path("runs") / f"{args.recipe}-{args.budget}"
-    if args.packed and list(args.packed.glob("packed-*.safetensors")):
-        unpack(args.packed, run / STATE)
-    module = importlib.import_module(f"bozzetto.training.recipes.{args.recipe.replace('-', '_')}")
-    more = {"pictures": emoji(load_world())} if args.recipe in SMALL else {"world": load_world()}
-    if args.recipe == "few-steps":
-        more["teacher"] = args.teacher
+    parser.add_argument("--packed", type=Path, help="folder of a packed run to go on from")
+    parser.add_argument("--start", type=Path, help="what the recipe starts from; for few-steps and vlm a finished run")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the packed run")
+    parser.add_argument("--unpack", type=Path, help="train nothing: only write the packed run to this folder")
+    args = parser.parse_args(arguments)
+    if args.unpack:
+        unpack(args.packed or args.out, args.unpack)
+        return 0
+    recipe, run = recipes.find(args.recipe), Path("runs") / f"{args.recipe}-{args.budget}"
+    if args.packed:
+        unpack(args.packed, run)
+    source = recipe.source(args.data or recipe.family.data[0])
     try:
-        module.train(budget=module.BUDGETS[args.budget], out=run, minutes=args.minutes, **more)
+        recipe.train(source, recipe.budgets[args.budget], run, minutes=args.minutes, start=args.start)
+    except OutOfTime as error:
+        print(error, file=sys.stderr)
+        return 3
     finally:
-        if (run / STATE).exists():
-            pack(run / STATE, args.out)
-        if (run / LOG).exists():
-            shutil.copy(run / LOG, args.out / LOG)
-    with safe_open(run / "model.safetensors", framework="pt") as file:
-        half = {name: file.get_tensor(name).half() for name in file.keys()}  # noqa: SIM118  (not a dict)
-        save_file(half, args.out / "model.safetensors", file.metadata())
+        pack(run, args.out)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

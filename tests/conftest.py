@@ -1,11 +1,16 @@
 """A small picture world made of drawn shapes, for tests that must not need the artwork."""
 
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from bozzetto.world import dataset
+from bozzetto.world.captions import templates
 from bozzetto.world.dataset import World
 from bozzetto.world.emoji import STYLES
+from bozzetto.world.scenes import SceneObject
 
 # The files that take longest go first: two run at a time, and one of them alone at the end would keep a core idle.
 LONGEST = ("test_course_figures.py", "test_recipes.py", "test_course_page.py", "test_diffusion.py")
@@ -85,3 +90,64 @@ def small_world(tmp_path_factory):
     path = tmp_path_factory.mktemp("world") / "world.parquet"
     dataset.write(columns, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def things(shapes) -> list[SceneObject]:
+    """The shapes as things that stand in scenes, for no shape is in the world's list of them."""
+    rows = list(zip(shapes.names, shapes.styles, shapes.splits, strict=True))
+    found = []
+    for name in dict.fromkeys(shapes.names):
+        styles = {style: (i, split) for i, (other, style, split) in enumerate(rows) if other == name}
+        shown = {style: i for style, (i, split) in styles.items() if split == "train"}
+        every = {style: i for style, (i, _) in styles.items()}
+        found.append(SceneObject(name.replace(" ", "-"), name, every, shown))
+    return found
+
+
+@pytest.fixture(scope="session")
+def table(shapes, tmp_path_factory) -> Path:
+    """A teacher's table for twelve words: random directions for words, their mean for captions."""
+    from bozzetto.runtime.tokenizer import SPECIAL
+    from bozzetto.training import teacher
+
+    words = ["red", "green", "blue", "yellow", "square", "disc", "ring", "cross"]
+    rng = np.random.default_rng(0)
+    vectors = dict(zip(words, rng.standard_normal((8, 256)), strict=True))
+    captions = dict.fromkeys(text for name in dict.fromkeys(shapes.names) for text in templates(name))
+    for text in captions:
+        vectors[text] = sum(vectors[word] for word in words if word in text.split())
+    matrix = np.stack(list(vectors.values())).astype(np.float32)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    vocabulary = [*SPECIAL, *letters, *("##" + c for c in letters), ",", *words, "picture", "drawing", "of", "an"]
+    path = tmp_path_factory.mktemp("teacher") / "teacher.safetensors"
+    unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    teacher.save(teacher.Teacher(list(vectors), unit, vocabulary), path)
+    return path
+
+
+@pytest.fixture
+def after_steps(monkeypatch):
+    """after_steps(n, act): act() is called at the start of the n-th step from now, in whichever stage it is. A step
+    takes a second of the clock, and nothing else does."""
+    from bozzetto.training import loop
+
+    now, left, action = 0.0, None, None
+    randomness = loop.step_randomness
+
+    def step(*arguments):
+        nonlocal left, now
+        now += 1
+        if left is not None:
+            left -= 1
+            if left == 0:
+                action()
+        return randomness(*arguments)
+
+    def after(n, act):
+        nonlocal left, action
+        left, action = n, act
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(loop, "step_randomness", step)
+    return after

@@ -44,10 +44,11 @@ def pictures() -> Pictures:
 def runs(pictures, tmp_path_factory):
     """Teacher and student of the smoke budgets, exported to a weights folder."""
     folder = tmp_path_factory.mktemp("runs")
-    diffusion.train(pictures, diffusion.BUDGETS["smoke"], folder / "diffusion")
-    few_steps.train(pictures, few_steps.BUDGETS["smoke"], folder / "few_steps", teacher=folder / "diffusion")
-    export_run("diffusion", folder / "diffusion", folder / "weights")
-    export_run("few-steps", folder / "few_steps", folder / "weights")
+    teacher, student = diffusion.RECIPE, few_steps.RECIPE
+    teacher.train(pictures, teacher.budgets["smoke"], folder / "diffusion")
+    student.train(pictures, student.budgets["smoke"], folder / "few_steps", start=folder / "diffusion")
+    export_run(teacher, folder / "diffusion", folder / "weights")
+    export_run(student, folder / "few_steps", folder / "weights")
     return folder
 
 
@@ -87,8 +88,8 @@ def test_every_prediction_type_learns(pictures, tmp_path, kind):
     budget = replace(
         smoke, fit=replace(smoke.fit, steps=45), rounded=replace(smoke.rounded, steps=1), prediction_type=kind
     )
-    diffusion.train(pictures, budget, tmp_path)
-    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    diffusion.RECIPE.train(pictures, budget, tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "fit/log.jsonl").read_text().splitlines()]
     assert log[-1]["loss"] < 0.9 * log[0]["loss"]
 
 
@@ -156,9 +157,9 @@ def test_the_student_starts_as_its_teacher(runs):
 
 
 def test_the_denoiser_learns_and_keeps_a_snapshot(runs):
-    log = [json.loads(line) for line in (runs / "diffusion/log.jsonl").read_text().splitlines()]
+    log = [json.loads(line) for line in (runs / "diffusion/fit/log.jsonl").read_text().splitlines()]
     assert log[-1]["step"] == 60 and log[-1]["loss"] < 0.8 * log[0]["loss"]
-    assert snapshot(runs / "diffusion", 60 // 8).is_file()
+    assert snapshot(runs / "diffusion/fit", 60 // 8).is_file()
 
 
 @torch.no_grad()
@@ -189,7 +190,7 @@ def test_a_changed_recipe_names_the_field(pictures, runs):
     smoke = diffusion.BUDGETS["smoke"]
     other = replace(smoke, fit=replace(smoke.fit, learning_rate=1e-4))
     with pytest.raises(ValueError, match="learning_rate"):
-        diffusion.train(pictures, other, runs / "diffusion")
+        diffusion.RECIPE.train(pictures, other, runs / "diffusion")
 
 
 def test_emoji_at_32_pixels(shapes):

@@ -1,5 +1,6 @@
 """Evaluation on a tiny world, with oracles and known failures in the place of the models."""
 
+import hashlib
 import importlib.util
 import json
 import tomllib
@@ -20,11 +21,14 @@ from bozzetto.evaluation.bench import EvaluationContext  # noqa: E402
 from bozzetto.evaluation.scores import share  # noqa: E402
 from bozzetto.metrics import makers as formulas  # noqa: E402
 from bozzetto.metrics.features import on_white  # noqa: E402
-from bozzetto.metrics.judge import Judge, load_judge, save_judge  # noqa: E402
+from bozzetto.metrics.judge import Judge, load_judge  # noqa: E402
 from bozzetto.metrics.retrieval import share_of  # noqa: E402
-from bozzetto.training.loop import Schedule  # noqa: E402
+from bozzetto.runtime.store import FORMAT  # noqa: E402
+from bozzetto.training.export import export_run, read_final  # noqa: E402
+from bozzetto.training.loop import TrainingSchedule  # noqa: E402
 from bozzetto.training.recipes import judge as recipe  # noqa: E402
 from bozzetto.training.teacher import Teacher  # noqa: E402
+from bozzetto.training.teacher import save as save_teacher  # noqa: E402
 from bozzetto.world.captions import held_out_keywords, plain_name, templates, with_article  # noqa: E402
 from bozzetto.world.dataset import World  # noqa: E402
 from bozzetto.world.questions import CANNOT_TELL  # noqa: E402
@@ -457,19 +461,22 @@ def test_features_are_kept_for_the_same_pictures_only(world: World, tmp_path, mo
 
 
 @pytest.fixture(scope="module")
-def teacher() -> Teacher:
-    """Random unit vectors; the noun "dog" and what else is no name of this world are known by their words."""
+def table(tmp_path_factory) -> Path:
+    """A teacher's table of random unit vectors; the noun "dog" and what else is no name here are known by their
+    words."""
     texts = sorted({word for name in NAMES for word in (name, *name.split())})
     vectors = np.random.default_rng(0).normal(size=(len(texts), 256)).astype(np.float32)
-    return Teacher(texts, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), [])
+    path = tmp_path_factory.mktemp("teacher") / "teacher.safetensors"
+    save_teacher(Teacher(texts, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), []), path)
+    return path
 
 
-BUDGET = recipe.Budget(1, 20, Schedule(steps=150, batch_size=32, learning_rate=3e-3, warmup=5, ema=0.9, weight_decay=0))
+BUDGET = recipe.Budget(1, 20, TrainingSchedule(150, 32, 3e-3, warmup=5, ema=0.9, weight_decay=0))
 
 
 @pytest.fixture(scope="module")
-def trained(world: World, teacher: Teacher, tmp_path_factory) -> tuple[Judge, int]:
-    """A judge on stand-in features, and how often features were asked for when it was trained a second time."""
+def trained(world: World, table: Path, tmp_path_factory) -> tuple[Path, int]:
+    """The run of a judge on stand-in features, and how often features were asked for when it was trained again."""
     out, calls = tmp_path_factory.mktemp("judge"), []
 
     def features(pictures: np.ndarray, size: int) -> np.ndarray:
@@ -478,18 +485,24 @@ def trained(world: World, teacher: Teacher, tmp_path_factory) -> tuple[Judge, in
 
     patch = pytest.MonkeyPatch()
     patch.setattr(recipe, "efficientnet_features", features)
-    recipe.train(world, teacher, BUDGET, out)
+    recipe.RECIPE.train(world, BUDGET, out, start=table)
     before = len(calls)
-    judge = recipe.train(world, teacher, BUDGET, out)
+    recipe.RECIPE.train(world, BUDGET, out, start=table)
     with pytest.raises(ValueError, match="another world or budget"):
-        recipe.train(world, teacher, replace(BUDGET, views=2), out)
+        recipe.RECIPE.train(world, replace(BUDGET, views=2), out, start=table)
     patch.undo()
-    return judge, len(calls) - before
+    return out, len(calls) - before
 
 
-def test_the_recipe_learns_and_keeps_its_features(trained: tuple[Judge, int], world: World):
-    judge, asked_again = trained
-    assert asked_again == 0
+@pytest.fixture(scope="module")
+def judge(trained: tuple[Path, int], tmp_path_factory) -> Judge:
+    folder = tmp_path_factory.mktemp("weights")
+    recipe.export(trained[0], folder)
+    return load_judge(folder / "judge")
+
+
+def test_the_recipe_learns_and_keeps_its_features(trained: tuple[Path, int], judge: Judge, world: World):
+    assert trained[1] == 0
     held_out = world.split("test")
     scores = judge.score(thumbnails(held_out.images), NAMES)
     assert (scores.argmax(1) == [NAMES.index(name) for name in held_out.names]).mean() > 0.9
@@ -503,32 +516,36 @@ def test_scene_crops_show_the_object_they_are_named_after(world: World):
     assert len(right) > 40 and np.mean(right) > 0.8  # recoloured objects are hard to tell for this oracle
 
 
-def test_a_saved_judge_gives_the_same_scores(trained: tuple[Judge, int], world: World, tmp_path):
-    judge, _ = trained
-    save_judge(judge, tmp_path)
-    again = load_judge(tmp_path)
-    features = thumbnails(world.images)
-    assert np.abs(again.score(features, NAMES) - judge.score(features, NAMES)).max() < 0.01
-    assert np.linalg.norm(again.embed(features), axis=1) == pytest.approx(1)
-    assert again.score(features, NAMES[::-1]) == pytest.approx(again.score(features, NAMES)[:, ::-1])
-    with pytest.raises(ValueError, match="does not know 'unicorn'"):
-        again.score(features, ["robot", "unicorn"])
-
-
-def test_the_judge_in_numpy_is_the_head_in_torch(trained: tuple[Judge, int], world: World):
-    judge, _ = trained
+def test_the_judge_in_numpy_is_the_head_in_torch(trained: tuple[Path, int], judge: Judge, world: World):
+    head, config = read_final(trained[0], recipe.Head, recipe.HeadConfig)
     features = torch.from_numpy(thumbnails(world.images))
-    head = recipe.Head(features, 256)
-    head.load_state_dict({name: torch.as_tensor(tensor) for name, tensor in judge.weights.items()})
     with torch.no_grad():
         expected = head(features, torch.Generator(), drop=0).numpy()
-    assert judge.embed(features.numpy()) == pytest.approx(expected, abs=1e-5)
+    found = judge.embed(features.numpy())
+    assert found == pytest.approx(expected, abs=0.01)  # the weights are stored in fp16
+    assert np.linalg.norm(found, axis=1) == pytest.approx(1)
+    assert judge.labels == list(config.labels)
+    scores = judge.score(features.numpy(), NAMES)
+    assert judge.score(features.numpy(), NAMES[::-1]) == pytest.approx(scores[:, ::-1])
+    assert np.abs(scores - expected @ head.labels.numpy()[[judge.labels.index(name) for name in NAMES]].T).max() < 0.01
+    with pytest.raises(ValueError, match="does not know 'unicorn'"):
+        judge.score(features.numpy(), ["robot", "unicorn"])
 
 
-def test_a_broken_judge_is_named(trained: tuple[Judge, int], tmp_path):
+def test_a_judge_is_a_model_folder_like_the_others(trained: tuple[Path, int], tmp_path):
+    export_run(recipe.RECIPE, trained[0], tmp_path)
+    config = json.loads((tmp_path / "judge/config.json").read_text(encoding="utf-8"))
+    weights = (tmp_path / "judge/model.safetensors").read_bytes()
+    listed = {"bytes": len(weights), "sha256": hashlib.sha256(weights).hexdigest()}
+    assert config["format"] == FORMAT and config["files"] == {"model.safetensors": listed}
+    assert list(json.loads((tmp_path / "judge/training.json").read_text())) == ["head"]
+
+
+def test_a_broken_judge_is_named(trained: tuple[Path, int], tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config\.json is not there"):
-        load_judge(tmp_path)
-    save_judge(trained[0], tmp_path)
-    (tmp_path / "model.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes()[:100])
+        load_judge(tmp_path / "judge")
+    recipe.export(trained[0], tmp_path)
+    weights = tmp_path / "judge/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(ValueError, match="is not a judge"):
-        load_judge(tmp_path)
+        load_judge(tmp_path / "judge")

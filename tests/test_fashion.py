@@ -52,8 +52,9 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
-    fashion_classifier.train(fashion("train", folder), fashion_classifier.BUDGETS["smoke"], out / "classifier")
-    export_run("fashion-classifier", out / "classifier", out / "weights")
+    recipe = fashion_classifier.RECIPE
+    recipe.train(fashion("train", folder), recipe.budgets["smoke"], out / "classifier")
+    export_run(recipe, out / "classifier", out / "weights")
     return out
 
 
@@ -276,7 +277,7 @@ def test_the_classifier_tells_noise_and_a_missing_class_from_real_pictures(folde
 
 
 def test_the_log_tells_the_accuracy(run):
-    lines = [json.loads(line) for line in (run / "classifier/log.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (run / "classifier/fit/log.jsonl").read_text().splitlines()]
     assert lines[-1]["accuracy"] > lines[0]["accuracy"]
     assert lines[-1]["loss"] < lines[0]["loss"]
 

@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import os
-import signal
 
 import numpy as np
 import pytest
@@ -32,8 +30,8 @@ from bozzetto.runtime.store import open_model
 from bozzetto.training import crossplay
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import export_folder, read_final
-from bozzetto.training.loop import snapshot
 from bozzetto.training.recipes import gan as recipe
+from bozzetto.training.stages import Run
 
 SMALL = GanConfig(classes=("red", "green", "blue"), widths=(16, 12, 8, 8))
 
@@ -270,8 +268,8 @@ def run(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setattr(recipe, "GanConfig", lambda **sizes: GanConfig(widths=SMALL.widths, **sizes))
     folder, pictures = tmp_path_factory.mktemp("gan"), flags()
-    budget = dataclasses.replace(recipe.BUDGETS["smoke"], study=None)
-    recipe.train(pictures, budget, folder)
+    budget = dataclasses.replace(recipe.BUDGETS["smoke"], pretraining=None)
+    recipe.RECIPE.train(pictures, budget, folder)
     yield folder, pictures, budget
     patch.undo()
 
@@ -279,9 +277,9 @@ def run(tmp_path_factory):
 def test_the_recipe_learns_and_its_snapshots_play_each_other(run):
     """Some detective catches nearly all that the first forger draws, and is itself fooled by the last one."""
     folder, pictures, budget = run
-    players = crossplay.load_players(folder, SMALL, budget.fit.steps, budget.snapshots)
-    assert list(players) == recipe.milestones(budget.fit.steps, budget.snapshots)
-    assert list(players)[-1] == budget.fit.steps and len(players) >= 6
+    players = crossplay.load_players(folder, SMALL, budget.adversarial.steps, budget.snapshots)
+    assert list(players) == recipe.milestones(budget.adversarial.steps, budget.snapshots)
+    assert list(players)[-1] == budget.adversarial.steps and len(players) >= 6
     score = crossplay.tournament(players, pictures, 256)
     assert score.steps == tuple(players) and score.pairs == 256
     best = min(range(len(players)), key=lambda detective: score.fooled[0][detective])
@@ -308,33 +306,6 @@ def test_cross_play_counts_pairs():
 
     table = crossplay.cross_play([Forger(1.0), Forger(-1.0)], [Brightness(), Darkness()], flags(), 200)
     assert table == [[1, 0], [0, 1]]
-
-
-def stop_at(monkeypatch, call):
-    """Let the process be asked to stop when pictures are drawn for the so-manieth time from now."""
-    calls, batch = 0, Pictures.batch
-
-    def stops(*args):
-        nonlocal calls
-        calls += 1
-        if calls == call:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return batch(*args)
-
-    monkeypatch.setattr(Pictures, "batch", stops)
-
-
-def test_a_stopped_run_goes_on_bit_for_bit(run, tmp_path, monkeypatch):
-    _, pictures, budget = run
-    short = dataclasses.replace(budget, fit=dataclasses.replace(budget.fit, steps=12))
-    recipe.train(pictures, short, tmp_path / "whole")
-    stop_at(monkeypatch, 7)
-    with pytest.raises(KeyboardInterrupt):
-        recipe.train(pictures, short, tmp_path / "parts")
-    monkeypatch.undo()
-    recipe.train(pictures, short, tmp_path / "parts")
-    for name in ("model.safetensors", snapshot(tmp_path, 12).name):
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
 
 
 def test_the_study_draws_from_the_code_and_from_the_noise_whose_code_is_nearest():
@@ -369,16 +340,19 @@ def test_the_study_draws_from_the_code_and_from_the_noise_whose_code_is_nearest(
 def studied(run, tmp_path_factory):
     """A study of a few seconds on flags, and a game of one round after it: (folder, pictures, budget)."""
     _, pictures, budget = run
-    long = dataclasses.replace(recipe.BUDGETS["smoke"].study, steps=200, learning_rate=1e-2)
-    short = dataclasses.replace(budget.fit, steps=1)
-    folder, budget = tmp_path_factory.mktemp("studied"), dataclasses.replace(budget, study=long, fit=short, tries=64)
-    recipe.train(pictures, budget, folder)
+    long = dataclasses.replace(recipe.BUDGETS["smoke"].pretraining, steps=200, learning_rate=1e-2)
+    short = dataclasses.replace(budget.adversarial, steps=1)
+    folder, budget = (
+        tmp_path_factory.mktemp("studied"),
+        dataclasses.replace(budget, pretraining=long, adversarial=short, tries=64),
+    )
+    recipe.RECIPE.train(pictures, budget, folder)
     return folder, pictures, budget
 
 
 def test_after_the_study_the_forger_draws_every_kind_in_its_colour(studied):
     folder, pictures, _ = studied
-    last = json.loads((folder / "study" / "log.jsonl").read_text().splitlines()[-1])
+    last = json.loads((folder / "pretraining" / "log.jsonl").read_text().splitlines()[-1])
     real = pictures.images.astype(float) / 127.5 - 1
     means = np.stack([real[pictures.labels == label].mean(0) for label in range(3)])[pictures.labels]
     assert last["copied"] < 0.9 * np.sqrt(np.square(real - means).mean())  # a copy says more than the class
@@ -394,31 +368,17 @@ def test_after_the_study_the_forger_draws_every_kind_in_its_colour(studied):
 def test_a_game_after_a_study_begins_without_an_opinion(studied):
     folder, pictures, budget = studied
     model = Gan(SMALL)
-    recipe.study(pictures, model, budget, folder / "study", seed=0, minutes=None)  # it is done: only read
+    recipe.pretrain(pictures, model, budget, Run(folder))  # it is done: only read
     real, label = pictures.batch(np.random.default_rng(0), 8)
     assert model.discriminator(real, label).abs().max() == 0
     assert model.discriminator.describe(real).std() > 0.1
 
 
-def test_a_run_stopped_in_its_study_goes_on_bit_for_bit(run, tmp_path, monkeypatch):
-    _, pictures, budget = run
-    short = dataclasses.replace(budget, fit=dataclasses.replace(budget.fit, steps=3))
-    short = dataclasses.replace(short, study=dataclasses.replace(recipe.BUDGETS["smoke"].study, steps=9))
-    recipe.train(pictures, short, tmp_path / "whole")
-    stop_at(monkeypatch, 5)
-    with pytest.raises(KeyboardInterrupt):
-        recipe.train(pictures, short, tmp_path / "parts")
-    assert not (tmp_path / "parts" / "state.safetensors").exists()  # the game has not begun
-    monkeypatch.undo()
-    recipe.train(pictures, short, tmp_path / "parts")
-    assert (tmp_path / "whole/model.safetensors").read_bytes() == (tmp_path / "parts/model.safetensors").read_bytes()
-
-
 def test_the_exhibit_is_the_same_budget_without_what_prevents_collapse():
     budget = recipe.exhibit(recipe.BUDGETS["cpu"])
     assert (budget.loss, budget.gamma, budget.augmented) == ("classic", 0, 0)
-    assert budget.fit == recipe.BUDGETS["cpu"].fit
-    assert budget.study is None and recipe.BUDGETS["cpu"].study
+    assert budget.adversarial == recipe.BUDGETS["cpu"].adversarial
+    assert budget.pretraining is None and recipe.BUDGETS["cpu"].pretraining
 
 
 @pytest.mark.parametrize("part", ["generator", "discriminator"])
@@ -430,10 +390,9 @@ def test_onnx_runtime_agrees_with_torch(run, tmp_path, part):
         "discriminator": ("pixels", torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1),
     }[part]
     output = "pixels" if part == "generator" else "logits"
-    folder = tmp_path / "gan" / part
     sizes = {"config": dataclasses.asdict(config)}
     export_folder(
-        module, folder, f"gan/{part}", sizes, {name: example[:2], "label": label[:2]}, [output], four_bits=False
+        module, tmp_path, f"gan/{part}", sizes, {name: example[:2], "label": label[:2]}, [output], four_bits=False
     )
     network = open_network(open_model(f"gan/{part}", tmp_path))
     with torch.inference_mode():

@@ -8,67 +8,39 @@ import torch
 
 import bozzetto
 from bozzetto.diffusion import euler, few_steps, flow
+from bozzetto.errors import InvalidInput, MissingFile
 from bozzetto.models.autoencoder import Autoencoder
-from bozzetto.models.clip import ClipConfig, TextTower
+from bozzetto.models.clip import Clip, ClipConfig, TextTower
 from bozzetto.runtime import text_to_image as text_to_image_runtime
 from bozzetto.runtime.denoising import guided_denoiser, sample, student_jump
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import open_model
-from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer
-from bozzetto.training import data
+from bozzetto.runtime.tokenizer import Tokenizer
+from bozzetto.training import data, recipes
 from bozzetto.training.export import export_run, read_weights
-from bozzetto.training.recipes import autoencoder, clip, text_few_steps, text_to_image
+from bozzetto.training.recipes import text_to_image
+from bozzetto.training.recipes.clip import words
 from bozzetto.training.rounding import restore
-from bozzetto.training.teacher import Teacher
-from bozzetto.world.captions import caption, templates
-from bozzetto.world.scenes import SceneObject
+from bozzetto.training.teacher import load as load_teacher
+from bozzetto.world.captions import caption
 
 
-@pytest.fixture(scope="module")
-def teacher(shapes):
-    """A teacher for twelve words: random directions for words, their mean for captions."""
-    words = ["red", "green", "blue", "yellow", "square", "disc", "ring", "cross"]
-    rng = np.random.default_rng(0)
-    vectors = dict(zip(words, rng.standard_normal((8, 256)), strict=True))
-    captions = dict.fromkeys(text for name in dict.fromkeys(shapes.names) for text in templates(name))
-    for text in captions:
-        vectors[text] = sum(vectors[word] for word in words if word in text.split())
-    matrix = np.stack(list(vectors.values())).astype(np.float32)
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    vocabulary = [*SPECIAL, *letters, *("##" + c for c in letters), ",", *words, "picture", "drawing", "of", "an"]
-    return Teacher(list(vectors), matrix / np.linalg.norm(matrix, axis=1, keepdims=True), vocabulary)
-
-
-@pytest.fixture(scope="module")
-def runs(shapes, teacher, tmp_path_factory):
-    """Train all three with their smoke budgets and export them."""
-    # No shape is in the list of things that stand in scenes, so the test says which are.
-    things = [
-        SceneObject(
-            name.replace(" ", "-"),
-            name,
-            {s: i for i, (n, s) in enumerate(zip(shapes.names, shapes.styles, strict=True)) if n == name},
-            {
-                s: i
-                for i, (n, s, p) in enumerate(zip(shapes.names, shapes.styles, shapes.splits, strict=True))
-                if n == name and p == "train"
-            },
-        )
-        for name in dict.fromkeys(shapes.names)
-    ]
+@pytest.fixture(scope="session")
+def runs(shapes, things, table, tmp_path_factory):
+    """Train all four with their smoke budgets and export them."""
     folder = tmp_path_factory.mktemp("runs")
-    patch = pytest.MonkeyPatch()
-    patch.setattr(clip, "scene_objects", lambda world: things)
     weights = folder / "weights"
-    autoencoder.train(shapes, autoencoder.BUDGETS["smoke"], folder / "autoencoder")
-    export_run("autoencoder", folder / "autoencoder", weights)
-    clip.train(shapes, clip.BUDGETS["smoke"], folder / "clip", teacher=teacher)
-    export_run("clip", folder / "clip", weights)
-    text_to_image.train(shapes, text_to_image.BUDGETS["smoke"], folder / "text-to-image", weights=weights)
-    export_run("text-to-image", folder / "text-to-image", weights)
-    text_few_steps.train(shapes, text_few_steps.BUDGETS["smoke"], folder / "text-few-steps", weights=weights)
-    export_run("text-few-steps", folder / "text-few-steps", weights)
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "scene_objects", lambda world: things)
+        for name, start in (
+            ("autoencoder", None),
+            ("clip", table),
+            ("text-to-image", weights),
+            ("text-few-steps", weights),
+        ):
+            recipe = recipes.find(name)
+            recipe.train(shapes, recipe.budgets["smoke"], folder / name, start=start)
+            export_run(recipe, folder / name, weights)
     return folder
 
 
@@ -90,13 +62,13 @@ def test_the_autoencoder_beats_its_linear_start(shapes, runs):
 
 
 def test_clip_learns(runs):
-    assert log(runs / "clip/text")[-1]["loss"] < 0.5 * log(runs / "clip/text")[0]["loss"]
-    lines = log(runs / "clip/both")
+    assert log(runs / "clip/distil")[-1]["loss"] < 0.5 * log(runs / "clip/distil")[0]["loss"]
+    lines = log(runs / "clip/joint")
     assert lines[-1]["loss"] < 0.7 * lines[0]["loss"]
 
 
 def test_the_denoiser_learns(runs):
-    lines = log(runs / "text-to-image")
+    lines = log(runs / "text-to-image/fit")
     assert lines[-1]["loss"] < 0.85 * lines[0]["loss"]
 
 
@@ -135,14 +107,15 @@ def test_pictures_in_few_steps(runs, monkeypatch):
             bozzetto.generate("a red disc", few_steps=True, **wrong)
 
 
-def test_the_bag_of_words_start_already_knows_the_teacher(teacher):
+def test_the_bag_of_words_start_already_knows_the_teacher(table):
+    teacher = load_teacher(table)
     torch.manual_seed(0)
     tokenizer = Tokenizer(teacher.vocabulary)
     tower = TextTower(ClipConfig(len(tokenizer.vocabulary)))
     tokens, target = torch.from_numpy(tokenizer(teacher.texts)), torch.from_numpy(teacher.vectors)
-    before = clip.away(tower(tokens)[1], target).item()
-    clip.start_from_words(tower, tokenizer, teacher)
-    assert clip.away(tower(tokens)[1], target).item() < 0.6 * before
+    before = words.away(tower(tokens)[1], target).item()
+    words.start_from_words(tower, tokenizer, teacher)
+    assert words.away(tower(tokens)[1], target).item() < 0.6 * before
 
 
 @pytest.mark.parametrize(
@@ -157,8 +130,8 @@ def test_onnx_runtime_agrees_with_torch(runs, part):
         "encoder": lambda: Autoencoder().encoder,
         "decoder": lambda: Autoencoder().decoder,
         "text": lambda: TextTower(ClipConfig(**config)),
-        "order": lambda: clip.Clip(ClipConfig(**config)).order,
-        "image": lambda: clip.Clip(ClipConfig(**config)).image,
+        "order": lambda: Clip(ClipConfig(**config)).order,
+        "image": lambda: Clip(ClipConfig(**config)).image,
         "": lambda: text_to_image.Denoiser(),
     }[name]()
     restore(module, read_weights(folder / "model.safetensors")[0])
@@ -213,8 +186,8 @@ def test_a_changed_weight_changes_the_graphs_answer(runs, tmp_path):
     assert abs(after - before).max() > 1e-3
 
 
-def test_captions_of_the_shapes_can_be_spelt(shapes, teacher):
-    tokenizer = Tokenizer(teacher.vocabulary)
+def test_captions_of_the_shapes_can_be_spelt(shapes, table):
+    tokenizer = Tokenizer(load_teacher(table).vocabulary)
     rng = np.random.default_rng(0)
     for name, codepoints in zip(shapes.names[:16], shapes.codepoints[:16], strict=True):
         text = caption(name, [], None, rng, codepoints=codepoints)
@@ -222,7 +195,14 @@ def test_captions_of_the_shapes_can_be_spelt(shapes, teacher):
 
 
 def test_export_refuses_what_is_not_there(tmp_path):
-    with pytest.raises(ValueError, match="choose one of"):
-        export_run("painting", tmp_path, tmp_path)
-    with pytest.raises(ValueError, match="bozzetto train clip"):
-        export_run("clip", tmp_path, tmp_path)
+    with pytest.raises(InvalidInput, match="choose one of autoencoder, clip, "):
+        recipes.find("painting")
+    with pytest.raises(MissingFile, match="bozzetto train clip"):
+        export_run(recipes.find("clip"), tmp_path, tmp_path)
+
+
+def test_the_note_on_the_training_has_the_stages_in_their_order(runs):
+    note = json.loads((runs / "weights/clip/training.json").read_text())
+    stages = ["distil", "joint", "image", "words_rounded", "image_rounded", "order", "settle", "negatives"]
+    assert list(note) == stages
+    assert note["words_rounded"]["steps"] == 20 and note["words_rounded"]["examples"] == 20 * 128

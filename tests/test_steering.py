@@ -15,7 +15,7 @@ from bozzetto.models.clip import ClipConfig, ImageTower
 from bozzetto.runtime import clip, sample
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import ModelFolder, weights_folder
-from bozzetto.training.checkpoint import write_atomically
+from bozzetto.training.checkpoint import write_tensors
 from bozzetto.training.export import Graph, graph_bytes
 from bozzetto.training.rounding import restore, stored
 from bozzetto.training.steer import Steer, enlarging
@@ -127,7 +127,7 @@ def test_the_exported_gradient_of_any_tower_is_autograds(tmp_path):
         parameter.data += 0.1 * torch.randn_like(parameter)
     tensors = stored(tower)
     restore(tower, tensors)
-    write_atomically(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    write_tensors(tensors, tmp_path / "model.safetensors", {"format": "pt"})
     steer = Steer(tower, config)
     graph = graph_bytes(Graph(steer, steer.inputs, ["cosine", "gradient"], batch=False), tmp_path / "model.safetensors")
     assert len(graph) < 200_000  # no weights in it

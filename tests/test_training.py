@@ -1,6 +1,7 @@
 """The loop and the recipes: a killed run goes on bit for bit, bad runs stop with a clear line, losses fall."""
 
 import dataclasses
+import errno
 import itertools
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,21 +17,17 @@ import torch
 from torch import nn
 
 from bozzetto.training import checkpoint, loop
-from bozzetto.training.loop import Schedule, TrainingStopped, fit
+from bozzetto.training.loop import OutOfTime, TrainingSchedule, TrainingStopped, fit
 from bozzetto.training.muon import orthogonalise
 
-TINY = Schedule(steps=30, batch_size=8, learning_rate=1e-2, warmup=3, ema=0.9)
+TINY = TrainingSchedule(steps=30, batch_size=8, learning_rate=1e-2, warmup=3, ema=0.9)
 
 
-def line_fit(model):
+def line_fit(model, rng, generator):
     """Learn y = 3x with data and noise drawn from both generators."""
-
-    def compute(rng, generator):
-        x = torch.from_numpy(rng.standard_normal((8, 1)).astype(np.float32))
-        noise = 0.01 * torch.randn(8, 1, generator=generator)
-        return {"loss": (model(x).float() - 3 * x + noise).square().mean()}
-
-    return compute
+    x = torch.from_numpy(rng.standard_normal((8, 1)).astype(np.float32))
+    noise = 0.01 * torch.randn(8, 1, generator=generator)
+    return {"loss": (model(x).float() - 3 * x + noise).square().mean()}
 
 
 def network():
@@ -56,17 +54,14 @@ def test_stopped_and_resumed_is_bit_equal(tmp_path, muon):
     whole, parts = network(), network()
     average = fit(whole, line_fit, schedule, tmp_path / "whole")
 
-    def stops_itself(model):
-        compute, calls = line_fit(model), 0
+    calls = 0
 
-        def counted(rng, generator):
-            nonlocal calls
-            calls += 1
-            if calls == 11:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return compute(rng, generator)
-
-        return counted
+    def stops_itself(*step):
+        nonlocal calls
+        calls += 1
+        if calls == 11:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return line_fit(*step)
 
     with pytest.raises(KeyboardInterrupt):
         fit(parts, stops_itself, schedule, tmp_path / "parts")
@@ -84,12 +79,9 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_training import TINY, line_fit, network
 from bozzetto.training.loop import fit
-def slow(model):
-    compute = line_fit(model)
-    def counted(rng, generator):
-        time.sleep(0.05)
-        return compute(rng, generator)
-    return counted
+def slow(*step):
+    time.sleep(0.05)
+    return line_fit(*step)
 fit(network(), slow, TINY, Path(sys.argv[1]), save_every=0)
 """
 
@@ -114,32 +106,38 @@ def test_killed_without_warning_and_resumed_is_bit_equal(tmp_path):
 
 
 def test_a_nan_stops_and_names_the_step(tmp_path):
-    def poisoned(model):
-        compute, calls = line_fit(model), 0
+    calls = 0
 
-        def counted(rng, generator):
-            nonlocal calls
-            calls += 1
-            values = compute(rng, generator)
-            return {"loss": values["loss"] * (float("nan") if calls == 5 else 1.0)}
-
-        return counted
+    def poisoned(*step):
+        nonlocal calls
+        calls += 1
+        return {"loss": line_fit(*step)["loss"] * (float("nan") if calls == 5 else 1.0)}
 
     with pytest.raises(TrainingStopped, match="step 4"):
         fit(network(), poisoned, TINY, tmp_path)
 
 
-def test_minutes_end_a_run_cleanly(tmp_path, capsys):
-    long = Schedule(steps=10**6, batch_size=8, learning_rate=1e-2)
-    fit(network(), line_fit, long, tmp_path, minutes=0.01)
-    assert "time limit" in capsys.readouterr().err
-    assert (tmp_path / loop.STATE).exists()
+def test_a_deadline_ends_a_stage_after_a_step_and_is_no_finish(tmp_path):
+    with pytest.raises(OutOfTime, match=r"stopped at step 1 of 30 \(time limit\); the same command goes on from here"):
+        fit(network(), line_fit, TINY, tmp_path, deadline=0)
+    assert "finished" not in checkpoint.read_metadata(tmp_path / loop.STATE)
+
+
+def test_a_finished_stage_is_only_read(tmp_path):
+    model = network()
+    average = fit(model, line_fit, TINY, tmp_path)
+    metadata = checkpoint.read_metadata(tmp_path / loop.STATE)
+    assert metadata["finished"] == checkpoint.checksum(average)
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.iterdir()}
+    again = network()
+    assert equal(fit(again, None, TINY, tmp_path), average) and equal(again, model)
+    assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.iterdir()} == before
 
 
 def test_another_recipe_is_refused_by_the_field_that_differs(tmp_path):
     fit(network(), line_fit, TINY, tmp_path)
     with pytest.raises(ValueError, match=r"learning_rate = 0\.01, this run has learning_rate = 0\.5"):
-        fit(network(), line_fit, Schedule(**(vars(TINY) | {"learning_rate": 0.5})), tmp_path)
+        fit(network(), line_fit, TrainingSchedule(**(vars(TINY) | {"learning_rate": 0.5})), tmp_path)
 
 
 def test_a_broken_state_file_is_named(tmp_path):
@@ -152,17 +150,57 @@ def test_a_broken_state_file_is_named(tmp_path):
 
 def test_saving_never_leaves_half_a_file(tmp_path, monkeypatch):
     model = network()
-    checkpoint.write_atomically(model.state_dict(), tmp_path / "a.safetensors", {})
+    checkpoint.write_tensors(model.state_dict(), tmp_path / "a.safetensors", {})
     before = (tmp_path / "a.safetensors").read_bytes()
 
-    def dies_halfway(tensors, path, metadata):
-        path.write_bytes(b"half")
+    def dies_halfway(path, content):
+        write_bytes(path, content[: len(content) // 2])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint, "save_file", dies_halfway)
+    write_bytes = Path.write_bytes
+
+    monkeypatch.setattr(Path, "write_bytes", dies_halfway)
     with pytest.raises(KeyboardInterrupt):
-        checkpoint.write_atomically(model.state_dict(), tmp_path / "a.safetensors", {})
+        checkpoint.write_tensors(model.state_dict(), tmp_path / "a.safetensors", {})
+    monkeypatch.undo()
     assert (tmp_path / "a.safetensors").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def full_disk(monkeypatch, name):
+    """Whatever is written to a file called `name`, or to the unfinished one that takes its place, finds no room."""
+    write_bytes, opened = Path.write_bytes, open
+
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def opening(path, *args, **kwargs):
+        file = opened(path, *args, **kwargs)
+        if Path(path).name == name:
+            file.write = no_room
+        return file
+
+    monkeypatch.setattr(Path, "write_bytes", no_room if name == loop.STATE else write_bytes)
+    monkeypatch.setattr("builtins.open", opening)
+
+
+@pytest.mark.parametrize("name", [loop.STATE, loop.LOG])
+def test_a_full_disk_ends_in_one_error_that_names_the_file(tmp_path, monkeypatch, name):
+    full_disk(monkeypatch, name)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        fit(network(), line_fit, TINY, tmp_path)
+    assert caught.value.filename == str(tmp_path / name) and caught.value.errno == errno.ENOSPC
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".part"]
+
+
+def test_the_bar_is_drawn_where_it_asks(tmp_path, monkeypatch, capsys):
+    """On stderr, if that is a terminal: `train > log` leaves stdout alone."""
+    fit(network(), line_fit, TINY, tmp_path / "quiet")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    fit(network(), line_fit, TINY, tmp_path / "shown")
+    out, err = capsys.readouterr()
+    assert out == "" and "30/30" in err
 
 
 def test_muon_makes_singular_values_one_and_keeps_directions():
@@ -176,9 +214,9 @@ def test_muon_makes_singular_values_one_and_keeps_directions():
 
 
 def test_the_learning_rate_warms_up_and_comes_down():
-    schedule = Schedule(steps=100, batch_size=1, learning_rate=1.0, warmup=10)
+    schedule = TrainingSchedule(steps=100, batch_size=1, learning_rate=1.0, warmup=10)
     rates = [schedule.learning_rate_at(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == pytest.approx(1.0) and rates[99] < 0.02
     assert all(a >= b for a, b in itertools.pairwise(rates[9:]))
-    level = Schedule(steps=100, batch_size=1, learning_rate=0.5, warmup=10, last_rate=1.0)
+    level = TrainingSchedule(steps=100, batch_size=1, learning_rate=0.5, warmup=10, last_rate=1.0)
     assert {level.learning_rate_at(step) for step in range(10, 100)} == {0.5}

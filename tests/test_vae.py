@@ -1,9 +1,6 @@
 """The variational autoencoder: closed forms, a recipe that learns, and the runtime on what it exports."""
 
 import math
-import os
-import signal
-from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +15,7 @@ from bozzetto.models.vae import LatentSampler, SamplerConfig, Vae, VaeConfig, ca
 from bozzetto.runtime import vae as runtime
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import export_run, read_final, read_weights
-from bozzetto.training.loop import Schedule, fit
+from bozzetto.training.loop import TrainingSchedule, fit
 from bozzetto.training.recipes import vae as recipe
 from bozzetto.training.rounding import restore
 
@@ -42,13 +39,13 @@ def floats(pictures: Pictures) -> np.ndarray:
 @pytest.fixture(scope="module")
 def run(pictures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("vae")
-    recipe.train(pictures, recipe.BUDGETS["smoke"], folder / "run")
+    recipe.RECIPE.train(pictures, recipe.BUDGETS["smoke"], folder / "run")
     return folder / "run"
 
 
 @pytest.fixture(scope="module")
 def models(run):
-    export_run("vae", run, run.parent / "weights")
+    export_run(recipe.RECIPE, run, run.parent / "weights")
     kinds = {"good": "", "plain": "plain_", "map": "map_", "plain_map": "plain_map_"}
     return SimpleNamespace(**{name: runtime.load(run.parent / "weights", kind) for name, kind in kinds.items()})
 
@@ -148,18 +145,17 @@ def test_the_second_stage_learns_where_the_latents_are(tmp_path):
         label = torch.randint(0, 3, (count,), generator=generator)
         return centres[label] + 0.1 * torch.randn(count, 2, generator=generator), label + 1
 
-    def loss(model):
-        def compute(rng, generator):
-            latents, label = draw(generator, 256)
-            noise, t = torch.randn(256, 2, generator=generator), torch.rand(256, generator=generator)
-            label[torch.rand(256, generator=generator) < 0.2] = 0
-            return model.loss(latents, noise, t, label)
-
-        return compute
+    def loss(model, rng, generator):
+        latents, label = draw(generator, 256)
+        noise, t = torch.randn(256, 2, generator=generator), torch.rand(256, generator=generator)
+        label[torch.rand(256, generator=generator) < 0.2] = 0
+        return model.loss(latents, noise, t, label)
 
     torch.manual_seed(0)
     model = LatentSampler(SamplerConfig(2, width=64, blocks=2, classes=("a", "b", "c")))
-    model = fit(model, loss, Schedule(steps=150, batch_size=256, learning_rate=6e-3, warmup=20, ema=0.95), tmp_path)
+    model = fit(
+        model, loss, TrainingSchedule(steps=150, batch_size=256, learning_rate=6e-3, warmup=20, ema=0.95), tmp_path
+    )
     generator = torch.Generator().manual_seed(1)
     real, noise = draw(generator, 1000)[0], torch.randn(1000, 2, generator=generator)
 
@@ -193,35 +189,6 @@ def test_the_recipe_learns_to_redraw(pictures, run):
         torch.testing.assert_close(model.latent_mean, both.mean(0))
         spread = both.var(0) + torch.cat([logvar, mirror_logvar]).exp().mean(0)
         torch.testing.assert_close(model.latent_std, spread.sqrt())
-
-
-@dataclass(frozen=True)
-class Interrupting(Pictures):
-    """Pictures that stop their training at the k-th batch, as a Ctrl-C would."""
-
-    at: int = 0
-    calls: list[int] = field(default_factory=list)
-
-    def batch(self, rng, count, device="cpu"):
-        self.calls.append(count)
-        if len(self.calls) == self.at:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return super().batch(rng, count, device)
-
-
-def test_interrupted_and_resumed_is_bit_equal(pictures, tmp_path):
-    short = Schedule(steps=5, batch_size=8, learning_rate=3e-3, warmup=2)
-    budget = replace(recipe.BUDGETS["smoke"], good=short, map=short, sampler=short)
-    whole = recipe.train(pictures, budget, tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        recipe.train(Interrupting(**vars(pictures), at=8), budget, tmp_path / "parts")  # inside the second stage
-    assert not (tmp_path / "parts/map").exists() and not (tmp_path / "parts/model.safetensors").exists()
-    resumed = recipe.train(pictures, budget, tmp_path / "parts")
-    for name, weight in whole.state_dict().items():
-        assert torch.equal(weight, resumed.state_dict()[name])
-    for stage in ("good", "plain", "map", "plain_map"):
-        file = f"{stage}/model.safetensors"
-        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "parts" / file).read_bytes()
 
 
 # ---------------------------------------------------------------- the runtime

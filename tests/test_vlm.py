@@ -42,11 +42,11 @@ def run(tmp_path_factory):
     torch.manual_seed(0)
     clip = Clip(ClipConfig(len(TOKENIZER.vocabulary), image_widths=(32, 48, 64), image_blocks=(1, 1, 1)))
     (folder / "clip").mkdir()
-    save_final(clip, clip.config, folder / "clip")
+    save_final(clip, folder / "clip")
     TOKENIZER.save(folder / "clip/vocabulary.txt")
     budget = vlm.BUDGETS["smoke"]
-    budget = replace(budget, talk=replace(budget.talk, steps=25), look=replace(budget.look, steps=6))
-    vlm.train(WORLD, budget, folder / "run", teacher=folder / "clip")
+    budget = replace(budget, talk=replace(budget.talk, steps=25), image=replace(budget.image, steps=6))
+    vlm.RECIPE.train(WORLD, budget, folder / "run", start=folder / "clip")
     patch.undo()
     return folder / "run"
 
@@ -54,7 +54,7 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def weights(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
-    export_run("vlm", run, folder)
+    export_run(vlm.RECIPE, run, folder)
     return folder
 
 

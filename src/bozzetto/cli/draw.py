@@ -11,10 +11,15 @@ import typer
 
 from bozzetto.cli.shell import examples, flags
 from bozzetto.errors import InvalidInput, whole_number
+from bozzetto.families import names
 from bozzetto.progress import bar
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    Makers = str
+else:
+    Makers = Literal[tuple(names(sampled=True))]
 
 verbs = typer.Typer()
 SAMPLER_NAMES = "euler, heun, dpmpp_2m, unipc, ddim, ddpm, euler_ancestral or dpmpp_2m_sde"
@@ -58,10 +63,10 @@ def generate(
     from bozzetto.runtime import requests
 
     seeds = requests.seeds(seed, n)
-    names = [out] if n == 1 else [out.with_stem(f"{out.stem}-{seed}") for seed in seeds]
+    files = [out] if n == 1 else [out.with_stem(f"{out.stem}-{seed}") for seed in seeds]
     for path in filter(None, (out, sheet)):
         pictures.check_output(path)
-    if sheet and sheet.absolute() in (name.absolute() for name in names):
+    if sheet and sheet.absolute() in (name.absolute() for name in files):
         raise InvalidInput("sheet", f"{sheet} is an output already: name another file")
     if frames and frames.exists() and not frames.is_dir():
         raise InvalidInput("frames", f"{frames} is a file: name a folder")
@@ -92,7 +97,7 @@ def generate(
             progress=progress,
         )
     shown = [pictures.enlarge(picture, size) for picture in drawn]
-    saved = dict(zip(names, shown, strict=True)) | ({sheet: pictures.sheet(shown)} if sheet else {})
+    saved = dict(zip(files, shown, strict=True)) | ({sheet: pictures.sheet(shown)} if sheet else {})
     for path, picture in saved.items():
         pictures.save_png(picture, path)
 
@@ -116,7 +121,7 @@ def generate(
 )
 def sample(
     model: Annotated[
-        Literal["gan", "vae", "diffusion", "few-steps"],
+        Makers,
         typer.Argument(help="gan and vae: one pass; diffusion: many steps; few-steps: its student, 1 to 8 steps."),
     ],
     out: Annotated[Path, typer.Option("-o", "--output", help="The PNG file, a sheet of all pictures.")] = Path(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bozzetto.cli.shell import examples
+from bozzetto.families import names
 
 verbs = typer.Typer()
 
@@ -16,10 +17,7 @@ verbs = typer.Typer()
 def evaluate(
     models: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="autoencoder, clip, text-to-image, text-few-steps, judge, vlm, gan, vae, diffusion, few-steps; "
-            "all by default."
-        ),
+        typer.Argument(help=f"{', '.join(names(scorer=True))}; all by default."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The JSON file to write; it keeps what it has of other models.")] = Path(
         "results.json"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from bozzetto import families
 from bozzetto.cli.shell import examples, fail
-from bozzetto.errors import InvalidInput, require, whole_number
+from bozzetto.errors import InvalidInput, one_of, require, whole_number
 
 verbs = typer.Typer()
-SMALL = ("gan", "vae", "diffusion", "few-steps", "fashion-classifier")  # they learn from small pictures
-TEACHERS = {"few-steps": "diffusion", "vlm": "clip"}  # what a recipe starts from
+SMALL = families.names(takes="pictures")
+STARTS = ", ".join(f"{f.name} of {f.start}" for f in families.FAMILIES if f.start in families.BY_NAME)
+if TYPE_CHECKING:
+    Trained = Data = str
+else:
+    Trained = Literal[tuple(families.names(trained=True))]
+    Data = Literal[tuple(dict.fromkeys(kind for family in families.FAMILIES for kind in family.data))]
 
 
 @verbs.command(
@@ -26,94 +31,59 @@ TEACHERS = {"few-steps": "diffusion", "vlm": "clip"}  # what a recipe starts fro
     )
 )
 def train(
-    recipe: Annotated[
-        Literal[
-            "autoencoder",
-            "clip",
-            "text-to-image",
-            "judge",
-            "memoriser",
-            "gan",
-            "vae",
-            "diffusion",
-            "few-steps",
-            "text-few-steps",
-            "fashion-classifier",
-            "vlm",
-        ],
-        typer.Argument(help="Which model."),
-    ],
+    recipe: Annotated[Trained, typer.Argument(help="Which model.")],
     budget: Annotated[Literal["smoke", "cpu", "gpu"], typer.Option(help="smoke: seconds; cpu: hours; gpu: a big GPU.")],
     out: Annotated[Path | None, typer.Option(help="The folder of the run, runs/RECIPE-BUDGET by default.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after this long; the same command goes on.")] = None,
     seed: Annotated[int, typer.Option(help="The seed of everything random.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Other than the budget's number of steps.")] = None,
     data: Annotated[
-        Literal["emoji", "fashion"], typer.Option(help="What gan, vae, diffusion and few-steps learn from.")
-    ] = "emoji",
+        Data | None,
+        typer.Option(help=f"What {', '.join(SMALL)} learn from: emoji or fashion."),
+    ] = None,
     teacher: Annotated[
         Path | None,
-        typer.Option(help="A finished run: for few-steps of diffusion, for vlm of clip; runs/MODEL-BUDGET by default."),
+        typer.Option(help=f"A finished run, for {STARTS}; runs/MODEL-BUDGET by default."),
     ] = None,
 ) -> None:
-    """Train a model, or go on with a run that was stopped."""
-    named = budget if data == "emoji" else f"{budget}-{data}"  # how a run's folder ends by default
-    out = out or Path("runs") / f"{recipe}-{named}"
+    """Train a model, or go on with a run that was stopped. Exit code 3: the minutes are over, the run is not."""
     whole_number("seed", seed, 0, 2**53 - 1)
     if minutes is not None and not 0 < minutes < math.inf:
         raise InvalidInput("minutes", f"must be a number above 0, not {minutes}")
     if steps is not None:
         whole_number("steps", steps, 1, 10**8)
+    family = families.BY_NAME[recipe]
+    data = data or family.data[0]
+    if data not in family.data:
+        raise InvalidInput("data", f"{data} is for {', '.join(SMALL)}: leave it out for {recipe}")
+    named = budget if data == family.data[0] else f"{budget}-{data}"  # how a run's folder ends by default
+    out = out or Path("runs") / f"{recipe}-{named}"
     if out.exists() and not out.is_dir():
         raise InvalidInput("out", f"{out} is a file: name a folder")
     require("pyarrow", "torch", "safetensors")
-    from bozzetto.training.loop import TrainingStopped
-    from bozzetto.world.dataset import load_world
+    from bozzetto.training import recipes
+    from bozzetto.training.loop import OutOfTime, TrainingStopped
+    from bozzetto.training.stages import FINAL, with_steps
 
-    module = importlib.import_module(f"bozzetto.training.recipes.{recipe.replace('-', '_')}")
-    if budget not in module.BUDGETS:
-        raise InvalidInput("budget", f"{budget} is none of {recipe}: choose one of {', '.join(module.BUDGETS)}")
-    chosen = module.BUDGETS[budget] if steps is None else _with_steps(module.BUDGETS[budget], steps)
-    more = {}
-    if recipe == "fashion-classifier":
-        data = "fashion"
-    if recipe in SMALL:
-        from bozzetto.training import data as sources
-
-        more["pictures"] = sources.emoji(load_world()) if data == "emoji" else sources.fashion()
-    else:
-        if data != "emoji":
-            raise InvalidInput("data", f"{data} is for {', '.join(SMALL)}: leave it out for {recipe}")
-        more["world"] = load_world()
-    if recipe in TEACHERS:
-        teacher = teacher or Path("runs") / f"{TEACHERS[recipe]}-{named}"
-        if not (teacher / "model.safetensors").is_file():
-            raise InvalidInput(
-                "teacher", f"{teacher} is not a finished run: run `bozzetto train {TEACHERS[recipe]}` to its end first"
-            )
-        more["teacher"] = teacher
-    if recipe == "judge":
-        from bozzetto.training.teacher import load as load_teacher
-
-        more["teacher"] = load_teacher()
-    print(f"{recipe}, {budget} budget, expected: {module.EXPECTED[budget]}")
+    found = recipes.find(recipe)
+    one_of("budget", budget, found.budgets)
+    chosen = found.budgets[budget] if steps is None else with_steps(found.budgets[budget], steps)
+    source = found.source(data)
+    if family.start in families.BY_NAME:
+        teacher = teacher or Path("runs") / f"{family.start}-{named}"
+        if not (teacher / FINAL).is_file():
+            why = f"{teacher} is not a finished run: run `bozzetto train {family.start}` to its end first"
+            raise InvalidInput("teacher", why)
+    elif teacher is not None:
+        raise InvalidInput("teacher", f"means nothing to {recipe}, which starts from no run: leave it out")
+    print(f"{recipe}, {budget} budget, expected: {found.expected[budget]}")
     try:
-        module.train(budget=chosen, out=out, seed=seed, minutes=minutes, **more)
+        found.train(source, chosen, out, seed=seed, minutes=minutes, start=teacher)
+    except OutOfTime as error:
+        raise typer.Exit(fail(str(error), 3)) from error
     except TrainingStopped as error:
         raise typer.Exit(fail(str(error), 1)) from error
     print(out)
-
-
-def _with_steps(budget: object, steps: int) -> object:
-    """A recipe's budget, every stage of it with this many steps."""
-    from dataclasses import fields, replace
-
-    from bozzetto.training.loop import Schedule
-
-    if isinstance(budget, Schedule):
-        return replace(budget, steps=steps)
-    stages = {field.name: getattr(budget, field.name) for field in fields(budget)}
-    return replace(budget, **{k: replace(v, steps=steps) for k, v in stages.items() if isinstance(v, Schedule)})
 
 
 @verbs.command(epilog=examples("export autoencoder --from runs/autoencoder-cpu --to src/bozzetto/weights"))
@@ -128,7 +98,8 @@ def export(
     if to.exists() and not to.is_dir():
         raise InvalidInput("to", f"{to} is a file: name a folder")
     require("torch", "safetensors", "onnx", "onnxscript")
+    from bozzetto.training import recipes
     from bozzetto.training.export import export_run
 
-    export_run(model, run, to)
+    export_run(recipes.find(model), run, to)
     print(to)

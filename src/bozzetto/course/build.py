@@ -37,6 +37,7 @@ from bozzetto.course.content import (
     read_toml,
 )
 from bozzetto.errors import NotBuilt, one_of
+from bozzetto.families import FAMILIES
 from bozzetto.runtime import store
 
 Site = dict[str, bytes | Path]
@@ -46,18 +47,7 @@ CSP = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; worker-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'"
 )
-MODELS = (
-    "text_to_image",
-    "autoencoder/decoder",
-    "clip/text",
-    "clip/order",
-    "clip/image",
-    "gan_round",
-    "diffusion",
-    "few_steps",
-    "vlm",
-)
-MODELS_IF_THERE = ("memoriser",)
+MODELS = tuple(folder for family in FAMILIES for folder in family.served)
 CONTAINERS = ("figure", "soon", "big-idea", "predict", "mixup", "recap", "products", "drawn", "lessons", "models")
 # What stands beside the words, and how the part of the page is then called.
 STAGES = {
@@ -105,7 +95,7 @@ def not_found_page(lang: str = "en", root: Path = HERE) -> bytes:
 def _models(weights: Path) -> Site:
     """The models that figures run, and the cards of all that ship."""
     files: Site = {f"models/{card.parent.name}/README.md": card for card in sorted(weights.glob("*/README.md"))}
-    for name in MODELS + tuple(name for name in MODELS_IF_THERE if (weights / name / "config.json").is_file()):
+    for name in MODELS:
         model = store.open_model(name, weights)
         files |= {f"models/{name}/{file}": model.path / file for file in ("config.json", *model.config["files"])}
         if (card := weights / name.split("/")[0] / "README.md").is_file():

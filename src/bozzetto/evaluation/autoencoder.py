@@ -12,11 +12,13 @@ from bozzetto.evaluation.scores import Measured, Scores, mean
 from bozzetto.progress import track
 from bozzetto.world.scenes import KINDS
 
+N = 0  # it draws nothing
 PSNR_WHITE = "PSNR RGB on white, test pictures"
 PSNR_RGBA = "PSNR RGBA, test pictures"
 PSNR_WHITE_SCENES = "PSNR RGB on white, test scenes"
 PSNR_RGBA_SCENES = "PSNR RGBA, test scenes"
 WORST = "{}, worst 5 %"
+SHOWN = (PSNR_WHITE, PSNR_RGBA, PSNR_WHITE_SCENES)  # in the README
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> np.ndarray:

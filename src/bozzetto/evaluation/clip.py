@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bozzetto.evaluation.bench import NAMING, EvaluationContext
+from bozzetto.evaluation.bench import BASELINE, NAMING, EvaluationContext
 from bozzetto.evaluation.scores import Measured, Scores, share
 from bozzetto.metrics.features import on_white
 from bozzetto.metrics.retrieval import cosine_similarity, recall_at_k, share_of, top_k_accuracy
@@ -17,6 +17,7 @@ from bozzetto.world.captions import held_out_keywords, templates, usable_keyword
 from bozzetto.world.dataset import World
 from bozzetto.world.scenes import KINDS, hard_negatives
 
+N = 0  # it draws nothing
 NONE_OF_WRONG = "none of these, of ten wrong labels (95 % wanted)"
 NONE_THOUGH_TRUE = "none of these, though the true label is there"
 TO_SENTENCE = {k: f"picture to sentence recall@{k}" for k in (1, 5)}
@@ -24,6 +25,7 @@ TO_PICTURE = {k: f"sentence to picture recall@{k}" for k in (1, 5)}
 SYNONYMS_ANY = "held-out synonyms top-5, any concept with the word"
 SYNONYMS_VERY = "held-out synonyms top-5, the very concept"
 SYNONYMS_NEW = "held-out synonyms top-5, words in no caption"
+SHOWN = (*NAMING.values(), BASELINE[1], SYNONYMS_ANY)  # in the README
 # Sentences that are false in one fact: of which kind of scene, and which fact.
 NEGATIVES = {
     f"true sentence over one with {what} (chance 50 %)": of

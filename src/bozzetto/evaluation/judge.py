@@ -11,6 +11,9 @@ from bozzetto.evaluation.scores import Measured, Scores, share
 from bozzetto.metrics.retrieval import top_k_accuracy
 from bozzetto.world.scenes import KINDS
 
+N = 0  # it draws nothing
+SHOWN = tuple(NAMING.values())  # in the README
+
 
 def score(context: EvaluationContext) -> Scores:
     rows = np.flatnonzero(context.test)

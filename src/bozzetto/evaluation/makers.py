@@ -23,6 +23,7 @@ RECALL = "recall"
 COVERAGE = "coverage"
 COVERAGE_REAL = "coverage, real pictures instead"
 NEAR = "nearer to a training picture than 95 % of held-out ones (5 % is free)"
+SHOWN = (FRECHET, FRECHET_REAL, COVERAGE, COVERAGE_REAL)  # in the README
 
 
 def score(reference: Reference, draw: Draw, n: int, sheet: Path | None = None) -> Scores:

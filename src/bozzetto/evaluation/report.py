@@ -6,31 +6,26 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from bozzetto.errors import InvalidInput, require, whole_number
-from bozzetto.evaluation import autoencoder, clip, judge, makers, text_to_image, vlm
 from bozzetto.evaluation.bench import EvaluationContext, core_features, small_reference
 from bozzetto.evaluation.scores import Measured
+from bozzetto.families import BY_NAME, names
 from bozzetto.files import write_atomically
 from bozzetto.metrics.judge import load_judge
 from bozzetto.metrics.makers import NEIGHBOURS
 from bozzetto.world.dataset import DEFAULT_PATH, World, load_world
 
-MAKERS = ("gan", "vae", "diffusion", "few-steps")
+SCORERS = {name: import_module(f"bozzetto.evaluation.{BY_NAME[name].scorer}") for name in names(scorer=True)}
 RUNS: dict[str, Callable[[EvaluationContext, Path, int, Path | None], Measured]] = {
-    "autoencoder": autoencoder.measure,
-    "clip": clip.measure,
-    "text-to-image": text_to_image.measure,
-    "text-few-steps": partial(text_to_image.measure, few_steps=True),
-    "judge": judge.measure,
-    "vlm": vlm.measure,
-    **{name: partial(makers.measure, name=name) for name in MAKERS},
+    name: partial(scorer.measure, **BY_NAME[name].scored) for name, scorer in SCORERS.items()
 }
-DRAWN = {"text-to-image": text_to_image.N, "text-few-steps": text_to_image.N} | dict.fromkeys(MAKERS, makers.N)
+DRAWN = {name: scorer.N for name, scorer in SCORERS.items() if scorer.N}  # how many pictures of each
 SCENES = 60  # of a kind
 
 
@@ -62,7 +57,7 @@ def evaluate(
             raise InvalidInput("models", f"{name!r} cannot be evaluated; choose some of {', '.join(RUNS)}")
     drawing = [name for name in models if name in DRAWN]
     if n is not None:
-        whole_number("n", n, NEIGHBOURS + 1 if set(drawing) & set(MAKERS) else 2)
+        whole_number("n", n, NEIGHBOURS + 1 if any(BY_NAME[name].sampled for name in drawing) else 2)
     whole_number("scenes", scenes, 1)
     whole_number("seed", seed, 0)
     if sheet and len(drawing) != 1:

@@ -30,6 +30,7 @@ NEAR = {
     space: f"nearer to a training picture than 95 % of held-out art, {space} (5 % is free)"
     for space in ("features", "pixels")
 }
+SHOWN = (*JUDGED.values(), JUDGED_ART[5], FRECHET, FRECHET_ART, NEAR["features"])  # in the README
 COMPOSED = ("count", "color", "place", "two")  # the kinds of scenes that are asked for
 REPLICATES = 40
 

@@ -17,6 +17,7 @@ from bozzetto.world.papers import make_paper, render_paper
 from bozzetto.world.questions import CANNOT_TELL, KINDS, Question, paper_questions, scene_questions
 from bozzetto.world.scenes import make_scene, render
 
+N = 0  # it draws nothing
 IN_DOMAIN, HELD_OUT = "in domain", "held-out combinations"  # new pictures; and such as no training showed
 BLIND = "{}, blind"
 CONSTANT = "{}, best constant answer"
@@ -27,6 +28,14 @@ TELLS_RECALL = "cannot tell, recall"
 def kind_measure(kind: str, where: str) -> str:
     """The name of a measure: right answers of a kind. BLIND and CONSTANT of it are beside it."""
     return f"{kind}, {where}"
+
+
+SHOWN = (  # in the README
+    *(kind_measure(kind, HELD_OUT) for kind in ("what", "count", "color", "place", "describe", "receipt", "read")),
+    BLIND.format(kind_measure("count", HELD_OUT)),
+    TELLS_PRECISION,
+    TELLS_RECALL,
+)
 
 
 def score(context: EvaluationContext, reply: Callable[[np.ndarray, list[str], bool], list[str]]) -> Scores:

@@ -51,17 +51,6 @@ class Judge:
         return self.score(self.features(pictures), labels)
 
 
-def save_judge(judge: Judge, folder: Path) -> None:
-    """Write config.json and model.safetensors (float16)."""
-    from safetensors.numpy import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"head.{name}": tensor.astype(np.float16) for name, tensor in judge.weights.items()}
-    save_file(tensors | {"labels": judge.vectors.astype(np.float16)}, folder / "model.safetensors")
-    config = {"model": "judge", "features": "efficientnet-lite0", "size": judge.size, "labels": judge.labels}
-    (folder / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
-
-
 def load_judge(folder: Path) -> Judge:
     """Read a judge's folder. FileNotFoundError or ValueError say which file is missing or wrong."""
     from safetensors import SafetensorError
@@ -70,7 +59,7 @@ def load_judge(folder: Path) -> Judge:
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
             raise FileNotFoundError(
-                f"the judge's {folder / name} is not there: run `bozzetto train judge`, which leaves it in RUN/judge"
+                f"the judge's {folder / name} is not there: run `bozzetto train judge` and `bozzetto export judge`"
             )
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

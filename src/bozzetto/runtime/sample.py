@@ -22,6 +22,7 @@ from bozzetto.diffusion import SAMPLERS, clip_guided, few_steps, flow, normal_ba
 from bozzetto.diffusion.guidance import MAX_CLIP_GUIDANCE, MAX_GUIDANCE
 from bozzetto.diffusion.samplers import Callback
 from bozzetto.errors import InvalidInput, one_of, real_number
+from bozzetto.families import BY_NAME, names
 from bozzetto.runtime import clip, vae
 from bozzetto.runtime.denoising import (
     Guided,
@@ -39,8 +40,7 @@ from bozzetto.runtime.requests import check_prompt
 from bozzetto.runtime.session import Network, open_network
 from bozzetto.runtime.store import once, open_model
 
-FOLDERS = {"gan": "gan/generator", "vae": "vae/decoder", "diffusion": "diffusion", "few-steps": "few_steps"}
-MAKERS = tuple(FOLDERS)
+MAKERS = names(sampled=True)
 # With fresh noise in every step a steered picture can still change its mind; benchmarks/steering.py.
 STEERED = {"sampler": "ddpm", "num_inference_steps": 25}
 CLIP_GUIDANCE = 15.0
@@ -93,16 +93,16 @@ class Diffusion(Student):
 @once
 def load(name: str, weights: Path) -> Maker:
     """One of MAKERS in a weights folder. Raises WeightsError."""
-    model = open_model(FOLDERS[name], weights)
+    model = open_model(BY_NAME[name].sampled, weights)
     network, config = open_network(model), model["config"]
-    names, shape = config["classes"], (config["channels"], 32, 32)
+    labels, shape = config["classes"], (config["channels"], 32, 32)
     if name == "gan":
-        return Gan(names, OnePass(), network, config["noise_size"])
+        return Gan(labels, OnePass(), network, config["noise_size"])
     if name == "vae":
-        return Vae(names, OnePass(), vae.load_generator(weights))
+        return Vae(labels, OnePass(), vae.load_generator(weights))
     if name == "few-steps":
-        return Student(names, Steps(**model["defaults"]), network, shape)
-    return Diffusion(names, Guided(**model["defaults"]), network, shape, config["data_std"])
+        return Student(labels, Steps(**model["defaults"]), network, shape)
+    return Diffusion(labels, Guided(**model["defaults"]), network, shape, config["data_std"])
 
 
 def make(

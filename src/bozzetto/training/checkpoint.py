@@ -1,4 +1,4 @@
-"""The whole state of a training run in one safetensors file: weights, averages, optimizer and step.
+"""The whole state of a stage in one safetensors file: weights, averages, optimizer and step.
 
 Random numbers and the order of the data need no saving: every step draws them from (seed, step) alone, see loop.py.
 No pickle: a state file from a stranger can hold numbers, never code.
@@ -6,53 +6,103 @@ No pickle: a state file from a stranger can hold numbers, never code.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import torch as safetensors
 from torch import Tensor, nn
 
+from bozzetto.errors import InvalidInput
+from bozzetto.files import write_atomically
 
-def write_atomically(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    """The file appears whole or not at all, so a kill while saving costs nothing."""
-    part = path.with_name(path.name + ".part")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part, metadata)
-    os.replace(part, path)
+
+def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    """The file appears whole or not at all, so a kill while saving costs nothing. Raises an OSError that names it."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, safetensors.save(tensors, metadata))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file. Raises SafetensorError or OSError."""
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118  (no dict)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, framework="pt") as file:
+        return file.metadata()
+
+
+def checksum(module: nn.Module) -> str:
+    """SHA-256 of a network's state: names and numbers."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        found.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def save(
-    path: Path, model: nn.Module, ema: nn.Module, optimizers: list[torch.optim.Optimizer], step: int, recipe: dict
+    path: Path,
+    model: nn.Module,
+    ema: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    step: int,
+    recipe: dict,
+    began: str = "",
 ) -> None:
-    """Write the state after `step` steps. `recipe` is what a resumed run must agree with (numbers, strings)."""
+    """Write the state after `step` steps.
+
+    recipe: what a resumed run must agree with (numbers, strings), among them "steps". began: checksum of the weights
+    that the stage began from. The last step's state is marked as finished, with the average's checksum, and has no
+    optimizer.
+    """
+    finished = step == recipe["steps"]
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"ema.{name}": tensor for name, tensor in ema.state_dict().items()}
-    for number, optimizer in enumerate(optimizers):
+    for number, optimizer in enumerate([] if finished else optimizers):
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{index}.{name}": tensor for name, tensor in state.items()}
-    write_atomically(tensors, path, {"step": str(step), "recipe": json.dumps(recipe)})
+    marks = {"step": str(step), "recipe": json.dumps(recipe), "began": began}
+    write_tensors(tensors, path, marks | ({"finished": checksum(ema)} if finished else {}))
 
 
-def load(path: Path, model: nn.Module, ema: nn.Module, optimizers: list[torch.optim.Optimizer], recipe: dict) -> int:
+def load(
+    path: Path,
+    model: nn.Module,
+    ema: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    recipe: dict,
+    began: str = "",
+) -> int:
     """Restore everything `save` wrote and return the step.
 
-    Raises ValueError when the file is broken, or names the first field of the recipe that differs from the saved one.
+    Raises InvalidInput when the file is broken, when the stage began from other weights, or with the first field of
+    the recipe that differs from the saved one.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+        tensors, metadata = read_tensors(path)
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a readable training state ({error}): delete it to start again") from error
+        raise InvalidInput(
+            "out", f"{path} is not a readable training state ({error}): delete it to start again"
+        ) from error
     saved = json.loads(metadata["recipe"])
     for field in dict.fromkeys([*saved, *recipe]):
         if saved.get(field) != json.loads(json.dumps(recipe.get(field))):
-            raise ValueError(
+            raise InvalidInput(
+                "out",
                 f"{path} was trained with {field} = {saved.get(field)}, this run has {field} = {recipe.get(field)}: "
-                "use the same recipe, or another --out folder"
+                "use the same recipe, or another folder",
             )
+    if metadata.get("began") != began:
+        stage = path.parent
+        raise InvalidInput(
+            "out",
+            f"{stage.parent}: stage {stage.name} began from other weights: delete {stage} to train it again from "
+            "those that are there now, or use another folder",
+        )
     for prefix, module in (("model.", model), ("ema.", ema)):
         module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
     for number, optimizer in enumerate(optimizers):

@@ -17,7 +17,7 @@ from bozzetto.models.gan import Gan, GanConfig
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import read_weights
 from bozzetto.training.loop import snapshot, step_randomness
-from bozzetto.training.recipes.gan import milestones
+from bozzetto.training.recipes.gan import ADVERSARIAL, milestones
 
 BATCH = 128
 
@@ -33,14 +33,14 @@ class CrossPlay:
 
 
 def load_players(run: Path, config: GanConfig, steps: int, count: int) -> dict[int, Gan]:
-    """The snapshots that the recipe kept in the folder `run` (as `milestones(steps, count)` says), by age in steps.
+    """The snapshots that the recipe kept in the run's folder (as `milestones(steps, count)` says), by age in steps.
 
     Raises ValueError when one is missing.
     """
     players = {}
     for age in milestones(steps, count):
         player = Gan(config)
-        player.load_state_dict(read_weights(snapshot(run, age))[0])
+        player.load_state_dict(read_weights(snapshot(run / ADVERSARIAL, age))[0])
         players[age] = player.eval().requires_grad_(False)
     return players
 

@@ -13,6 +13,9 @@ from torch import Tensor
 from bozzetto.metrics.features import on_white
 from bozzetto.world import fashion as clothes
 from bozzetto.world.dataset import World
+from bozzetto.world.scenes import Scene, make_scene, render, scene_objects
+
+PICTURE = (64, 64, 4)
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,25 @@ def fashion(split: str = "train", folder: Path | None = None) -> Pictures:
     images, labels = clothes.load(split, folder)
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))[..., None]
     return Pictures(padded, labels, list(clothes.CLASSES), mirrored=False)
+
+
+class Scenes:
+    """Many scenes drawn once: `scenes`, and their `pictures` uint8 [N,64,64,4].
+
+    kinds: what kinds of scenes, in turn; None is any.
+    """
+
+    def __init__(self, world: World, count: int, kinds: tuple[str | None, ...] = (None,)):
+        objects = scene_objects(world) if count else []
+        self.scenes: list[Scene] = [
+            make_scene(world, objects, seed, kind=kinds[seed % len(kinds)]) for seed in range(count)
+        ]
+        self.pictures = np.array([render(world, scene) for scene in self.scenes], np.uint8).reshape(-1, *PICTURE)
+
+
+def shortest(tokens: np.ndarray, device: torch.device) -> Tensor:
+    """Cut the columns that are padding in every row: most captions have five tokens, not 24."""
+    return torch.from_numpy(tokens[:, : max(1, int((tokens != 0).sum(1).max()))]).to(device)
 
 
 def premultiplied(images: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:

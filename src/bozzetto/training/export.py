@@ -10,49 +10,41 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
 import torch
 from onnx import TensorProto, helper
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig
-from bozzetto.models.clip import NONE_COUNTS, Clip, ClipConfig
-from bozzetto.models.denoiser import Denoiser, DenoiserConfig
-from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
-from bozzetto.models.fashion_classifier import ClassifierConfig, FashionClassifier
-from bozzetto.models.gan import Gan, GanConfig
-from bozzetto.models.vae import LatentSampler, SamplerConfig, Vae, VaeConfig
-from bozzetto.models.vlm import PATCHES, Vlm, VlmConfig
-from bozzetto.training.checkpoint import write_atomically
+from bozzetto.errors import MissingFile
+from bozzetto.files import write_atomically
+from bozzetto.runtime.store import FORMAT
+from bozzetto.training.checkpoint import read_metadata, read_tensors, write_tensors
 from bozzetto.training.loop import LOG, STATE
 from bozzetto.training.rounding import GROUP, SCALE, restore, stored
-from bozzetto.training.steer import Steer
-from bozzetto.world.emoji import STYLES
+from bozzetto.training.stages import FINAL
 
-FINAL = "model.safetensors"  # what a finished recipe leaves in its run folder, in fp32
+if TYPE_CHECKING:
+    from bozzetto.training.recipe import Recipe
+
 OPSET = 21  # the first with four-bit integers
 
 
-def save_final(model: nn.Module, config: object, out: Path) -> None:
+def save_final(model: nn.Module, out: Path) -> None:
     """Leave the finished model of a run, with its sizes, for export and for later recipes."""
-    write_atomically(model.state_dict(), out / FINAL, {"config": json.dumps(asdict(config))})
+    write_tensors(model.state_dict(), out / FINAL, {"config": json.dumps(asdict(model.config))})
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
     """Tensors and metadata of a safetensors file. Raises ValueError when it is missing or broken."""
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-            return tensors, file.metadata() or {}
+        return read_tensors(path)
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is not a readable weights file ({error}): train it first") from error
 
@@ -154,16 +146,40 @@ def graph_bytes(graph: Graph, weights: Path) -> bytes:
         input_names=list(graph.inputs),
         dynamic_shapes=shapes if graph.batch else None,
         dynamo=True,
-        optimize=False,  # keeps the state_dict's names on the initializers
+        # Keeps the state_dict's names on the initializers, and the GAN round's 1e-8 of Adam, which it would take for 0.
+        optimize=False,
         opset_version=OPSET,
         verbose=False,
     )
     return point_into_safetensors(program.model_proto.SerializeToString(), weights, graph.outputs)
 
 
+def write_folder(
+    to: Path, name: str, tensors: dict[str, Tensor], description: dict, graphs: dict[str, Graph], files: dict[str, str]
+) -> None:
+    """Write the model folder `name` into the weights folder `to`: model.safetensors, graphs and texts by file name.
+
+    description: what config.json says beside format, name and checksums, "parameters" first. Files appear one by one
+    but config.json, which holds their checksums, comes last: a killed export is never taken for a model.
+    """
+    folder = to / name
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / "model.safetensors"
+    write_tensors(tensors, weights, {"format": "pt"})  # one key: more have no fixed order
+    contents = {file: graph_bytes(graph, weights) for file, graph in graphs.items()} | files
+    for file, content in contents.items():
+        write_atomically(folder / file, content)
+    listed = {
+        file: {"bytes": (folder / file).stat().st_size, "sha256": sha256(folder / file)}
+        for file in [weights.name, *contents]
+    }
+    config = {"format": FORMAT, "model": name, **description, "files": listed}
+    write_atomically(folder / "config.json", json.dumps(config, indent=2) + "\n")
+
+
 def export_folder(
     module: nn.Module,
-    folder: Path,
+    to: Path,
     name: str,
     config: dict,
     inputs: dict[str, Tensor],
@@ -173,187 +189,28 @@ def export_folder(
     dynamic: dict[str, tuple[int, ...]] | None = None,
     more_graphs: dict[str, Graph] | None = None,
 ) -> None:
-    """Write one model folder.
+    """Write a network as the model folder `name` of the weights folder `to`.
 
     inputs, outputs, dynamic: of `module`, see Graph; texts: more files of the folder, by name; four_bits: for a network
     that bears it, most by learning with rounded weights; otherwise all are stored in fp16; more_graphs: other things
     to compute with the same weights, by file name.
-    Files appear one by one but config.json, which holds their checksums, comes last: a killed export is never taken
-    for a model.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     module = module.eval().float().cpu()
     tensors = stored(module, four_bits)
     restore(module, tensors)
-    weights = folder / "model.safetensors"
-    write_atomically(tensors, weights, {"format": "pt"})  # one key: more have no fixed order
-    graphs = {"graph.onnx": Graph(module, inputs, outputs, dynamic or {})} | (more_graphs or {})
-    files = {file: graph_bytes(graph, weights) for file, graph in graphs.items()}
-    files |= {file: text.encode() for file, text in (texts or {}).items()}
-    for file, content in files.items():
-        (folder / (file + ".part")).write_bytes(content)
-        os.replace(folder / (file + ".part"), folder / file)
-    listed = {
-        file: {"bytes": (folder / file).stat().st_size, "sha256": sha256(folder / file)}
-        for file in [weights.name, *files]
-    }
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    description = {"format": 1, "model": name, "parameters": parameters, **config, "files": listed}
-    (folder / "config.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-
-
-def export_autoencoder(run: Path, to: Path) -> None:
-    model, config = read_final(run, Autoencoder, AutoencoderConfig)
-    sizes = {"config": asdict(config)}
-    pixels, latents = torch.zeros(2, 4, 64, 64), torch.zeros(2, config.latent_channels, 8, 8)
-    folder = to / "autoencoder"
-    export_folder(model.encoder, folder / "encoder", "autoencoder/encoder", sizes, {"pixels": pixels}, ["latents"])
-    export_folder(model.decoder, folder / "decoder", "autoencoder/decoder", sizes, {"latents": latents}, ["pixels"])
-
-
-def export_clip(run: Path, to: Path) -> None:
-    model, config = read_final(run, Clip, ClipConfig)
-    shared = {
-        "config": asdict(config),
-        "logit_scale": model.logit_scale.exp().item(),
-        "logit_bias": model.logit_bias.item(),
-        "none_below": {str(n): round(c, 4) for n, c in zip(NONE_COUNTS, model.none_below.tolist(), strict=True)},
-    }
-    tokens = torch.ones(2, config.context_length, dtype=torch.long)
-    vocabulary = {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")}
-    outputs = ["hidden", "summary", "words"]
-    export_folder(model.text, to / "clip/text", "clip/text", shared, {"tokens": tokens}, outputs, vocabulary)
-    inputs = {"words": torch.zeros(2, config.context_length, config.text_width), "mask": torch.ones(tokens.shape)}
-    needs = {"needs": {"clip/text": sha256(to / "clip/text/model.safetensors")}}
-    export_folder(model.order, to / "clip/order", "clip/order", shared | needs, inputs, ["embedding"])
-    inputs, outputs = {"pixels": torch.zeros(2, 3, 64, 64)}, ["embedding", "patches"]
-    steer = Steer(model.image, config)
-    graphs = {"steer.onnx": Graph(steer, steer.inputs, ["cosine", "gradient"], batch=False)}
-    export_folder(model.image, to / "clip/image", "clip/image", shared, inputs, outputs, more_graphs=graphs)
-
-
-def export_text_to_image(run: Path, to: Path, name: str = "text_to_image") -> None:
-    """Needs the autoencoder and CLIP that it was trained with to lie in the same weights folder."""
-    model, config = read_final(run, Denoiser, DenoiserConfig)
-    inputs = {
-        "x": torch.zeros(2, config.latent_channels, 8, 8),
-        "t": torch.ones(2),
-        "hidden": torch.zeros(2, 24, config.hidden_size),
-        "mask": torch.ones(2, 24),
-        "embedding": torch.zeros(2, config.embedding_size),
-        "style": torch.zeros(2, dtype=torch.long),
-    }
-    needs = {part: sha256(to / part / "model.safetensors") for part in ("clip/text", "autoencoder/decoder")}
-    defaults = {
-        "sampler": "dpmpp_2m",
-        "num_inference_steps": 20,
-        "guidance_scale": 5.0,
-        "guidance_interval": [0.0, 1.0],
-    }
-    if config.jumps:  # the student has its teacher's guidance in it; the judge names one step of it as often as more
-        inputs["until"] = torch.zeros(2)
-        defaults = {"num_inference_steps": 1}
-    extras = {"config": asdict(config), "styles": list(STYLES), "needs": needs, "defaults": defaults}
-    export_folder(model, to / name, name, extras, inputs, ["clean"])
-
-
-def export_diffusion(run: Path, to: Path, name: str = "diffusion") -> None:
-    """The pixel denoiser, or with `jumps` its few-step student."""
-    model, config = read_final(run, PixelDenoiser, DiffusionConfig)
-    inputs = {
-        "x": torch.zeros(2, config.channels, 32, 32),
-        "t": torch.ones(2),
-        "label": torch.zeros(2, dtype=torch.long),
-    }
-    defaults = {"sampler": "dpmpp_2m", "num_inference_steps": 20, "guidance_scale": 2.0}
-    if config.jumps:
-        inputs["until"] = torch.zeros(2)
-        defaults = {"num_inference_steps": 4}
-    export_folder(model, to / name, name, {"config": asdict(config), "defaults": defaults}, inputs, ["clean"])
-
-
-def export_gan(run: Path, to: Path) -> None:
-    model, config = read_final(run, Gan, GanConfig)
-    sizes = {"config": asdict(config)}
-    label = torch.zeros(2, dtype=torch.long)
-    forger = {"noise": torch.zeros(2, config.noise_size), "label": label}
-    detective = {"pixels": torch.zeros(2, config.channels, 32, 32), "label": label}
-    for part, inputs, output in (("generator", forger, "pixels"), ("discriminator", detective, "logits")):
-        name = f"gan/{part}"
-        export_folder(getattr(model, part), to / name, name, sizes, inputs, [output], four_bits=False)
-
-
-def export_vae(run: Path, to: Path) -> None:
-    """Four autoencoders, and the sampler of the good one's latents. Four bits cost them a tenth of a decibel."""
-    for stage, prefix in (("good", ""), ("plain", "plain_"), ("map", "map_"), ("plain_map", "plain_map_")):
-        model, config = read_final(run / stage, Vae, VaeConfig)
-        extras = {
-            "config": asdict(config),
-            "latent_mean": model.latent_mean.tolist(),
-            "latent_std": model.latent_std.tolist(),
-        }
-        pixels, latents = torch.zeros(2, config.channels, 32, 32), torch.zeros(2, config.latent_size)
-        for part, inputs, outputs in (
-            ("encoder", {"pixels": pixels}, ["mean", "logvar"]),
-            ("decoder", {"latents": latents}, ["pixels"]),
-        ):
-            name = f"vae/{prefix}{part}"
-            export_folder(getattr(model, part), to / name, name, extras, inputs, outputs)
-    model, config = read_final(run, LatentSampler, SamplerConfig)
-    inputs = {"z": torch.zeros(2, config.latent_size), "t": torch.ones(2), "label": torch.zeros(2, dtype=torch.long)}
-    extras = {"config": asdict(config), "needs": {"vae/decoder": sha256(to / "vae/decoder/model.safetensors")}}
-    export_folder(model, to / "vae/sampler", "vae/sampler", extras, inputs, ["clean"])
-
-
-def export_vlm(run: Path, to: Path) -> None:
-    """One file of weights, two graphs: look.onnx sees a picture once, graph.onnx reads and says words."""
-    model, config = read_final(run, Vlm, VlmConfig)
-    cache = torch.zeros(2, config.layers, config.heads, PATCHES, config.width // config.heads)
-    shown = {"pixels": torch.zeros(2, 3, 64, 64), "seen": torch.ones(2)}
-    export_folder(
-        model,
-        to / "vlm",
-        "vlm",
-        {"config": asdict(config)},
-        {"tokens": torch.ones(2, 5, dtype=torch.long), "keys": cache, "values": cache.clone()},
-        ["logits", "all_keys", "all_values", "looked"],
-        {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")},
-        dynamic={"tokens": (1,), "keys": (3,), "values": (3,)},
-        more_graphs={"look.onnx": Graph(model.looker(), shown, ["keys", "values", "patches"])},
-    )
-
-
-def export_fashion_classifier(run: Path, to: Path) -> None:
-    model, config = read_final(run, FashionClassifier, ClassifierConfig)
-    name, pixels = "fashion_classifier", torch.zeros(2, 1, 32, 32)
-    sizes, outputs = {"config": asdict(config)}, ["features", "logits"]
-    export_folder(model, to / name, name, sizes, {"pixels": pixels}, outputs, four_bits=False)
-
-
-EXPORTS = {
-    "autoencoder": export_autoencoder,
-    "clip": export_clip,
-    "text-to-image": export_text_to_image,
-    "diffusion": export_diffusion,
-    "gan": export_gan,
-    "vae": export_vae,
-    "vlm": export_vlm,
-    "fashion-classifier": export_fashion_classifier,
-    "few-steps": partial(export_diffusion, name="few_steps"),
-    "text-few-steps": partial(export_text_to_image, name="text_few_steps"),
-    "memoriser": partial(export_text_to_image, name="memoriser"),
-}
+    graphs = {"graph.onnx": Graph(module, inputs, outputs, dynamic or {})} | (more_graphs or {})
+    write_folder(to, name, tensors, {"parameters": parameters, **config}, graphs, texts or {})
 
 
 def training_note(run: Path) -> dict[str, dict[str, int | float | str]]:
-    """What each stage of a run cost, from its logs and states, for the model card."""
+    """What each stage of a run cost, in their order, from its logs and states, for the model card."""
+    recipes = {path.parent: json.loads(read_metadata(path)["recipe"]) for path in run.glob(f"*/{STATE}")}
     note = {}
-    for path in sorted(run.rglob(LOG), key=lambda path: path.stat().st_mtime):
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        with safe_open(path.with_name(STATE), framework="pt") as file:
-            recipe = json.loads(file.metadata()["recipe"])
+    for stage, recipe in sorted(recipes.items(), key=lambda item: item[1]["place"]):
+        lines = [json.loads(line) for line in (stage / LOG).read_text(encoding="utf-8").splitlines()]
         ends = [a for a, b in pairwise([*lines, {"seconds": 0}]) if b["seconds"] < a["seconds"]]  # of each stretch
-        note["all" if path.parent == run else path.parent.name] = {
+        note[stage.name] = {
             "steps": lines[-1]["step"],
             "examples": lines[-1]["step"] * recipe["batch_size"],
             "minutes": round(sum(line["seconds"] for line in ends) / 60, 1),
@@ -362,15 +219,13 @@ def training_note(run: Path) -> dict[str, dict[str, int | float | str]]:
     return note
 
 
-def export_run(model: str, run: Path, to: Path) -> None:
+def export_run(recipe: Recipe, run: Path, to: Path) -> None:
     """Export the finished model in the folder `run` to the weights folder `to`.
 
-    Raises ValueError for an unknown model or when the run has not finished.
+    Raises MissingFile when the run has not finished.
     """
-    if model not in EXPORTS:
-        raise ValueError(f"no model is called {model!r}: choose one of {', '.join(EXPORTS)}")
     if not (run / FINAL).is_file():
-        raise ValueError(f"{run / FINAL} is not there: run `bozzetto train {model}` to its end first")
-    EXPORTS[model](run, to)
+        raise MissingFile("run", f"{run / FINAL} is not there: run `bozzetto train {recipe.name}` to its end first")
+    recipe.export(run, to)
     note = json.dumps(training_note(run), indent=2) + "\n"
-    (to / model.replace("-", "_") / "training.json").write_text(note, encoding="utf-8")
+    write_atomically(to / recipe.name.replace("-", "_") / "training.json", note)

@@ -9,7 +9,6 @@ runtime/gan_round.py and the page find it; there are no weights to train or ship
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from itertools import pairwise
@@ -23,8 +22,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from bozzetto.runtime import gan_round as game
 from bozzetto.runtime.gan_round import DETECTIVE, FORGER
-from bozzetto.training.checkpoint import write_atomically
-from bozzetto.training.export import OPSET, point_into_safetensors, sha256
+from bozzetto.training.export import Graph, write_folder
 
 BETA1, BETA2, EPSILON = 0.0, 0.9, 1e-8
 
@@ -140,32 +138,12 @@ def export_gan_round(to: Path) -> None:
     start = game.inputs(game.start(0), game.BALANCED, 0)
     inputs = {name: torch.as_tensor(value) for name, value in start.items()}
     traced = make_fx(play, decomposition_table=core_aten_decompositions())(*inputs.values())
-    program = torch.onnx.export(
-        traced.eval(),
-        tuple(inputs.values()),
-        input_names=list(inputs),
-        dynamo=True,
-        optimize=False,  # the exporter's optimizer takes Adam's 1e-8 for 0, and would divide by 0 where a gradient is 0
-        opset_version=OPSET,
-        verbose=False,
-    )
-    folder = to / game.MODEL
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = folder / "model.safetensors"
-    write_atomically({}, weights, {"format": "pt"})
-    (folder / "graph.onnx").write_bytes(
-        point_into_safetensors(program.model_proto.SerializeToString(), weights, list(OUTPUTS))
-    )
-    files = [weights, folder / "graph.onnx"]
     description = {
-        "format": 1,
-        "model": game.MODEL,
         "parameters": inputs["forger"].shape[1] + inputs["detective"].shape[1],
         "config": {"forger": FORGER, "detective": DETECTIVE, "batch": game.BATCH},
         "settings": {"balanced": asdict(game.BALANCED), "collapsing": asdict(game.COLLAPSING)},
-        "files": {file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for file in files},
     }
-    (folder / "config.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    write_folder(to, game.MODEL, {}, description, {"graph.onnx": Graph(traced, inputs, list(OUTPUTS), batch=False)}, {})
 
 
 if __name__ == "__main__":

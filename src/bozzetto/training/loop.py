@@ -1,11 +1,12 @@
 """The training loop that every recipe uses: one function, `fit`.
 
-A recipe gives a loss of (rng, generator): a numpy Generator to choose the data and a torch Generator for noise. Both
-are made anew from (seed, step) at every step, so the step number is the whole state of all randomness, the data order
-included: a run killed anywhere and resumed computes the same numbers as one left alone, bit for bit on a CPU.
+A recipe gives a loss of (model, rng, generator): a numpy Generator to choose the data and a torch Generator for noise.
+Both are made anew from (seed, step) at every step, so the step number is the whole state of all randomness, the data
+order included: a run killed anywhere and resumed computes the same numbers as one left alone, bit for bit on a CPU.
 
 It shows progress and time left, writes a line of JSON every few seconds, keeps an exponential moving average of the
-weights (what is exported), saves the whole state, stops at a NaN, and ends cleanly at a time limit or Ctrl-C.
+weights (what is exported), saves the whole state, stops at a NaN, and ends cleanly at a time limit or Ctrl-C. A recipe
+calls it through its stages (stages.py).
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from bozzetto.files import named
 from bozzetto.training import checkpoint
 from bozzetto.training.muon import Muon
 from bozzetto.training.rounding import rounded
@@ -33,15 +37,19 @@ from bozzetto.training.rounding import rounded
 STATE = "state.safetensors"
 LOG = "log.jsonl"
 
-Loss = Callable[[np.random.Generator, torch.Generator], dict[str, Tensor]]
+Loss = Callable[[Any, np.random.Generator, torch.Generator], dict[str, Tensor]]  # of the model and one step's chance
 
 
 class TrainingStopped(RuntimeError):
     """Training cannot go on (a NaN, say); the message says where and what to do."""
 
 
+class OutOfTime(TrainingStopped):
+    """The time limit came before the end. All is saved: the same call goes on from here."""
+
+
 @dataclass(frozen=True)
-class Schedule:
+class TrainingSchedule:
     """How long and how fast: the part of a budget that the loop needs."""
 
     steps: int
@@ -78,7 +86,7 @@ def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=fast_dtype(device) == torch.bfloat16)
 
 
-def make_optimizers(model: nn.Module, schedule: Schedule, device: torch.device) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: nn.Module, schedule: TrainingSchedule, device: torch.device) -> list[torch.optim.Optimizer]:
     """Weights of linear layers and convolutions decay, and go to Muon if the schedule says so; all else is AdamW's."""
     layers = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
     matrices = [module.weight for module in model.modules() if isinstance(module, layers)]
@@ -113,34 +121,39 @@ def snapshot(out: Path, steps: int) -> Path:
 
 def fit(
     model: nn.Module,
-    loss: Callable[[nn.Module], Loss],
-    schedule: Schedule,
+    loss: Loss,
+    schedule: TrainingSchedule,
     out: Path,
     *,
     seed: int = 0,
-    minutes: float | None = None,
+    deadline: float = math.inf,
     recipe: dict | None = None,
+    began: str = "",
     save_every: float = 120,
     keep: Collection[int] = (),
 ) -> nn.Module:
     """Train `model` in place and return the moving average of its weights.
 
-    loss: given the model, returns the function of (rng, generator) that draws a batch and computes a dict of scalars;
-    "loss"
-        is minimised, the others are logged. It runs under autocast.
-    out: folder of the run: state.safetensors (resumed if there), log.jsonl.
-    minutes: stop (and save) after this long; the learning rate follows the steps, so the run can be resumed.
-    recipe: what a resumed run must agree with.
+    loss: given the model and one step's rng and generator, draws a batch and computes a dict of scalars; "loss" is
+        minimised, the others are logged. It runs under autocast.
+    out: folder of the stage: state.safetensors (resumed if there; when it is finished nothing is trained or written),
+        log.jsonl.
+    deadline: in time.monotonic(): stop (and save) then, after one step at least; the learning rate follows the steps,
+        so the stage can be resumed.
+    recipe, began: what a resumed stage must agree with, and the checksum of the weights that it begins from.
     keep: after these numbers of steps the averaged weights are written to `snapshot(out, steps)`, in fp16.
-    Raises TrainingStopped at a loss that is not finite, and KeyboardInterrupt, the state saved, after Ctrl-C.
+    Raises OutOfTime at the deadline and KeyboardInterrupt after Ctrl-C, the state saved in both cases, TrainingStopped
+    at a loss that is not finite, InvalidInput when the folder holds another stage, OSError when it cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
     device = next(model.parameters()).device
     average = copy.deepcopy(model).requires_grad_(False)
     optimizers = make_optimizers(model, schedule, device)
     recipe = {"seed": seed, **vars(schedule), **(recipe or {})}
-    start = checkpoint.load(out / STATE, model, average, optimizers, recipe) if (out / STATE).exists() else 0
-    compute = loss(model)
+    state = out / STATE
+    start = checkpoint.load(state, model, average, optimizers, recipe, began) if state.exists() else 0
+    if start == schedule.steps and state.exists():
+        return average
 
     stop_reason = ""
 
@@ -149,7 +162,7 @@ def fit(
         stop_reason = signal.Signals(signum).name
 
     previous = {s: signal.signal(s, ask_to_stop) for s in (signal.SIGINT, signal.SIGTERM)}
-    began = saved = logged = time.monotonic()
+    opened = saved = logged = time.monotonic()
     logged_step = step = start
     columns = (
         TextColumn("{task.description}"),
@@ -159,7 +172,8 @@ def fit(
         TimeRemainingColumn(),
     )
     try:
-        with Progress(*columns, disable=not sys.stderr.isatty()) as bar, open(out / LOG, "a", encoding="utf-8") as log:
+        shown = sys.stderr is not None and sys.stderr.isatty()
+        with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
             task = bar.add_task(out.name, total=schedule.steps, completed=start, note="")
             while step < schedule.steps and not stop_reason:
                 rate = schedule.learning_rate_at(step)
@@ -169,13 +183,13 @@ def fit(
                 model.zero_grad(set_to_none=True)
                 with rounded(model) if schedule.rounding else nullcontext():
                     with autocast(device):
-                        values = compute(rng, generator)
+                        values = loss(model, rng, generator)
                     values["loss"].backward()
                 norm = nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
                 if not torch.isfinite(norm):
                     raise TrainingStopped(
                         f"the loss or its gradient is not finite at step {step}: lower the learning rate; "
-                        f"the last good state is in {out / STATE}"
+                        f"the last good state is in {state}"
                     )
                 for optimizer in optimizers:
                     optimizer.step()
@@ -183,31 +197,32 @@ def fit(
                 update_average(average, model, min(schedule.ema, step / (step + 9)))
                 if step in keep:
                     half = {name: tensor.half() for name, tensor in average.state_dict().items()}
-                    checkpoint.write_atomically(half, snapshot(out, step), {"step": str(step)})
+                    checkpoint.write_tensors(half, snapshot(out, step), {"step": str(step)})
 
                 now = time.monotonic()
                 if now - logged > 5 or step == schedule.steps or step == start + 1:
                     pictures = schedule.batch_size * (step - logged_step) / max(now - logged, 1e-9)
                     line = {name: float(value.detach()) for name, value in values.items()}
-                    line |= {"step": step, "lr": rate, "pictures_per_second": pictures, "seconds": now - began}
+                    line |= {"step": step, "lr": rate, "pictures_per_second": pictures, "seconds": now - opened}
                     short = {name: round(value, 6) for name, value in line.items()}
-                    log.write(json.dumps({**short, "device": device.type}) + "\n")
-                    log.flush()
+                    with named(out / LOG), open(out / LOG, "a", encoding="utf-8") as log:
+                        log.write(json.dumps({**short, "device": device.type}) + "\n")
                     bar.update(task, note=f"loss {line['loss']:.4f}  {pictures:.0f} pictures/s")
                     logged, logged_step = now, step
                 bar.update(task, completed=step)
-                if minutes is not None and now - began > 60 * minutes:
+                if now > deadline:
                     stop_reason = "time limit"
                 if now - saved > save_every:
-                    checkpoint.save(out / STATE, model, average, optimizers, step, recipe)
+                    checkpoint.save(state, model, average, optimizers, step, recipe, began)
                     saved = now
     finally:
         for s, handler in previous.items():
             signal.signal(s, handler)
-    checkpoint.save(out / STATE, model, average, optimizers, step, recipe)
-    if stop_reason:
-        line = f"stopped at step {step} of {schedule.steps} ({stop_reason}); the same command goes on from here"
-        print(line, file=sys.stderr)
+    checkpoint.save(state, model, average, optimizers, step, recipe, began)
+    message = f"stopped at step {step} of {schedule.steps} ({stop_reason}); the same command goes on from here"
     if stop_reason.startswith("SIG"):
-        raise KeyboardInterrupt  # now that the state is safe: a recipe must not go on to its next stage
+        print(message, file=sys.stderr)
+        raise KeyboardInterrupt  # now that the state is safe: no later stage may begin
+    if step < schedule.steps:
+        raise OutOfTime(message)
     return average

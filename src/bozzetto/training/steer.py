@@ -55,7 +55,8 @@ class Steer(ImageTower):
         table = core_aten_decompositions() | {torch.ops.aten.convolution_backward.default: _convolution_backward}
         self.inputs = {"pixels": torch.zeros(1, 3, SMALL, SMALL), "target": torch.zeros(1, config.embedding_size)}
         trace = make_fx(partial(fit, tower), decomposition_table=table)
-        self.__dict__["traced"] = trace(dict(tower.named_parameters()), *self.inputs.values())  # no part of its state
+        # A method, not the module that it is of: its weights are no part of this one's state.
+        self.traced = trace(dict(tower.named_parameters()), *self.inputs.values()).forward
 
     def forward(self, pixels: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return self.traced(dict(self.named_parameters()), pixels, target)

@@ -22,7 +22,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from bozzetto.runtime.tokenizer import SPECIAL, split_words
-from bozzetto.training.checkpoint import write_atomically
+from bozzetto.training.checkpoint import write_tensors
 from bozzetto.world.captions import STYLE_WORDS, templates, usable_keywords
 from bozzetto.world.dataset import World
 from bozzetto.world.scenes import make_scene, scene_objects
@@ -122,14 +122,19 @@ def build(
     _, _, basis = np.linalg.svd(vectors[: len(captions)] - centre, full_matrices=False)
     small = (vectors - centre) @ basis[:DIRECTIONS].T
     small /= np.linalg.norm(small, axis=1, keepdims=True)
-    scale = np.abs(small).max() / 127
-    tensors = {
-        "vectors": torch.from_numpy(np.round(small / scale).astype(np.int8)),
-        "scale": torch.tensor([scale], dtype=torch.float32),
-        "text": torch.frombuffer(bytearray("\n".join(texts), "utf-8"), dtype=torch.uint8),
-    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(tensors, path, {"vocabulary": json.dumps(make_vocabulary(captions, common))})
+    save(Teacher(texts, small, make_vocabulary(captions, common)), path)
+
+
+def save(teacher: Teacher, path: Path) -> None:
+    """Write the table, the vectors as int8."""
+    scale = np.abs(teacher.vectors).max() / 127
+    tensors = {
+        "vectors": torch.from_numpy(np.round(teacher.vectors / scale).astype(np.int8)),
+        "scale": torch.tensor([scale], dtype=torch.float32),
+        "text": torch.frombuffer(bytearray("\n".join(teacher.texts), "utf-8"), dtype=torch.uint8),
+    }
+    write_tensors(tensors, path, {"vocabulary": json.dumps(teacher.vocabulary)})
 
 
 def load(path: Path = DEFAULT_PATH) -> Teacher:

@@ -16,22 +16,24 @@ from torch import Tensor
 
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.training.data import Pictures
-from bozzetto.training.export import save_final
-from bozzetto.training.loop import Loss, Schedule, fit, pick_device
+from bozzetto.training.export import export_folder, read_final
+from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.recipe import Recipe
+from bozzetto.training.stages import Run, Stage
 
 
 @dataclass(frozen=True)
 class Budget:
-    fit: Schedule
-    rounded: Schedule
+    fit: TrainingSchedule
+    rounded: TrainingSchedule
     widths: tuple[int, int, int] = (64, 128, 192)
     drop_label: float = 0.1
     prediction_type: str = "sample"
 
 
-def _schedule(steps: int, rate: float, rounding: bool = False, **more: object) -> Schedule:
+def _schedule(steps: int, rate: float, rounding: bool = False, **more: object) -> TrainingSchedule:
     usual = {"batch_size": 128, "warmup": 100, "betas": (0.9, 0.95), "ema": 0.998, "muon": True}
-    return Schedule(steps=steps, learning_rate=rate, rounding=rounding, **{**usual, **more})
+    return TrainingSchedule(steps=steps, learning_rate=rate, rounding=rounding, **{**usual, **more})
 
 
 BUDGETS = {
@@ -59,12 +61,10 @@ def sample_times(count: int, generator: torch.Generator, device: torch.device) -
     return torch.sigmoid(torch.randn(count, generator=generator, device=device))
 
 
-def train(
-    pictures: Pictures, budget: Budget, out: Path, *, seed: int = 0, minutes: float | None = None
-) -> PixelDenoiser:
-    """Train and return the averaged network. minutes: at most so long in each of the two stages."""
+def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> PixelDenoiser:
+    """Train and return the averaged network."""
     device = pick_device()
-    torch.manual_seed(seed)
+    torch.manual_seed(run.seed)
     scaled = pictures.images.astype(np.float32) / 127.5 - 1
     config = DiffusionConfig(
         classes=tuple(pictures.classes),
@@ -76,20 +76,32 @@ def train(
     )
     model = PixelDenoiser(config).to(device, memory_format=torch.channels_last)
 
-    def loss(model: PixelDenoiser) -> Loss:
-        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            count = budget.fit.batch_size
-            pixels, label = pictures.batch(rng, count, device)
-            label[torch.from_numpy(rng.random(count) < budget.drop_label).to(device)] = 0
-            noise = torch.randn(pixels.shape, generator=generator, device=device)
-            return model.loss(pixels, noise, sample_times(count, generator, device), label)
-
-        return compute
+    def loss(model: PixelDenoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+        count = budget.fit.batch_size
+        pixels, label = pictures.batch(rng, count, device)
+        label[torch.from_numpy(rng.random(count) < budget.drop_label).to(device)] = 0
+        noise = torch.randn(pixels.shape, generator=generator, device=device)
+        return model.loss(pixels, noise, sample_times(count, generator, device), label)
 
     recipe = {"model": asdict(replace(config, classes=()))}
-    steps = budget.fit.steps
-    average = fit(model, loss, budget.fit, out, seed=seed, minutes=minutes, recipe=recipe, keep=(steps // 8,))
+    average = run.train(Stage("fit", model, loss, budget.fit, recipe, keep=(budget.fit.steps // 8,)))
     model.load_state_dict(average.state_dict())
-    average = fit(model, loss, budget.rounded, out / "rounded", seed=seed, minutes=minutes, recipe=recipe)
-    save_final(average, config, out)
-    return average
+    return run.train(Stage("rounded", model, loss, budget.rounded, recipe))
+
+
+def export(run: Path, to: Path, name: str = "diffusion") -> None:
+    """The pixel denoiser, or with `jumps` its few-step student."""
+    model, config = read_final(run, PixelDenoiser, DiffusionConfig)
+    inputs = {
+        "x": torch.zeros(2, config.channels, 32, 32),
+        "t": torch.ones(2),
+        "label": torch.zeros(2, dtype=torch.long),
+    }
+    defaults = {"sampler": "dpmpp_2m", "num_inference_steps": 20, "guidance_scale": 2.0}
+    if config.jumps:
+        inputs["until"] = torch.zeros(2)
+        defaults = {"num_inference_steps": 4}
+    export_folder(model, to, name, {"config": asdict(config), "defaults": defaults}, inputs, ["clean"])
+
+
+RECIPE = Recipe("diffusion", learn, export, BUDGETS, EXPECTED)

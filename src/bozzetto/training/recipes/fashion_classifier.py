@@ -7,7 +7,7 @@ with what it judges.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +17,23 @@ from torch import Tensor
 
 from bozzetto.models.fashion_classifier import ClassifierConfig, FashionClassifier
 from bozzetto.training.data import Pictures
-from bozzetto.training.export import save_final
-from bozzetto.training.loop import Loss, Schedule, fit, pick_device
+from bozzetto.training.export import export_folder, read_final
+from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.recipe import Recipe
+from bozzetto.training.stages import Run, Stage
 
 FARTHEST = 2  # pixels
 
 
 @dataclass(frozen=True)
 class Budget:
-    fit: Schedule
+    fit: TrainingSchedule
     widths: tuple[int, int, int] = (32, 64, 88)
 
 
 BUDGETS = {
-    "smoke": Budget(Schedule(60, 32, 4e-3, warmup=5, ema=0.9), widths=(16, 16, 16)),
-    "cpu": Budget(Schedule(2800, 128, 2e-3, warmup=100, weight_decay=0.05, ema=0.998)),
+    "smoke": Budget(TrainingSchedule(60, 32, 4e-3, warmup=5, ema=0.9), widths=(16, 16, 16)),
+    "cpu": Budget(TrainingSchedule(2800, 128, 2e-3, warmup=100, weight_decay=0.05, ema=0.998)),
 }
 EXPECTED = {"smoke": "the loss falls", "cpu": "91 to 92 % of the test pictures named right"}
 
@@ -57,25 +59,27 @@ def accuracy(model: FashionClassifier, pictures: Pictures) -> float:
     return right / len(pictures)
 
 
-def train(
-    pictures: Pictures, budget: Budget, out: Path, *, seed: int = 0, minutes: float | None = None
-) -> FashionClassifier:
+def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> FashionClassifier:
     """Train and return the averaged network."""
     device = pick_device()
-    torch.manual_seed(seed)
+    torch.manual_seed(run.seed)
     config = ClassifierConfig(tuple(pictures.classes), budget.widths)
     model = FashionClassifier(config).to(device, memory_format=torch.channels_last)
 
-    def loss(model: FashionClassifier) -> Loss:
-        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            pixels, label = pictures.batch(rng, budget.fit.batch_size, device)
-            _, logits = model(shifted(pixels, rng))
-            target = label - 1  # 0 stands for any class, which no picture is
-            right = (logits.argmax(1) == target).float().mean()
-            return {"loss": F.cross_entropy(logits.float(), target, label_smoothing=0.05), "accuracy": right}
+    def loss(model: FashionClassifier, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+        pixels, label = pictures.batch(rng, budget.fit.batch_size, device)
+        _, logits = model(shifted(pixels, rng))
+        target = label - 1  # 0 stands for any class, which no picture is
+        right = (logits.argmax(1) == target).float().mean()
+        return {"loss": F.cross_entropy(logits.float(), target, label_smoothing=0.05), "accuracy": right}
 
-        return compute
+    return run.train(Stage("fit", model, loss, budget.fit, {"widths": list(budget.widths)}))
 
-    average = fit(model, loss, budget.fit, out, seed=seed, minutes=minutes, recipe={"widths": list(budget.widths)})
-    save_final(average, config, out)
-    return average
+
+def export(run: Path, to: Path) -> None:
+    model, config = read_final(run, FashionClassifier, ClassifierConfig)
+    inputs, sizes = {"pixels": torch.zeros(2, 1, 32, 32)}, {"config": asdict(config)}
+    export_folder(model, to, "fashion_classifier", sizes, inputs, ["features", "logits"], four_bits=False)
+
+
+RECIPE = Recipe("fashion-classifier", learn, export, BUDGETS, EXPECTED)

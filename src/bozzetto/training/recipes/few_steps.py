@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,11 @@ from bozzetto.models.denoiser import Denoiser
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.models.layers import zero_init
 from bozzetto.training.data import Pictures
-from bozzetto.training.export import read_final, save_final
-from bozzetto.training.loop import Loss, Schedule, fit, pick_device
+from bozzetto.training.export import read_final
+from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.recipe import Recipe
+from bozzetto.training.recipes import diffusion
+from bozzetto.training.stages import Run, Stage
 
 Denoise = Callable[[Tensor, Tensor], Tensor]  # x_t [B,C,32,32] and t [B] -> clean
 Jump = Callable[[Tensor, Tensor, Tensor], Tensor]  # x_t, t and until [B] -> the picture to aim at
@@ -37,15 +41,15 @@ Jump = Callable[[Tensor, Tensor, Tensor], Tensor]  # x_t, t and until [B] -> the
 
 @dataclass(frozen=True)
 class Budget:
-    fit: Schedule
+    fit: TrainingSchedule
     drop_label: float = 0.1
     guidance_scale: float = 2.0  # of the teacher where there is a class; the student has it built in
     short: float = 0.6  # the share of the batch that learns the short jumps
 
 
-def _schedule(steps: int, rate: float, **more: object) -> Schedule:
+def _schedule(steps: int, rate: float, **more: object) -> TrainingSchedule:
     usual = {"batch_size": 128, "warmup": 50, "betas": (0.9, 0.95), "ema": 0.995, "muon": True, "rounding": True}
-    return Schedule(steps=steps, learning_rate=rate, **{**usual, **more})
+    return TrainingSchedule(steps=steps, learning_rate=rate, **{**usual, **more})
 
 
 BUDGETS = {
@@ -117,42 +121,33 @@ def draw_times(count: int, short: int, rng: np.random.Generator) -> tuple[Tensor
     return torch.from_numpy(jumps.astype(np.float32)), torch.from_numpy((start / jumps).astype(np.float32))
 
 
-def train(
-    pictures: Pictures,
-    budget: Budget,
-    out: Path,
-    *,
-    teacher: Path,
-    seed: int = 0,
-    minutes: float | None = None,
-) -> PixelDenoiser:
-    """Train and return the averaged student. teacher: the folder of the finished run of the diffusion recipe."""
+def learn(pictures: Pictures, budget: Budget, run: Run, start: Path) -> PixelDenoiser:
+    """Train and return the averaged student. start: the folder of its teacher, a finished run of diffusion."""
     device = pick_device()
-    torch.manual_seed(seed)
-    trained, _ = read_final(teacher, PixelDenoiser, DiffusionConfig)
+    torch.manual_seed(run.seed)
+    trained, _ = read_final(start, PixelDenoiser, DiffusionConfig)
     trained = trained.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     model = copy_of(trained).to(device, memory_format=torch.channels_last)
 
-    def loss(model: PixelDenoiser) -> Loss:
-        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            count = budget.fit.batch_size
-            short = round(count * budget.short)
-            pixels, label = pictures.batch(rng, count, device)
-            label[torch.from_numpy(rng.random(count) < budget.drop_label).to(device)] = 0
-            noise = torch.randn(pixels.shape, generator=generator, device=device)
-            jumps, t = (values.to(device) for values in draw_times(count, short, rng))
-            x = (1 - t[:, None, None, None]) * pixels + t[:, None, None, None] * noise
+    def loss(model: PixelDenoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+        count = budget.fit.batch_size
+        short = round(count * budget.short)
+        pixels, label = pictures.batch(rng, count, device)
+        label[torch.from_numpy(rng.random(count) < budget.drop_label).to(device)] = 0
+        noise = torch.randn(pixels.shape, generator=generator, device=device)
+        jumps, t = (values.to(device) for values in draw_times(count, short, rng))
+        x = (1 - t[:, None, None, None]) * pixels + t[:, None, None, None] * noise
 
-            def guided(x: Tensor, t: Tensor) -> Tensor:
-                without = trained(x, t, torch.zeros_like(label[:short]))
-                return without + budget.guidance_scale * (trained(x, t, label[:short]) - without)
+        def guided(x: Tensor, t: Tensor) -> Tensor:
+            without = trained(x, t, torch.zeros_like(label[:short]))
+            return without + budget.guidance_scale * (trained(x, t, label[:short]) - without)
 
-            goal = targets(guided, lambda x, t, until: model(x, t, label[short:], until), x, t, jumps, short)
-            return error(model(x, t, label, t - 1 / jumps), goal, t, jumps)
-
-        return compute
+        goal = targets(guided, lambda x, t, until: model(x, t, label[short:], until), x, t, jumps, short)
+        return error(model(x, t, label, t - 1 / jumps), goal, t, jumps)
 
     recipe = {"model": asdict(replace(model.config, classes=()))}
-    average = fit(model, loss, budget.fit, out, seed=seed, minutes=minutes, recipe=recipe)
-    save_final(average, model.config, out)
-    return average
+    return run.train(Stage("fit", model, loss, budget.fit, recipe))
+
+
+export = partial(diffusion.export, name="few_steps")
+RECIPE = Recipe("few-steps", learn, export, BUDGETS, EXPECTED)

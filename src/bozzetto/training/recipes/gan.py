@@ -1,9 +1,9 @@
-"""Recipe: forger and detective, in simultaneous steps, on small pictures with a class each.
+"""Recipe: generator and discriminator, in simultaneous steps, on small pictures with a class each.
 
-First both study together (`Study` in models/gan.py), then they play. A class is dropped now and then, so that both also
-know what *any* picture looks like. What is exported is the average of each player's weights over the last part of
-training: the players circle around each other, their averages hardly do. Snapshots of both on the way there are kept
-for cross-play (see crossplay.py).
+First both learn together what there is to draw (`pretraining`, see `Study` in models/gan.py), then against each other
+(`adversarial`). A class is dropped now and then, so that both also know what *any* picture looks like. What is exported
+is the average of each player's weights over the last part of training: the players circle around each other, their
+averages hardly do. Snapshots of both on the way there are kept for cross-play (see crossplay.py).
 """
 
 from __future__ import annotations
@@ -17,41 +17,45 @@ from torch import Tensor
 
 from bozzetto.models.gan import RULES, Gan, GanConfig, Study, augment, play
 from bozzetto.training.data import Pictures
-from bozzetto.training.export import save_final
-from bozzetto.training.loop import Loss, Schedule, fit, pick_device
+from bozzetto.training.export import export_folder, read_final
+from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.recipe import Recipe
+from bozzetto.training.stages import Run, Stage
+
+ADVERSARIAL = "adversarial"  # the stage that leaves the snapshots
 
 
 @dataclass(frozen=True)
 class Budget:
-    study: Schedule | None  # None: the game begins from nothing
-    fit: Schedule
+    pretraining: TrainingSchedule | None  # None: the game begins from nothing
+    adversarial: TrainingSchedule
     loss: str = "relativistic"  # or "classic"
     gamma: float = 1.0  # weight of the gradient penalties at first ...
-    last_gamma: float = 0.3  # ... and at the end: the better the forger, the sharper the detective may look
+    last_gamma: float = 0.3  # ... and at the end: the better the generator, the sharper the discriminator may look
     augmented: float = 0.1  # share of pictures that are augmented at the end; it grows from 0
     drop_label: float = 0.1
-    tries: int = 512  # noises that the forger tries for a picture while it studies
+    tries: int = 512  # noises that the generator tries for a picture in its pretraining
     snapshots: int = 8
 
 
-def _budget(study: Schedule, steps: int, batch_size: int, learning_rate: float, ema: float) -> Budget:
+def _budget(pretraining: TrainingSchedule, steps: int, batch_size: int, learning_rate: float, ema: float) -> Budget:
     # Momentum makes simultaneous steps circle (Gidel et al. 2019), and no gradient of a fair game needs clipping. The
     # rate does not fall: the average is good because the players circle, and so it is of many places.
     how = {"weight_decay": 0, "betas": (0.0, 0.99), "ema": ema, "clip": 1e9}
-    return Budget(study, Schedule(steps, batch_size, learning_rate, 20, last_rate=1.0, **how))
+    return Budget(pretraining, TrainingSchedule(steps, batch_size, learning_rate, 20, last_rate=1.0, **how))
 
 
-def _study(steps: int, batch_size: int, ema: float) -> Schedule:
-    return Schedule(steps, batch_size, 3e-3, warmup=steps // 20, weight_decay=0, ema=ema, muon=True)
+def _pretraining(steps: int, batch_size: int, ema: float) -> TrainingSchedule:
+    return TrainingSchedule(steps, batch_size, 3e-3, warmup=steps // 20, weight_decay=0, ema=ema, muon=True)
 
 
 BUDGETS = {
-    "smoke": _budget(_study(20, 16, 0.9), 40, 16, 2e-3, 0.9),
-    "cpu": _budget(_study(1000, 64, 0.99), 10_000, 32, 4e-4, 0.999),
-    "gpu": _budget(_study(10_000, 256, 0.999), 60_000, 256, 2e-4, 0.9998),
+    "smoke": _budget(_pretraining(20, 16, 0.9), 40, 16, 2e-3, 0.9),
+    "cpu": _budget(_pretraining(1000, 64, 0.99), 10_000, 32, 4e-4, 0.999),
+    "gpu": _budget(_pretraining(10_000, 256, 0.999), 60_000, 256, 2e-4, 0.9998),
 }
 EXPECTED = {
-    "smoke": "the detective catches the first forger, the last forger fools that detective",
+    "smoke": "the discriminator catches the first generator, the last generator fools that discriminator",
     "cpu": "things of every kind with edges and shading, faces that look at you; small parts are guesses (80 minutes)",
     "gpu": "not tried yet",
 }
@@ -60,7 +64,7 @@ EXPECTED = {
 def exhibit(budget: Budget) -> Budget:
     """The same budget made to collapse: the classic loss, no penalty, no augmentation, no class to hold on to,
     and nothing known beforehand."""
-    return replace(budget, study=None, loss="classic", gamma=0.0, last_gamma=0.0, augmented=0.0, drop_label=1.0)
+    return replace(budget, pretraining=None, loss="classic", gamma=0.0, last_gamma=0.0, augmented=0.0, drop_label=1.0)
 
 
 def milestones(steps: int, count: int) -> list[int]:
@@ -69,7 +73,7 @@ def milestones(steps: int, count: int) -> list[int]:
     return sorted({round(step) for step in np.geomspace(first, steps, count)})
 
 
-def begin(pictures: Pictures, seed: int) -> Gan:
+def build_model(pictures: Pictures, seed: int) -> Gan:
     """Both players, who have learned nothing yet."""
     torch.manual_seed(seed)
     config = GanConfig(classes=tuple(pictures.classes), channels=pictures.images.shape[-1])
@@ -85,60 +89,65 @@ def _batch(
     return real.contiguous(memory_format=torch.channels_last), label.masked_fill(dropped, 0)
 
 
-def study(pictures: Pictures, model: Gan, budget: Budget, out: Path, *, seed: int, minutes: float | None) -> None:
+def pretrain(pictures: Pictures, model: Gan, budget: Budget, run: Run) -> None:
     """Both players learn what there is to draw, in place."""
-    device, schedule, config = pick_device(), budget.study, model.config
+    device, schedule, config = pick_device(), budget.pretraining, model.config
     together = Study(model).to(device, memory_format=torch.channels_last)
 
-    def loss(together: Study) -> Loss:
-        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            real, label = _batch(pictures, rng, schedule.batch_size, budget.drop_label, device)
-            noise = torch.randn(len(label), budget.tries, config.noise_size, generator=generator, device=device)
-            shake = torch.randn(len(label), config.code_size, generator=generator, device=device)
-            return together.loss(real, noise, shake, label)
-
-        return compute
+    def loss(together: Study, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+        real, label = _batch(pictures, rng, schedule.batch_size, budget.drop_label, device)
+        noise = torch.randn(len(label), budget.tries, config.noise_size, generator=generator, device=device)
+        shake = torch.randn(len(label), config.code_size, generator=generator, device=device)
+        return together.loss(real, noise, shake, label)
 
     recipe = {"model": asdict(config), "tries": budget.tries, "drop_label": budget.drop_label}
-    average = fit(together, loss, schedule, out, seed=seed, minutes=minutes, recipe=recipe)
+    average = run.train(Stage("pretraining", together, loss, schedule, recipe))
     model.load_state_dict(average.gan.state_dict())
     model.discriminator.clear()
 
 
-def game(pictures: Pictures, model: Gan, budget: Budget, out: Path, *, seed: int, minutes: float | None) -> Gan:
-    """Both players play, in turn-less rounds; returns their averages."""
-    device, schedule, config = pick_device(), budget.fit, model.config
+def play_against(pictures: Pictures, model: Gan, budget: Budget, run: Run) -> Gan:
+    """The adversarial stage: both players learn against each other; returns their averages."""
+    device, schedule, config = pick_device(), budget.adversarial, model.config
 
-    def loss(model: Gan) -> Loss:
-        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            real, label = _batch(pictures, rng, schedule.batch_size, budget.drop_label, device)
-            noise = torch.randn(len(label), config.noise_size, generator=generator, device=device)
-            share = budget.augmented * model.progress
-            gamma = budget.gamma and budget.gamma * (budget.last_gamma / budget.gamma) ** model.progress.item()
-            model.progress += 1 / schedule.steps
-            return play(
-                model.generator,
-                model.discriminator,
-                real,
-                noise,
-                label,
-                RULES[budget.loss],
-                gamma,
-                lambda both: augment(both, share, generator),
-            )
+    def loss(model: Gan, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+        real, label = _batch(pictures, rng, schedule.batch_size, budget.drop_label, device)
+        noise = torch.randn(len(label), config.noise_size, generator=generator, device=device)
+        share = budget.augmented * model.progress
+        gamma = budget.gamma and budget.gamma * (budget.last_gamma / budget.gamma) ** model.progress.item()
+        model.progress += 1 / schedule.steps
+        return play(
+            model.generator,
+            model.discriminator,
+            real,
+            noise,
+            label,
+            RULES[budget.loss],
+            gamma,
+            lambda both: augment(both, share, generator),
+        )
 
-        return compute
-
-    recipe = {name: value for name, value in asdict(budget).items() if name != "fit"} | {"model": asdict(config)}
+    recipe = {name: value for name, value in asdict(budget).items() if name != ADVERSARIAL} | {"model": asdict(config)}
     keep = milestones(schedule.steps, budget.snapshots)
-    average = fit(model, loss, schedule, out, seed=seed, minutes=minutes, recipe=recipe, keep=keep)
-    save_final(average, config, out)
-    return average
+    return run.train(Stage(ADVERSARIAL, model, loss, schedule, recipe, keep=keep))
 
 
-def train(pictures: Pictures, budget: Budget, out: Path, *, seed: int = 0, minutes: float | None = None) -> Gan:
-    """Study, then play (minutes: each), and return the averages of both players."""
-    model = begin(pictures, seed)
-    if budget.study:
-        study(pictures, model, budget, out / "study", seed=seed, minutes=minutes)
-    return game(pictures, model, budget, out, seed=seed, minutes=minutes)
+def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> Gan:
+    """Both stages; returns the averages of both players."""
+    model = build_model(pictures, run.seed)
+    if budget.pretraining:
+        pretrain(pictures, model, budget, run)
+    return play_against(pictures, model, budget, run)
+
+
+def export(run: Path, to: Path) -> None:
+    model, config = read_final(run, Gan, GanConfig)
+    sizes = {"config": asdict(config)}
+    label = torch.zeros(2, dtype=torch.long)
+    generator = {"noise": torch.zeros(2, config.noise_size), "label": label}
+    discriminator = {"pixels": torch.zeros(2, config.channels, 32, 32), "label": label}
+    export_folder(model.generator, to, "gan/generator", sizes, generator, ["pixels"], four_bits=False)
+    export_folder(model.discriminator, to, "gan/discriminator", sizes, discriminator, ["logits"], four_bits=False)
+
+
+RECIPE = Recipe("gan", learn, export, BUDGETS, EXPECTED)

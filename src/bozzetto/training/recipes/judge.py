@@ -20,12 +20,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bozzetto.errors import InvalidInput
+from bozzetto.files import write_atomically, written
 from bozzetto.metrics.composition import cut_out, find_objects
 from bozzetto.metrics.features import efficientnet_features, opaque
-from bozzetto.metrics.judge import Judge, save_judge
 from bozzetto.training import data
-from bozzetto.training.loop import Loss, Schedule, fit
+from bozzetto.training.export import read_final, write_folder
+from bozzetto.training.loop import TrainingSchedule
+from bozzetto.training.recipe import Recipe
+from bozzetto.training.stages import Run, Stage
 from bozzetto.training.teacher import Teacher
+from bozzetto.training.teacher import load as load_teacher
 from bozzetto.world.captions import plain_name
 from bozzetto.world.dataset import World
 from bozzetto.world.scenes import SceneObject, make_scene, render, scene_objects
@@ -39,13 +44,15 @@ HIDDEN = 512
 class Budget:
     views: int  # augmented views of every core training picture, besides the picture as it is
     scenes: int  # training scenes whose objects are cut out
-    head: Schedule
+    head: TrainingSchedule
 
 
 BUDGETS = {
-    "smoke": Budget(0, 20, Schedule(steps=60, batch_size=128, learning_rate=2e-3, warmup=5, ema=0.9)),
+    "smoke": Budget(0, 20, TrainingSchedule(steps=60, batch_size=128, learning_rate=2e-3, warmup=5, ema=0.9)),
     "cpu": Budget(
-        2, 3000, Schedule(steps=2000, batch_size=256, learning_rate=3e-3, warmup=100, weight_decay=0.1, ema=0.995)
+        2,
+        3000,
+        TrainingSchedule(steps=2000, batch_size=256, learning_rate=3e-3, warmup=100, weight_decay=0.1, ema=0.995),
     ),
 }
 EXPECTED = {
@@ -62,17 +69,31 @@ class Views:
     codepoints: np.ndarray
 
 
-class Head(nn.Module):
-    """Standardised features [N,1280] -> unit vectors [N,256]; `heat` is the log of the inverse temperature."""
+@dataclass(frozen=True)
+class HeadConfig:
+    labels: tuple[str, ...]  # what the judge has a vector for
+    features: int = 1280
+    directions: int = 256
+    size: int = SIZE
 
-    def __init__(self, features: Tensor, directions: int):
+
+class Head(nn.Module):
+    """Features [N,1280] -> unit vectors [N,256]; `heat` is the log of the inverse temperature, `labels` [L,256] are the
+    unit vectors of the labels."""
+
+    def __init__(self, config: HeadConfig):
         super().__init__()
-        roots = features.sqrt()  # the features are means of a ReLU6, most of them small: roots are spread more evenly
-        self.register_buffer("mean", roots.mean(0))
-        self.register_buffer("scale", 1 / (roots.std(0) + 1e-3))
-        self.first = nn.Linear(features.shape[1], HIDDEN)
-        self.second = nn.Linear(HIDDEN, directions)
+        self.config = config
+        self.register_buffer("mean", torch.zeros(config.features))
+        self.register_buffer("scale", torch.ones(config.features))
+        self.register_buffer("labels", torch.zeros(len(config.labels), config.directions))
+        self.first = nn.Linear(config.features, HIDDEN)
+        self.second = nn.Linear(HIDDEN, config.directions)
         self.heat = nn.Parameter(torch.tensor(3.0))
+
+    def standardise(self, features: Tensor) -> None:
+        roots = features.sqrt()  # the features are means of a ReLU6, most of them small: roots are spread more evenly
+        self.mean, self.scale = roots.mean(0), 1 / (roots.std(0) + 1e-3)
 
     def forward(self, features: Tensor, generator: torch.Generator, drop: float) -> Tensor:
         hidden = dropout((features.sqrt() - self.mean) * self.scale, drop, generator)
@@ -122,8 +143,10 @@ def extract(world: World, budget: Budget, out: Path, seed: int) -> Views:
     plan = {"pictures": len(shown), "views": budget.views, "scenes": budget.scenes, "seed": seed, "size": SIZE}
     out.mkdir(parents=True, exist_ok=True)
     if (out / "plan.json").exists() and json.loads((out / "plan.json").read_text()) != plan:
-        raise ValueError(f"{out} holds the features of another world or budget: use another --out folder or delete it")
-    (out / "plan.json").write_text(json.dumps(plan))
+        raise InvalidInput(
+            "out", f"{out} holds the features of another world or budget: delete it, or use another folder"
+        )
+    write_atomically(out / "plan.json", json.dumps(plan))
 
     def pictures(view: int, start: int) -> tuple[np.ndarray, list[str]]:
         part = shown.select(np.arange(start, min(start + CHUNK, len(shown))))
@@ -146,9 +169,9 @@ def extract(world: World, budget: Budget, out: Path, seed: int) -> Views:
         path = out / f"{name}.npz"
         if not path.exists():
             images, keys = draw()
-            part = path.with_suffix(".part.npz")
-            np.savez(part, features=efficientnet_features(images, SIZE).astype(np.float16), codepoints=np.array(keys))
-            part.replace(path)
+            found = efficientnet_features(images, SIZE).astype(np.float16)
+            with written(path) as part, open(part, "wb") as file:
+                np.savez(file, features=found, codepoints=np.array(keys))
         with np.load(path) as saved:
             features.append(saved["features"].astype(np.float32))
             codepoints.append(saved["codepoints"])
@@ -169,14 +192,10 @@ def label_table(world: World, teacher: Teacher) -> dict[str, np.ndarray]:
     return table
 
 
-def train(
-    world: World, teacher: Teacher, budget: Budget, out: Path, *, seed: int = 0, minutes: float | None = None
-) -> Judge:
-    """Extract features (kept in `out`/features), train the head, write the judge to `out`/judge and return it.
-
-    `minutes` limits the training of the head.
-    """
-    views = extract(world, budget, out / "features", seed)
+def learn(world: World, budget: Budget, run: Run, start: Path) -> Head:
+    """Extract features (kept in the run's folder), train the head and return it. start: the teacher's table."""
+    views = extract(world, budget, run.out / "features", run.seed)
+    teacher = load_teacher(start)
     table = label_table(world, teacher)
     core = {key: plain_name(name) for key, name, c in zip(world.codepoints, world.names, world.core, strict=True) if c}
     nouns = {thing.codepoints: thing.noun for thing in scene_objects(world)}
@@ -191,23 +210,40 @@ def train(
     names, name_of = targets(core)
     words, word_of = targets(nouns)
     features = torch.from_numpy(views.features)
-    torch.manual_seed(seed)
-    head = Head(features, names.shape[1])
+    torch.manual_seed(run.seed)
+    head = Head(HeadConfig(tuple(table), features.shape[1], names.shape[1]))
+    head.standardise(features)
+    head.labels = torch.from_numpy(np.stack(list(table.values())))
 
-    def loss(head: Head) -> Loss:
-        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            rows = torch.from_numpy(rng.integers(0, len(features), budget.head.batch_size))
-            embedding = head(features[rows], generator, 0.3) * head.heat.exp()
-            naming = F.cross_entropy(embedding @ names.T, name_of[rows])
-            reading = F.cross_entropy(embedding @ words.T, word_of[rows])
-            return {"loss": naming + 0.5 * reading, "naming": naming, "reading": reading}
+    def loss(head: Head, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+        rows = torch.from_numpy(rng.integers(0, len(features), budget.head.batch_size))
+        embedding = head(features[rows], generator, 0.3) * head.heat.exp()
+        naming = F.cross_entropy(embedding @ names.T, name_of[rows])
+        reading = F.cross_entropy(embedding @ words.T, word_of[rows])
+        return {"loss": naming + 0.5 * reading, "naming": naming, "reading": reading}
 
-        return compute
+    return run.train(Stage("head", head, loss, budget.head, {"plan": [budget.views, budget.scenes]}))
 
-    average = fit(
-        head, loss, budget.head, out, seed=seed, minutes=minutes, recipe={"plan": [budget.views, budget.scenes]}
+
+def export(run: Path, to: Path) -> None:
+    """No graph: metrics/judge.py computes the head in numpy."""
+    head, config = read_final(run, Head, HeadConfig)
+    tensors = {name: tensor.half() for name, tensor in head.state_dict().items()}
+    labels = tensors.pop("labels")
+    description = {
+        "parameters": sum(parameter.numel() for parameter in head.parameters()),
+        "features": "efficientnet-lite0",
+        "size": config.size,
+        "labels": config.labels,
+    }
+    write_folder(
+        to,
+        "judge",
+        {f"head.{name}": tensor for name, tensor in tensors.items()} | {"labels": labels},
+        description,
+        {},
+        {},
     )
-    weights = {name: tensor.numpy().astype(np.float32) for name, tensor in average.state_dict().items()}
-    judge = Judge(SIZE, weights, list(table), np.stack(list(table.values())))
-    save_judge(judge, out / "judge")
-    return judge
+
+
+RECIPE = Recipe("judge", learn, export, BUDGETS, EXPECTED)

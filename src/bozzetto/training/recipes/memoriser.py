@@ -1,4 +1,4 @@
-"""Recipe: the over-trained twin of text-to-image, so that lesson 1's check for copies has something to find.
+"""Recipe: the memorising model, text-to-image over-trained, so that lesson 1's check for copies has something to find.
 
 The same recipe, a smaller network and sixteen pictures instead of ten thousand, seen thousands of times each. It cannot
 learn what an apple is like, only what these sixteen pictures are.
@@ -6,12 +6,15 @@ learn what an apple is like, only what these sixteen pictures are.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
-from bozzetto.training.loop import Schedule
+from bozzetto.training.loop import TrainingSchedule
+from bozzetto.training.recipe import Recipe
 from bozzetto.training.recipes import text_to_image
 from bozzetto.training.recipes.text_to_image import Budget
+from bozzetto.training.stages import Run
 from bozzetto.world.captions import plain_name
 from bozzetto.world.dataset import World
 
@@ -24,8 +27,8 @@ NAMES = (
 
 def _budget(steps: int) -> Budget:
     return Budget(
-        Schedule(steps=steps, batch_size=64, learning_rate=2e-3, warmup=50, ema=0.99, muon=True),
-        Schedule(steps=steps // 3, batch_size=64, learning_rate=1e-3, warmup=50, ema=0.99, muon=True, rounding=True),
+        TrainingSchedule(steps, 64, 2e-3, warmup=50, ema=0.99, muon=True),
+        TrainingSchedule(steps // 3, 64, 1e-3, warmup=50, ema=0.99, muon=True, rounding=True),
         scenes=0,
         scene_share=0,
         symbol_share=1,
@@ -46,8 +49,10 @@ def sixteen(world: World) -> World:
     return world.select([rows[name] for name in NAMES if name in rows])
 
 
-def train(
-    world: World, budget: Budget, out: Path, *, seed: int = 0, minutes: float | None = None, weights: Path | None = None
-) -> Denoiser:
-    """As text_to_image.train, on `sixteen(world)`."""
-    return text_to_image.train(sixteen(world), budget, out, seed=seed, minutes=minutes, weights=weights)
+def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoiser:
+    """As text_to_image.learn, on `sixteen(world)`."""
+    return text_to_image.learn(sixteen(world), budget, run, start)
+
+
+export = partial(text_to_image.export, name="memoriser")
+RECIPE = Recipe("memoriser", learn, export, BUDGETS, EXPECTED)

@@ -7,6 +7,7 @@ a tenth of the teacher's twenty.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,23 +16,24 @@ from torch import Tensor
 
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.runtime import store
-from bozzetto.training.export import save_final
-from bozzetto.training.loop import Loss, Schedule, fit, pick_device
+from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.recipe import Recipe
 from bozzetto.training.recipes import text_to_image
 from bozzetto.training.recipes.few_steps import copy_of, draw_times, error, targets
+from bozzetto.training.stages import Run, Stage
 from bozzetto.world.dataset import World
 
 
 @dataclass(frozen=True)
 class Budget:
-    fit: Schedule
-    lessons: text_to_image.Budget
+    fit: TrainingSchedule
+    batches: text_to_image.Budget
     short: float = 0.6
 
 
 def _budget(name: str, steps: int, rate: float, **more: object) -> Budget:
     usual = {"batch_size": 128, "warmup": 50, "betas": (0.9, 0.95), "ema": 0.995, "muon": True, "rounding": True}
-    return Budget(Schedule(steps=steps, learning_rate=rate, **{**usual, **more}), text_to_image.BUDGETS[name])
+    return Budget(TrainingSchedule(steps=steps, learning_rate=rate, **{**usual, **more}), text_to_image.BUDGETS[name])
 
 
 BUDGETS = {
@@ -46,41 +48,41 @@ EXPECTED = {
 }
 
 
-def train(
-    world: World, budget: Budget, out: Path, *, seed: int = 0, minutes: float | None = None, weights: Path | None = None
-) -> Denoiser:
-    """Train and return the averaged student. weights: the folder with text_to_image/ and the models that it needs."""
+def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoiser:
+    """Train and return the averaged student. start: the weights folder with text_to_image/ and the models that it needs
+    (the package's own)."""
     device = pick_device()
-    folder = store.open_model("text_to_image", weights)
+    folder = store.open_model("text_to_image", start)
     trained = text_to_image.load_part(Denoiser(DenoiserConfig(**folder["config"])), folder.path, device)
     scale = folder["defaults"]["guidance_scale"]
-    draw, nothing, needs = text_to_image.lessons(world, budget.lessons, seed=seed, weights=weights, device=device)
-    torch.manual_seed(seed)
+    draw, nothing, needs = text_to_image.training_batches(
+        world, budget.batches, seed=run.seed, weights=start, device=device
+    )
+    torch.manual_seed(run.seed)
     model = copy_of(trained).to(device, memory_format=torch.channels_last).requires_grad_(True)
 
-    def loss(model: Denoiser) -> Loss:
-        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            count = budget.fit.batch_size
-            short = round(count * budget.short)
-            latents, condition = draw(rng, count)
-            order = torch.from_numpy(rng.permutation(count)).to(device)  # pictures and scenes among both kinds of jumps
-            latents, condition = latents[order], tuple(part[order] for part in condition)
-            unwanted = nothing(short)
-            noise = torch.randn(latents.shape, generator=generator, device=device)
-            jumps, t = (values.to(device) for values in draw_times(count, short, rng))
-            x = (1 - t[:, None, None, None]) * latents + t[:, None, None, None] * noise
-            early, late = (tuple(part[rows] for part in condition) for rows in (slice(short), slice(short, None)))
+    def loss(model: Denoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+        count = budget.fit.batch_size
+        short = round(count * budget.short)
+        latents, condition = draw(rng, count)
+        order = torch.from_numpy(rng.permutation(count)).to(device)  # pictures and scenes among both kinds of jumps
+        latents, condition = latents[order], tuple(part[order] for part in condition)
+        unwanted = nothing(short)
+        noise = torch.randn(latents.shape, generator=generator, device=device)
+        jumps, t = (values.to(device) for values in draw_times(count, short, rng))
+        x = (1 - t[:, None, None, None]) * latents + t[:, None, None, None] * noise
+        early, late = (tuple(part[rows] for part in condition) for rows in (slice(short), slice(short, None)))
 
-            def guided(x: Tensor, t: Tensor) -> Tensor:
-                without = trained(x, t, *unwanted)
-                return without + scale * (trained(x, t, *early) - without)
+        def guided(x: Tensor, t: Tensor) -> Tensor:
+            without = trained(x, t, *unwanted)
+            return without + scale * (trained(x, t, *early) - without)
 
-            goal = targets(guided, lambda x, t, until: model(x, t, *late, until), x, t, jumps, short)
-            return error(model(x, t, *condition, t - 1 / jumps), goal, t, jumps)
-
-        return compute
+        goal = targets(guided, lambda x, t, until: model(x, t, *late, until), x, t, jumps, short)
+        return error(model(x, t, *condition, t - 1 / jumps), goal, t, jumps)
 
     recipe = {"model": asdict(model.config), "needs": needs | {"text_to_image": folder.weights_sum()}}
-    average = fit(model, loss, budget.fit, out, seed=seed, minutes=minutes, recipe=recipe)
-    save_final(average, model.config, out)
-    return average
+    return run.train(Stage("fit", model, loss, budget.fit, recipe))
+
+
+export = partial(text_to_image.export, name="text_few_steps")
+RECIPE = Recipe("text-few-steps", learn, export, BUDGETS, EXPECTED)

@@ -22,10 +22,12 @@ from bozzetto.runtime import store
 from bozzetto.runtime.text_to_image import LATENT_SHAPE
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
-from bozzetto.training.export import read_weights, save_final
-from bozzetto.training.loop import Loss, Schedule, fit, pick_device
-from bozzetto.training.recipes.clip import Scenes, shortest
+from bozzetto.training.data import Scenes, shortest
+from bozzetto.training.export import export_folder, read_final, read_weights, sha256
+from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.recipe import Recipe
 from bozzetto.training.rounding import restore
+from bozzetto.training.stages import Run, Stage
 from bozzetto.world.captions import caption
 from bozzetto.world.dataset import World
 from bozzetto.world.emoji import STYLES
@@ -33,30 +35,30 @@ from bozzetto.world.emoji import STYLES
 
 @dataclass(frozen=True)
 class Budget:
-    fit: Schedule
-    rounded: Schedule
+    fit: TrainingSchedule
+    rounded: TrainingSchedule
     scenes: int
     model: DenoiserConfig = field(default_factory=DenoiserConfig)
     wordings: int = 16  # captions of each picture
     scene_share: float = 0.2
     drop_words: float = 0.1
     drop_style: float = 0.3
-    symbol_share: float = 0.2  # symbols and drawings of twins are kept this much rarer than core pictures
+    symbol_share: float = 0.2  # symbols and drawings of near-duplicates are kept this much rarer than core pictures
 
 
 BUDGETS = {
     "smoke": Budget(
-        Schedule(steps=80, batch_size=32, learning_rate=3e-3, warmup=5, ema=0.9, muon=True),
-        Schedule(steps=10, batch_size=32, learning_rate=1e-3, warmup=5, ema=0.9, muon=True, rounding=True),
+        TrainingSchedule(80, 32, 3e-3, warmup=5, ema=0.9, muon=True),
+        TrainingSchedule(10, 32, 1e-3, warmup=5, ema=0.9, muon=True, rounding=True),
         scenes=32,
         wordings=2,
     ),
     "cpu": Budget(
-        Schedule(steps=2700, batch_size=128, learning_rate=1.5e-3, warmup=100, betas=(0.9, 0.95), ema=0.997, muon=True),
-        Schedule(
-            steps=1500,
-            batch_size=128,
-            learning_rate=1e-3,
+        TrainingSchedule(2700, 128, 1.5e-3, warmup=100, betas=(0.9, 0.95), ema=0.997, muon=True),
+        TrainingSchedule(
+            1500,
+            128,
+            1e-3,
             warmup=50,
             betas=(0.9, 0.95),
             ema=0.998,
@@ -66,8 +68,8 @@ BUDGETS = {
         scenes=12_000,
     ),
     "gpu": Budget(
-        Schedule(steps=50_000, batch_size=512, learning_rate=1e-3, betas=(0.9, 0.95), ema=0.9997),
-        Schedule(steps=10_000, batch_size=512, learning_rate=3e-4, betas=(0.9, 0.95), ema=0.999, rounding=True),
+        TrainingSchedule(50_000, 512, 1e-3, betas=(0.9, 0.95), ema=0.9997),
+        TrainingSchedule(10_000, 512, 3e-4, betas=(0.9, 0.95), ema=0.999, rounding=True),
         scenes=100_000,
     ),
 }
@@ -99,7 +101,7 @@ def sample_times(count: int, generator: torch.Generator, device: torch.device) -
 Condition = tuple[Tensor, ...]  # hidden, mask, embedding and style, as the denoiser takes them
 
 
-def lessons(
+def training_batches(
     world: World, budget: Budget, *, seed: int, weights: Path | None, device: torch.device
 ) -> tuple[Callable[[np.random.Generator, int], tuple[Tensor, Condition]], Callable[[int], Condition], dict[str, str]]:
     """What there is to learn from: draw(rng, count) -> clean latents [count,16,8,8] and their conditions;
@@ -133,7 +135,7 @@ def lessons(
     sentences, empty = tokenizer([scene.sentence for scene in scenes.scenes]), tokenizer("")
 
     @torch.no_grad()
-    def told(tokens: np.ndarray, style: np.ndarray) -> Condition:
+    def condition(tokens: np.ndarray, style: np.ndarray) -> Condition:
         kept = shortest(tokens, device)
         hidden, embedding, _ = tower(kept)
         return hidden.float(), (kept != 0).float(), embedding, torch.from_numpy(style).to(device)
@@ -151,34 +153,56 @@ def lessons(
         batch = torch.cat(
             [latents[torch.from_numpy(rows).to(device)], scene_latents[torch.from_numpy(chosen).to(device)]]
         )
-        return batch.contiguous(memory_format=torch.channels_last), told(tokens, style)
+        return batch.contiguous(memory_format=torch.channels_last), condition(tokens, style)
 
     def nothing(count: int) -> Condition:
-        return told(np.repeat(empty, count, 0), np.zeros(count, np.int64))
+        return condition(np.repeat(empty, count, 0), np.zeros(count, np.int64))
 
     return draw, nothing, {part: folder.weights_sum() for part, folder in models.items()}
 
 
-def train(
-    world: World, budget: Budget, out: Path, *, seed: int = 0, minutes: float | None = None, weights: Path | None = None
-) -> Denoiser:
-    """Train and return the averaged denoiser. weights: the folder with autoencoder/ and clip/ (the package's own)."""
+def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoiser:
+    """Train and return the averaged denoiser. start: the weights folder with autoencoder/ and clip/ (the package's
+    own)."""
     device = pick_device()
-    draw, _, needs = lessons(world, budget, seed=seed, weights=weights, device=device)
-    torch.manual_seed(seed)
+    draw, _, needs = training_batches(world, budget, seed=run.seed, weights=start, device=device)
+    torch.manual_seed(run.seed)
     model = Denoiser(budget.model).to(device, memory_format=torch.channels_last)
 
-    def loss(model: Denoiser) -> Loss:
-        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            batch, condition = draw(rng, budget.fit.batch_size)
-            noise = torch.randn(batch.shape, generator=generator, device=device)
-            return model.loss(batch, noise, sample_times(len(batch), generator, device), *condition)
-
-        return compute
+    def loss(model: Denoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+        batch, condition = draw(rng, budget.fit.batch_size)
+        noise = torch.randn(batch.shape, generator=generator, device=device)
+        return model.loss(batch, noise, sample_times(len(batch), generator, device), *condition)
 
     recipe = {"model": asdict(model.config), "needs": needs}
-    average = fit(model, loss, budget.fit, out, seed=seed, minutes=minutes, recipe=recipe)
+    average = run.train(Stage("fit", model, loss, budget.fit, recipe))
     model.load_state_dict(average.state_dict())
-    average = fit(model, loss, budget.rounded, out / "rounded", seed=seed, minutes=minutes, recipe=recipe)
-    save_final(average, model.config, out)
-    return average
+    return run.train(Stage("rounded", model, loss, budget.rounded, recipe))
+
+
+def export(run: Path, to: Path, name: str = "text_to_image") -> None:
+    """Needs the autoencoder and CLIP that it was trained with to lie in the same weights folder."""
+    model, config = read_final(run, Denoiser, DenoiserConfig)
+    inputs = {
+        "x": torch.zeros(2, config.latent_channels, 8, 8),
+        "t": torch.ones(2),
+        "hidden": torch.zeros(2, 24, config.hidden_size),
+        "mask": torch.ones(2, 24),
+        "embedding": torch.zeros(2, config.embedding_size),
+        "style": torch.zeros(2, dtype=torch.long),
+    }
+    needs = {part: sha256(to / part / "model.safetensors") for part in ("clip/text", "autoencoder/decoder")}
+    defaults = {
+        "sampler": "dpmpp_2m",
+        "num_inference_steps": 20,
+        "guidance_scale": 5.0,
+        "guidance_interval": [0.0, 1.0],
+    }
+    if config.jumps:  # the student has its teacher's guidance in it; the judge names one step of it as often as more
+        inputs["until"] = torch.zeros(2)
+        defaults = {"num_inference_steps": 1}
+    extras = {"config": asdict(config), "styles": list(STYLES), "needs": needs, "defaults": defaults}
+    export_folder(model, to, name, extras, inputs, ["clean"])
+
+
+RECIPE = Recipe("text-to-image", learn, export, BUDGETS, EXPECTED)

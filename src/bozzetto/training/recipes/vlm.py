@@ -1,10 +1,10 @@
 """Recipe: the vision-language model, on questions about scenes and small drawn papers.
 
 The picture tower and the tokens begin as CLIP's; the decoder begins from nothing. First it learns to talk while the
-tower stays as it is (`talk`), then both learn (`look`), last with the weights as they are stored (`rounded`). A picture
-is seen once for several questions; what is slow to learn, place and papers, is shown more often. Now and then there is
-no picture, only the questions: so the same network can tell its blind guess, which is what its answers are measured
-against. Beside the pictures, every step drills to find in a given reason what was asked for (`drill`).
+tower stays as it is (`talk`), then both learn (`image`), last with the weights as they are stored (`rounded`). A
+picture is seen once for several questions; what is slow to learn, place and papers, is shown more often. Now and then
+there is no picture, only the questions: so the same network can tell its blind guess, which is what its answers are
+measured against. Beside the pictures, every step drills to find in a given reason what was asked for (`drill`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bozzetto.models.clip import Clip, ClipConfig
-from bozzetto.models.vlm import END, START, Vlm, VlmConfig
+from bozzetto.models.vlm import END, PATCHES, START, Vlm, VlmConfig
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
-from bozzetto.training.export import read_final, save_final
-from bozzetto.training.loop import Loss, Schedule, fit, pick_device
-from bozzetto.training.recipes.clip import PICTURE
+from bozzetto.training.data import PICTURE
+from bozzetto.training.export import Graph, export_folder, read_final
+from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.recipe import Recipe
+from bozzetto.training.stages import Run, Stage
 from bozzetto.world.dataset import World
 from bozzetto.world.papers import Paper, make_paper, render_paper
 from bozzetto.world.questions import Question, paper_questions, scene_questions
@@ -39,9 +41,9 @@ DRILLED = ("place", "receipt")  # what has to be found in the reason again
 
 @dataclass(frozen=True)
 class Budget:
-    talk: Schedule
-    look: Schedule
-    rounded: Schedule
+    talk: TrainingSchedule
+    image: TrainingSchedule
+    rounded: TrainingSchedule
     scenes: int  # how many are drawn beforehand
     papers: int
     questions: int = 6  # about a picture
@@ -50,9 +52,11 @@ class Budget:
     model: dict = field(default_factory=dict)
 
 
-def _schedule(steps: int, batch_size: int, rate: float, rounding: bool = False, **more: object) -> Schedule:
+def _schedule(steps: int, batch_size: int, rate: float, rounding: bool = False, **more: object) -> TrainingSchedule:
     usual = {"warmup": 50, "weight_decay": 0.1, "betas": (0.9, 0.95), "ema": 0.995, "muon": True}
-    return Schedule(steps=steps, batch_size=batch_size, learning_rate=rate, rounding=rounding, **{**usual, **more})
+    return TrainingSchedule(
+        steps=steps, batch_size=batch_size, learning_rate=rate, rounding=rounding, **{**usual, **more}
+    )
 
 
 BUDGETS = {
@@ -107,7 +111,7 @@ def padded(rows: list[list[int]], filler: int, device: torch.device) -> Tensor:
     return torch.tensor([row + [filler] * (longest - len(row)) for row in rows], device=device)
 
 
-class Album:
+class QuestionDataset:
     """Scenes and papers drawn once: `pictures` uint8 [N,64,64,4], how often each is shown, `shares` [N], and the
     questions that each can be asked."""
 
@@ -164,7 +168,7 @@ def replies(
     return torch.cat(logits), torch.cat(aim)
 
 
-def begin(clip: Clip, sizes: dict) -> Vlm:
+def build_model(clip: Clip, sizes: dict) -> Vlm:
     """The untrained model around CLIP's picture tower and tokens."""
     of_clip = ("vocabulary_size", "token_size", "image_widths", "image_blocks", "image_heads")
     model = Vlm(VlmConfig(**{name: getattr(clip.config, name) for name in of_clip}, **sizes))
@@ -174,47 +178,61 @@ def begin(clip: Clip, sizes: dict) -> Vlm:
     return model
 
 
-def train(
-    world: World, budget: Budget, out: Path, *, teacher: Path, seed: int = 0, minutes: float | None = None
-) -> Vlm:
-    """Train and return the averaged model. teacher: the folder of the finished run of CLIP. minutes: for each stage."""
+def learn(world: World, budget: Budget, run: Run, start: Path) -> Vlm:
+    """Train and return the averaged model. start: the folder of the finished run of CLIP."""
     device = pick_device()
-    torch.manual_seed(seed)
-    clip, _ = read_final(teacher, Clip, ClipConfig)
-    tokenizer = Tokenizer.load(teacher / "vocabulary.txt")
-    model = begin(clip, budget.model).to(device, memory_format=torch.channels_last)
-    album = Album(world, budget.scenes, budget.papers)
+    torch.manual_seed(run.seed)
+    clip, _ = read_final(start, Clip, ClipConfig)
+    tokenizer = Tokenizer.load(start / "vocabulary.txt")
+    tokenizer.save(run.out / "vocabulary.txt")
+    model = build_model(clip, budget.model).to(device, memory_format=torch.channels_last)
+    dataset = QuestionDataset(world, budget.scenes, budget.papers)
 
-    def loss(model: Vlm) -> Loss:
-        def compute(rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            rows = rng.choice(len(album.facts), budget.talk.batch_size, p=album.shares)
-            pixels = data.premultiplied(album.pictures[rows], device)
-            # Over white, as a person's picture will be seen.
-            pixels = data.over(pixels, torch.ones(1, 3, 1, 1, device=device))
-            seen = torch.from_numpy(rng.random(len(rows)) >= budget.no_picture).float().to(device)
-            keys, values, _ = model.look(pixels.contiguous(memory_format=torch.channels_last), seen)
-            asked = [question for row in rows for question in chosen(album.questions(row, rng), budget.questions, rng)]
-            pairs = [conversation(tokenizer, question) for question in asked]
-            logits, aim = replies(model, pairs, keys, values, np.repeat(np.arange(len(rows)), budget.questions))
-            # To find in what was said what was asked for is learned by many short examples, and needs no picture.
-            nothing = model.look(pixels[:1], torch.zeros(1, device=device))[:2]
-            reasoned = [drill(tokenizer, question) for question in album.reasoned(budget.drilled, rng)]
-            concluded, answers = replies(model, reasoned, *nothing, np.zeros(len(reasoned), int))
-            losses = {"talk": F.cross_entropy(logits, aim), "drill": F.cross_entropy(concluded, answers)}
-            right = {"right": (logits, aim), "concluded": (concluded, answers)}
-            shares = {name: (found.argmax(-1) == true).float().mean() for name, (found, true) in right.items()}
-            return {"loss": losses["talk"] + losses["drill"], **losses, **shares}
-
-        return compute
+    def loss(model: Vlm, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+        rows = rng.choice(len(dataset.facts), budget.talk.batch_size, p=dataset.shares)
+        pixels = data.premultiplied(dataset.pictures[rows], device)
+        # Over white, as a person's picture will be seen.
+        pixels = data.over(pixels, torch.ones(1, 3, 1, 1, device=device))
+        seen = torch.from_numpy(rng.random(len(rows)) >= budget.no_picture).float().to(device)
+        keys, values, _ = model.look(pixels.contiguous(memory_format=torch.channels_last), seen)
+        asked = [question for row in rows for question in chosen(dataset.questions(row, rng), budget.questions, rng)]
+        pairs = [conversation(tokenizer, question) for question in asked]
+        logits, aim = replies(model, pairs, keys, values, np.repeat(np.arange(len(rows)), budget.questions))
+        # To find in what was said what was asked for is learned by many short examples, and needs no picture.
+        nothing = model.look(pixels[:1], torch.zeros(1, device=device))[:2]
+        reasoned = [drill(tokenizer, question) for question in dataset.reasoned(budget.drilled, rng)]
+        concluded, answers = replies(model, reasoned, *nothing, np.zeros(len(reasoned), int))
+        losses = {"talk": F.cross_entropy(logits, aim), "drill": F.cross_entropy(concluded, answers)}
+        right = {"right": (logits, aim), "concluded": (concluded, answers)}
+        shares = {name: (found.argmax(-1) == true).float().mean() for name, (found, true) in right.items()}
+        return {"loss": losses["talk"] + losses["drill"], **losses, **shares}
 
     recipe = {"model": asdict(model.config)}
     model.image.requires_grad_(False)
-    average = fit(model, loss, budget.talk, out / "talk", seed=seed, minutes=minutes, recipe=recipe)
+    average = run.train(Stage("talk", model, loss, budget.talk, recipe))
     model.load_state_dict(average.state_dict())
     model.image.requires_grad_(True)
-    average = fit(model, loss, budget.look, out / "look", seed=seed, minutes=minutes, recipe=recipe)
+    average = run.train(Stage("image", model, loss, budget.image, recipe))
     model.load_state_dict(average.state_dict())
-    average = fit(model, loss, budget.rounded, out / "rounded", seed=seed, minutes=minutes, recipe=recipe)
-    save_final(average, model.config, out)
-    tokenizer.save(out / "vocabulary.txt")
-    return average
+    return run.train(Stage("rounded", model, loss, budget.rounded, recipe))
+
+
+def export(run: Path, to: Path) -> None:
+    """One file of weights, two graphs: look.onnx sees a picture once, graph.onnx reads and says words."""
+    model, config = read_final(run, Vlm, VlmConfig)
+    cache = torch.zeros(2, config.layers, config.heads, PATCHES, config.width // config.heads)
+    shown = {"pixels": torch.zeros(2, 3, 64, 64), "seen": torch.ones(2)}
+    export_folder(
+        model,
+        to,
+        "vlm",
+        {"config": asdict(config)},
+        {"tokens": torch.ones(2, 5, dtype=torch.long), "keys": cache, "values": cache.clone()},
+        ["logits", "all_keys", "all_values", "looked"],
+        {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")},
+        dynamic={"tokens": (1,), "keys": (3,), "values": (3,)},
+        more_graphs={"look.onnx": Graph(model.looker(), shown, ["keys", "values", "patches"])},
+    )
+
+
+RECIPE = Recipe("vlm", learn, export, BUDGETS, EXPECTED)

@@ -1,0 +1,73 @@
+"""What every recipe module offers under the name RECIPE: one way to train and to export, whatever the family."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from bozzetto.families import BY_NAME, TEACHER, Family
+from bozzetto.files import locked
+from bozzetto.training import data
+from bozzetto.training.data import Pictures
+from bozzetto.training.export import save_final, sha256
+from bozzetto.training.stages import FINAL, Run
+from bozzetto.training.teacher import DEFAULT_PATH
+from bozzetto.world.dataset import World, load_world
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A family's way from data to a model folder.
+
+    name: of its row in the table of families, which says what it learns from and what it starts from.
+    learn(source, budget, run, start) trains all stages and returns the finished network, which has a `config`.
+    export(run, weights folder) writes its model folders.
+    """
+
+    name: str
+    learn: Callable[..., nn.Module]
+    export: Callable[[Path, Path], None]
+    budgets: Mapping[str, Any]
+    expected: Mapping[str, str]
+
+    @property
+    def family(self) -> Family:
+        return BY_NAME[self.name]
+
+    def source(self, name: str) -> World | Pictures:
+        """The training data called `name`, one of the family's. Raises what loading it raises."""
+        if name == "fashion":
+            return data.fashion()
+        return load_world() if self.family.takes == "world" else data.emoji(load_world())
+
+    def train(
+        self,
+        source: World | Pictures,
+        budget: Any,
+        out: Path,
+        *,
+        seed: int = 0,
+        minutes: float | None = None,
+        start: Path | None = None,
+    ) -> nn.Module:
+        """Train, or go on with a run that was stopped; -> the finished network, which `out`/model.safetensors holds.
+
+        out: the folder of the run. minutes: for all stages together; then OutOfTime is raised, all being saved. start:
+        as the family's row says; a run of another family has no default. Raises what `fit` raises, and InvalidInput
+        when another process trains in the folder.
+        """
+        deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
+        if start is None and self.family.start == TEACHER:
+            start = DEFAULT_PATH
+        began = next((sha256(path) for path in (start, start / FINAL) if path.is_file()), "") if start else ""
+        out.mkdir(parents=True, exist_ok=True)
+        with locked(out / "lock", "out", "training in it"):
+            model = self.learn(source, budget, Run(out, seed, deadline, began), start)
+            save_final(model, out)
+        return model

@@ -1,0 +1,127 @@
+"""Pictures against sentences: the batches, and the loss of a picture among all of them and among all names."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bozzetto.models.clip import NONE_COUNTS, Clip, sigmoid_loss
+from bozzetto.runtime.tokenizer import Tokenizer
+from bozzetto.training import data
+from bozzetto.training.data import Scenes
+from bozzetto.training.recipes.clip.words import Words
+from bozzetto.world.captions import caption, plain_name, templates
+from bozzetto.world.dataset import World
+from bozzetto.world.scenes import hard_negative
+
+NAMING_SCALE = 16.0  # of the cosines in the naming loss; higher is sharper
+
+
+@torch.no_grad()
+def label_vectors(clip: Clip, tokenizer: Tokenizer, names: list[str]) -> Tensor:
+    """What a zero-shot label is: the mean of a name's wordings, of unit length, [names,256]."""
+    device = clip.none_below.device
+    wordings = [clip.encode_text(torch.from_numpy(tokenizer(templates(name))).to(device)) for name in names]
+    return F.normalize(torch.stack([words.mean(0) for words in wordings]), dim=-1)
+
+
+@torch.no_grad()
+def none_below(clip: Clip, tokenizer: Tokenizer, world: World, count: int = 2000) -> Tensor:
+    """For `Clip.none_below`, from the cosines of pictures of the world with the names of other concepts: if one wrong
+    label stays under c with the chance p, then n independent ones do with the chance p^n."""
+    device = clip.none_below.device
+    concepts = dict(zip(world.codepoints, map(plain_name, world.names), strict=True))
+    rows = np.random.default_rng(0).permutation(len(world))[:count]
+    pixels = data.over(data.premultiplied(world.images[rows], device), torch.ones(1, 3, 1, 1, device=device))
+    seen = torch.cat([clip.encode_image(part) for part in pixels.split(128)])
+    numbers = {key: i for i, key in enumerate(concepts)}
+    right = torch.tensor([numbers[world.codepoints[row]] for row in rows], device=device)
+    labels = label_vectors(clip, tokenizer, list(concepts.values()))
+    cosines = (seen @ labels.T).scatter(1, right[:, None], -1.0).flatten().sort().values
+    shares = torch.tensor([0.95 ** (1 / n) for n in NONE_COUNTS], dtype=torch.float64)
+    return cosines[(shares * (len(cosines) - 1)).round().long()]
+
+
+class Captioned:
+    """The training pictures of one thing each.
+
+    names: of all concepts; concept int64 [N]: which of them each picture shows; first_row: a picture of each.
+    """
+
+    def __init__(self, world: World, device: torch.device):
+        self.world, self.device = world, device
+        self.pictures = torch.from_numpy(world.images).to(device)
+        self.first_row, self.concept = np.unique(world.codepoints, return_index=True, return_inverse=True)[1:]
+        self.names = [plain_name(world.names[i]) for i in self.first_row]
+        self.sided = np.array(["left" in name or "right" in name for name in world.names])  # must not be mirrored
+
+    def batch(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, Tensor, list[str]]:
+        """Rows, pixels [count,3,64,64] and captions."""
+        shown = self.world
+        rows = rng.integers(0, len(shown), count)
+        pixels = data.premultiplied(self.pictures[torch.from_numpy(rows).to(self.device)], self.device)
+        mirror = torch.from_numpy((rng.random(count) < 0.5) & ~self.sided[rows]).to(self.device)
+        pixels = data.augment(torch.where(mirror[:, None, None, None], pixels.flip(3), pixels), rng)
+        texts = [
+            caption(shown.names[i], shown.keywords[i], shown.styles[i], rng, codepoints=shown.codepoints[i])
+            for i in rows
+        ]
+        return rows, pixels, texts
+
+    def same(self, rows: np.ndarray, concepts: np.ndarray) -> Tensor:
+        """1 where a picture shows a concept, [rows,concepts]."""
+        return torch.from_numpy((self.concept[rows][:, None] == concepts).astype(np.float32)).to(self.device)
+
+    def naming(self, image: Tensor, rows: np.ndarray, aims: Tensor) -> Tensor:
+        """The loss of finding the pictures' names among all: embeddings of pictures [rows,256], and of names."""
+        concept = torch.from_numpy(self.concept[rows]).to(self.device)
+        return F.cross_entropy(NAMING_SCALE * image.float() @ aims.T, concept)
+
+
+def scene_batch(
+    scenes: Scenes, rng: np.random.Generator, count: int, device: torch.device
+) -> tuple[np.ndarray, Tensor]:
+    """Which scenes, at random, and their pixels [count,3,64,64], over white or over a colour."""
+    chosen = rng.integers(0, len(scenes.scenes), count)
+    pixels = data.premultiplied(scenes.pictures[chosen], device)
+    colours = torch.from_numpy(rng.uniform(-1, 1, (count, 3, 1, 1)).astype(np.float32)).to(device)
+    plain = torch.from_numpy(rng.random((count, 1, 1, 1)) < 0.7).to(device)
+    return chosen, data.over(pixels, torch.where(plain, 1.0, colours))
+
+
+def match_loss(
+    model: Clip,
+    rng: np.random.Generator,
+    _: torch.Generator,
+    *,
+    words: Words,
+    shown: Captioned,
+    scenes: Scenes,
+    counts: tuple[int, int, int],
+    aims: Tensor,
+) -> dict[str, Tensor]:
+    """Pictures and sentences. counts: of pictures, of scenes and of more names; aims [names,256] of the pictures."""
+    count, scene_count, more_names = counts
+    rows, single, texts = shown.batch(rng, count)
+    places, several = scene_batch(scenes, rng, scene_count, words.device)
+    chosen = [scenes.scenes[i] for i in places]
+    pixels = torch.cat([single, several]).contiguous(memory_format=torch.channels_last)
+    texts += [scene.sentence for scene in chosen]
+    wrong = [hard_negative(scene, rng) for scene in chosen]
+    texts += [text for text in wrong if text]
+    more = rng.integers(0, len(shown.names), more_names)
+
+    # Names are shorter than captions, so they are encoded apart, with less padding.
+    batches = (texts, [shown.names[i] for i in more])
+    sentences = torch.cat([model.encode_text(words.tokens(batch)) for batch in batches])
+    image = model.encode_image(pixels)
+    logits = model.logits(image, sentences)
+    match = torch.eye(len(pixels), len(sentences), device=words.device)
+    match[: len(rows), : len(rows)] = shown.same(rows, shown.concept[rows])
+    match[: len(rows), -len(more) :] = shown.same(rows, more)
+    contrast = sigmoid_loss(logits.float(), match)
+    hit = (logits.argmax(1) == torch.arange(len(pixels), device=words.device)).float().mean()
+    losses = {"contrast": contrast, "naming": shown.naming(image[: len(rows)], rows, aims)}
+    return {"loss": sum(losses.values()), **losses, "hit": hit}

@@ -1,0 +1,89 @@
+"""A run of training as named stages, one after the other, each in a folder of its own inside the run's.
+
+A stage that is finished is marked so and never trained again; each knows the checksum of the weights that it began
+from and refuses others. A time limit or Ctrl-C ends the *run*: no later stage begins, and the same call goes on exactly
+there. All stages share the run's seed and its one clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch import nn
+
+from bozzetto.training.checkpoint import read_metadata
+from bozzetto.training.loop import STATE, Loss, TrainingSchedule, fit
+
+FINAL = "model.safetensors"  # what a finished run leaves in its folder, in fp32
+
+Budget = TypeVar("Budget")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stretch of training, whose arguments are those of `fit`.
+
+    name: of its folder. module: what learns, in place. recipe: what a resumed stage must agree with beside seed and
+    schedule. after: the stage whose finished weights it begins from; None is the one before, "" what the run begins
+    from.
+    """
+
+    name: str
+    module: nn.Module
+    loss: Loss
+    schedule: TrainingSchedule
+    recipe: dict[str, Any] = field(default_factory=dict)
+    after: str | None = None
+    keep: Collection[int] = ()
+
+
+@dataclass
+class Run:
+    """What the stages of a run share. began: checksum of the weights that the run begins from; deadline: in
+    time.monotonic(); finished: the checksums of the stages that are done, in their order."""
+
+    out: Path
+    seed: int = 0
+    deadline: float = math.inf
+    began: str = ""
+    finished: dict[str, str] = field(default_factory=dict)
+
+    def train(self, stage: Stage) -> Any:
+        """Train `stage.module` in place to the stage's end, or read what it left there, and return the moving average
+        of its weights. Raises what `fit` raises."""
+        out = self.out / stage.name
+        before = next(reversed(self.finished), "") if stage.after is None else stage.after
+        began = self.finished[before] if before else self.began
+        recipe = stage.recipe | {"place": len(self.finished)}
+        if not is_finished(out):
+            (self.out / FINAL).unlink(missing_ok=True)  # it belongs to stages that are gone
+        average = fit(
+            stage.module,
+            stage.loss,
+            stage.schedule,
+            out,
+            seed=self.seed,
+            deadline=self.deadline,
+            recipe=recipe,
+            began=began,
+            keep=stage.keep,
+        )
+        self.finished[stage.name] = read_metadata(out / STATE)["finished"]
+        return average
+
+
+def is_finished(stage: Path) -> bool:
+    """Whether the folder of a stage holds one that came to its end."""
+    state = stage / STATE
+    return state.is_file() and "finished" in read_metadata(state)
+
+
+def with_steps(budget: Budget, steps: int) -> Budget:
+    """A recipe's budget, every stage of it with this many steps."""
+    stages = {item.name: getattr(budget, item.name) for item in fields(budget)}
+    shorter = {name: replace(s, steps=steps) for name, s in stages.items() if isinstance(s, TrainingSchedule)}
+    return replace(budget, **shorter)
