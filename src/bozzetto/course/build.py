@@ -362,10 +362,10 @@ class _Text:
         """A list item without its paragraph, to stand in a label."""
         if [child.type for child in item.children] != ["paragraph"]:
             raise self.source.error("an option is one line of text", item)
-        inline = item.children[0].children[0].to_tokens()[0].children or []
-        if any(token.type == "link_open" for token in inline):
+        line, markdown = item.children[0].children[0].to_tokens(), self.course.markdown
+        if any(token.type == "link_open" for token in line[0].children or []):
             raise self.source.error("an option holds no links: put the glossary word into the question", item)
-        return Markup(self.course.markdown.renderer.renderInline(inline, self.course.markdown.options, {}))
+        return Markup(markdown.renderer.render(line, markdown.options, {}))
 
 
 def _markdown(quotes: str) -> MarkdownIt:
