@@ -288,19 +288,17 @@ class _Text:
 
     def _links(self, inline: Token) -> None:
         """Point `glossary:latent`, `lesson:3` and `page:questions` at their pages."""
+        lessons = {str(lesson["number"]): lesson["path"] for lesson in self.course.lessons}
+        places = {"lesson": lessons, "page": {name: f"{name}/index.html" for name in PAGES}}
         for token in inline.children or []:
             kind, _, name = str(token.attrs.get("href", "")).partition(":")
-            if token.type != "link_open" or kind not in ("glossary", "lesson", "page"):
+            if token.type != "link_open" or kind not in ("glossary", *places):
                 continue
-            if kind == "lesson":
-                if name not in (numbers := {str(lesson["number"]): lesson["path"] for lesson in self.course.lessons}):
-                    raise self.source.error(f"there is no lesson {name!r}", inline)
-                token.attrs = {"href": self.root + numbers[name]}
-                continue
-            if kind == "page":
-                if name not in PAGES:
-                    raise self.source.error(f"there is no page {name!r}: choose one of {', '.join(PAGES)}", inline)
-                token.attrs = {"href": f"{self.root}{name}/index.html"}
+            if kind in places:
+                if name not in places[kind]:
+                    there = ", ".join(places[kind])
+                    raise self.source.error(f"there is no {kind} {name!r}: choose one of {there}", inline)
+                token.attrs = {"href": self.root + places[kind][name]}
                 continue
             if name not in self.course.glossary:
                 raise self.source.error(f"{name!r} is not in glossary.toml", inline)
