@@ -278,19 +278,17 @@ class _Text:
 
     def _links(self, inline: Token) -> None:
         """Point `glossary:latent`, `lesson:3` and `page:questions` at their pages."""
+        lessons = {str(lesson["number"]): lesson["path"] for lesson in self.course.lessons}
+        places = {"lesson": lessons, "page": {name: f"{name}/index.html" for name in PAGES}}
         for token in inline.children or []:
             kind, _, name = str(token.attrs.get("href", "")).partition(":")
-            if token.type != "link_open" or kind not in ("glossary", "lesson", "page"):
+            if token.type != "link_open" or kind not in ("glossary", *places):
                 continue
-            if kind == "lesson":
-                if name not in (numbers := {str(lesson["number"]): lesson["path"] for lesson in self.course.lessons}):
-                    raise self.source.error(f"there is no lesson {name!r}", inline)
-                token.attrs = {"href": self.root + numbers[name]}
-                continue
-            if kind == "page":
-                if name not in PAGES:
-                    raise self.source.error(f"there is no page {name!r}: choose one of {', '.join(PAGES)}", inline)
-                token.attrs = {"href": f"{self.root}{name}/index.html"}
+            if kind in places:
+                if name not in places[kind]:
+                    there = ", ".join(places[kind])
+                    raise self.source.error(f"there is no {kind} {name!r}: choose one of {there}", inline)
+                token.attrs = {"href": self.root + places[kind][name]}
                 continue
             if name not in self.course.glossary:
                 raise self.source.error(f"{name!r} is not in glossary.toml", inline)
@@ -352,10 +350,10 @@ class _Text:
         """A list item without its paragraph, to stand in a label."""
         if [child.type for child in item.children] != ["paragraph"]:
             raise self.source.error("an option is one line of text", item)
-        inline = item.children[0].children[0].to_tokens()[0].children or []
-        if any(token.type == "link_open" for token in inline):
+        line, markdown = item.children[0].children[0].to_tokens(), self.course.markdown
+        if any(token.type == "link_open" for token in line[0].children or []):
             raise self.source.error("an option holds no links: put the glossary word into the question", item)
-        return Markup(self.course.markdown.renderer.renderInline(inline, self.course.markdown.options, {}))
+        return Markup(markdown.renderer.render(line, markdown.options, {}))
 
 
 def _markdown(quotes: str) -> MarkdownIt:

@@ -115,9 +115,8 @@ def read_svg(path: Path) -> tuple[Markup, set[str]]:
     names = {name for element in drawing.iter() for name in element.attrib}
     if drawing.tag != "{http://www.w3.org/2000/svg}svg" or "viewBox" not in drawing.attrib or "title" not in tags:
         raise ContentError(f"{path}: a picture is an <svg> of the SVG namespace with a viewBox and a <title>")
-    if banned := tags & {"script", "style", "foreignObject", "image"} | {
-        n for n in names if n.startswith(("on", "style"))
-    }:
-        raise ContentError(f"{path}: {min(banned)} is not allowed in a picture: put its looks in static/pictures.css")
+    banned = tags & {"script", "foreignObject", "image"} | {n for n in tags | names if n.startswith(("on", "style"))}
+    if banned:
+        raise ContentError(f"{path}: {min(banned)} is not allowed in a picture: put its looks in the lesson's sheet")
     ids = {element.attrib["id"] for element in drawing.iter() if "id" in element.attrib}
     return Markup(text[text.index("<svg") :].strip()), ids

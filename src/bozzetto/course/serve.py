@@ -20,6 +20,7 @@ from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 from bozzetto.course.build import CSP
@@ -92,8 +93,8 @@ class CourseServer(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)  # HTTPServer's asks a name server for our name, which may take long
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        if not isinstance(sys.exception() if hasattr(sys, "exception") else sys.exc_info()[1], ConnectionError):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
     @property
