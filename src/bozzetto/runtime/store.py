@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
-ALWAYS = ("model.safetensors", "graph.onnx")
+ALWAYS = ("model.safetensors",)
 FIX = "reinstall bozzetto, or write the model again with `bozzetto export`"
 
 

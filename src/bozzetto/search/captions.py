@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from bozzetto.errors import InvalidInput, MissingFile
 from bozzetto.runtime import store
 from bozzetto.runtime.text_to_image import MAX_PROMPT
 from bozzetto.world.captions import plain_name, with_article
@@ -14,31 +14,28 @@ MAX_CAPTIONS = 10_000
 
 def world_names() -> list[str]:
     """What the pictures of the world are called ("a red apple"): the classes that the judge tells apart."""
-    path = store.weights_folder() / "judge" / "config.json"
-    try:
-        labels = json.loads(path.read_text(encoding="utf-8"))["labels"]
-    except (OSError, ValueError, KeyError) as error:
-        raise store.WeightsError(f"{path} is missing or damaged: {store.FIX}") from error
+    labels = store.open_model("judge")["labels"]
     return list(dict.fromkeys(with_article(plain_name(name)) for name in labels))
 
 
 def read_captions(path: str | Path) -> list[str]:
     """The lines of a text file, each once, without empty ones.
 
-    Raises FileNotFoundError, or ValueError for a file that is no UTF-8, has no line, too many, or too long ones.
+    Raises MissingFile, or InvalidInput for a file that is no UTF-8, has no line, too many, or too long ones.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"captions {path} is no file: name a text file with a sentence a line")
+        raise MissingFile("captions", f"{path} is no file: name a text file with a sentence a line")
     if path.stat().st_size > 4 * MAX_CAPTIONS * MAX_PROMPT:
-        raise ValueError(f"captions {path} is too large: {MAX_CAPTIONS} lines at most")
+        raise InvalidInput("captions", f"{path} is too large: {MAX_CAPTIONS} lines at most")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(f"captions {path} is no UTF-8 text: save it as UTF-8") from None
+        raise InvalidInput("captions", f"{path} is no UTF-8 text: save it as UTF-8") from None
     lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
     if not 0 < len(lines) <= MAX_CAPTIONS:
-        raise ValueError(f"captions {path} has {len(lines)} lines with words: 1 to {MAX_CAPTIONS} are allowed")
+        raise InvalidInput("captions", f"{path} has {len(lines)} lines with words: 1 to {MAX_CAPTIONS} are allowed")
     if long := next((line for line in lines if len(line) > MAX_PROMPT), None):
-        raise ValueError(f"captions {path} has a line of {len(long)} characters: keep each to {MAX_PROMPT} at most")
+        why = f"{path} has a line of {len(long)} characters: keep each to {MAX_PROMPT} at most"
+        raise InvalidInput("captions", why)
     return lines
