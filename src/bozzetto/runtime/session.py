@@ -16,7 +16,7 @@ from bozzetto.runtime.store import FIX, ModelFolder, WeightsError
 Network = Callable[..., dict[str, np.ndarray]]
 
 
-def _cores() -> int:
+def cores() -> int:
     """How many this process may use, which in a container is fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -29,7 +29,7 @@ def open_network(model: ModelFolder, graph: str = "graph.onnx") -> Network:
     import onnxruntime  # a tenth of a second, so only when a model is really used
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = _cores()
+    options.intra_op_num_threads = cores()
     # Threads that wait in a busy loop double the processor time, and on a busy machine they hold up the work itself.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.disable_quant_qdq", "1")  # make the weights float32 once, on opening

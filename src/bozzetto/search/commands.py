@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bozzetto.errors import InvalidInput, whole_number
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -23,6 +25,8 @@ Model = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TILE = 128
 LISTED = 10  # skipped files that are named without --verbose
+# How the arguments of the library are called here.
+FLAGS = {name: f"--{name}" for name in ("index", "rebuild", "emptied", "model")}
 
 
 @search_app.command(
@@ -35,6 +39,9 @@ def index(
     ] = None,
     model: Model = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Drop the index that is there, embed all anew.")] = False,
+    emptied: Annotated[
+        bool, typer.Option("--emptied", help="Forget the pictures of folders that are empty now, not kept otherwise.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Name every file that is skipped.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -42,27 +49,41 @@ def index(
     from bozzetto.cli import _bar
     from bozzetto.search.embed import open_embedder
     from bozzetto.search.index import index_folder
+    from bozzetto.search.walk import EMPTIED, OTHERS
 
     _require_lancedb()
-    embedder = open_embedder(model)
-    with _stoppable() as stopped, _bar("indexing") as progress:
-        report = index_folder(folder, embedder, place, rebuild=rebuild, progress=progress, stop=lambda: bool(stopped))
+    with _flags(), _stoppable() as stopped, _bar("indexing") as progress:
+        report = index_folder(
+            folder,
+            open_embedder(model),
+            place,
+            rebuild=rebuild,
+            emptied=emptied,
+            progress=progress,
+            stop=lambda: bool(stopped),
+        )
     if as_json:
-        told = {key: getattr(report, key) for key in ("pictures", "embedded", "removed", "animated", "complete")}
+        told = {
+            key: getattr(report, key) for key in ("pictures", "embedded", "removed", "kept", "animated", "complete")
+        }
         skipped = [vars(item) for item in report.skipped]
         print(json.dumps({"index": str(report.index), "folder": str(report.folder), **told, "skipped": skipped}))
     else:
         print(f"{_shown(report.index)}: {report.pictures} pictures, {report.embedded} of them embedded now", end="")
         print(f", {report.removed} removed" * bool(report.removed), end="")
+        print(f", {report.kept} kept that cannot be seen" * bool(report.kept), end="")
         print(f"; {report.animated} animated, by their first frame" * bool(report.animated))
         kinds = Counter(item.kind for item in report.skipped).most_common()
         if kinds:
             print(f"skipped {len(report.skipped)}: {', '.join(f'{count} {kind}' for kind, count in kinds)}")
-        shown = report.skipped if verbose else report.skipped[:LISTED]
+        if any(item.kind == EMPTIED for item in report.skipped):
+            print("kept the pictures of folders that are empty now: --emptied forgets them")
+        ordered = sorted(report.skipped, key=lambda item: item.kind in OTHERS)  # what is in order comes last
+        shown = ordered if verbose else ordered[:LISTED]
         for item in shown:
             print(f"  {_printable(item.path)}: {_printable(item.reason)}")
-        if len(shown) < len(report.skipped):
-            print(f"  and {len(report.skipped) - len(shown)} more, see --verbose")
+        if len(shown) < len(ordered):
+            print(f"  and {len(ordered) - len(shown)} more, see --verbose")
     if not report.complete:
         raise KeyboardInterrupt
 
@@ -91,15 +112,17 @@ def find(
         pictures.check_output(sheet)
     _require_lancedb()
     example = None if picture is None else pictures.open_picture(picture)
-    embedder = open_embedder(model)
-    found = search(place or folder / PLACE, embedder, query_vector(embedder, words, example, less), k)
+    with _flags():
+        embedder = open_embedder(model)
+        found = search(place or folder / PLACE, embedder, query_vector(embedder, words, example, less), k)
+    gone = {path for path, _ in found if not path.exists()}
     if sheet and found:
         pictures.save_png(pictures.sheet([_tile(path, score) for path, score in found]), sheet)
     if as_json:
-        print(json.dumps([{"path": str(path), "score": score} for path, score in found]))
+        print(json.dumps([{"path": str(path), "score": score, "gone": path in gone} for path, score in found]))
         return
     for path, score in found:
-        print(f"{score:6.3f}  {_shown(path)}")
+        print(f"{score:6.3f}  {_shown(path)}{'  (gone since it was indexed)' * (path in gone)}")
     if sheet and found:
         print(sheet)
 
@@ -121,12 +144,13 @@ def caption(
     from bozzetto import pictures
     from bozzetto.search.captions import read_captions, world_names
     from bozzetto.search.embed import open_embedder
-    from bozzetto.search.index import check_count, query_vector
+    from bozzetto.search.index import MAX_RESULTS, query_vector
 
-    check_count(k)
+    whole_number("k", k, 1, MAX_RESULTS)
     captions = read_captions(source) if source else world_names()
     image = pictures.open_picture(picture)
-    embedder = open_embedder(model)
+    with _flags():
+        embedder = open_embedder(model)
     scores = embedder.encode_text(captions) @ query_vector(embedder, picture=image)
     best = [(captions[i], float(scores[i])) for i in (-scores).argsort(kind="stable")[:k]]
     if as_json:
@@ -134,6 +158,16 @@ def caption(
         return
     for text, score in best:
         print(f"{score:6.3f}  {_printable(text)}")
+
+
+@contextmanager
+def _flags() -> Iterator[None]:
+    """Say what is wrong with the arguments as they are called here."""
+    try:
+        yield
+    except InvalidInput as error:
+        field, *others = (FLAGS.get(name, name) for name in (error.field, *error.others))
+        raise type(error)(field, error.why, *others) from error
 
 
 @contextmanager

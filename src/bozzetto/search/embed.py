@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from bozzetto import pictures
+from bozzetto.errors import InvalidInput
 from bozzetto.runtime import label, store
 
 
@@ -34,7 +35,7 @@ class Embedder:
 def open_embedder(model: str | None = None) -> Embedder:
     """Our CLIP, or the one in a folder or on the hub that `model` names (safetensors only, no code of its own).
 
-    Raises ValueError when there is no such model, or it is no CLIP; ModuleNotFoundError without bozzetto[train].
+    Raises InvalidInput when there is no such model, or it is no CLIP; ModuleNotFoundError without bozzetto[train].
     """
     return _theirs(model) if model else _ours()
 
@@ -47,7 +48,7 @@ def _ours() -> Embedder:
     def encode_text(texts: Sequence[str]) -> np.ndarray:
         for text in texts:
             if all(piece == "[unk]" for piece in clip.tokenizer.tokenize(text)):
-                raise ValueError(f"{text[:40]!r} has no word that this model can read: use English words")
+                raise InvalidInput("text", f"{text[:40]!r} has no word that this model can read: use English words")
         return label.encode_text(clip, texts)
 
     return Embedder(
@@ -72,11 +73,12 @@ def _theirs(name: str) -> Embedder:
         tokenizer, image_processor = processor.tokenizer, processor.image_processor
         towers = model.get_image_features, model.get_text_features
     except AttributeError as error:  # another kind of model
-        raise ValueError(f"model {name} is no CLIP: it has no tower for pictures and one for words") from error
+        raise InvalidInput("model", f"{name} is no CLIP: it has no tower for pictures and one for words") from error
     except Exception as error:  # files of all kinds, and a hub that cannot be reached
-        raise ValueError(
-            f"model {name} cannot be opened ({str(error).strip().splitlines()[0][:200]}): name a folder with its "
-            "config.json, model.safetensors, tokenizer and preprocessor, or a model of the hub that is one"
+        raise InvalidInput(
+            "model",
+            f"{name} cannot be opened ({str(error).strip().splitlines()[0][:200]}): name a folder with its "
+            "config.json, model.safetensors, tokenizer and preprocessor, or a model of the hub that is one",
         ) from error
 
     def features(tower: Callable, **inputs: torch.Tensor) -> np.ndarray:
