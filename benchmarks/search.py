@@ -29,6 +29,7 @@ from PIL import Image
 
 from bozzetto import pictures
 from bozzetto.search import index as search
+from bozzetto.search import table as store
 from bozzetto.search.embed import Embedder, open_embedder
 from bozzetto.world.captions import plain_name, with_article
 
@@ -67,7 +68,7 @@ def measure_indexing(images: list[bytes], runs: int, embedder: Embedder, folder:
     for _ in range(runs):
         ours.append(seconds(lambda: search.index_folder(photos, embedder, folder / "index", rebuild=True)))
         peer.append(seconds(lambda: plain_loop(photos, embedder)))
-    table, _ = search.open_index(folder / "index", embedder)
+    table, _ = store.open_index(folder / "index", embedder)
     vectors = np.stack(table.search().select(["vector"]).to_arrow()["vector"].to_numpy())
     return {
         "pictures": len(images),
@@ -88,13 +89,14 @@ def jittered(base: np.ndarray, count: int) -> np.ndarray:
 
 def measure_queries(base: np.ndarray, count: int, texts: list[str], embedder: Embedder, folder: Path) -> dict:
     vectors = jittered(base, count)
-    table = search._create(folder / f"index-{count}", folder, embedder)
+    index = folder / f"index-{count}"
+    table = store.create(index, folder, embedder)
     names = [f"{i}.png" for i in range(count)]
-    search._add(table, list(zip(names, vectors, strict=True)), dict.fromkeys(names, (0, 0)))
+    store.put(index, table, list(zip(names, vectors, strict=True)), dict.fromkeys(names, (0, 0)))
     table.optimize()
 
     def ask(text: str) -> set[str]:
-        return {path for path, _ in search.nearest(table, search.query_vector(embedder, text), 10)}
+        return {path for path, _ in store.nearest(index, table, search.query_vector(embedder, text), 10)}
 
     def numpy_ask(text: str) -> set[str]:
         scores = vectors @ search.query_vector(embedder, text)
@@ -104,7 +106,7 @@ def measure_queries(base: np.ndarray, count: int, texts: list[str], embedder: Em
     truth = [numpy_ask(text) for text in texts]
     for kind in ("exact", "approximate"):
         if kind == "approximate":
-            report["seconds_to_build"] = round(seconds(lambda: search._build_ann(table)), 1)
+            report["seconds_to_build"] = round(seconds(lambda: store.build_ann(table)), 1)
         found = [ask(text) for text in texts]  # once to warm up
         times = [(seconds(lambda t=text: ask(t)), seconds(lambda t=text: numpy_ask(t))) for text in texts]
         report[kind] = {

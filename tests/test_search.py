@@ -12,6 +12,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -22,10 +25,16 @@ from PIL import Image
 import bozzetto
 from bozzetto import pictures
 from bozzetto.cli import main
+from bozzetto.errors import InvalidInput, MissingFile, NotBuilt
+from bozzetto.runtime import store
+from bozzetto.runtime.session import cores
+from bozzetto.runtime.store import WeightsError
 from bozzetto.search import index as module
+from bozzetto.search import table, walk
 from bozzetto.search.captions import world_names
 from bozzetto.search.embed import Embedder, open_embedder
-from bozzetto.search.index import index_folder, open_index, query_vector, search
+from bozzetto.search.index import index_folder, query_vector, search
+from bozzetto.search.table import open_index
 from bozzetto.world.captions import plain_name, with_article
 
 pytest.importorskip("lancedb")
@@ -61,15 +70,15 @@ def folder(tmp_path, monkeypatch):
 
 def held(folder, embedder=COLOURS):
     """What the index holds: path -> vector."""
-    table, _ = open_index(folder / ".bozzetto-index", embedder)
-    rows = table.search().to_arrow().to_pylist()
+    pictures_table, _ = open_index(folder / ".bozzetto-index", embedder)
+    rows = pictures_table.search().to_arrow().to_pylist()
     assert len({row["path"] for row in rows}) == len(rows)
     return {row["path"]: row["vector"] for row in rows}
 
 
 def truth(folder, embedder=COLOURS):
     """What it should hold: every picture, embedded one by one."""
-    paths = [path for path in folder.rglob("*.*") if path.suffix.lower() in module.SUFFIXES]
+    paths = [path for path in folder.rglob("*.*") if path.suffix.lower() in walk.SUFFIXES]
     vectors = embedder.encode_image(np.stack([embedder.prepare(pictures.open_picture(path)) for path in paths]))
     return {path.relative_to(folder).as_posix(): vector.tolist() for path, vector in zip(paths, vectors, strict=True)}
 
@@ -141,7 +150,7 @@ def test_what_is_no_picture_is_skipped_by_kind(folder, tmp_path):
     (folder / "link.png").symlink_to(tmp_path / "secret.png")
     (folder / "inside.png").symlink_to(folder / "a.png")
     (folder / "nowhere.png").symlink_to(folder / "gone.png")
-    (folder / "up").symlink_to(tmp_path)  # not entered
+    (folder / "up").symlink_to(tmp_path)  # a loop, not entered
     (folder / ".hidden.png").write_bytes(good)
     (folder / "notes.txt").write_text("no picture, and not named as one")
     os.mkfifo(folder / "pipe.png")
@@ -156,6 +165,7 @@ def test_what_is_no_picture_is_skipped_by_kind(folder, tmp_path):
         "wide.png": "too large",
         "bomb.png": "too large",
         "link.png": "link",
+        "up": "link",
         "nowhere.png": "unreadable",
         "pipe.png": "no file",
         "�.png": "name",
@@ -164,6 +174,136 @@ def test_what_is_no_picture_is_skipped_by_kind(folder, tmp_path):
     assert report.pictures == report.embedded == 6 + len({"jpeg.png", "moves.gif", "moves.webp", "inside.png"})
     red = held(folder)["moves.gif"]
     assert red == pytest.approx(unit([np.tile([1.0, 0.0, 0.0], 16)])[0].tolist())
+
+
+def test_what_pillow_reads_is_indexed_and_the_rest_is_counted_by_kind(folder, capsys, monkeypatch):
+    good = (folder / "deep/er/d.jpg").read_bytes()
+    for name in ("a.jfif", "b.JPE", "c.jpeg"):
+        (folder / name).write_bytes(good)
+    (folder / "d.apng").write_bytes((folder / "a.png").read_bytes())
+    others = ["1.heic", "2.HEIC", "3.avif", "4.tif", "5.svg", "6.jxl", "7.CR2", "8.mp4", "9.dng", "notes.txt", ".x.tif"]
+    for name in others:
+        (folder / name).touch()
+    for name in ("@eaDir/a.png/SYNO_S.jpg", ".thumbnails/t.png", "deep/#recycle/old.png", "Thumbs/a.jpg"):
+        paint(folder / name, 5)
+    (folder / "album").symlink_to(folder / "deep")
+    monkeypatch.setattr("bozzetto.search.embed.open_embedder", lambda _: COLOURS)
+    assert main(["search", "index", "photos"]) == 0
+    said = capsys.readouterr().out
+    assert "10 pictures, 10 of them embedded now" in said
+    assert "skipped 14: 4 thumbnails or trash, 2 .heic, 1 .avif, 1 .tif, 1 .svg, 1 .jxl, 1 .cr2, 1 .mp4, 1 .dng" in said
+    assert "  album: a link to a folder, which is not followed\n" in said and "and 4 more, see --verbose" in said
+    assert main(["search", "index", "photos", "--verbose"]) == 0
+    said = capsys.readouterr().out
+    assert "  2.HEIC: this kind is not read: convert it to JPEG or PNG\n" in said and "  9.dng: this" in said
+    assert "notes.txt" not in said and ".x.tif" not in said
+    assert set(walk.SUFFIXES) == {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp"}
+
+
+def test_what_cannot_be_read_stays_in_the_index(folder, monkeypatch, capsys):
+    index_folder(folder, COLOURS)
+    before = held(folder)
+    paint(folder / "g.png", 50)
+    scandir = os.scandir
+
+    def no_rights(path):
+        if str(path) == str(folder / "deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", no_rights)
+        report = index_folder(folder, COLOURS)
+    assert (report.pictures, report.embedded, report.removed, report.kept) == (7, 1, 0, 2)
+    assert report.skipped == [walk.Skipped("deep", "unreadable", "Permission denied")]
+    assert before.items() <= held(folder).items()
+
+    # A changed file that cannot be read keeps its old vector; one that is no picture any more loses it.
+    for name in ("a.png", "b.PNG"):
+        (folder / name).write_bytes(b"no picture")
+
+    def no_a(path, *mode):
+        if path == folder / "a.png":
+            raise OSError(5, "Input/output error", str(path))
+        return open(path, *mode)
+
+    monkeypatch.setattr(module, "open", no_a, raising=False)
+    report = index_folder(folder, COLOURS)
+    assert [(item.path, item.kind) for item in report.skipped] == [("a.png", "unreadable"), ("b.PNG", "not a picture")]
+    assert set(held(folder)) == {*before, "g.png"} - {"b.PNG"} and held(folder)["a.png"] == before["a.png"]
+
+    def none(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", none)
+    with pytest.raises(InvalidInput, match=r"folder .*photos cannot be read \(Permission denied\)"):
+        index_folder(folder, COLOURS)
+
+
+def test_a_folder_that_has_become_empty_asks_first(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("bozzetto.search.embed.open_embedder", lambda _: COLOURS)
+    command = ["search", "index", "photos", "--index", "elsewhere"]
+    assert main(command) == 0
+    away = tmp_path / "away"
+    (folder / "deep").rename(away)
+    (folder / "deep").mkdir()  # as the place of a drive that is not there
+    capsys.readouterr()
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "6 pictures, 0 of them embedded now, 2 kept that cannot be seen" in said
+    assert "skipped 1: 1 emptied\nkept the pictures of folders that are empty now: --emptied forgets them\n" in said
+    (folder / "deep").rmdir()
+    away.rename(folder / "deep")
+    assert index_folder(folder, COLOURS, "elsewhere").embedded == 0
+
+    folder.rename(away)
+    folder.mkdir()
+    for more in ([], ["--rebuild"]):
+        capsys.readouterr()
+        assert main(command + more) == 2
+        said = capsys.readouterr()
+        assert said.out == "" and said.err.count("\n") == 1
+        assert "photos has no pictures" in said.err and ("--emptied" in said.err or more)
+    with pytest.raises(InvalidInput, match=r"its index has 6: .*with emptied$"):
+        index_folder(folder, COLOURS, "elsewhere")
+    report = index_folder(folder, COLOURS, "elsewhere", emptied=True)
+    assert (report.pictures, report.removed) == (0, 6)
+    folder.rmdir()
+    away.rename(folder)
+    assert index_folder(folder, COLOURS, "elsewhere").embedded == 6
+    shutil.rmtree(folder / "deep")
+    (folder / "deep").mkdir()
+    assert index_folder(folder, COLOURS, "elsewhere", emptied=True).removed == 2
+
+
+def test_a_picture_that_changes_while_it_is_read_is_read_again(folder):
+    def prepare(image):
+        paint(folder / "a.png", 70)
+        os.utime(folder / "a.png", ns=(0, 70))
+        return COLOURS.prepare(image)
+
+    index_folder(folder, Embedder(**vars(COLOURS) | {"prepare": prepare}))
+    assert index_folder(folder, COLOURS).embedded == 1
+    assert held(folder) == truth(folder)
+
+
+def test_pictures_read_at_once_share_a_bound(folder, monkeypatch):
+    pair, active, most = threading.Barrier(2), [], []
+
+    def prepare(image):
+        active.append(image)
+        most.append(len(active))
+        pair.wait(60)
+        active.pop()
+        pair.wait(60)
+        return COLOURS.prepare(image)
+
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 40)  # two of 4 x 4, and not three
+    monkeypatch.setattr(module, "cores", lambda: 6)
+    assert index_folder(folder, Embedder(**vars(COLOURS) | {"prepare": prepare})).embedded == 6
+    assert max(most) == 2
+    if hasattr(os, "sched_getaffinity"):
+        assert cores() == len(os.sched_getaffinity(0))
 
 
 def test_a_stopped_run_keeps_what_is_done_and_the_next_goes_on(folder, monkeypatch):
@@ -193,68 +333,124 @@ def test_ctrl_c_ends_with_130_after_the_batch(folder, monkeypatch, capsys):
     assert signal.getsignal(signal.SIGINT) is usual
 
 
-# Forks a child a round, since the import of LanceDB takes longer than a whole run here. The parent never uses it.
-KILLS = """
+# Another process. It forks for every piece of work, since the import of LanceDB takes longer than a whole run here, and
+# never uses LanceDB itself.
+OTHER = """
 import os, random, shutil, signal, sys, time, warnings
 from pathlib import Path
-from test_search import COLOURS, Embedder, module, open_index, paint
+from test_search import COLOURS, Embedder, module, open_index, paint, table
 
 warnings.simplefilter("ignore")  # LanceDB warns of forks
-folder, log, rng = Path(sys.argv[1]), Path(sys.argv[2]), random.Random(int(sys.argv[3]))
-module.BATCH, module.COMMIT = 2, 4
-
-def slowly(pixels):
-    time.sleep(0.002)
-    return COLOURS.encode_image(pixels)
-
-def say(*words):
-    with log.open("a") as file:
-        print(*words, file=file)
-
-def start():
-    if not (child := os.fork()):
-        slow = Embedder(**vars(COLOURS) | {"encode_image": slowly})
-        if (folder / ".bozzetto-index").exists():
-            say("opened", open_index(folder / ".bozzetto-index", slow)[0].count_rows())
-        say("ended", module.index_folder(folder, slow).embedded)
-        os._exit(0)
-    return child
 
 def end(child):
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    return os.waitpid(child, 0)[1]
 
-began = time.monotonic()
-end(start())
-whole = time.monotonic() - began
-shutil.rmtree(folder / ".bozzetto-index")
-log.write_text("")
-for round in range(20):
-    child = start()
-    time.sleep(rng.random() * whole)
-    os.kill(child, signal.SIGKILL)
-    say("killed" if end(child) else "too late")
-    for i in rng.sample(range(40), 8):
-        paint(folder / f"{i}.png", 1000 * round + i)
-    (folder / f"{rng.randrange(40)}.png").unlink(missing_ok=True)
-end(start())
+def kill(folder, log, seed):
+    rng = random.Random(seed)
+    module.BATCH, module.COMMIT = 2, 4
+
+    def slowly(pixels):
+        time.sleep(0.002)
+        return COLOURS.encode_image(pixels)
+
+    def say(*words):
+        with log.open("a") as file:
+            print(*words, file=file)
+
+    def start():
+        if not (child := os.fork()):
+            slow = Embedder(**vars(COLOURS) | {"encode_image": slowly})
+            if table.exists(folder / ".bozzetto-index"):
+                say("opened", open_index(folder / ".bozzetto-index", slow)[0].count_rows())
+            say("ended", module.index_folder(folder, slow).embedded)
+            os._exit(0)
+        return child
+
+    began = time.monotonic()
+    end(start())
+    whole = time.monotonic() - began
+    shutil.rmtree(folder / ".bozzetto-index")
+    log.write_text("")
+    for round in range(20):
+        child = start()
+        time.sleep(rng.random() * whole)
+        os.kill(child, signal.SIGKILL)
+        say("killed" if os.WIFSIGNALED(end(child)) else "too late")
+        for i in rng.sample(range(40), 8):
+            paint(folder / f"{i}.png", 1000 * round + i)
+        (folder / f"{rng.randrange(40)}.png").unlink(missing_ok=True)
+    end(start())
+
+def write(folder):
+    module.BATCH, module.COMMIT = 4, 8
+    for round in range(3):
+        for i in range(30):
+            paint(folder / f"{i}.bmp", 100 * round + i)
+        assert module.index_folder(folder, COLOURS).embedded == 30
+    (folder / "rebuilding").touch()
+    module.index_folder(folder, COLOURS, rebuild=True)
+    paint(folder / "30.bmp", 1)
+    module.index_folder(folder, COLOURS, stop=lambda: print(os.getpid(), flush=True) or bool(input()))
+
+while work := input():
+    if not (child := os.fork()):
+        exec(work)
+        os._exit(0)
+    print("ended", end(child), flush=True)
 """
 
 
-def test_killed_at_twenty_random_moments_the_index_opens_and_ends_whole(tmp_path):
+@pytest.fixture(scope="module")
+def other_process():
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    command = [sys.executable, "-c", OTHER]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True, bufsize=1) as process:
+        yield process
+        process.communicate("\n")
+
+
+def test_killed_at_twenty_random_moments_the_index_opens_and_ends_whole(tmp_path, other_process):
     folder, log = tmp_path / "photos", tmp_path / "log"
     for i in range(40):
         paint(folder / f"{i}.png", i)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-    command = [sys.executable, "-c", KILLS, str(folder), str(log), "7"]
-    subprocess.run(command, check=True, env=environment, timeout=120)
+    other_process.stdin.write(f"kill(Path({str(folder)!r}), Path({str(log)!r}), 7)\n")
+    assert other_process.stdout.readline() == "ended 0\n"
     said = log.read_text().split("\n")
     opened = [line for line in said if line.startswith("opened")]
     assert said.count("killed") >= 10 and said.count("killed") + said.count("too late") == 20
     assert len(opened) >= 5 and said[-2].startswith("ended")
     assert held(folder) == truth(folder)
-    assert [path.name for path in (folder / ".bozzetto-index").iterdir()] == ["pictures.lance"]
+    assert {path.name for path in (folder / ".bozzetto-index").iterdir()} == {"pictures.lance", "lock"}
     versions = list((folder / ".bozzetto-index/pictures.lance/_versions").glob("*.manifest"))
     assert len(versions) == 1  # compact: old versions are dropped
+
+
+def test_beside_a_run_a_search_is_whole_and_a_second_run_is_refused(tmp_path, other_process, monkeypatch, capsys):
+    folder = tmp_path / "photos"
+    for i in range(30):
+        paint(folder / f"{i}.bmp", i)
+    index = index_folder(folder, COLOURS).index
+    other_process.stdin.write(f"write(Path({str(folder)!r}))\n")
+    said = []
+    holding = threading.Thread(target=lambda: said.append(other_process.stdout.readline().strip()))
+    holding.start()  # it ends when the other process holds the index
+    query = np.ones(48, np.float32)
+    while holding.is_alive():
+        found = [path.name for path, _ in search(index, COLOURS, query, 1000)]
+        assert len(set(found)) == len(found)
+        assert len(found) == 30 or (folder / "rebuilding").exists()
+        time.sleep(0.003)  # the writer may have but this core
+    assert len(search(index, COLOURS, query, 1000)) == 30
+    monkeypatch.setattr("bozzetto.search.embed.open_embedder", lambda _: COLOURS)
+    for more in ([], ["--rebuild"]):
+        assert main(["search", "index", str(folder), *more]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert f"is in use: process {said[0]} is indexing; wait for it, or stop it" in error
+    other_process.stdin.write("\n")
+    assert other_process.stdout.readline() == "ended 0\n"
+    assert index_folder(folder, COLOURS).embedded == 0 and held(folder) == truth(folder)
 
 
 def test_a_moved_folder_takes_its_index_along(folder):
@@ -269,7 +465,7 @@ def test_an_index_elsewhere_is_of_one_folder(folder, tmp_path):
     index_folder(folder, COLOURS, tmp_path / "elsewhere")
     assert not (folder / ".bozzetto-index").exists()
     paint(tmp_path / "others/z.png", 9)
-    with pytest.raises(ValueError, match=r"elsewhere is the index of .*photos: name another --index"):
+    with pytest.raises(ValueError, match=r"elsewhere is the index of .*photos: name another index, or use rebuild"):
         index_folder(tmp_path / "others", COLOURS, tmp_path / "elsewhere")
     assert index_folder(tmp_path / "others", COLOURS, tmp_path / "elsewhere", rebuild=True).pictures == 1
 
@@ -277,7 +473,7 @@ def test_an_index_elsewhere_is_of_one_folder(folder, tmp_path):
 def test_another_model_is_refused_until_rebuilt(folder):
     index_folder(folder, COLOURS)
     other = Embedder(**vars(COLOURS) | {"id": "colours 2"})
-    with pytest.raises(ValueError, match=r"made by another model \(colours, not colours 2\).*--model.*--rebuild"):
+    with pytest.raises(ValueError, match=r"made by another model \(colours, not colours 2\).*as model.*with rebuild"):
         index_folder(folder, other)
     with pytest.raises(ValueError, match="made by another model"):
         search(folder / ".bozzetto-index", other, np.ones(48, np.float32))
@@ -290,12 +486,12 @@ def test_a_damaged_index_is_named_and_rebuilt(folder):
     index_folder(folder, COLOURS)
     for manifest in (folder / ".bozzetto-index").rglob("*.manifest"):
         manifest.write_bytes(manifest.read_bytes()[:50])
-    with pytest.raises(ValueError, match=r"\.bozzetto-index cannot be read .*--rebuild"):
+    with pytest.raises(ValueError, match=r"\.bozzetto-index cannot be read .*with rebuild"):
         index_folder(folder, COLOURS)
     index_folder(folder, COLOURS, rebuild=True)
     for data in (folder / ".bozzetto-index").rglob("data/*.lance"):
         data.unlink()
-    with pytest.raises(ValueError, match=r"\.bozzetto-index cannot be read .*--rebuild"):
+    with pytest.raises(ValueError, match=r"\.bozzetto-index cannot be read .*with rebuild"):
         search(folder / ".bozzetto-index", COLOURS, np.ones(48, np.float32))
     index_folder(folder, COLOURS, rebuild=True)
     assert held(folder) == truth(folder)
@@ -313,11 +509,104 @@ def test_a_folder_of_other_files_is_no_place_for_an_index(folder, rebuild):
     assert sorted(folder.rglob("*")) == before
 
 
+def test_a_name_that_is_no_utf8_is_told_and_nothing_is_left(folder, capsys):
+    strange = Path(os.fsdecode(os.fsencode(folder.parent) + b"/f\xff"))
+    shutil.copytree(folder, strange)
+    before = sorted(strange.parent.rglob("*"))
+    for field, arguments in (("folder", [strange]), ("--index", [folder, "--index", strange])):
+        assert main(["search", "index", *map(str, arguments)]) == 2
+        assert re.search(rf"bozzetto: {field} \S*/f\S+ has a name that is no UTF-8: rename it", capsys.readouterr().err)
+    assert main(["search", "find", "dog", "--in", str(strange)]) == 2
+    assert "has a name that is no UTF-8" in capsys.readouterr().err
+    assert sorted(strange.parent.rglob("*")) == before
+
+
+def test_a_full_disk_is_told_and_leaves_what_was_there(folder, tmp_path):
+    resource = pytest.importorskip("resource")
+    index_folder(folder, COLOURS)
+    for i in range(40):
+        paint(folder / f"{i}.png", i)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, usual[1]))  # no file may be larger
+    try:
+        full = (
+            r"index \S*index cannot be written to \(File too large\): make room there, or keep it elsewhere with index$"
+        )
+        with pytest.raises(InvalidInput, match=full):
+            index_folder(folder, COLOURS)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, usual[1]))
+        with pytest.raises(InvalidInput, match=full):
+            index_folder(folder, COLOURS, tmp_path / "index")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert not (tmp_path / "index").exists()
+    assert len(held(folder)) == 6 and index_folder(folder, COLOURS).embedded == 40
+
+
+@pytest.fixture
+def without_rights():
+    """A folder that may be read and not be written to, by a user that is not root."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name, "photos")
+        for i in range(3):
+            paint(place / f"{i}.png", i)
+        place.parent.chmod(0o755)
+        place.chmod(0o555)
+        user = os.geteuid()
+        try:
+            if not user:
+                os.seteuid(65534)
+            yield place
+        finally:
+            os.seteuid(user)
+            place.chmod(0o755)
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_of_the_index_elsewhere(without_rights, monkeypatch, capfd):
+    monkeypatch.setattr("bozzetto.search.embed.open_embedder", lambda _: COLOURS)
+    assert main(["search", "index", str(without_rights)]) == 2
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1 and ".bozzetto-index cannot be written to (Permission denied)" in said
+    assert said.endswith(": keep it elsewhere with --index\n")
+    elsewhere = without_rights.parent / "index"
+    os.seteuid(os.getuid())
+    assert main(["search", "index", str(without_rights), "--index", str(elsewhere)]) == 0
+
+
+def test_errors_say_which_argument(folder):
+    index_folder(folder, COLOURS)
+    odd = folder.rename(folder.with_name("{odd} {}"))  # a text with places for names of arguments may hold braces
+    other = Embedder(**vars(COLOURS) | {"id": "{1}"})
+    with pytest.raises(InvalidInput, match=r"odd\} \{\}.*made by another model \(colours, not \{1\}\)") as raised:
+        index_folder(odd, other)
+    assert (raised.value.field, raised.value.others) == ("index", ("model", "rebuild"))
+    assert "as --model, or index the folder again with --rebuild" in raised.value.text(lambda name: f"--{name}")
+    with pytest.raises(MissingFile, match="folder nowhere is not there"):
+        index_folder("nowhere", COLOURS)
+    with pytest.raises(NotBuilt, match="nowhere is no index"):
+        search("nowhere", COLOURS, np.ones(48, np.float32))
+    with pytest.raises(InvalidInput, match="k must be a whole number from 1 to 1000, not True"):
+        search(odd / ".bozzetto-index", COLOURS, np.ones(48, np.float32), True)
+    assert len(search(odd / ".bozzetto-index", COLOURS, np.ones(48, np.float32), np.int64(3))) == 3
+
+
+def test_pictures_that_have_gone_are_marked(folder, monkeypatch, capsys):
+    monkeypatch.setattr("bozzetto.search.embed.open_embedder", lambda _: COLOURS)
+    index_folder(folder, COLOURS)
+    (folder / "a.png").unlink()
+    assert main(["search", "find", "dog", "--in", "photos", "--sheet", "sheet.png"]) == 0
+    marked = [line for line in capsys.readouterr().out.splitlines() if "gone" in line]
+    assert len(marked) == 1 and marked[0].endswith("photos/a.png  (gone since it was indexed)")
+    assert main(["search", "find", "dog", "--in", "photos", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [Path(row["path"]).name for row in found if row["gone"]] == ["a.png"] and len(found) == 6
+
+
 def test_the_approximate_index_finds_what_exact_search_finds(tmp_path, monkeypatch):
     for i in range(320):
         paint(tmp_path / f"{i}.bmp", i)
     assert not index_folder(tmp_path, COLOURS).approximate
-    monkeypatch.setattr(module, "ANN_FROM", 330)
+    monkeypatch.setattr(table, "ANN_FROM", 330)
     for i in range(320, 340):
         paint(tmp_path / f"{i}.bmp", i)
     assert index_folder(tmp_path, COLOURS).approximate
@@ -327,8 +616,8 @@ def test_the_approximate_index_finds_what_exact_search_finds(tmp_path, monkeypat
     assert report.approximate and report.embedded == 20
 
     vectors = held(tmp_path)
-    table, _ = open_index(report.index, COLOURS)
-    assert table.index_stats("vector_idx").num_unindexed_rows == 0
+    opened, _ = open_index(report.index, COLOURS)
+    assert opened.index_stats("vector_idx").num_unindexed_rows == 0
     paths, matrix = list(vectors), np.array(list(vectors.values()))
     shared = 0
     for query in matrix[::6] + 0.05:
@@ -434,6 +723,17 @@ def test_captions_of_a_file_by_fit(tmp_path, capsys):
     assert best == {"caption": "a red square", "score": pytest.approx(float(vectors[0] @ vectors[1]), abs=1e-4)}
 
 
+def test_the_names_of_the_world_are_those_of_the_judge_that_is_whole(tmp_path, monkeypatch):
+    assert len(world_names()) > 1000 and world_names()[0] == "a grinning face"
+    shutil.copytree(store.weights_folder() / "judge", tmp_path / "judge")
+    monkeypatch.setenv("BOZZETTO_WEIGHTS", str(tmp_path))
+    assert len(world_names()) > 1000
+    with (tmp_path / "judge/model.safetensors").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(WeightsError, match=r"judge/model\.safetensors has \d+ bytes, not"):
+        world_names()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -522,7 +822,7 @@ def test_a_model_in_the_transformers_format_is_used(their_clip, folder, capsys):
     assert [row["score"] for row in found] == pytest.approx(wanted, abs=1e-5)
 
     assert main(["search", "find", "dog", "--in", "photos"]) == 2  # by our own model
-    assert "made by another model" in capsys.readouterr().err
+    assert re.search(r"made by another model .* as --model, .* with --rebuild$", capsys.readouterr().err.strip())
 
 
 def test_a_changed_or_pickled_model_is_told(their_clip, folder, tmp_path, capsys):
