@@ -25,10 +25,9 @@ from PIL import Image
 import bozzetto
 from bozzetto import pictures
 from bozzetto.cli import main
-from bozzetto.errors import InvalidInput, MissingFile, NotBuilt
+from bozzetto.errors import InvalidInput, MissingFile, NotBuilt, WeightsError
 from bozzetto.runtime import store
 from bozzetto.runtime.session import cores
-from bozzetto.runtime.store import WeightsError
 from bozzetto.search import index as module
 from bozzetto.search import table, walk
 from bozzetto.search.captions import world_names
@@ -333,60 +332,89 @@ def test_ctrl_c_ends_with_130_after_the_batch(folder, monkeypatch, capsys):
     assert signal.getsignal(signal.SIGINT) is usual
 
 
-# Forks a child a round, since the import of LanceDB takes longer than a whole run here. The parent never uses it.
-KILLS = """
+# Another process. It forks for every piece of work, since the import of LanceDB takes longer than a whole run here, and
+# never uses LanceDB itself.
+OTHER = """
 import os, random, shutil, signal, sys, time, warnings
 from pathlib import Path
 from test_search import COLOURS, Embedder, module, open_index, paint, table
 
 warnings.simplefilter("ignore")  # LanceDB warns of forks
-folder, log, rng = Path(sys.argv[1]), Path(sys.argv[2]), random.Random(int(sys.argv[3]))
-module.BATCH, module.COMMIT = 2, 4
-
-def slowly(pixels):
-    time.sleep(0.002)
-    return COLOURS.encode_image(pixels)
-
-def say(*words):
-    with log.open("a") as file:
-        print(*words, file=file)
-
-def start():
-    if not (child := os.fork()):
-        slow = Embedder(**vars(COLOURS) | {"encode_image": slowly})
-        if table.exists(folder / ".bozzetto-index"):
-            say("opened", open_index(folder / ".bozzetto-index", slow)[0].count_rows())
-        say("ended", module.index_folder(folder, slow).embedded)
-        os._exit(0)
-    return child
 
 def end(child):
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    return os.waitpid(child, 0)[1]
 
-began = time.monotonic()
-end(start())
-whole = time.monotonic() - began
-shutil.rmtree(folder / ".bozzetto-index")
-log.write_text("")
-for round in range(20):
-    child = start()
-    time.sleep(rng.random() * whole)
-    os.kill(child, signal.SIGKILL)
-    say("killed" if end(child) else "too late")
-    for i in rng.sample(range(40), 8):
-        paint(folder / f"{i}.png", 1000 * round + i)
-    (folder / f"{rng.randrange(40)}.png").unlink(missing_ok=True)
-end(start())
+def kill(folder, log, seed):
+    rng = random.Random(seed)
+    module.BATCH, module.COMMIT = 2, 4
+
+    def slowly(pixels):
+        time.sleep(0.002)
+        return COLOURS.encode_image(pixels)
+
+    def say(*words):
+        with log.open("a") as file:
+            print(*words, file=file)
+
+    def start():
+        if not (child := os.fork()):
+            slow = Embedder(**vars(COLOURS) | {"encode_image": slowly})
+            if table.exists(folder / ".bozzetto-index"):
+                say("opened", open_index(folder / ".bozzetto-index", slow)[0].count_rows())
+            say("ended", module.index_folder(folder, slow).embedded)
+            os._exit(0)
+        return child
+
+    began = time.monotonic()
+    end(start())
+    whole = time.monotonic() - began
+    shutil.rmtree(folder / ".bozzetto-index")
+    log.write_text("")
+    for round in range(20):
+        child = start()
+        time.sleep(rng.random() * whole)
+        os.kill(child, signal.SIGKILL)
+        say("killed" if os.WIFSIGNALED(end(child)) else "too late")
+        for i in rng.sample(range(40), 8):
+            paint(folder / f"{i}.png", 1000 * round + i)
+        (folder / f"{rng.randrange(40)}.png").unlink(missing_ok=True)
+    end(start())
+
+def write(folder):
+    module.BATCH, module.COMMIT = 4, 8
+    for round in range(3):
+        for i in range(30):
+            paint(folder / f"{i}.bmp", 100 * round + i)
+        assert module.index_folder(folder, COLOURS).embedded == 30
+    (folder / "rebuilding").touch()
+    module.index_folder(folder, COLOURS, rebuild=True)
+    paint(folder / "30.bmp", 1)
+    module.index_folder(folder, COLOURS, stop=lambda: print(os.getpid(), flush=True) or bool(input()))
+
+while work := input():
+    if not (child := os.fork()):
+        exec(work)
+        os._exit(0)
+    print("ended", end(child), flush=True)
 """
 
 
-def test_killed_at_twenty_random_moments_the_index_opens_and_ends_whole(tmp_path):
+@pytest.fixture(scope="module")
+def other_process():
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    command = [sys.executable, "-c", OTHER]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True, bufsize=1) as process:
+        yield process
+        process.communicate("\n")
+
+
+def test_killed_at_twenty_random_moments_the_index_opens_and_ends_whole(tmp_path, other_process):
     folder, log = tmp_path / "photos", tmp_path / "log"
     for i in range(40):
         paint(folder / f"{i}.png", i)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    command = [sys.executable, "-c", KILLS, str(folder), str(log), "7"]
-    subprocess.run(command, check=True, env=environment, timeout=120)
+    other_process.stdin.write(f"kill(Path({str(folder)!r}), Path({str(log)!r}), 7)\n")
+    assert other_process.stdout.readline() == "ended 0\n"
     said = log.read_text().split("\n")
     opened = [line for line in said if line.startswith("opened")]
     assert said.count("killed") >= 10 and said.count("killed") + said.count("too late") == 20
@@ -397,64 +425,31 @@ def test_killed_at_twenty_random_moments_the_index_opens_and_ends_whole(tmp_path
     assert len(versions) == 1  # compact: old versions are dropped
 
 
-# Changes all pictures, again and again, and indexes them beside its parent, which searches; then it holds the index.
-WRITER = """
-import sys
-from pathlib import Path
-from test_search import COLOURS, module, paint
-
-folder = Path(sys.argv[1])
-module.BATCH, module.COMMIT = 4, 8
-for round in range(3):
-    for i in range(30):
-        paint(folder / f"{i}.bmp", 100 * round + i)
-    assert module.index_folder(folder, COLOURS).embedded == 30
-(folder / "rebuilding").touch()
-module.index_folder(folder, COLOURS, rebuild=True)
-(folder / "rebuilding").unlink()
-paint(folder / "30.bmp", 1)
-module.index_folder(folder, COLOURS, stop=lambda: print("holding", flush=True) or bool(input()))
-"""
-
-
-def test_beside_a_run_a_search_is_whole_and_a_second_run_is_refused(tmp_path, monkeypatch, capsys):
+def test_beside_a_run_a_search_is_whole_and_a_second_run_is_refused(tmp_path, other_process, monkeypatch, capsys):
     folder = tmp_path / "photos"
     for i in range(30):
         paint(folder / f"{i}.bmp", i)
     index = index_folder(folder, COLOURS).index
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    command = [sys.executable, "-c", WRITER, str(folder)]
-    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
-        holding = threading.Thread(target=writer.stdout.readline)
-        holding.start()
-        versions = set()
-        while holding.is_alive():
-            before = (folder / "rebuilding").exists()
-            found = [
-                path.name for path, _ in search(folder / ".bozzetto-index", COLOURS, np.ones(48, np.float32), 1000)
-            ]
-            assert len(set(found)) == len(found)
-            assert len(found) == 30 or before or (folder / "rebuilding").exists()
-            versions |= {path.name for path in index.glob("pictures.lance/_versions/*.manifest")}
-            time.sleep(0.003)  # the writer may have but this core
-        assert len(versions) > 5 and len(found) == 30
-        monkeypatch.setattr("bozzetto.search.embed.open_embedder", lambda _: COLOURS)
-        for more in ([], ["--rebuild"]):
-            assert main(["search", "index", str(folder), *more]) == 2
-            said = capsys.readouterr()
-            assert said.err.count("\n") == 1
-            assert f"is in use: process {writer.pid} is indexing; wait for it, or stop it" in said.err
-        writer.communicate("\n")
-        assert writer.returncode == 0
+    other_process.stdin.write(f"write(Path({str(folder)!r}))\n")
+    said = []
+    holding = threading.Thread(target=lambda: said.append(other_process.stdout.readline().strip()))
+    holding.start()  # it ends when the other process holds the index
+    query = np.ones(48, np.float32)
+    while holding.is_alive():
+        found = [path.name for path, _ in search(index, COLOURS, query, 1000)]
+        assert len(set(found)) == len(found)
+        assert len(found) == 30 or (folder / "rebuilding").exists()
+        time.sleep(0.003)  # the writer may have but this core
+    assert len(search(index, COLOURS, query, 1000)) == 30
+    monkeypatch.setattr("bozzetto.search.embed.open_embedder", lambda _: COLOURS)
+    for more in ([], ["--rebuild"]):
+        assert main(["search", "index", str(folder), *more]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert f"is in use: process {said[0]} is indexing; wait for it, or stop it" in error
+    other_process.stdin.write("\n")
+    assert other_process.stdout.readline() == "ended 0\n"
     assert index_folder(folder, COLOURS).embedded == 0 and held(folder) == truth(folder)
-
-
-def test_pictures_that_two_runs_have_written_are_there_once_again(folder):
-    index_folder(folder, COLOURS)
-    opened, _ = open_index(folder / ".bozzetto-index", COLOURS)
-    opened.add(opened.search().to_arrow().slice(0, 4))
-    assert index_folder(folder, COLOURS).embedded == 4
-    assert held(folder) == truth(folder)
 
 
 def test_a_moved_folder_takes_its_index_along(folder):
