@@ -135,7 +135,7 @@ def test_a_name_of_no_file(name):
         (b"not a picture", "^picture is none of PNG, JPEG, WEBP, GIF, BMP, or is broken"),
         (in_bytes(Image.new("RGB", (8, 8)), "TIFF"), "^picture is none of PNG"),
         (in_bytes(Image.fromarray(RGBA))[:900], "^picture is broken: "),
-        (b"BM" + bytes(21 * 2**20), "^picture has more than 20 MB at most"),
+        (b"BM" + bytes(21 * 2**20), "^picture has more than 20 MB: make it smaller"),
         (in_bytes(Image.new("1", (9000, 9000))), "^picture is 9000 x 9000: 64 megapixels at most"),
         (Image.new("1", (9000, 9000)), "^picture is 9000 x 9000: 64 megapixels at most"),
         (Image.new("RGB", (0, 5)), "^picture is 0 x 5"),
