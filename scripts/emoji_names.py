@@ -2,12 +2,10 @@
 
     npm ci && python scripts/emoji_names.py
 
-Names are written as the models have learned them (`plain_name`). Left out are signs that the tokenizer reads already,
-such as the letters of the trade mark sign.
+Names are written as the models have learned them (`plain_name`).
 """
 
 import json
-import unicodedata
 from pathlib import Path
 
 from bozzetto.files import write_atomically
@@ -28,7 +26,7 @@ def emoji_names() -> dict[str, str]:
         cldr |= json.loads((PACKAGES / path).read_text(encoding="utf-8"))[key]["annotations"]
     emoji = json.loads((PACKAGES / "unicode-emoji-json/data-by-emoji.json").read_text(encoding="utf-8"))
     bare = [one.replace("\ufe0f", "") for one in emoji]
-    return {one: plain_name(cldr[one]["tts"][0]) for one in bare if unicodedata.normalize("NFKD", one) == one}
+    return {one: plain_name(cldr[one]["tts"][0]) for one in bare}
 
 
 if __name__ == "__main__":

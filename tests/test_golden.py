@@ -17,6 +17,7 @@ from bozzetto import pictures
 from bozzetto.diffusion import JUMPS, SAMPLERS, classifier_free, few_steps, flow, normal
 from bozzetto.runtime import clip as towers
 from bozzetto.runtime import requests, text_to_image
+from bozzetto.runtime.reading import readable
 from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer, split_words
 
 FOLDER = Path(__file__).parent / "golden"
@@ -107,6 +108,15 @@ def tokenizer_cases() -> dict:
     return {"vocabulary": VOCABULARY, "texts": texts}
 
 
+def reading_cases() -> list:
+    extra = [
+        "two 🍎🍎 left of a 🐶",
+        "👩🏽‍🤝‍👨🏻 👩‍🐶 ❤️ ❤ ❤️‍🔥 🏴󠁧󠁢󠁳󠁣󠁴󠁿 ™ ©",
+        "a\u00ad ca\u200bt\ufe0f \u202e\x00\x85dog\u3164\U000e0041",
+    ]
+    return [{"text": text, "readable": readable(text)} for text in [*TEXTS[:-1], *extra]]
+
+
 def pixel_cases() -> dict:
     planes = 1.5 * normal(1, (1, 4, 8, 8))
     planes[0, 3, 0] = [-2, -1, -0.997, -0.996, -0.5, 0.999, 1, 2]  # alphas at the edge of what is visible
@@ -128,6 +138,7 @@ CASES: dict[str, Callable[[], list | dict]] = {
     "samplers": sampler_cases,
     "guidance": guidance_cases,
     "tokenizer": tokenizer_cases,
+    "reading": reading_cases,
     "pixels": pixel_cases,
 }
 

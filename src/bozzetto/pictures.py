@@ -48,7 +48,6 @@ _BEGINS = re.compile(
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+", re.IGNORECASE)  # Path makes one slash of two
 MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 64 * 10**6
-_MOST = f"{MAX_BYTES // 2**20} MB at most, make it smaller"
 MAX_NAME = 255  # bytes, on all common file systems
 SIZES = (16, 2048)  # for viewing
 
@@ -101,7 +100,9 @@ def _read(path: str | Path) -> bytes:
     try:
         with open(path, "rb") as file:
             if (size := os.fstat(file.fileno()).st_size) > MAX_BYTES:
-                raise InvalidInput("picture", f"{path} has {size / 2**20:.0f} MB: {_MOST}")
+                raise InvalidInput(
+                    "picture", f"{path} has {size / 2**20:.0f} MB: {MAX_BYTES // 2**20} MB at most, make it smaller"
+                )
             return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise InvalidInput("picture", f"{path} cannot be read: {error.strerror}") from error
@@ -111,7 +112,7 @@ def _from_file(content: bytes, name: str) -> Image.Image:
     if not content:
         raise InvalidInput("picture", f"{name}is empty: it has 0 bytes")
     if len(content) > MAX_BYTES:
-        raise InvalidInput("picture", f"{name}has {len(content) / 2**20:.0f} MB: {_MOST}")
+        raise InvalidInput("picture", f"{name}has more than {MAX_BYTES // 2**20} MB: make it smaller")
     if not (begins := _BEGINS.match(content)):
         raise InvalidInput("picture", f"{name}is none of {', '.join(FORMATS)}, or is broken: convert it to PNG")
     try:

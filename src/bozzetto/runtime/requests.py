@@ -49,10 +49,10 @@ def check_words(field: str, text: str, tokenizer: Tokenizer) -> None:
     foreign = {word for word in words if tokenizer.pieces(word) == ["[unk]"]}
     if foreign and foreign.issuperset(words):
         raise InvalidInput(field, f"{text!r} cannot be read: {LANGUAGE}")
+    if foreign:
+        parts = ("".join(word for word in split_words(part) if word in foreign) for part in readable(text).split())
+        _warn(field, f"has something that cannot be read: {' '.join(filter(None, parts))!r}; {LANGUAGE}")
     late = unread_words(tokenizer, words)
-    skipped = [word for word in words[: len(words) - len(late)] if word in foreign]
-    if skipped:
-        _warn(field, f"has words that cannot be read and are left out: {' '.join(skipped)!r}; {LANGUAGE}")
     if late:
         _warn(field, f"is too long, so its end was not read: {' '.join(late)!r}")
 
