@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -74,7 +74,7 @@ def train(
     if budget not in module.BUDGETS:
         raise InvalidInput("budget", f"{budget} is none of {recipe}: choose one of {', '.join(module.BUDGETS)}")
     chosen = module.BUDGETS[budget] if steps is None else _with_steps(module.BUDGETS[budget], steps)
-    more = {}
+    more: dict[str, Any] = {}
     if recipe == "fashion-classifier":
         data = "fashion"
     if recipe in SMALL:
@@ -104,7 +104,7 @@ def train(
     print(out)
 
 
-def _with_steps(budget: object, steps: int) -> object:
+def _with_steps(budget: Any, steps: int) -> Any:
     """A recipe's budget, every stage of it with this many steps."""
     from dataclasses import fields, replace
 
