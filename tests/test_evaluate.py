@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
 from bozzetto.cli import main  # noqa: E402
-from bozzetto.errors import InvalidInput  # noqa: E402
+from bozzetto.errors import InvalidInput, NotBuilt, WeightsError  # noqa: E402
 from bozzetto.evaluation import autoencoder, bench, clip, makers, report, text_to_image, vlm  # noqa: E402
 from bozzetto.evaluation import judge as judges  # noqa: E402
 from bozzetto.evaluation.bench import EvaluationContext  # noqa: E402
@@ -444,7 +444,7 @@ def test_what_is_missing_is_named(world: World, tmp_path, monkeypatch):
     for model, folder in (("autoencoder", "encoder"), ("clip", "text"), ("text-to-image", "text_to_image")):
         with pytest.raises(ValueError, match=f"{folder}/config.json is missing"):
             report.evaluate([model], world=world)
-    with pytest.raises(FileNotFoundError, match="bozzetto train judge"):
+    with pytest.raises(NotBuilt, match="bozzetto train judge"):
         report.evaluate(["judge"], world=world)
 
 
@@ -542,10 +542,10 @@ def test_a_judge_is_a_model_folder_like_the_others(trained: tuple[Path, int], tm
 
 
 def test_a_broken_judge_is_named(trained: tuple[Path, int], tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"config\.json is not there"):
+    with pytest.raises(NotBuilt, match=r"config\.json is not there"):
         load_judge(tmp_path / "judge")
     recipe.export(trained[0], tmp_path)
     weights = tmp_path / "judge/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(ValueError, match="is not a judge"):
+    with pytest.raises(WeightsError, match="is not a judge"):
         load_judge(tmp_path / "judge")

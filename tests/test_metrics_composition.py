@@ -253,5 +253,5 @@ def test_an_unsure_judge_names_nothing_and_a_wider_top_forgives():
 
 def test_a_judge_of_the_wrong_shape_is_refused():
     picture = scene(None, [(stamp("disc", COLORS["red"], 30), 10, 10)])[None]
-    with pytest.raises(ValueError, match=r"judge must return \[1, 5\] scores"):
+    with pytest.raises(ValueError, match=r"grader must return \[1, 5\] scores"):
         grade_scenes(picture, [["disc"]], [1], [None], [None], lambda p, labels: np.zeros((1, 2)), SHAPES, 1)

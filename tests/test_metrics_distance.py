@@ -1,13 +1,13 @@
 """Distribution metrics against closed forms, brute force and sets whose answer is known."""
 
-import builtins
-from functools import partial
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bozzetto.errors import MissingExtra, WeightsError
 from bozzetto.metrics import features as feature_module
 from bozzetto.metrics.coverage import coverage_metrics, neighbour_radii
 from bozzetto.metrics.features import check_weights, efficientnet_features, on_white
@@ -291,22 +291,15 @@ def test_features_tell_drawings_of_one_kind_from_another():
 
 
 def test_a_missing_feature_net_names_the_extra(monkeypatch):
-    real_import = builtins.__import__
-
-    def without(missing, name, *args, **kwargs):
-        if name.startswith(missing):
-            raise ImportError(name)
-        return real_import(name, *args, **kwargs)
-
     feature_module._network.cache_clear()
-    monkeypatch.setattr(builtins, "__import__", partial(without, "efficientnet"))
-    with pytest.raises(ImportError, match=r"pip install bozzetto\[eval\]"):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'bozzetto\[eval\]'"):
         efficientnet_features(np.zeros((1, 64, 64, 4), np.uint8), size=64)
 
 
 def test_changed_weights_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"net\.pth is missing"):
+    with pytest.raises(WeightsError, match=r"net\.pth is missing"):
         check_weights(tmp_path / "net.pth")
     (tmp_path / "net.pth").write_bytes(b"not the weights")
-    with pytest.raises(ValueError, match="not the published weights"):
+    with pytest.raises(WeightsError, match="not the published weights"):
         check_weights(tmp_path / "net.pth")

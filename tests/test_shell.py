@@ -83,6 +83,13 @@ def test_a_closed_pipe_costs_no_picture():
             os.remove(name)
 
 
+def test_what_was_said_stands_beside_its_explanation(capsys):
+    assert main(["ask", "red.png", "what is this?"]) == 0
+    said = capsys.readouterr().out
+    assert main(["ask", "red.png", "what is this?", "--explain", "why.png"]) == 0
+    assert said.endswith("%)\n") and capsys.readouterr() == (said, "why.png\n")
+
+
 def test_an_error_that_nobody_hears_keeps_its_code():
     reader, writer = os.pipe()
     os.close(reader)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -74,12 +75,11 @@ def generate(
         raise InvalidInput("frames", f"{frames}: the folder {frames.absolute().parent} is not there, make it first")
     whole_number("size", size, *pictures.SIZES, unit="pixels")
 
-    def save_frame(step: int, steps: int, index: int, noisy: Image, clean: Image) -> None:
-        frames.mkdir(exist_ok=True)
-        digits = len(str(steps))
+    def save_frame(folder: Path, step: int, steps: int, index: int, noisy: Image, clean: Image) -> None:
+        folder.mkdir(exist_ok=True)
         for kind, frame in (("noisy", noisy), ("clean", clean)):
-            name = f"seed-{seeds[index]}-step-{step + 1:0{digits}}-{kind}.png"
-            pictures.save_png(pictures.enlarge(frame, size), frames / name)
+            name = f"seed-{seeds[index]}-step-{step + 1:0{len(str(steps))}}-{kind}.png"
+            pictures.save_png(pictures.enlarge(frame, size), folder / name)
 
     with warnings.catch_warnings(record=True) as caught, bar("drawing") as progress:
         warnings.simplefilter("always", UserWarning)
@@ -93,7 +93,7 @@ def generate(
             style=style,
             sampler=sampler,
             few_steps=few_steps,
-            callback_on_step_end=save_frame if frames else None,
+            callback_on_step_end=partial(save_frame, frames) if frames else None,
             progress=progress,
         )
     shown = [pictures.enlarge(picture, size) for picture in drawn]
@@ -152,12 +152,19 @@ def sample(
     pictures.check_output(out)
     whole_number("size", size, *pictures.SIZES, unit="pixels")
     seeds = requests.seeds(seed, n)
-    options = {"label": label, "num_inference_steps": steps, "guidance_scale": guidance, "sampler": sampler}
-    options |= {"prompt": towards, "clip_guidance_scale": clip_guidance}
     drawn = []
     with bar("drawing") as progress:
         for number in seeds:
-            drawn += bozzetto.sample(model, seed=number, **options)
+            drawn += bozzetto.sample(
+                model,
+                label=label,
+                seed=number,
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                sampler=sampler,
+                prompt=towards,
+                clip_guidance_scale=clip_guidance,
+            )
             progress(len(drawn), n)
     pictures.save_png(pictures.sheet([pictures.enlarge(picture, size) for picture in drawn]), out)
     if show:

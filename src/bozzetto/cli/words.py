@@ -57,22 +57,19 @@ def ask(
     if explain:
         pictures.check_output(explain)
     image = pictures.open_picture(picture)
-    words = bozzetto.ask(image, question)
-    if explain:  # the file first: who reads along may leave early
-        words = list(words)
-        pictures.save_png(runtime.explain(bozzetto.as_seen(image), words), explain)
     said = []
-    for word in words:
+    for word in bozzetto.ask(image, question):
         said.append(word)
-        if not as_json:
+        if not (as_json or explain):
             print(word.text, end="", flush=True)
-    certainty = runtime.certainty(said)
+    if explain:  # before anything is printed, which may break off
+        pictures.save_png(runtime.explain(bozzetto.as_seen(image), said), explain)
+    whole, certainty = "".join(word.text for word in said), runtime.certainty(said)
     if as_json:
         pieces = [{"text": w.text, "probability": w.probability, "looked": w.looked.tolist()} for w in said]
-        whole = "".join(word.text for word in said)
         answers = {"said": whole, "answer": runtime.conclusion(said), "probability": certainty}
         print(json.dumps({**answers, "pieces": pieces}))
     else:
-        print(f"  ({certainty:.0%})")
+        print(whole if explain else "", f" ({certainty:.0%})")
     if explain:
         print(explain, file=sys.stderr)

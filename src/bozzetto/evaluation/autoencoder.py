@@ -38,7 +38,7 @@ def score(context: EvaluationContext, reconstruct: Callable[[np.ndarray], np.nda
     """`reconstruct`: premultiplied RGBA float32 [N,64,64,4] in [0,1] -> the same from its latent."""
     scenes = np.concatenate([context.test_scenes(kind, context.scenes)[1] for kind in KINDS])
     pictures = context.world.split("test").images
-    scores = {}
+    scores: Scores = {}
     for images, on_white, with_alpha in (
         (pictures, PSNR_WHITE, PSNR_RGBA),
         (scenes, PSNR_WHITE_SCENES, PSNR_RGBA_SCENES),

@@ -76,7 +76,9 @@ def score(
     train, test = ~context.test, context.test
     near = {
         "features": memorization(features, context.features[train], context.features[test]),
-        "pixels": memorization(*(pixel_vectors(images) for images in (drawn, core.images[train], core.images[test]))),
+        "pixels": memorization(
+            pixel_vectors(drawn), pixel_vectors(core.images[train]), pixel_vectors(core.images[test])
+        ),
     }
     for space, found in near.items():
         scores[NEAR[space]] = share(share_of(found.generated < found.threshold))
@@ -97,7 +99,7 @@ def score(
 
 def chosen_concepts(world: World, n: int) -> list[str]:
     """n concepts with a test picture, always the same ones: by hash, and spread over the groups by their size."""
-    groups = defaultdict(list)
+    groups: dict[str, list[str]] = defaultdict(list)
     for key, group, split in zip(world.codepoints, world.groups, world.splits, strict=True):
         if split == "test" and key not in groups[group]:
             groups[group].append(key)

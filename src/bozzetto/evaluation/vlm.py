@@ -48,7 +48,8 @@ def score(context: EvaluationContext, reply: Callable[[np.ndarray, list[str], bo
     scores, told = {}, []  # told: (is it "i cannot tell", should it be)
     for where, split in ((IN_DOMAIN, "train"), (HELD_OUT, "test")):
         asked = questions(context, split)
-        right, blind = defaultdict(list), defaultdict(list)
+        right: dict[str, list[bool]] = defaultdict(list)
+        blind: dict[str, list[bool]] = defaultdict(list)
         for picture, some in track(asked, f"asking, {where}"):
             texts = [question.text for question in some]
             for seen, table in ((True, right), (False, blind)):

