@@ -70,14 +70,14 @@ def test_a_finished_stage_travels_as_its_averages_and_another_whole(script, tmp_
     state |= {"optimizer.0.0.exp_avg_sq": 1e-9 * torch.rand(50), "optimizer.0.0.step": torch.tensor(7.0)}
     for stage, more in (("first", {"finished": "sum"}), ("second", {})):
         (tmp_path / "run" / stage).mkdir(parents=True)
-        metadata = {"step": "7", "recipe": "{}", "began": "1"} | more
+        metadata = {"step": "7", "recipe": "{}"} | more
         checkpoint.write_tensors(state, tmp_path / "run" / stage / STATE, metadata)
     (tmp_path / "run" / "lock").write_text("1")
     script.pack(tmp_path / "run", tmp_path / "packed")
     script.unpack(tmp_path / "packed", tmp_path / "back")
     assert not (tmp_path / "back/lock").exists()
     first, metadata = checkpoint.read_tensors(tmp_path / "back/first" / STATE)
-    assert metadata == {"step": "7", "recipe": "{}", "began": "1", "finished": "sum"}
+    assert metadata == {"step": "7", "recipe": "{}", "finished": "sum"}
     assert first.keys() == {"model.weight", "ema.weight"} and torch.equal(first["model.weight"], first["ema.weight"])
     second, _ = checkpoint.read_tensors(tmp_path / "back/second" / STATE)
     assert second.keys() == state.keys()

@@ -45,19 +45,12 @@ def checksum(module: nn.Module) -> str:
 
 
 def save(
-    path: Path,
-    model: nn.Module,
-    ema: nn.Module,
-    optimizers: list[torch.optim.Optimizer],
-    step: int,
-    recipe: dict,
-    began: str = "",
+    path: Path, model: nn.Module, ema: nn.Module, optimizers: list[torch.optim.Optimizer], step: int, recipe: dict
 ) -> None:
-    """Write the state after `step` steps.
+    """Write the state after `step` steps. `recipe` is what a resumed run must agree with (numbers, strings), among them
+    "steps" and "began", the checksum of the weights that the stage began from.
 
-    recipe: what a resumed run must agree with (numbers, strings), among them "steps". began: checksum of the weights
-    that the stage began from. The last step's state is marked as finished, with the average's checksum, and has no
-    optimizer.
+    The last step's state is marked as finished, with the average's checksum, and has no optimizer.
     """
     finished = step == recipe["steps"]
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
@@ -65,22 +58,14 @@ def save(
     for number, optimizer in enumerate([] if finished else optimizers):
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{index}.{name}": tensor for name, tensor in state.items()}
-    marks = {"step": str(step), "recipe": json.dumps(recipe), "began": began}
-    write_tensors(tensors, path, marks | ({"finished": checksum(ema)} if finished else {}))
+    mark = {"finished": checksum(ema)} if finished else {}
+    write_tensors(tensors, path, {"step": str(step), "recipe": json.dumps(recipe)} | mark)
 
 
-def load(
-    path: Path,
-    model: nn.Module,
-    ema: nn.Module,
-    optimizers: list[torch.optim.Optimizer],
-    recipe: dict,
-    began: str = "",
-) -> int:
+def load(path: Path, model: nn.Module, ema: nn.Module, optimizers: list[torch.optim.Optimizer], recipe: dict) -> int:
     """Restore everything `save` wrote and return the step.
 
-    Raises InvalidInput when the file is broken, when the stage began from other weights, or with the first field of
-    the recipe that differs from the saved one.
+    Raises InvalidInput when the file is broken, or names the first field of the recipe that differs from the saved one.
     """
     try:
         tensors, metadata = read_tensors(path)
@@ -91,18 +76,17 @@ def load(
     saved = json.loads(metadata["recipe"])
     for field in dict.fromkeys([*saved, *recipe]):
         if saved.get(field) != json.loads(json.dumps(recipe.get(field))):
-            raise InvalidInput(
-                "out",
+            why = (
                 f"{path} was trained with {field} = {saved.get(field)}, this run has {field} = {recipe.get(field)}: "
-                "use the same recipe, or another folder",
+                "use the same recipe, or another folder"
             )
-    if metadata.get("began") != began:
-        stage = path.parent
-        raise InvalidInput(
-            "out",
-            f"{stage.parent}: stage {stage.name} began from other weights: delete {stage} to train it again from "
-            "those that are there now, or use another folder",
-        )
+            if field == "began":
+                stage = path.parent
+                why = (
+                    f"{stage.parent}: stage {stage.name} began from other weights: delete {stage} to train it again "
+                    "from those that are there now, or use another folder"
+                )
+            raise InvalidInput("out", why)
     for prefix, module in (("model.", model), ("ema.", ema)):
         module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
     for number, optimizer in enumerate(optimizers):

@@ -34,15 +34,21 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.images)
 
-    def batch(self, rng: np.random.Generator, count: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    def batch(
+        self, rng: np.random.Generator, count: int, device: torch.device | str = "cpu", drop_label: float = 0
+    ) -> tuple[Tensor, Tensor]:
         """Pictures drawn at random, half of them mirrored if they may be: float [B,C,32,32] in [-1, 1], and what the
-        networks take as their classes, int64 [B]: the k-th class is k + 1, since 0 stands for any."""
+        networks take as their classes, int64 [B]: the k-th class is k + 1, since 0 stands for any, as it does in the
+        share `drop_label` of the pictures."""
         rows = rng.integers(0, len(self), count)
         images = self.images[rows]
         if self.mirrored:
             images = np.where(rng.random((count, 1, 1, 1)) < 0.5, images[:, :, ::-1], images)
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        return pixels, torch.from_numpy(self.labels[rows] + 1).to(device)
+        labels = self.labels[rows] + 1
+        if drop_label:
+            labels[rng.random(count) < drop_label] = 0
+        return pixels, torch.from_numpy(labels).to(device)
 
 
 def emoji(world: World, split: str = "train") -> Pictures:

@@ -128,7 +128,6 @@ def fit(
     seed: int = 0,
     deadline: float = math.inf,
     recipe: dict | None = None,
-    began: str = "",
     save_every: float = 120,
     keep: Collection[int] = (),
 ) -> nn.Module:
@@ -140,7 +139,7 @@ def fit(
         log.jsonl.
     deadline: in time.monotonic(): stop (and save) then, after one step at least; the learning rate follows the steps,
         so the stage can be resumed.
-    recipe, began: what a resumed stage must agree with, and the checksum of the weights that it begins from.
+    recipe: what a resumed stage must agree with beside seed and schedule.
     keep: after these numbers of steps the averaged weights are written to `snapshot(out, steps)`, in fp16.
     Raises OutOfTime at the deadline and KeyboardInterrupt after Ctrl-C, the state saved in both cases, TrainingStopped
     at a loss that is not finite, InvalidInput when the folder holds another stage, OSError when it cannot be written.
@@ -151,7 +150,7 @@ def fit(
     optimizers = make_optimizers(model, schedule, device)
     recipe = {"seed": seed, **vars(schedule), **(recipe or {})}
     state = out / STATE
-    start = checkpoint.load(state, model, average, optimizers, recipe, began) if state.exists() else 0
+    start = checkpoint.load(state, model, average, optimizers, recipe) if state.exists() else 0
     if start == schedule.steps and state.exists():
         return average
 
@@ -213,12 +212,12 @@ def fit(
                 if now > deadline:
                     stop_reason = "time limit"
                 if now - saved > save_every:
-                    checkpoint.save(state, model, average, optimizers, step, recipe, began)
+                    checkpoint.save(state, model, average, optimizers, step, recipe)
                     saved = now
     finally:
         for s, handler in previous.items():
             signal.signal(s, handler)
-    checkpoint.save(state, model, average, optimizers, step, recipe, began)
+    checkpoint.save(state, model, average, optimizers, step, recipe)
     message = f"stopped at step {step} of {schedule.steps} ({stop_reason}); the same command goes on from here"
     if stop_reason.startswith("SIG"):
         print(message, file=sys.stderr)

@@ -57,21 +57,11 @@ class Run:
         of its weights. Raises what `fit` raises."""
         out = self.out / stage.name
         before = next(reversed(self.finished), "") if stage.after is None else stage.after
-        began = self.finished[before] if before else self.began
-        recipe = stage.recipe | {"place": len(self.finished)}
+        origin = {"place": len(self.finished), "began": self.finished[before] if before else self.began}
         if not is_finished(out):
             (self.out / FINAL).unlink(missing_ok=True)  # it belongs to stages that are gone
-        average = fit(
-            stage.module,
-            stage.loss,
-            stage.schedule,
-            out,
-            seed=self.seed,
-            deadline=self.deadline,
-            recipe=recipe,
-            began=began,
-            keep=stage.keep,
-        )
+        options = {"seed": self.seed, "deadline": self.deadline, "recipe": stage.recipe | origin, "keep": stage.keep}
+        average = fit(stage.module, stage.loss, stage.schedule, out, **options)
         self.finished[stage.name] = read_metadata(out / STATE)["finished"]
         return average
 

@@ -56,9 +56,9 @@ EXPECTED = {
 }
 
 
-def sample_times(count: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """Logit-normal noise levels (Esser et al. 2024, section 3.1)."""
-    return torch.sigmoid(torch.randn(count, generator=generator, device=device))
+def sample_times(count: int, generator: torch.Generator, device: torch.device, shift: float = 0) -> Tensor:
+    """Logit-normal noise levels [count] (Esser et al. 2024, section 3.1); shift: towards noise."""
+    return torch.sigmoid(shift + torch.randn(count, generator=generator, device=device))
 
 
 def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> PixelDenoiser:
@@ -77,11 +77,9 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> P
     model = PixelDenoiser(config).to(device, memory_format=torch.channels_last)
 
     def loss(model: PixelDenoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-        count = budget.fit.batch_size
-        pixels, label = pictures.batch(rng, count, device)
-        label[torch.from_numpy(rng.random(count) < budget.drop_label).to(device)] = 0
+        pixels, label = pictures.batch(rng, budget.fit.batch_size, device, budget.drop_label)
         noise = torch.randn(pixels.shape, generator=generator, device=device)
-        return model.loss(pixels, noise, sample_times(count, generator, device), label)
+        return model.loss(pixels, noise, sample_times(len(pixels), generator, device), label)
 
     recipe = {"model": asdict(replace(config, classes=()))}
     average = run.train(Stage("fit", model, loss, budget.fit, recipe, keep=(budget.fit.steps // 8,)))

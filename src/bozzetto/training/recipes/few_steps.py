@@ -121,6 +121,34 @@ def draw_times(count: int, short: int, rng: np.random.Generator) -> tuple[Tensor
     return torch.from_numpy(jumps.astype(np.float32)), torch.from_numpy((start / jumps).astype(np.float32))
 
 
+def loss(
+    model: PixelDenoiser | Denoiser,
+    teacher: PixelDenoiser | Denoiser,
+    clean: Tensor,
+    condition: tuple[Tensor, ...],
+    nothing: tuple[Tensor, ...],
+    scale: float,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """The error of a batch of jumps, short ones for as many pictures as `nothing` has rows.
+
+    condition: what both networks take beside x and t; nothing: the same of no class or words; scale: of guidance.
+    """
+    count, short = len(clean), len(nothing[0])
+    noise = torch.randn(clean.shape, generator=generator, device=clean.device)
+    jumps, t = (values.to(clean.device) for values in draw_times(count, short, rng))
+    x = (1 - t[:, None, None, None]) * clean + t[:, None, None, None] * noise
+    early, late = (tuple(part[rows] for part in condition) for rows in (slice(short), slice(short, None)))
+
+    def guided(x: Tensor, t: Tensor) -> Tensor:
+        without = teacher(x, t, *nothing)
+        return without + scale * (teacher(x, t, *early) - without)
+
+    goal = targets(guided, lambda x, t, until: model(x, t, *late, until), x, t, jumps, short)
+    return error(model(x, t, *condition, t - 1 / jumps), goal, t, jumps)
+
+
 def learn(pictures: Pictures, budget: Budget, run: Run, start: Path) -> PixelDenoiser:
     """Train and return the averaged student. start: the folder of its teacher, a finished run of diffusion."""
     device = pick_device()
@@ -129,24 +157,13 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: Path) -> PixelDen
     trained = trained.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     model = copy_of(trained).to(device, memory_format=torch.channels_last)
 
-    def loss(model: PixelDenoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-        count = budget.fit.batch_size
-        short = round(count * budget.short)
-        pixels, label = pictures.batch(rng, count, device)
-        label[torch.from_numpy(rng.random(count) < budget.drop_label).to(device)] = 0
-        noise = torch.randn(pixels.shape, generator=generator, device=device)
-        jumps, t = (values.to(device) for values in draw_times(count, short, rng))
-        x = (1 - t[:, None, None, None]) * pixels + t[:, None, None, None] * noise
-
-        def guided(x: Tensor, t: Tensor) -> Tensor:
-            without = trained(x, t, torch.zeros_like(label[:short]))
-            return without + budget.guidance_scale * (trained(x, t, label[:short]) - without)
-
-        goal = targets(guided, lambda x, t, until: model(x, t, label[short:], until), x, t, jumps, short)
-        return error(model(x, t, label, t - 1 / jumps), goal, t, jumps)
+    def guided_loss(model: PixelDenoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+        pixels, label = pictures.batch(rng, budget.fit.batch_size, device, budget.drop_label)
+        nothing = torch.zeros_like(label[: round(len(label) * budget.short)])
+        return loss(model, trained, pixels, (label,), (nothing,), budget.guidance_scale, rng, generator)
 
     recipe = {"model": asdict(replace(model.config, classes=()))}
-    return run.train(Stage("fit", model, loss, budget.fit, recipe))
+    return run.train(Stage("fit", model, guided_loss, budget.fit, recipe))
 
 
 export = partial(diffusion.export, name="few_steps")

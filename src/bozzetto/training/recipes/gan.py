@@ -9,6 +9,7 @@ averages hardly do. Snapshots of both on the way there are kept for cross-play (
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -80,22 +81,14 @@ def build_model(pictures: Pictures, seed: int) -> Gan:
     return Gan(config).to(pick_device(), memory_format=torch.channels_last)
 
 
-def _batch(
-    pictures: Pictures, rng: np.random.Generator, count: int, drop_label: float, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Pictures and their labels, some of which are dropped."""
-    real, label = pictures.batch(rng, count, device)
-    dropped = torch.from_numpy(rng.random(count) < drop_label).to(device)
-    return real.contiguous(memory_format=torch.channels_last), label.masked_fill(dropped, 0)
-
-
 def pretrain(pictures: Pictures, model: Gan, budget: Budget, run: Run) -> None:
     """Both players learn what there is to draw, in place."""
     device, schedule, config = pick_device(), budget.pretraining, model.config
     together = Study(model).to(device, memory_format=torch.channels_last)
 
     def loss(together: Study, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-        real, label = _batch(pictures, rng, schedule.batch_size, budget.drop_label, device)
+        real, label = pictures.batch(rng, schedule.batch_size, device, budget.drop_label)
+        real = real.contiguous(memory_format=torch.channels_last)
         noise = torch.randn(len(label), budget.tries, config.noise_size, generator=generator, device=device)
         shake = torch.randn(len(label), config.code_size, generator=generator, device=device)
         return together.loss(real, noise, shake, label)
@@ -111,21 +104,14 @@ def play_against(pictures: Pictures, model: Gan, budget: Budget, run: Run) -> Ga
     device, schedule, config = pick_device(), budget.adversarial, model.config
 
     def loss(model: Gan, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-        real, label = _batch(pictures, rng, schedule.batch_size, budget.drop_label, device)
+        real, label = pictures.batch(rng, schedule.batch_size, device, budget.drop_label)
+        real = real.contiguous(memory_format=torch.channels_last)
         noise = torch.randn(len(label), config.noise_size, generator=generator, device=device)
         share = budget.augmented * model.progress
         gamma = budget.gamma and budget.gamma * (budget.last_gamma / budget.gamma) ** model.progress.item()
         model.progress += 1 / schedule.steps
-        return play(
-            model.generator,
-            model.discriminator,
-            real,
-            noise,
-            label,
-            RULES[budget.loss],
-            gamma,
-            lambda both: augment(both, share, generator),
-        )
+        augmented = partial(augment, share=share, generator=generator)
+        return play(model.generator, model.discriminator, real, noise, label, RULES[budget.loss], gamma, augmented)
 
     recipe = {name: value for name, value in asdict(budget).items() if name != ADVERSARIAL} | {"model": asdict(config)}
     keep = milestones(schedule.steps, budget.snapshots)

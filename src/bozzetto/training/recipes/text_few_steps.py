@@ -18,8 +18,7 @@ from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.runtime import store
 from bozzetto.training.loop import TrainingSchedule, pick_device
 from bozzetto.training.recipe import Recipe
-from bozzetto.training.recipes import text_to_image
-from bozzetto.training.recipes.few_steps import copy_of, draw_times, error, targets
+from bozzetto.training.recipes import few_steps, text_to_image
 from bozzetto.training.stages import Run, Stage
 from bozzetto.world.dataset import World
 
@@ -59,29 +58,18 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoise
         world, budget.batches, seed=run.seed, weights=start, device=device
     )
     torch.manual_seed(run.seed)
-    model = copy_of(trained).to(device, memory_format=torch.channels_last).requires_grad_(True)
+    model = few_steps.copy_of(trained).to(device, memory_format=torch.channels_last).requires_grad_(True)
 
-    def loss(model: Denoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+    def guided_loss(model: Denoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         count = budget.fit.batch_size
-        short = round(count * budget.short)
         latents, condition = draw(rng, count)
         order = torch.from_numpy(rng.permutation(count)).to(device)  # pictures and scenes among both kinds of jumps
         latents, condition = latents[order], tuple(part[order] for part in condition)
-        unwanted = nothing(short)
-        noise = torch.randn(latents.shape, generator=generator, device=device)
-        jumps, t = (values.to(device) for values in draw_times(count, short, rng))
-        x = (1 - t[:, None, None, None]) * latents + t[:, None, None, None] * noise
-        early, late = (tuple(part[rows] for part in condition) for rows in (slice(short), slice(short, None)))
-
-        def guided(x: Tensor, t: Tensor) -> Tensor:
-            without = trained(x, t, *unwanted)
-            return without + scale * (trained(x, t, *early) - without)
-
-        goal = targets(guided, lambda x, t, until: model(x, t, *late, until), x, t, jumps, short)
-        return error(model(x, t, *condition, t - 1 / jumps), goal, t, jumps)
+        unwanted = nothing(round(count * budget.short))
+        return few_steps.loss(model, trained, latents, condition, unwanted, scale, rng, generator)
 
     recipe = {"model": asdict(model.config), "needs": needs | {"text_to_image": folder.weights_sum()}}
-    return run.train(Stage("fit", model, loss, budget.fit, recipe))
+    return run.train(Stage("fit", model, guided_loss, budget.fit, recipe))
 
 
 export = partial(text_to_image.export, name="text_few_steps")

@@ -26,6 +26,7 @@ from bozzetto.training.data import Scenes, shortest
 from bozzetto.training.export import export_folder, read_final, read_weights, sha256
 from bozzetto.training.loop import TrainingSchedule, pick_device
 from bozzetto.training.recipe import Recipe
+from bozzetto.training.recipes.diffusion import sample_times
 from bozzetto.training.rounding import restore
 from bozzetto.training.stages import Run, Stage
 from bozzetto.world.captions import caption
@@ -46,6 +47,10 @@ class Budget:
     symbol_share: float = 0.2  # symbols and drawings of near-duplicates are kept this much rarer than core pictures
 
 
+def _schedule(steps: int, batch_size: int, rate: float, **more: object) -> TrainingSchedule:
+    return TrainingSchedule(steps, batch_size, rate, **{"betas": (0.9, 0.95), **more})
+
+
 BUDGETS = {
     "smoke": Budget(
         TrainingSchedule(80, 32, 3e-3, warmup=5, ema=0.9, muon=True),
@@ -54,22 +59,13 @@ BUDGETS = {
         wordings=2,
     ),
     "cpu": Budget(
-        TrainingSchedule(2700, 128, 1.5e-3, warmup=100, betas=(0.9, 0.95), ema=0.997, muon=True),
-        TrainingSchedule(
-            1500,
-            128,
-            1e-3,
-            warmup=50,
-            betas=(0.9, 0.95),
-            ema=0.998,
-            muon=True,
-            rounding=True,
-        ),
+        _schedule(2700, 128, 1.5e-3, warmup=100, ema=0.997, muon=True),
+        _schedule(1500, 128, 1e-3, warmup=50, ema=0.998, muon=True, rounding=True),
         scenes=12_000,
     ),
     "gpu": Budget(
-        TrainingSchedule(50_000, 512, 1e-3, betas=(0.9, 0.95), ema=0.9997),
-        TrainingSchedule(10_000, 512, 3e-4, betas=(0.9, 0.95), ema=0.999, rounding=True),
+        _schedule(50_000, 512, 1e-3, ema=0.9997),
+        _schedule(10_000, 512, 3e-4, ema=0.999, rounding=True),
         scenes=100_000,
     ),
 }
@@ -91,11 +87,6 @@ def encode_all(encoder: Encoder, images: np.ndarray, device: torch.device) -> Te
     """uint8 [N,64,64,4] -> latents [N,16,8,8] on the device."""
     parts = [encoder(data.premultiplied(images[i : i + 256], device)) for i in range(0, len(images), 256)]
     return torch.cat(parts) if parts else torch.empty(0, *LATENT_SHAPE, device=device)
-
-
-def sample_times(count: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """Logit-normal noise levels (Esser et al. 2024, section 3.1), a little towards noise, where the words decide."""
-    return torch.sigmoid(0.4 + torch.randn(count, generator=generator, device=device))
 
 
 Condition = tuple[Tensor, ...]  # hidden, mask, embedding and style, as the denoiser takes them
@@ -172,7 +163,8 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoise
     def loss(model: Denoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         batch, condition = draw(rng, budget.fit.batch_size)
         noise = torch.randn(batch.shape, generator=generator, device=device)
-        return model.loss(batch, noise, sample_times(len(batch), generator, device), *condition)
+        times = sample_times(len(batch), generator, device, shift=0.4)  # where the words decide
+        return model.loss(batch, noise, times, *condition)
 
     recipe = {"model": asdict(model.config), "needs": needs}
     average = run.train(Stage("fit", model, loss, budget.fit, recipe))

@@ -31,8 +31,14 @@ from bozzetto.training.data import Scenes
 from bozzetto.training.export import Graph, export_folder, read_final, sha256
 from bozzetto.training.loop import TrainingSchedule, pick_device
 from bozzetto.training.recipe import Recipe
-from bozzetto.training.recipes.clip.contrast import Captioned, label_vectors, match_loss, none_below
-from bozzetto.training.recipes.clip.negatives import KINDS, negatives_loss
+from bozzetto.training.recipes.clip.contrast import (
+    NEGATIVE_KINDS,
+    Captioned,
+    label_vectors,
+    match_loss,
+    negatives_loss,
+    none_below,
+)
 from bozzetto.training.recipes.clip.order import bound, order_loss, with_order
 from bozzetto.training.recipes.clip.words import Words, apart, start_from_words
 from bozzetto.training.rounding import restore, stored
@@ -173,7 +179,7 @@ def learn(world: World, budget: Budget, run: Run, start: Path) -> Clip:
 
     ordered = with_order(model).to(device, memory_format=torch.channels_last)
     recipe = {"model": asdict(ordered.config)}
-    composed = Scenes(world, budget.negative_scenes, KINDS)
+    composed = Scenes(world, budget.negative_scenes, NEGATIVE_KINDS)
     scene_aims = bound(ordered.text, composed.scenes, words)
     count = budget.order.batch_size
     order = partial(order_loss, text=ordered.text, words=words, scenes=composed, aims=scene_aims, count=count)

@@ -1,4 +1,5 @@
-"""Pictures against sentences: the batches, and the loss of a picture among all of them and among all names."""
+"""Pictures against sentences: the batches, the loss of a picture among all of them and among all names, and, as
+compositional negatives, of a scene among false sentences of the same words."""
 
 from __future__ import annotations
 
@@ -11,12 +12,15 @@ from bozzetto.models.clip import NONE_COUNTS, Clip, sigmoid_loss
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
 from bozzetto.training.data import Scenes
+from bozzetto.training.recipes.clip.order import aimed
 from bozzetto.training.recipes.clip.words import Words
 from bozzetto.world.captions import caption, plain_name, templates
 from bozzetto.world.dataset import World
-from bozzetto.world.scenes import hard_negative
+from bozzetto.world.scenes import Scene, hard_negative, hard_negatives, paraphrase
 
 NAMING_SCALE = 16.0  # of the cosines in the naming loss; higher is sharper
+NEGATIVE_SCALE = 16.0  # and of their differences among compositional negatives
+NEGATIVE_KINDS = ("place", "size", "place", "place", "size", "place", "count", "color", "two", "single")  # of scenes
 
 
 @torch.no_grad()
@@ -125,3 +129,53 @@ def match_loss(
     hit = (logits.argmax(1) == torch.arange(len(pixels), device=words.device)).float().mean()
     losses = {"contrast": contrast, "naming": shown.naming(image[: len(rows)], rows, aims)}
     return {"loss": sum(losses.values()), **losses, "hit": hit}
+
+
+def false_sentences(scene: Scene, rng: np.random.Generator) -> list[str]:
+    """Two at most: of the scene's own kind of fact where it has one, both ways where the fact is a relation."""
+    wrong = hard_negatives(scene)
+    own = [key for key in wrong if key != "background"] or list(wrong)
+    return [wrong[key][rng.integers(len(wrong[key]))] for key in (own * 2)[:2]]
+
+
+def negatives_loss(
+    model: Clip,
+    rng: np.random.Generator,
+    _: torch.Generator,
+    *,
+    words: Words,
+    shown: Captioned,
+    scenes: Scenes,
+    counts: tuple[int, int, int],
+    aims: Tensor,
+    scene_aims: Tensor,
+) -> dict[str, Tensor]:
+    """Scenes among false sentences of the same words; pictures of one thing, so that nothing is forgotten.
+
+    counts, aims: as in `match_loss`; scene_aims [scenes,256]: where the scenes should lie.
+    """
+    count, scene_count, more_names = counts
+    rows, single, captions = shown.batch(rng, count)
+    places, several = scene_batch(scenes, rng, scene_count, words.device)
+    chosen = [scenes.scenes[i] for i in places]
+    pixels = torch.cat([single, several]).contiguous(memory_format=torch.channels_last)
+    false = [false_sentences(scene, rng) for scene in chosen]
+    belongs = np.repeat(np.arange(scene_count), [len(some) for some in false])
+    more = rng.integers(0, len(shown.names), more_names)
+    batches = (
+        captions + [shown.names[i] for i in more],
+        [paraphrase(scene, rng) for scene in chosen] + [text for some in false for text in some],
+    )
+    short, long = (model.encode_text(words.tokens(batch)) for batch in batches)
+    image = model.encode_image(pixels)
+    match = torch.zeros(len(pixels), len(short) + len(long), device=words.device)
+    match[: len(rows), : len(short)] = shown.same(rows, shown.concept[np.concatenate([rows, shown.first_row[more]])])
+    match[len(rows) :, len(short) : len(short) + scene_count].fill_diagonal_(1)
+    contrast = sigmoid_loss(model.logits(image, torch.cat([short, long])).float(), match)
+    naming = shown.naming(image[: len(rows)], rows, aims)
+    seen, row = image[len(rows) :], torch.from_numpy(belongs).to(words.device)
+    margin = (seen[row] * (long[row] - long[scene_count:])).sum(1)  # cosine of the true sentence less the false one's
+    negatives = F.softplus(-NEGATIVE_SCALE * margin).mean()
+    losses = {"contrast": contrast, "naming": naming, "negatives": 4 * negatives}
+    losses["aim"] = 4 * aimed(seen, scene_aims, places)
+    return {"loss": sum(losses.values()), **losses, "right": (margin > 0).float().mean()}
