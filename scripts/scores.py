@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bozzetto.evaluation.report import SCORERS
-from bozzetto.families import BY_NAME, Family
+from bozzetto.families import BY_NAME
 
 ROOT = Path(__file__).parents[1]
 SCORES = ROOT / "benchmarks/results/scores.json"
@@ -32,29 +32,23 @@ def rows(scores: dict, chosen: Sequence[str] = ()) -> list[str]:
     return [f"| {name} | {written(scores[name])} |" for name in (chosen or scores)]
 
 
-def budget(folder: Path) -> str:
+def training(note: Path) -> str:
     """What training cost, from the note that lies beside the weights."""
-    note = folder / "training.json"
-    if not note.is_file():
-        return ""
     stages = json.loads(note.read_text(encoding="utf-8"))
     cells = ["| stage | steps | examples | minutes | device |", "|---|---|---|---|---|"]
-    cells += [f"| {stage} | {' | '.join(map(str, facts.values()))} |" for stage, facts in stages.items()]
-    return "## Training\n\n" + "\n".join(cells)
+    return "\n".join(
+        cells + [f"| {stage} | {' | '.join(map(str, facts.values()))} |" for stage, facts in stages.items()]
+    )
 
 
-def card(family: Family, block: dict) -> str:
-    card = family.card
-    scores = ["| measure | value | 95 % interval | n |", "|---|---|---|---|", *rows(block["scores"])]
-    parts = [
-        "---\nlicense: apache-2.0\nlibrary_name: bozzetto\n---",
-        f"# {card.title}\n\n{card.what}",
-        budget(WEIGHTS / family.home),
-        f"## Scores\n\n`{block['command']}`\n\n" + "\n".join(scores),
-        f"## Limits\n\n{card.limits}",
-        "## Data\n\nThe training split of the picture world and scenes made of it; NOTICE lists artists and licences.",
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+def fill(path: Path, **parts: str) -> None:
+    """Put texts between their marks, <!-- name --> and <!-- end of name -->; without the marks a file stays."""
+    text = path.read_text(encoding="utf-8")
+    for name, part in parts.items():
+        before, mark, rest = text.partition(f"<!-- {name} -->\n")
+        after = rest.partition(f"<!-- end of {name} -->")[2]
+        text = f"{before}{mark}{part}\n<!-- end of {name} -->{after}" if mark else text
+    path.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
@@ -63,15 +57,14 @@ def main() -> None:
     for name, scorer in SCORERS.items():
         if name not in report:
             continue
-        family = BY_NAME[name]
-        lines += [f"| {name} {row}" for row in rows(report[name]["scores"], scorer.SHOWN)]
-        if family.card:
-            (WEIGHTS / family.home / "README.md").write_text(card(family, report[name]), encoding="utf-8")
-    readme = ROOT / "README.md"
-    before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- scores -->")
-    after = rest.partition("<!-- end of scores -->")[2]
-    table = "\n".join(lines)
-    readme.write_text(f"{before}<!-- scores -->\n{table}\n<!-- end of scores -->{after}", encoding="utf-8")
+        block, folder = report[name], WEIGHTS / BY_NAME[name].home
+        lines += [f"| {name} {row}" for row in rows(block["scores"], scorer.SHOWN)]
+        scores = [f"`{block['command']}`\n", "| measure | value | 95 % interval | n |", "|---|---|---|---|"]
+        parts = {"scores": "\n".join(scores + rows(block["scores"]))}
+        if (note := folder / "training.json").is_file():
+            parts["training"] = training(note)
+        fill(folder / "README.md", **parts)
+    fill(ROOT / "README.md", scores="\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -14,20 +14,11 @@ TEACHER, WEIGHTS = "teacher", "weights"  # what a family may start from, beside 
 
 
 @dataclass(frozen=True)
-class Card:
-    """The words of a model card; what is measured comes from the report of scores."""
-
-    title: str
-    what: str
-    limits: str
-
-
-@dataclass(frozen=True)
 class Family:
     """One kind of model.
 
     name: in the shell and in reports. folders: of its networks below the weights folder; the first part of the first is
-    also where its card and the note of its training lie.
+    also where its card (README.md) and the note of its training (training.json) lie.
     start: what its training starts from. TEACHER: the word table, data/teacher.safetensors by default. WEIGHTS: other
     families in a weights folder, the package's own by default. A family's name: the folder of its finished run.
     takes: the whole picture world, or small pictures in classes; data: which of them there are, the usual one first.
@@ -48,7 +39,6 @@ class Family:
     scorer: str = ""
     scored: Mapping[str, Any] = field(default_factory=dict)
     served: tuple[str, ...] = ()
-    card: Card | None = None  # None: written by hand
 
     @property
     def module(self) -> str:
@@ -69,11 +59,6 @@ FAMILIES = (
         ("autoencoder/encoder", "autoencoder/decoder"),
         scorer="autoencoder",
         served=("autoencoder/decoder",),
-        card=Card(
-            "The latent autoencoder",
-            "A 64 x 64 picture with alpha as 16 x 8 x 8 numbers, and back. Two halves: `encoder/` and `decoder/`.",
-            "Fine detail (text, thin lines, eyes of small faces) is lost. It has seen emoji art only.",
-        ),
     ),
     Family(
         "clip",
@@ -82,13 +67,6 @@ FAMILIES = (
         runtime="clip",
         scorer="clip",
         served=("clip/text", "clip/order", "clip/image"),
-        card=Card(
-            "CLIP",
-            "Pictures and sentences on one sphere of 256 dimensions. Two towers: `text/`, which also steers "
-            "text-to-image, with `order/` on its words, and `image/`.",
-            "It knows the concepts of the picture world and English words near them; no people, brands or places. "
-            "What it makes of order, counts and places in a sentence is measured above.",
-        ),
     ),
     Family(
         "text-to-image",
@@ -97,12 +75,6 @@ FAMILIES = (
         runtime="text_to_image",
         scorer="text_to_image",
         served=("text_to_image",),
-        card=Card(
-            "Text to image",
-            "A noisy latent and words in, the clean latent it imagines out; a sampler and the autoencoder's "
-            "decoder make the picture.",
-            "Single things come out better than scenes of several. It does not spell. Everything looks like an emoji.",
-        ),
     ),
     Family(
         "text-few-steps",
@@ -111,16 +83,6 @@ FAMILIES = (
         runtime="text_to_image",
         scorer="text_to_image",
         scored={"few_steps": True},
-        card=Card(
-            "Text to image in few steps",
-            "The student of `text_to_image`: a noisy latent, words, and the time of the next step in; the clean "
-            "latent at which that step should aim out. It draws in 1, 2, 4 or 8 steps and asks its network once a "
-            "step, since its teacher's guidance (scale 5) is built in. Measured in as many steps as it takes by "
-            "itself.",
-            "What its teacher cannot draw it cannot draw either. More of its steps draw sharper edges but are "
-            "named right no more often. It knows only those four numbers of steps, one strength of guidance, and "
-            "no negative prompt.",
-        ),
     ),
     Family(
         "judge",
@@ -135,16 +97,6 @@ FAMILIES = (
         runtime="ask",
         scorer="vlm",
         served=("vlm",),
-        card=Card(
-            "The vision-language model",
-            "It looks at a 64 x 64 picture once (`look.onnx`), reads a question and says an answer word by word "
-            "(`graph.onnx`, the same weights): what, how many, what colour, where, which is bigger, is there one, "
-            "which style, describe it, read the sign, the bars of a chart, the prices of a receipt; or that it "
-            "cannot tell.",
-            "It knows the things that stand in the world's scenes and those questions, in these or near words. "
-            "What it has learned well and what it has not is measured above, kind by kind; a right-sounding answer "
-            "can be wrong.",
-        ),
     ),
     Family(
         "gan",
@@ -155,13 +107,6 @@ FAMILIES = (
         sampled="gan/generator",
         scorer="makers",
         scored={"name": "gan"},
-        card=Card(
-            "The GAN",
-            "64 random numbers and a class in, a 32 x 32 picture out, in one pass: `generator/`. And its opponent, "
-            "which tells real pictures from forgeries: `discriminator/`.",
-            "Faces are good, large plain things are fair, things of many parts come out as ornaments. Within a "
-            "class it repeats itself: of the cat faces it draws hardly more than one.",
-        ),
     ),
     Family(
         "vae",
@@ -172,13 +117,6 @@ FAMILIES = (
         sampled="vae/decoder",
         scorer="makers",
         scored={"name": "vae"},
-        card=Card(
-            "The VAE",
-            "A 32 x 32 picture as 32 numbers and back (`encoder/`, `decoder/`), a sampler that knows where "
-            "pictures lie among those numbers (`sampler/`), a map of two numbers (`map_encoder/`, `map_decoder/`), "
-            "and of both the plain autoencoder that has learned without noise (`plain_...`).",
-            "Redraws are soft. The map of two numbers tells little more than colour and outline.",
-        ),
     ),
     Family(
         "diffusion",
@@ -190,12 +128,6 @@ FAMILIES = (
         scorer="makers",
         scored={"name": "diffusion"},
         served=("diffusion",),
-        card=Card(
-            "Pixel diffusion",
-            "A noisy 32 x 32 picture, its noise level and a class in, the clean picture it imagines out; a sampler "
-            "makes a picture of noise in 10 to 50 such steps.",
-            "It draws by class, not by words. Small faces and letters come out as marks.",
-        ),
     ),
     Family(
         "few-steps",
@@ -208,12 +140,6 @@ FAMILIES = (
         scorer="makers",
         scored={"name": "few-steps"},
         served=("few_steps",),
-        card=Card(
-            "The few-step student",
-            "The pixel denoiser, tuned to take the whole way in 1, 2, 4 or 8 steps. Each jumps two steps ahead and "
-            "goes one back with fresh noise.",
-            "One step is softer than eight. It knows only those four numbers of steps.",
-        ),
     ),
     Family(
         "memoriser",
