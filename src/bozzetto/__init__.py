@@ -11,12 +11,12 @@ Nothing heavy is imported before the first call, and PyTorch never is.
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as in typing, which is slow to import: until the shell catches Ctrl-C it shows a traceback
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
     import numpy as np
     from PIL.Image import Image
 
@@ -77,6 +77,8 @@ def generate(
 
     Raises ValueError for a bad argument, and its subclass WeightsError for missing or damaged weights.
     """
+    import warnings
+
     from PIL.Image import fromarray
 
     from bozzetto.runtime import store, text_to_image
@@ -243,6 +245,8 @@ def find(
     less: words to move away from. index: where the index is, if not in the folder. model: as it was indexed with.
     Raises FileNotFoundError without an index, ValueError for a bad query or an index of another model.
     """
+    from pathlib import Path
+
     from PIL.Image import Image
 
     from bozzetto import pictures
