@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -118,6 +119,12 @@ sys.exit(main(["--help"]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_hardly_anything_is_imported_before_ctrl_c_is_caught():
+    code = "import sys, bozzetto.cli; assert not {'typing', 'pathlib', 'typer'} & sys.modules.keys()"
+    environment = os.environ | {"PYTHONPATH": str(Path(bozzetto.__file__).parents[1])}
+    subprocess.run([sys.executable, "-S", "-c", code], check=True, env=environment)
 
 
 def test_help_needs_nothing_heavy():

@@ -11,11 +11,12 @@ Nothing heavy is imported before the first call, and PyTorch never is.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as in typing, which is slow to import: until the shell catches Ctrl-C it shows a traceback
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
     import numpy as np
     from PIL.Image import Image
 
@@ -78,6 +79,8 @@ def generate(
     Raises InvalidInput for a bad argument and WeightsError for missing or damaged weights. An InputWarning says which
     words were not read.
     """
+    import warnings
+
     from PIL.Image import fromarray
 
     from bozzetto.runtime import requests, store, text_to_image
@@ -258,6 +261,8 @@ def find(
     less: words to move away from. index: where the index is, if not in the folder. model: as it was indexed with.
     Raises NotBuilt without an index, InvalidInput for a bad query or an index of another model.
     """
+    from pathlib import Path
+
     from bozzetto.pictures import open_picture
     from bozzetto.search import embed
     from bozzetto.search import index as search

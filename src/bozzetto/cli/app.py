@@ -2,8 +2,8 @@
 
 Bad input is exactly one line on stderr, `bozzetto: ...`, and exit code 2, with nothing written; so is what the machine
 cannot do, for want of space, rights or a file. A bug is one line and exit code 1; `bozzetto --debug ...` or
-BOZZETTO_DEBUG=1 shows the traceback of either. What the reader of a closed pipe misses is only told: files are saved
-before anything is printed.
+BOZZETTO_DEBUG=1 shows the traceback of either. Verbs save their files before they print, so that a closed pipe costs
+no work.
 """
 
 from __future__ import annotations

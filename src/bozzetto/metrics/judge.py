@@ -22,7 +22,7 @@ from bozzetto.metrics.features import efficientnet_features
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """A judge is also the callable (pictures, labels) -> scores float32 [N, len(labels)] that grade_scenes takes."""
+    """A judge is also a `Grader`: judge(pictures, labels) -> scores float32 [N, len(labels)]."""
 
     size: int  # pixels that the feature net sees
     weights: dict[str, np.ndarray]  # of the head, float32
