@@ -79,8 +79,6 @@ def generate(
     Raises InvalidInput for a bad argument and WeightsError for missing or damaged weights. An InputWarning says which
     words were not read.
     """
-    import warnings
-
     from PIL.Image import fromarray
 
     from bozzetto.runtime import requests, store, text_to_image

@@ -72,6 +72,11 @@ class MissingExtra(BozzettoError, ImportError):
         return f"{self.name} is not installed: run `pip install 'bozzetto[{self.extra}]'`"
 
 
+def literal(text: object) -> str:
+    """A path, or what else comes from outside, for a `why` with places for the names of arguments."""
+    return str(text).replace("{", "{{").replace("}", "}}")
+
+
 # ---------------------------------------------------------------- the checks that most arguments need
 
 

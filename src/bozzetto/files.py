@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -49,12 +50,13 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 def locked(path: Path, field: str, doing: str) -> Iterator[None]:
     """Hold the lock file `path`, or raise InvalidInput about the argument `field` that says which process holds it.
 
-    doing: what a holder does, "training in it" for example. The lock goes with the process, however that ends.
+    doing: what a holder does, "training in it" for example. The lock goes with the process, however that ends. On a
+    drive that knows no locks there is none.
     """
     with open(path, "a+", encoding="utf-8") as file:
         try:
             _lock(file.fileno())
-        except OSError:
+        except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise InvalidInput(
@@ -71,9 +73,16 @@ if os.name == "nt":
 
     def _lock(number: int) -> None:
         os.lseek(number, 1 << 30, os.SEEK_SET)  # far behind the text, which others may still read
-        msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+        try:
+            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise BlockingIOError from error
 else:
     import fcntl
 
     def _lock(number: int) -> None:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise BlockingIOError from error

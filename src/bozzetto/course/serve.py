@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bozzetto.course.build import CSP
-from bozzetto.errors import InvalidInput, MissingFile
+from bozzetto.errors import InvalidInput, MissingFile, literal
 
 PORT = 8765
 TYPES = {
@@ -201,9 +201,8 @@ def export(site: Mapping[str, bytes | Path], out: Path, force: bool = False) -> 
     if Path.cwd().is_relative_to(folder):
         raise InvalidInput("out", f"{folder} holds the folder you are in: name another")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file() and not force:
-        name = str(folder).replace("{", "{{").replace("}", "}}")  # {} is for what `force` is called
         raise InvalidInput(
-            "out", f"{name} holds other files: name another folder, or replace it all with {{}}", "force"
+            "out", f"{literal(folder)} holds other files: name another folder, or replace it all with {{}}", "force"
         )
     if not folder.parent.is_dir():
         raise MissingFile("out", f"{folder}: the folder {folder.parent} is not there, make it first")

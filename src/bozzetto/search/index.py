@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from bozzetto import pictures
-from bozzetto.errors import InvalidInput, whole_number
+from bozzetto.errors import InvalidInput, literal, whole_number
 from bozzetto.runtime.requests import check_prompt
 from bozzetto.runtime.session import cores
 from bozzetto.search import table as store
@@ -100,7 +100,7 @@ def _update(
     if not there.files and gone and not emptied:
         raise InvalidInput(
             "folder",
-            f"{store.literal(folder)} has no pictures now, and its index has {len(known)}: "
+            f"{literal(folder)} has no pictures now, and its index has {len(known)}: "
             "look whether its drive is there, or forget them with {}",
             "emptied",
         )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from bozzetto.errors import BozzettoError, InvalidInput, MissingFile, NotBuilt
+from bozzetto.errors import BozzettoError, InvalidInput, MissingFile, NotBuilt, literal
 from bozzetto.files import locked
 
 if TYPE_CHECKING:
@@ -232,8 +232,3 @@ def _engine(index: Path, doing: str) -> Iterator[None]:
             reason, other = os.strerror(number), "index"
             fix = "make room there, or " * (number in FULL) + "keep it elsewhere with {}"
         raise InvalidInput("index", f"{literal(index)} cannot be {doing} ({literal(reason)}): {fix}", other) from error
-
-
-def literal(text: object) -> str:
-    """For a message with places to fill in."""
-    return str(text).replace("{", "{{").replace("}", "}}")
