@@ -226,7 +226,7 @@ def test_what_cannot_be_read_stays_in_the_index(folder, monkeypatch, capsys):
             raise OSError(5, "Input/output error", str(path))
         return open(path, *mode)
 
-    monkeypatch.setattr(module, "open", no_a, raising=False)
+    monkeypatch.setattr(pictures, "open", no_a, raising=False)
     report = index_folder(folder, COLOURS)
     assert [(item.path, item.kind) for item in report.skipped] == [("a.png", "unreadable"), ("b.PNG", "not a picture")]
     assert set(held(folder)) == {*before, "g.png"} - {"b.PNG"} and held(folder)["a.png"] == before["a.png"]
@@ -741,7 +741,7 @@ def test_the_names_of_the_world_are_those_of_the_judge_that_is_whole(tmp_path, m
         (["find", " \n"], "words is empty"),
         (["find", "x" * 10_000], "words has 10000 characters: keep it to 300 at most"),
         (["find", "красное яблоко"], "has no word that this model can read: use English words"),
-        (["find", "🍎"], "has no word that this model can read"),
+        (["find", "日本"], "has no word that this model can read"),
         (["find", "dog", "--less", ""], "less is empty"),
         (["find", "dog", "--less", "dog"], "less takes away all that is asked for"),
         (["find", "dog", "-k", "0"], "k must be a whole number from 1 to 1000, not 0"),

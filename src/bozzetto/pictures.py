@@ -60,6 +60,12 @@ def open_picture(picture: Picture) -> Image.Image:
         size, which is decoded in a quarter of the memory.
     Raises MissingFile, or InvalidInput for what is no picture: broken, unknown, over 20 MB or 64 megapixels.
     """
+    return decode(peek(picture), picture)
+
+
+def peek(picture: Picture) -> Image.Image:
+    """A picture as `open_picture` takes it, checked, and not decoded yet unless it is an array or an image. Raises what
+    that does but for what is only found in decoding."""
     name = ""
     if isinstance(picture, np.ndarray):
         image = _from_array(picture)
@@ -78,14 +84,20 @@ def open_picture(picture: Picture) -> Image.Image:
     if not 0 < image.width * image.height <= MAX_PIXELS:
         most = MAX_PIXELS // 10**6
         raise InvalidInput("picture", f"{name}is {image.width} x {image.height}: {most} megapixels at most")
+    return image
+
+
+def decode(image: Image.Image, picture: Picture) -> Image.Image:
+    """What `peek` gave for this picture, upright, as RGBA."""
     try:
-        if image.width * image.height > MAX_PIXELS // 4 and image is not picture:
-            image.draft(None, (image.width // 2, image.height // 2))
         if image is picture:
             return _as_rgba(ImageOps.exif_transpose(image))
+        if image.width * image.height > MAX_PIXELS // 4:
+            image.draft(None, (image.width // 2, image.height // 2))
         ImageOps.exif_transpose(image, in_place=True)
         return _as_rgba(image)
     except Exception as error:  # a parser of strange files can fail in every way
+        name = f"{picture} " if isinstance(picture, str | Path) else ""
         raise InvalidInput("picture", f"{name}is broken: {error}") from error
 
 

@@ -70,22 +70,25 @@ def run(arguments: list[str] | None) -> int:
     except Exception as error:
         if os.environ.get("BOZZETTO_DEBUG") or "--debug" in arguments:
             raise
+        root = group = command
         for word in arguments:  # down to the verb
-            command = getattr(command, "commands", {}).get(word, command)
-        return _report(error, command)
+            if word in getattr(command, "commands", {}):
+                group, command = command, command.commands[word]
+        group = None if group is root else group
+        return _report(error, command, group)
     finally:
         close_streams()
 
 
-def _report(error: Exception, command: Any) -> int:
-    """Say in one line what is wrong with a call of this verb."""
+def _report(error: Exception, command: Any, group: Any) -> int:
+    """Say in one line what is wrong with a call of this verb of a group."""
     if hasattr(error, "format_message"):  # what the parser of the command line raises
         place = getattr(getattr(error, "ctx", None), "command_path", "bozzetto")
         return fail(f"{error.format_message().rstrip('.')}: see `{place} --help`", 2)
     if isinstance(error, ValueError) and not isinstance(error, BozzettoError):
         error = InvalidInput(*str(error).partition(" ")[::2])  # MERGE: remove when all of the library has its errors
     if isinstance(error, InvalidInput):
-        return fail(error.text(flags(command)), 2)
+        return fail(error.text(flags(command, group)), 2)
     if number := re.search(r"\(os error (\d+)\)", str(error)):  # so the engines in Rust say what the machine told them
         return fail(os.strerror(int(number[1])), 2)
     if isinstance(error, OSError) and error.strerror:

@@ -21,9 +21,15 @@ OPTION_OF = {
 }
 
 
-def flags(command: Any) -> Callable[[str], str]:
-    """What a verb calls an argument of the front door: by the flag of its option; without one it keeps its name."""
-    names = {option.name: max(option.opts, key=len) for option in command.params if option.opts[0].startswith("-")}
+def flags(command: Any, group: Any = None) -> Callable[[str], str]:
+    """What a verb calls an argument of the front door: by the flag of its option; without one it keeps its name. group:
+    the verbs beside it, whose options may be the way out."""
+    names = {}
+    for verb in (*getattr(group, "commands", {}).values(), command):
+        for option in verb.params:
+            flag = max(option.opts, key=len)
+            if flag.startswith("-") or verb is command:
+                names[option.name] = flag
     return lambda field: names.get(field) or names.get(OPTION_OF.get(field, "")) or field
 
 

@@ -217,9 +217,9 @@ def _read(folder: Path, path: str, embedder: Embedder, memory: _Memory) -> tuple
     """(path, what the model takes, is it animated?) of one picture file."""
     file = folder / path
     try:
-        pixels, animated = _header(file)
-        with memory.held(pixels):
-            return path, embedder.prepare(pictures.open_picture(file)), animated
+        image = pictures.peek(file)
+        with memory.held(image.width * image.height):
+            return path, embedder.prepare(pictures.decode(image, file)), getattr(image, "is_animated", False)
     except Exception as error:  # a parser of strange files can fail in every way
         cause = error.__cause__ or error
         if isinstance(cause, OSError) and cause.errno:  # the disk, not the picture
@@ -227,25 +227,6 @@ def _read(folder: Path, path: str, embedder: Embedder, memory: _Memory) -> tuple
         reason = str(error).removeprefix(f"picture {file} ")
         kinds = {"0 bytes": "empty", " at most": "too large", "is none of": "not a picture"}
         return Skipped(path, next((kind for text, kind in kinds.items() if text in reason), "broken"), reason)
-
-
-def _header(file: Path) -> tuple[int, bool]:
-    """How many pixels a picture has, and is it animated? Nothing, (0, False), for what is no picture.
-
-    Image.open would also warn of large ones, from several threads at once.
-    """
-    with open(file, "rb") as stream:
-        start = stream.read(16)
-        stream.seek(0)
-        for name in pictures.FORMATS:
-            opened, fits = Image.OPEN[name]
-            if fits(start) is True:
-                try:
-                    image = opened(stream, "")
-                    return image.width * image.height, getattr(image, "is_animated", False)
-                except Exception:  # open_picture says what is wrong
-                    break
-    return 0, False
 
 
 def _ahead(pool: ThreadPoolExecutor, function: Callable, items: Iterable, count: int) -> Iterator:
