@@ -11,14 +11,15 @@ takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bozzetto.diffusion import SAMPLERS, few_steps, flow
-from bozzetto.diffusion.samplers import Callback
+from bozzetto.diffusion.few_steps import Jump
+from bozzetto.diffusion.samplers import Callback, Denoise
 from bozzetto.errors import InvalidInput, one_of
 from bozzetto.runtime.clip import load_text
 from bozzetto.runtime.denoising import (
@@ -126,6 +127,8 @@ def draw(
     callback gets latents [1,16,8,8]; `decode` makes pictures of them. InvalidInput before anything is drawn.
     """
     options = {"guidance_scale": guidance_scale, "guidance_interval": guidance_interval, "sampler": sampler}
+    walk: Callable[..., np.ndarray]
+    asked: Denoise | Jump
     if student:
         network, defaults = student
         for name, value in {**options, "negative_prompt": negative_prompt or None}.items():
