@@ -1,5 +1,5 @@
 /** From words to pictures, from pictures to embeddings: the networks put together. Twins: src/bozzetto/runtime/
- * text_to_image.py, sample.py and label.py. */
+ * text_to_image.py, sample.py, clip.py and classify.py. */
 import { RuntimeError, checkChoice, checkNumber } from "./errors.js";
 import { classifier_free, clip_guided, type Pair } from "./guidance.js";
 import type {

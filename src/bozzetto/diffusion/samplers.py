@@ -45,11 +45,7 @@ Noise = Callable[[int], Array]
 
 
 def euler(
-    denoise: Denoise,
-    x: Array,
-    schedule: Schedule,
-    callback: Callback | None = None,
-    noise: Noise | None = None,
+    denoise: Denoise, x: Array, schedule: Schedule, callback: Callback | None = None, noise: Noise | None = None
 ) -> Array:
     """Euler's method, first order, one evaluation a step: D and eps keep their value over the whole step.
 
@@ -66,11 +62,7 @@ def euler(
 
 
 def heun(
-    denoise: Denoise,
-    x: Array,
-    schedule: Schedule,
-    callback: Callback | None = None,
-    noise: Noise | None = None,
+    denoise: Denoise, x: Array, schedule: Schedule, callback: Callback | None = None, noise: Noise | None = None
 ) -> Array:
     """Heun's method (Karras et al. 2022, algorithm 1), second order, two evaluations a step, one in the last.
 
@@ -91,11 +83,7 @@ def heun(
 
 
 def dpmpp_2m(
-    denoise: Denoise,
-    x: Array,
-    schedule: Schedule,
-    callback: Callback | None = None,
-    noise: Noise | None = None,
+    denoise: Denoise, x: Array, schedule: Schedule, callback: Callback | None = None, noise: Noise | None = None
 ) -> Array:
     """DPM-Solver++(2M) (Lu et al. 2022, algorithm 2), second order with one evaluation a step.
 
@@ -121,11 +109,7 @@ def dpmpp_2m(
 
 
 def unipc(
-    denoise: Denoise,
-    x: Array,
-    schedule: Schedule,
-    callback: Callback | None = None,
-    noise: Noise | None = None,
+    denoise: Denoise, x: Array, schedule: Schedule, callback: Callback | None = None, noise: Noise | None = None
 ) -> Array:
     """UniPC-2 (Zhao et al. 2023, algorithms 1 and 2, for clean estimates and B(h) = exp(-h) - 1), third order
     with one evaluation a step: a predictor of order 2, which a corrector makes one better.
@@ -168,11 +152,7 @@ def unipc(
 
 
 def ddim(
-    denoise: Denoise,
-    x: Array,
-    schedule: Schedule,
-    callback: Callback | None = None,
-    noise: Noise | None = None,
+    denoise: Denoise, x: Array, schedule: Schedule, callback: Callback | None = None, noise: Noise | None = None
 ) -> Array:
     """DDIM (Song et al. 2021, eq. 12 with eta = 0), first order, one evaluation a step.
 
@@ -187,11 +167,7 @@ def ddim(
 
 
 def ddpm(
-    denoise: Denoise,
-    x: Array,
-    schedule: Schedule,
-    callback: Callback | None = None,
-    noise: Noise | None = None,
+    denoise: Denoise, x: Array, schedule: Schedule, callback: Callback | None = None, noise: Noise | None = None
 ) -> Array:
     """DDPM's ancestral sampling (Ho et al. 2020, algorithm 2), first order, stochastic, one evaluation a step.
 
@@ -212,11 +188,7 @@ def ddpm(
 
 
 def euler_ancestral(
-    denoise: Denoise,
-    x: Array,
-    schedule: Schedule,
-    callback: Callback | None = None,
-    noise: Noise | None = None,
+    denoise: Denoise, x: Array, schedule: Schedule, callback: Callback | None = None, noise: Noise | None = None
 ) -> Array:
     """Euler's method with fresh noise ("Euler a"), first order, stochastic, one evaluation a step.
 
@@ -238,11 +210,7 @@ def euler_ancestral(
 
 
 def dpmpp_2m_sde(
-    denoise: Denoise,
-    x: Array,
-    schedule: Schedule,
-    callback: Callback | None = None,
-    noise: Noise | None = None,
+    denoise: Denoise, x: Array, schedule: Schedule, callback: Callback | None = None, noise: Noise | None = None
 ) -> Array:
     """SDE-DPM-Solver++(2M) (Lu et al. 2022), stochastic: `ddpm` with the straight line of `dpmpp_2m`.
 

@@ -134,7 +134,8 @@ def start(seed: int) -> State:
     def player(widths: tuple[int, ...], stream: int) -> np.ndarray:
         sizes = list(pairwise(widths))
         noise = normal(seed, (sum(a * b for a, b in sizes),), stream)
-        parts, at = [], 0
+        parts: list[np.ndarray] = []
+        at = 0
         for fan_in, fan_out in sizes:
             parts += [noise[at : at + fan_in * fan_out] * np.float32(math.sqrt(2 / fan_in)), np.zeros(fan_out)]
             at += fan_in * fan_out
@@ -144,7 +145,9 @@ def start(seed: int) -> State:
     return State(player(FORGER, 0), player(DETECTIVE, 1), np.zeros(2, np.float32), 0)
 
 
-def inputs(state: State, settings: Settings, seed: int, trains: tuple[bool, bool] = (True, True)) -> dict:
+def inputs(
+    state: State, settings: Settings, seed: int, trains: tuple[bool, bool] = (True, True)
+) -> dict[str, np.ndarray]:
     """What the graph is given for the round after `state`."""
     stream = 2 * (state.rounds + 1)
     return {

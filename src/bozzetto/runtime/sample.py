@@ -23,19 +23,8 @@ from bozzetto.diffusion.guidance import MAX_CLIP_GUIDANCE, MAX_GUIDANCE
 from bozzetto.diffusion.samplers import Callback
 from bozzetto.errors import InvalidInput, one_of, real_number
 from bozzetto.families import BY_NAME, names
-from bozzetto.runtime import clip, vae
-from bozzetto.runtime.denoising import (
-    Guided,
-    OnePass,
-    Progress,
-    StepCallback,
-    Steps,
-    chosen,
-    guided_denoiser,
-    one_by_one,
-    sample,
-    student_jump,
-)
+from bozzetto.runtime import clip, denoising, vae
+from bozzetto.runtime.denoising import Guided, OnePass, Progress, StepCallback, Steps
 from bozzetto.runtime.requests import check_prompt
 from bozzetto.runtime.session import Network, open_network
 from bozzetto.runtime.store import once, open_model
@@ -123,13 +112,13 @@ def make(
             return to_bytes(vae.sample(maker.generator, seeds, labels))
         case Diffusion(), Guided():
             schedule, walk = flow(settings.num_inference_steps), SAMPLERS[settings.sampler]
-            asked = guided_denoiser(maker.network, condition, {"label": 0 * labels}, settings.guidance_scale)
+            asked = denoising.guided_denoiser(maker.network, condition, {"label": 0 * labels}, settings.guidance_scale)
             if steer:
                 asked = clip_guided(asked, *steer, schedule, maker.data_std)
-            return to_bytes(sample(walk, asked, seeds, maker.shape, schedule, callback))
+            return to_bytes(denoising.sample(walk, asked, seeds, maker.shape, schedule, callback))
         case Student(), Steps():
-            jump = student_jump(maker.network, condition)
-            return to_bytes(sample(few_steps, jump, seeds, maker.shape, flow(settings.num_inference_steps), callback))
+            schedule, jump = flow(settings.num_inference_steps), denoising.student_jump(maker.network, condition)
+            return to_bytes(denoising.sample(few_steps, jump, seeds, maker.shape, schedule, callback))
     raise TypeError(f"{settings} are no settings for {type(maker).__name__}")
 
 
@@ -208,7 +197,7 @@ def draw(
             raise InvalidInput(option, f"means nothing to the {name} model: leave it out")
     number = class_number(label, maker.classes, nearest)
     defaults = maker.defaults if prompt is None else replace(maker.defaults, **STEERED)
-    settings = chosen(defaults, **options)
+    settings = denoising.chosen(defaults, **options)
     if isinstance(settings, Guided) and label is None:  # both sides of the guidance would be the same
         real_number("guidance_scale", settings.guidance_scale, 0, MAX_GUIDANCE)
         settings = replace(settings, guidance_scale=1.0)
@@ -227,4 +216,4 @@ def draw(
     def draw_one(seed: int, on_step: Callback) -> np.ndarray:
         return make(maker, [seed], np.array([number]), settings, on_step, steer)[0]
 
-    return one_by_one(draw_one, seeds, steps, callback, progress)
+    return denoising.one_by_one(draw_one, seeds, steps, callback, progress)

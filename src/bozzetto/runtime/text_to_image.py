@@ -11,28 +11,19 @@ takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bozzetto.diffusion import SAMPLERS, few_steps, flow
-from bozzetto.diffusion.samplers import Callback
+from bozzetto.diffusion.few_steps import Jump
+from bozzetto.diffusion.samplers import Callback, Denoise
 from bozzetto.errors import InvalidInput, one_of
+from bozzetto.runtime import denoising
 from bozzetto.runtime.clip import load_text
-from bozzetto.runtime.denoising import (
-    Condition,
-    Guided,
-    Progress,
-    StepCallback,
-    Steps,
-    chosen,
-    guided_denoiser,
-    one_by_one,
-    sample,
-    student_jump,
-)
+from bozzetto.runtime.denoising import Condition, Guided, Progress, StepCallback, Steps
 from bozzetto.runtime.reading import readable
 from bozzetto.runtime.session import Network, open_network
 from bozzetto.runtime.store import once, open_model
@@ -126,6 +117,8 @@ def draw(
     callback gets latents [1,16,8,8]; `decode` makes pictures of them. InvalidInput before anything is drawn.
     """
     options = {"guidance_scale": guidance_scale, "guidance_interval": guidance_interval, "sampler": sampler}
+    walk: Callable[..., np.ndarray]
+    asked: Denoise | Jump
     if student:
         network, defaults = student
         for name, value in {**options, "negative_prompt": negative_prompt or None}.items():
@@ -133,16 +126,17 @@ def draw(
                 raise InvalidInput(
                     name, "cannot be chosen with {}, whose student has one built in: leave it out", "few_steps"
                 )
-        schedule = flow(chosen(defaults, num_inference_steps=num_inference_steps).num_inference_steps)
-        walk, asked = few_steps, student_jump(network, encode(models, prompt, style))
+        schedule = flow(denoising.chosen(defaults, num_inference_steps=num_inference_steps).num_inference_steps)
+        walk, asked = few_steps, denoising.student_jump(network, encode(models, prompt, style))
     else:
-        settings = chosen(models.defaults, num_inference_steps=num_inference_steps, **options)
+        settings = denoising.chosen(models.defaults, num_inference_steps=num_inference_steps, **options)
         schedule = flow(settings.num_inference_steps)
         wanted, unwanted = encode(models, prompt, style), encode(models, negative_prompt)
         scale, interval = settings.guidance_scale, settings.guidance_interval
-        walk, asked = SAMPLERS[settings.sampler], guided_denoiser(models.denoiser, wanted, unwanted, scale, interval)
+        walk = SAMPLERS[settings.sampler]
+        asked = denoising.guided_denoiser(models.denoiser, wanted, unwanted, scale, interval)
 
     def draw_one(seed: int, on_step: Callback) -> np.ndarray:
-        return decode(models, sample(walk, asked, [seed], LATENT_SHAPE, schedule, on_step))[0]
+        return decode(models, denoising.sample(walk, asked, [seed], LATENT_SHAPE, schedule, on_step))[0]
 
-    return one_by_one(draw_one, seeds, len(schedule), callback, progress)
+    return denoising.one_by_one(draw_one, seeds, len(schedule), callback, progress)

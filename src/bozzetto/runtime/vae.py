@@ -81,7 +81,8 @@ def morph(model: Autoencoder, a: np.ndarray, b: np.ndarray, n: int) -> np.ndarra
     if n < 2:
         raise ValueError(f"a morph has 2 pictures at least, not {n}")
     means, _ = encode(model, np.stack([a, b]))
-    return decode(model, slerp(*(means - model.latent_mean), np.linspace(0, 1, n)) + model.latent_mean)
+    start, end = means - model.latent_mean
+    return decode(model, slerp(start, end, np.linspace(0, 1, n)) + model.latent_mean)
 
 
 def slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -101,7 +102,7 @@ def slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
 def sample_latents(
     generator: Generator,
     seeds: Sequence[int],
-    labels: int | Sequence[int] = 0,
+    labels: int | Sequence[int] | np.ndarray = 0,
     prior: str = "second-stage",
     num_inference_steps: int = 20,
 ) -> np.ndarray:
@@ -109,18 +110,18 @@ def sample_latents(
 
     labels: 0 is any class, k + 1 the k-th; only the second stage can heed it, so ValueError with "standard".
     """
-    labels = np.broadcast_to(np.asarray(labels, np.int64), (len(seeds),))
+    numbers = np.broadcast_to(np.asarray(labels, np.int64), (len(seeds),))
     one_of("prior", prior, PRIORS)
-    if labels.min() < 0 or labels.max() > len(generator.classes):
-        raise ValueError(f"a label must be from 0 (any) to {len(generator.classes)}, not {labels.tolist()}")
+    if numbers.min() < 0 or numbers.max() > len(generator.classes):
+        raise ValueError(f"a label must be from 0 (any) to {len(generator.classes)}, not {numbers.tolist()}")
     noise = normal_batch(seeds, generator.latent_mean.shape)
     if prior == "standard":
-        if labels.any():
+        if numbers.any():
             raise ValueError('the prior "standard" knows no classes: use "second-stage", or label 0')
         return noise
 
     def denoise(z: np.ndarray, t: float) -> np.ndarray:
-        return generator.sampler(z=z, t=np.full(len(z), t, np.float32), label=labels)["clean"]
+        return generator.sampler(z=z, t=np.full(len(z), t, np.float32), label=numbers)["clean"]
 
     clean = SAMPLERS["dpmpp_2m"](denoise, noise, flow(num_inference_steps))
     return clean * generator.latent_std + generator.latent_mean
@@ -129,7 +130,7 @@ def sample_latents(
 def sample(
     generator: Generator,
     seeds: Sequence[int],
-    labels: int | Sequence[int] = 0,
+    labels: int | Sequence[int] | np.ndarray = 0,
     prior: str = "second-stage",
     num_inference_steps: int = 20,
 ) -> np.ndarray:

@@ -22,7 +22,7 @@ from onnx import TensorProto, helper
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from bozzetto.errors import MissingFile
+from bozzetto.errors import MissingFile, WeightsError
 from bozzetto.files import write_atomically
 from bozzetto.runtime.store import FORMAT
 from bozzetto.training.checkpoint import read_metadata, read_tensors, write_tensors
@@ -42,11 +42,11 @@ def save_final(model: nn.Module, out: Path) -> None:
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
-    """Tensors and metadata of a safetensors file. Raises ValueError when it is missing or broken."""
+    """Tensors and metadata of a safetensors file. Raises WeightsError when it is missing or broken."""
     try:
         return read_tensors(path)
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a readable weights file ({error}): train it first") from error
+        raise WeightsError(f"{path} is not a readable weights file ({error}): train it first") from error
 
 
 def read_final(run: Path, network: type[nn.Module], sizes: type) -> tuple[nn.Module, Any]:

