@@ -32,8 +32,13 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    with safe_open(path, framework="pt") as file:
-        return file.metadata()
+    """What a state says of itself: step, recipe and, at the end, finished. Raises InvalidInput when it is broken."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata()
+    except (SafetensorError, OSError) as error:
+        why = f"{path} is not a readable training state ({error}): delete it to start again"
+        raise InvalidInput("out", why) from error
 
 
 def checksum(module: nn.Module) -> str:
@@ -67,26 +72,17 @@ def load(path: Path, model: nn.Module, ema: nn.Module, optimizers: list[torch.op
 
     Raises InvalidInput when the file is broken, or names the first field of the recipe that differs from the saved one.
     """
-    try:
-        tensors, metadata = read_tensors(path)
-    except (SafetensorError, OSError) as error:
-        raise InvalidInput(
-            "out", f"{path} is not a readable training state ({error}): delete it to start again"
-        ) from error
-    saved = json.loads(metadata["recipe"])
-    for field in dict.fromkeys([*saved, *recipe]):
-        if saved.get(field) != json.loads(json.dumps(recipe.get(field))):
-            why = (
-                f"{path} was trained with {field} = {saved.get(field)}, this run has {field} = {recipe.get(field)}: "
-                "use the same recipe, or another folder"
-            )
-            if field == "began":
-                stage = path.parent
-                why = (
-                    f"{stage.parent}: stage {stage.name} began from other weights: delete {stage} to train it again "
-                    "from those that are there now, or use another folder"
-                )
-            raise InvalidInput("out", why)
+    metadata = read_metadata(path)
+    saved, now = json.loads(metadata["recipe"]), json.loads(json.dumps(recipe))
+    field = next((name for name in [*saved, *now] if saved.get(name) != now.get(name)), None)
+    if field == "began":
+        again = f"delete {path.parent} to train it again from those that are there now, or use another folder"
+        why = f"{path.parents[1]}: stage {path.parent.name} began from other weights: {again}"
+        raise InvalidInput("out", why)
+    if field:
+        why = f"{path} was trained with {field} = {saved.get(field)}, this run has {field} = {now.get(field)}"
+        raise InvalidInput("out", f"{why}: use the same recipe, or another folder")
+    tensors, _ = read_tensors(path)
     for prefix, module in (("model.", model), ("ema.", ema)):
         module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
     for number, optimizer in enumerate(optimizers):

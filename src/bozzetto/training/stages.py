@@ -55,21 +55,15 @@ class Run:
     def train(self, stage: Stage) -> Any:
         """Train `stage.module` in place to the stage's end, or read what it left there, and return the moving average
         of its weights. Raises what `fit` raises."""
-        out = self.out / stage.name
+        out, state = self.out / stage.name, self.out / stage.name / STATE
         before = next(reversed(self.finished), "") if stage.after is None else stage.after
         origin = {"place": len(self.finished), "began": self.finished[before] if before else self.began}
-        if not is_finished(out):
+        if not state.exists() or "finished" not in read_metadata(state):
             (self.out / FINAL).unlink(missing_ok=True)  # it belongs to stages that are gone
         options = {"seed": self.seed, "deadline": self.deadline, "recipe": stage.recipe | origin, "keep": stage.keep}
         average = fit(stage.module, stage.loss, stage.schedule, out, **options)
-        self.finished[stage.name] = read_metadata(out / STATE)["finished"]
+        self.finished[stage.name] = read_metadata(state)["finished"]
         return average
-
-
-def is_finished(stage: Path) -> bool:
-    """Whether the folder of a stage holds one that came to its end."""
-    state = stage / STATE
-    return state.is_file() and "finished" in read_metadata(state)
 
 
 def with_steps(budget: Budget, steps: int) -> Budget:
