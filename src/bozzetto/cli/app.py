@@ -85,8 +85,6 @@ def _report(error: Exception, command: Any, group: Any) -> int:
     if hasattr(error, "format_message"):  # what the parser of the command line raises
         place = getattr(getattr(error, "ctx", None), "command_path", "bozzetto")
         return fail(f"{error.format_message().rstrip('.')}: see `{place} --help`", 2)
-    if isinstance(error, ValueError) and not isinstance(error, BozzettoError):
-        error = InvalidInput(*str(error).partition(" ")[::2])  # MERGE: remove when all of the library has its errors
     if isinstance(error, InvalidInput):
         return fail(error.text(flags(command, group)), 2)
     if number := re.search(r"\(os error (\d+)\)", str(error)):  # so the engines in Rust say what the machine told them

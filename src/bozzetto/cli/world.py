@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bozzetto.cli.shell import examples
-from bozzetto.errors import InvalidInput, MissingFile, NotBuilt, one_of, require, whole_number
+from bozzetto.errors import InvalidInput, NotBuilt, one_of, require, whole_number
 from bozzetto.progress import bar
 
 verbs = typer.Typer(help="The picture world: build it, look at it.", rich_markup_mode=None)
@@ -128,7 +128,7 @@ def teach(
 ) -> None:
     """Ask the sentence encoder about all words and captions; CLIP's text tower learns from its answers."""
     if words is not None and not words.is_file():
-        raise MissingFile("words", f"{words} is not there: name a text file with a word a line")
+        raise FileNotFoundError(f"the word list {words} is not there: name a text file with a word a line")
     if out.is_dir():
         raise InvalidInput("output", f"{out} is a folder: name a file in it")
     require("pyarrow", "torch")
