@@ -741,7 +741,7 @@ def test_the_names_of_the_world_are_those_of_the_judge_that_is_whole(tmp_path, m
         (["find", " \n"], "words is empty"),
         (["find", "x" * 10_000], "words has 10000 characters: keep it to 300 at most"),
         (["find", "красное яблоко"], "has no word that this model can read: use English words"),
-        (["find", "日本"], "has no word that this model can read"),
+        (["find", "∞"], "has no word that this model can read"),
         (["find", "dog", "--less", ""], "less is empty"),
         (["find", "dog", "--less", "dog"], "less takes away all that is asked for"),
         (["find", "dog", "-k", "0"], "k must be a whole number from 1 to 1000, not 0"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bozzetto.cli.shell import examples, flags
-from bozzetto.errors import InvalidInput, whole_number
+from bozzetto.errors import InputWarning, InvalidInput, whole_number
 from bozzetto.families import names
 from bozzetto.progress import bar
 
@@ -65,7 +65,7 @@ def generate(
 
     seeds = requests.seeds(seed, n)
     files = [out] if n == 1 else [out.with_stem(f"{out.stem}-{seed}") for seed in seeds]
-    for path in filter(None, (out, sheet)):
+    for path in (*files, *filter(None, [sheet])):
         pictures.check_output(path)
     if sheet and sheet.absolute() in (name.absolute() for name in files):
         raise InvalidInput("sheet", f"{sheet} is an output already: name another file")
@@ -102,8 +102,9 @@ def generate(
         pictures.save_png(picture, path)
 
     for warning in caught:
-        field, _, why = str(warning.message).partition(" ")
-        print(f"bozzetto: warning: {flags(context.command)(field)} {why}", file=sys.stderr)
+        said = warning.message
+        text = said.text(flags(context.command)) if isinstance(said, InputWarning) else str(said)
+        print(f"bozzetto: warning: {text}", file=sys.stderr)
     if unknown := bozzetto.unknown_words(prompt):
         print(f"bozzetto: note: not in the vocabulary, read in pieces: {', '.join(unknown)}", file=sys.stderr)
     print("\n".join(map(str, saved)))
@@ -144,28 +145,25 @@ def sample(
     """Draw small pictures without words, by class: with the GAN, the VAE, diffusion or its few-step student."""
     import bozzetto
     from bozzetto import pictures
-    from bozzetto.runtime import requests
 
     if labels:
         print("\n".join(bozzetto.sample_labels(model)))
         return
     pictures.check_output(out)
     whole_number("size", size, *pictures.SIZES, unit="pixels")
-    seeds = requests.seeds(seed, n)
-    drawn = []
     with bar("drawing") as progress:
-        for number in seeds:
-            drawn += bozzetto.sample(
-                model,
-                label=label,
-                seed=number,
-                num_inference_steps=steps,
-                guidance_scale=guidance,
-                sampler=sampler,
-                prompt=towards,
-                clip_guidance_scale=clip_guidance,
-            )
-            progress(len(drawn), n)
+        drawn = bozzetto.sample(
+            model,
+            label=label,
+            seed=seed,
+            n=n,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            sampler=sampler,
+            prompt=towards,
+            clip_guidance_scale=clip_guidance,
+            progress=progress,
+        )
     pictures.save_png(pictures.sheet([pictures.enlarge(picture, size) for picture in drawn]), out)
     if show:
         print("\n".join(pictures.in_terminal(picture) for picture in drawn))
