@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -74,15 +73,19 @@ def test_stopped_and_resumed_is_bit_equal(tmp_path, muon):
 
 
 SCRIPT = """
-import sys, time
+import os, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_training import TINY, line_fit, network
 from bozzetto.training.loop import fit
-def slow(*step):
-    time.sleep(0.05)
+calls = 0
+def kills_itself(*step):
+    global calls
+    calls += 1
+    if calls == 12:
+        os.kill(os.getpid(), signal.SIGKILL)
     return line_fit(*step)
-fit(network(), slow, TINY, Path(sys.argv[1]), save_every=0)
+fit(network(), kills_itself, TINY, Path(sys.argv[1]), save_every=-1)
 """
 
 
@@ -90,18 +93,13 @@ def test_killed_without_warning_and_resumed_is_bit_equal(tmp_path):
     whole = network()
     average = fit(whole, line_fit, TINY, tmp_path / "whole")
     script = SCRIPT.format(tests=os.path.dirname(__file__))
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "killed")])
-    state = tmp_path / "killed" / loop.STATE
-    deadline = time.monotonic() + 60
-    while not state.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.2)
-    process.kill()
-    process.wait()
+    process = subprocess.run([sys.executable, "-c", script, str(tmp_path / "killed")])
+    assert process.returncode == -signal.SIGKILL
+    assert checkpoint.read_metadata(tmp_path / "killed" / loop.STATE)["step"] == "11"
     resumed_model = network()
     resumed = fit(resumed_model, line_fit, TINY, tmp_path / "killed")
     lines = [json.loads(line)["step"] for line in (tmp_path / "killed/log.jsonl").read_text().splitlines()]
-    assert 1 < lines[-2] < 30 and lines[-1] == 30  # it did go on from the middle
+    assert lines[-2:] == [12, 30]  # it did go on from the middle
     assert equal(resumed_model, whole) and equal(resumed, average)
 
 

@@ -163,16 +163,10 @@ def fit(
     previous = {s: signal.signal(s, ask_to_stop) for s in (signal.SIGINT, signal.SIGTERM)}
     opened = saved = logged = time.monotonic()
     logged_step = step = start
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-    )
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
     try:
         shown = sys.stderr is not None and sys.stderr.isatty()
-        with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not shown) as bar:
             task = bar.add_task(out.name, total=schedule.steps, completed=start, note="")
             while step < schedule.steps and not stop_reason:
                 rate = schedule.learning_rate_at(step)
