@@ -1,5 +1,5 @@
 """Every page of the course in a real Chromium: offline, small, readable, reachable. Its live figures have tests of
-their own in test_course_figures.py."""
+their own in figures/."""
 
 import io
 from urllib.request import Request, urlopen
@@ -16,22 +16,32 @@ OTHERS = ["index.html", "404.html", "glossary/index.html", "questions/index.html
 PATHS = [*OTHERS, *(f"lessons/{name}/index.html" for name in LESSONS)]
 LIVE = [path for path in PATHS if path.startswith(tuple(f"lessons/{number}-" for number in FIGURES))]
 HEAVY = ("assets/ort/", "assets/js/worker", "models/")
+# Until what came into view has been told so, and has been painted as it is now.
+PAINTED = """globalThis.painted = async () => {
+  for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);
+};"""
 
 
-def scroll_through(page):
-    """Go down the page as a reader does, so that what waits to come into view starts; what was seen to move."""
-    return page.evaluate("""async () => {
+def read_through(reader, path):
+    """Open a page and go down it as a reader does, so that what waits to come into view starts, and a live figure
+    shows its first answer; what was seen to move."""
+    page = reader.open(path)
+    page.evaluate(PAINTED)
+    moving = page.evaluate("""async () => {
       const moving = new Set();
       for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight / 2) {
         scrollTo(0, y);
-        await new Promise(resume => setTimeout(resume, 60));
+        await painted();
         for (const { playState, effect } of document.getAnimations()) {
           if (playState === "running") moving.add(`${effect.target.localName}.${effect.target.classList}`);
         }
       }
-      for (const figure of document.querySelectorAll(".figure")) if (figure.playing) moving.add(figure.localName);
       return [...moving];
     }""")
+    if path in LIVE:
+        playing = reader.begun().get_by_role("button", name=t("shell.pause"), exact=True)
+        moving += ["the figure"] * playing.count()
+    return moving
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +49,9 @@ def walk(_shared):
     """Every page read from top to bottom: what it asked for, and what moved on it while less motion was wished for."""
     seen = {}
     for path in PATHS:
+        _shared.page.goto("about:blank")
         _shared.asked()
-        page = _shared.open(path)
-        moved = scroll_through(page)
-        _shared.settle()
+        moved = read_through(_shared, path)
         seen[path] = _shared.asked(), moved
     return seen
 
@@ -94,12 +103,13 @@ def test_a_page_without_a_live_figure_never_asks_for_a_model(walk):
 def test_the_runtime_waits_until_a_figure_is_near(reader):
     reader.page.set_viewport_size({"width": 360, "height": 480})
     page = reader.open(lesson_path(reader.course, 7))
-    reader.settle()
+    page.get_by_role("button", name=t("site.script.check")).first.wait_for()  # the page's script has come to its quiz
+    page.evaluate(PAINTED)
+    page.evaluate("painted()")
     figure = page.locator("bz-match-score")
     assert figure.bounding_box()["y"] > 480 + 600
     assert [path for path in reader.asked() if path.startswith((*HEAVY, "assets/js/match-score"))] == []
-    figure.scroll_into_view_if_needed()
-    reader.settle()
+    reader.begun()
     asked = reader.asked()
     assert all(any(path.startswith(heavy) for path in asked) for heavy in HEAVY)
 
@@ -143,7 +153,8 @@ def test_a_page_has_no_barrier_and_is_not_blank(reader, path):
     """axe finds nothing, in light and in dark; nothing scrolls sideways on a small phone or with large text. Pictures
     at three widths, for people to look at, go to out/screens."""
     page = reader.open(path)
-    reader.settle()
+    if path in LIVE:
+        reader.begun()
     assert problems(page) == []
     name = path.removesuffix("/index.html").removesuffix(".html").replace("/", "-")
     (OUT / "screens").mkdir(parents=True, exist_ok=True)
@@ -165,7 +176,7 @@ def test_nothing_moves_where_less_motion_is_wished_for(walk, path):
 
 def test_pictures_move_where_they_may(visit):
     """So that the test above can fail."""
-    assert scroll_through(visit(reduced_motion="no-preference").open(f"lessons/{LESSONS[0]}/index.html")) != []
+    assert read_through(visit(reduced_motion="no-preference"), f"lessons/{LESSONS[0]}/index.html") != []
 
 
 # What Tab stops at, in order: of each group of radio buttons the chosen one, or the first.
@@ -200,12 +211,8 @@ FOCUSED = """() => {
 @pytest.mark.parametrize("path", ["index.html", *LIVE])
 def test_tab_reaches_everything_in_order(reader, path):
     """And the focus is seen wherever it is."""
-    page = reader.open(path)
-    scroll_through(page)
-    reader.settle()
-    if path in LIVE:
-        page.locator(".figure .controls").first.wait_for()
-        page.locator(".figure .progress").wait_for(state="detached")
+    read_through(reader, path)
+    page = reader.page
     page.evaluate("scrollTo(0, 0)")
     assert page.evaluate(STOPS) > 15
     places, wrong = [], []
