@@ -242,12 +242,19 @@ def alternative(figure: Locator) -> Locator:
     return figure.locator("details", has_text=t("shell.twin")).locator("p")
 
 
-def pixels(canvas: Locator) -> list[int]:
-    """RGBA of a canvas that has been painted."""
-    expect(canvas).not_to_have_class(re.compile("waiting"))
-    return canvas.evaluate("""canvas => {
+def pictures(canvases: Locator) -> list[list[int]]:
+    """RGBA of canvases that have been painted. (As text, for numbers one by one take Playwright long.)"""
+    expect(canvases.and_(canvases.page.locator(".waiting"))).to_have_count(0)
+    found = canvases.evaluate_all("""canvases => canvases.map(canvas => {
       const { width, height } = canvas;
       const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
       copy.drawImage(canvas, 0, 0);
-      return [...copy.getImageData(0, 0, width, height).data];
-    }""")
+      return copy.getImageData(0, 0, width, height).data.join();
+    })""")
+    return [list(map(int, text.split(","))) for text in found]
+
+
+def pixels(canvas: Locator) -> list[int]:
+    canvas.wait_for(state="attached")
+    [found] = pictures(canvas)
+    return found

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote
 import pytest
 from playwright.sync_api import Locator, Route, TimeoutError, expect
 
-from browser import FIGURES, Visit, alternative, perturbed, pixels, problems, replaced, t
+from browser import FIGURES, Visit, alternative, perturbed, pictures, pixels, problems, replaced, t
 
 RUN = re.compile("|".join(re.escape(t(f"shell.{word}")) for word in ("run", "recompute")))
 WAITING = "…"
@@ -123,7 +123,7 @@ def fakes(figure: Locator, rounds: int) -> tuple[list[list[int]], list[str]]:
     expect(figure.locator(".game-round b")).to_have_text(t("step-the-game.round", rounds=rounds))
     shown = figure.locator(".figure-stage ol.fakes li")
     expect(shown.first).to_contain_text("%")
-    return [pixels(shown.nth(i).locator("canvas")) for i in range(shown.count())], shown.all_inner_texts()
+    return pictures(shown.locator("canvas")), shown.all_inner_texts()
 
 
 def answered(figure: Locator) -> dict[str, object]:
@@ -291,7 +291,7 @@ def film_does_without_its_recording(reader: Visit, number: int, change: Callable
 # ---------------------------------------------------------------- flicker
 
 
-def changes_a_second(figure: Locator, canvas: Locator, enough: int = 8) -> int:
+def changes_a_second(figure: Locator, canvas: Locator, enough: int = 5) -> int:
     """How often a canvas changes within any second, at most, of the page's clock: which stands still between two looks
     (see `Clock.install`), so that neither a slow machine nor a quick one counts another number."""
     every = 50  # milliseconds

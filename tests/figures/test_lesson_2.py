@@ -1,5 +1,6 @@
 """The game of forger and detective: it is played in the page, as in Python, for everybody, and survives faults."""
 
+import json
 import re
 
 import numpy as np
@@ -46,11 +47,12 @@ def test_the_rounds_of_a_game_agree_with_python(worker):
           for (const trains of [[true, true], [true, true], [false, true], [true, false], [true, true]]) {
             frames.push(await ask("playGame", { settings, trains, rounds: 1 }));
           }
-          return frames.map(frame => [frame.fakes, frame.verdicts_real, frame.verdicts_fake].map(part => [...part]));
+          const parts = ({ fakes, verdicts_real, verdicts_fake }) => [fakes, verdicts_real, verdicts_fake];
+          return JSON.stringify(frames.map(frame => parts(frame).map(part => [...part])));
         }""",
         {"rates": gan_round.BALANCED.rates, "pairing": 1, "gamma": gan_round.BALANCED.gamma},
     )
-    for frame, shown in zip(found, expected, strict=True):
+    for frame, shown in zip(json.loads(found), expected, strict=True):
         for part, name in zip(frame, ("fakes", "verdicts_real", "verdicts_fake"), strict=True):
             assert abs(np.array(part) - getattr(shown, name).ravel()).max() < 1e-3
 

@@ -1,5 +1,7 @@
 """The speed-quality dial: its runs are computed, agree with Python, can be used by everybody, and survive faults."""
 
+import json
+
 import numpy as np
 import pytest
 from playwright.sync_api import expect
@@ -50,10 +52,11 @@ def test_each_step_of_a_small_picture_agrees_with_python(worker):
             """async (ask, options) => {
               const steps = [];
               const planes = await ask("sample", options, ({ noisy, clean }) => steps.push([[...noisy], [...clean]]));
-              return { steps, planes: [...planes] };
+              return JSON.stringify({ steps, planes: [...planes] });
             }""",
             {"model": model, "seed": 7, **options} | ({"label": label_} if label_ else {}),
         )
+        found = json.loads(found)
         found_steps, expected_steps = np.array(found["steps"]), np.array([step[3:] for step in told])
         assert len(found_steps) == len(expected_steps) >= options.get("num_inference_steps", 1)
         assert abs(found_steps - expected_steps.reshape(found_steps.shape)).max() < 1e-3

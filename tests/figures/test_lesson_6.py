@@ -13,7 +13,7 @@ import bozzetto
 from actions import answered, ask_again, button, expect_address, field, follow, other, retries, unfold
 from bozzetto.pictures import over_white
 from bozzetto.runtime import ask, store
-from browser import Visit, perturbed, pixels, replaced, served, t
+from browser import Visit, perturbed, pictures, replaced, served, t
 
 pytest_plugins = ["browser"]
 
@@ -53,15 +53,17 @@ def test_each_word_of_an_answer_agrees_with_python(worker):
         found = worker.evaluate(
             """async (ask, [picture, question, seen]) => {
               const told = [];
-              const cache = await ask("look", { picture: Uint8ClampedArray.from(picture), seen });
+              const cache = await ask("look", { picture: Uint8ClampedArray.from(JSON.parse(picture)), seen });
               const words = await ask("answer", { seen: cache, question }, word => told.push(word));
-              return [told, words].map(all => all.map(word => ({ ...word, looked: [...word.looked] })));
+              const plain = word => ({ ...word, looked: [...word.looked] });
+              return JSON.stringify([told.map(plain), words.map(plain)]);
             }""",
-            [picture.tolist(), question, seen],
+            [json.dumps(picture.tolist()), question, seen],
         )
         expected = list(ask.answer(model, ask.see(model, white[None], seen), question))
-        assert found[0] == found[1] and expected
-        for word, real in zip(found[0], expected, strict=True):
+        told, found = json.loads(found)
+        assert told == found and expected
+        for word, real in zip(found, expected, strict=True):
             assert word["text"] == real.text
             assert word["probability"] == pytest.approx(real.probability, abs=1e-3)
             assert abs(np.array(word["looked"]) - real.looked.ravel()).max() < 1e-3
@@ -81,11 +83,10 @@ def same_as_python(found: dict, picture: Image.Image) -> None:
 def test_the_answer_about_a_scene_is_that_of_python(reader):
     figure = reader.figure(6, scene="yellow*apple.3.3.26*bee.35.5.20", covered=3, shuffle=5)
     found = answered(figure)
-    tiles = figure.locator(".tiles canvas")
     seen = np.zeros((64, 64, 3), np.uint8)
-    for place in range(16):
+    for place, tile in enumerate(pictures(figure.locator(".tiles canvas"))):
         row, column = divmod(place, 4)
-        shown = np.array(pixels(tiles.nth(place)), np.uint8).reshape(16, 16, 4)
+        shown = np.array(tile, np.uint8).reshape(16, 16, 4)
         seen[16 * row : 16 * row + 16, 16 * column : 16 * column + 16] = shown[..., :3]
     same_as_python(found, Image.fromarray(seen))
 

@@ -1,5 +1,6 @@
 """The match score: its scores are computed, agree with Python, can be used by everybody, and survive faults."""
 
+import json
 import re
 
 import numpy as np
@@ -64,15 +65,15 @@ def test_embeddings_agree_with_python(worker):
           await ask("load", ["clip/text", "clip/order", "clip/image"]);
           const rows = [
             ...await ask("encodeText", texts),
-            ...await ask("encodeImage", [Uint8ClampedArray.from(picture)]),
+            ...await ask("encodeImage", [Uint8ClampedArray.from(JSON.parse(picture))]),
           ];
-          return rows.map(row => [...row]);
+          return JSON.stringify(rows.map(row => [...row]));
         }""",
-        [texts, picture.tolist()],
+        [texts, json.dumps(picture.tolist())],
     )
     shown = np.asarray(over_white(Image.fromarray(picture.reshape(64, 64, 4))))
     expected = np.concatenate([label.encode_text(clip, texts), label.encode_image(clip, shown[None])])
-    assert abs(np.array(found) - expected).max() < 1e-3
+    assert abs(np.array(json.loads(found)) - expected).max() < 1e-3
 
 
 def states(visit: Visit):

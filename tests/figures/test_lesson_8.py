@@ -1,5 +1,6 @@
 """Words that steer: its pictures are computed, agree with Python, can be used by everybody, and survive faults."""
 
+import json
 from urllib.parse import quote
 
 import numpy as np
@@ -48,10 +49,11 @@ def test_each_step_of_a_run_agrees_with_python(worker):
               const steps = [];
               const onStep = ({ noisy, clean }) => steps.push([[...noisy], [...clean]]);
               const { picture } = await ask("generate", { prompt: "a red apple", seed: 7, ...options }, onStep);
-              return { steps, picture: [...picture] };
+              return JSON.stringify({ steps, picture: [...picture] });
             }""",
             options,
         )
+        found = json.loads(found)
         found_steps, expected_steps = np.array(found["steps"]), np.array([step[3:] for step in told])
         assert len(found_steps) == len(expected_steps) >= steps
         assert abs(found_steps - expected_steps.reshape(found_steps.shape)).max() < 1e-3
