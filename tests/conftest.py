@@ -7,7 +7,17 @@ from bozzetto.world.dataset import World
 from bozzetto.world.emoji import STYLES
 
 # The files that take longest go first: two run at a time, and one of them alone at the end would keep a core idle.
-LONGEST = ("test_course_figures.py", "test_recipes.py", "test_course_page.py", "test_diffusion.py")
+LONGEST = (
+    "test_recipes.py",
+    "test_course_page.py",
+    "test_lesson_7.py",
+    "test_lesson_8.py",
+    "test_lesson_5.py",
+    "test_diffusion.py",
+    "test_lesson_6.py",
+    "test_lesson_2.py",
+    "test_lesson_1.py",
+)
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 170, 60), "blue": (40, 80, 220), "yellow": (240, 210, 50)}
 
