@@ -152,7 +152,7 @@ def ask_again(figure: Locator) -> dict[str, object]:
 
 def retries(visit: Visit, number: int, path: str, change: Callable[[bytes], bytes] | None, said: str) -> Locator:
     """A figure whose file at a path is changed, or missing: it says so, again when asked to try again, and can be used
-    once the file is whole. The figure, which is then in hand."""
+    once the file is whole. The figure, when it has stopped saying so."""
     body = change and change(visit.course.entries[f"/{path}"].body)
     with replaced(visit.course, {path: body}):
         film = number in (5, 8)
