@@ -1,13 +1,15 @@
 """What a person does with the figures and what is then seen: roles, labels and texts, and nothing of how it is made."""
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qsl, quote
 
 import pytest
-from playwright.sync_api import Locator, Route, TimeoutError, expect
+from playwright.sync_api import Locator, TimeoutError, expect
 
+from bozzetto.course.serve import CourseServer
 from browser import FIGURES, Visit, alternative, perturbed, pictures, pixels, problems, replaced, t
 
 RUN = re.compile("|".join(re.escape(t(f"shell.{word}")) for word in ("run", "recompute")))
@@ -179,14 +181,21 @@ def other(body: bytes) -> bytes:
 
 
 @contextmanager
-def held(visit: Visit, path: str) -> Iterator[None]:
+def held(course: CourseServer, path: str) -> Iterator[None]:
     """A file of the site does not come until this is over."""
-    waiting: list[Route] = []
-    visit.page.route(f"**/{path}", waiting.append)
-    yield
-    visit.page.unroute(f"**/{path}")
-    for route in waiting:
-        route.continue_()
+    whole, over = course.entries[f"/{path}"], threading.Event()
+
+    class Held:
+        def __getattr__(self, name: str) -> object:
+            over.wait()
+            return getattr(whole, name)
+
+    course.entries[f"/{path}"] = Held()
+    try:
+        yield
+    finally:
+        over.set()
+        course.entries[f"/{path}"] = whole
 
 
 # ---------------------------------------------------------------- films: what lessons 5 and 8 share

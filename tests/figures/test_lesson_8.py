@@ -65,7 +65,7 @@ def states(visit: Visit):
     expect(figure.locator(".shots canvas").first).to_be_visible()
     yield "recorded"
     figure = visit.figure(8, prompt="a+happy+robot", prompt_b="a+sad+zorgon", num_inference_steps=4, match=1)
-    with held(visit, "models/text_to_image/model.safetensors"):
+    with held(visit.course, "models/text_to_image/model.safetensors"):
         figure.get_by_role("button", name=RUN).click()
         expect(figure.locator(".progress progress")).to_be_visible()
         yield "running"
