@@ -32,7 +32,7 @@ FIGURES = {
     for path in sorted((build.HERE / "content/en").glob("[0-9]-*.md"))
     if (figure := re.search(r"^::: figure ([\w-]+)$", path.read_text(encoding="utf-8"), re.MULTILINE))
 }
-PATIENCE = 60_000  # milliseconds for what takes two seconds on an idle machine
+PATIENCE = 240_000  # milliseconds for what takes two seconds on an idle machine: a green test never waits for them
 expect.set_options(timeout=PATIENCE)
 
 # Violations of the content security policy become errors of the console, which each visit collects.
