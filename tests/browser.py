@@ -35,9 +35,14 @@ FIGURES = {
 PATIENCE = 240_000  # milliseconds for what takes two seconds on an idle machine: a green test never waits for them
 expect.set_options(timeout=PATIENCE)
 
-# Violations of the content security policy become errors of the console, which each visit collects.
+# Violations of the content security policy become errors of the console, which each visit collects. What begins to
+# move is noted, for on a busy machine it may be at rest again before anybody looks.
 WATCH = """document.addEventListener("securitypolicyviolation",
-  e => console.error("refused by the CSP:", e.violatedDirective, e.blockedURI));"""
+  e => console.error("refused by the CSP:", e.violatedDirective, e.blockedURI));
+globalThis.moved = new Set();
+for (const kind of ["animationstart", "transitionstart"]) {
+  addEventListener(kind, ({ target }) => moved.add(`${target.localName}.${target.getAttribute("class")}`), true);
+}"""
 
 
 def t(key: str, **values: object) -> str:
