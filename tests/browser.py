@@ -1,9 +1,11 @@
-"""The course in a real Chromium: fixtures and helpers of test_course_page.py and test_course_figures.py.
+"""The course in a real Chromium: one browser and one server for all tests of a process, and what is done with a page.
 
-They name this module as a plugin and import from it as well, so: PYTEST_DONT_REWRITE.
+test_course_page.py and the tests in figures/ name this module as a plugin and import from it as well, so:
+PYTEST_DONT_REWRITE. Nothing here waits for a time: what is waited for can be seen on the page.
 """
 
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from bozzetto.course import build, serve
 from bozzetto.course.content import read_toml
@@ -24,19 +26,23 @@ AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
 # Of axe's rules, those that a change of colours can break.
 COLOURS = ["color-contrast", "link-in-text-block"]
 STRINGS = {path.stem: read_toml(path) for path in (build.HERE / "content/en/interface").glob("*.toml")}
+# The live figures by the number of their lesson, which is the first character of its file.
 FIGURES = {
-    1: "sorter-maker",
-    2: "step-the-game",
-    5: "speed-dial",
-    6: "read-the-picture",
-    7: "match-score",
-    8: "words-steer",
+    int(path.name[0]): figure[1]
+    for path in sorted((build.HERE / "content/en").glob("[0-9]-*.md"))
+    if (figure := re.search(r"^::: figure ([\w-]+)$", path.read_text(encoding="utf-8"), re.MULTILINE))
 }
-PATIENCE = 60_000  # milliseconds for what takes two seconds on an idle machine
+PATIENCE = 240_000  # milliseconds for what takes two seconds on an idle machine: a green test never waits for them
+expect.set_options(timeout=PATIENCE)
 
-# Violations of the content security policy become errors of the console, which each visit collects.
+# Violations of the content security policy become errors of the console, which each visit collects. What begins to
+# move is noted, for on a busy machine it may be at rest again before anybody looks.
 WATCH = """document.addEventListener("securitypolicyviolation",
-  e => console.error("refused by the CSP:", e.violatedDirective, e.blockedURI));"""
+  e => console.error("refused by the CSP:", e.violatedDirective, e.blockedURI));
+globalThis.moved = new Set();
+for (const kind of ["animationstart", "transitionstart"]) {
+  addEventListener(kind, ({ target }) => moved.add(`${target.localName}.${target.getAttribute("class")}`), true);
+}"""
 
 
 def t(key: str, **values: object) -> str:
@@ -58,28 +64,13 @@ class Visit:
         self.context = browser.new_context(**{"reduced_motion": "reduce"} | options)
         self.context.set_default_timeout(PATIENCE)
         self.requests: list[str] = []
-        self.pending: set[Request] = set()
         self.troubles: list[str] = []
-        self.context.on("request", self._begin)
-        for end in ("requestfinished", "requestfailed"):
-            self.context.on(end, lambda request: self.pending.discard(request))
+        self.context.on("request", lambda request: self.requests.append(request.url))
         self.context.on("console", lambda line: self._note(line.text) if line.type in ("error", "warning") else None)
         self.context.on("weberror", lambda error: self._note(f"uncaught {error.error}"))
         self.context.on("dialog", lambda dialog: (self._note(f"dialog {dialog.message}"), dialog.dismiss()))
         self.context.add_init_script(WATCH + script)
         self.page = self.context.new_page()
-
-    def _begin(self, request: Request) -> None:
-        self.requests.append(request.url)
-        self.pending.add(request)
-
-    def settle(self) -> None:
-        """Wait until the page has asked for nothing more for a while."""
-        quiet = 0
-        while quiet < 3:
-            asked = len(self.requests)
-            self.page.wait_for_timeout(100)
-            quiet = 0 if self.pending or len(self.requests) > asked else quiet + 1
 
     def _note(self, trouble: str) -> None:
         self.troubles.append(f"{self.page.url.removeprefix(self.course.url)}: {trouble}")
@@ -87,7 +78,6 @@ class Visit:
     def open(self, path: str) -> Page:
         self.page.goto("about:blank")  # or a new fragment would not load the page again
         self.page.goto(self.course.url + path)
-        self.page.wait_for_load_state()
         return self.page
 
     def figure(self, number: int, **state: object) -> Locator:
@@ -98,6 +88,16 @@ class Visit:
         figure = self.page.locator(f"bz-{name}")
         figure.scroll_into_view_if_needed()
         figure.locator(".figure-stage").wait_for()
+        return figure
+
+    def begun(self) -> Locator:
+        """The page's live figure, in view and with all that it shows at first."""
+        name = FIGURES[int(self.page.locator("article").get_attribute("data-lesson") or 0)]
+        figure = self.page.locator(f"bz-{name}")
+        figure.scroll_into_view_if_needed()
+        for nothing_yet in (t("shell.no-run"), STRINGS[name].get("waiting", t("shell.no-run"))):
+            expect(alternative(figure)).not_to_contain_text(nothing_yet)
+        expect(figure.locator(".progress")).to_have_count(0)
         return figure
 
     def asked(self) -> list[str]:
@@ -242,14 +242,24 @@ def too_wide(page: Page) -> list[str]:
     }""")
 
 
-def pixels(canvas: Locator) -> list[int]:
-    """RGBA of a canvas that has been painted."""
-    canvas.evaluate("""async canvas => {
-      while (canvas.classList.contains("waiting")) await new Promise(requestAnimationFrame);
-    }""")
-    return canvas.evaluate("""canvas => {
+def alternative(figure: Locator) -> Locator:
+    """What a figure shows, as a sentence."""
+    return figure.locator("details", has_text=t("shell.twin")).locator("p")
+
+
+def pictures(canvases: Locator) -> list[list[int]]:
+    """RGBA of canvases that have been painted. (As text, for numbers one by one take Playwright long.)"""
+    expect(canvases.and_(canvases.page.locator(".waiting"))).to_have_count(0)
+    found = canvases.evaluate_all("""canvases => canvases.map(canvas => {
       const { width, height } = canvas;
       const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
       copy.drawImage(canvas, 0, 0);
-      return [...copy.getImageData(0, 0, width, height).data];
-    }""")
+      return copy.getImageData(0, 0, width, height).data.join();
+    })""")
+    return [list(map(int, text.split(","))) for text in found]
+
+
+def pixels(canvas: Locator) -> list[int]:
+    canvas.wait_for(state="attached")
+    [found] = pictures(canvas)
+    return found

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bozzetto.world.papers import KINDS, LEVELS, Paper, combinations, make_paper, render_paper, sign_words
 from bozzetto.world.scenes import BACKGROUNDS, COLORS, is_held_out
-from test_scenes import OBJECTS, WORLD
+from scene_world import OBJECTS, WORLD
 
 KEYS = st.tuples(st.integers(0, 2**40), st.sampled_from(["train", "test"]), st.sampled_from(KINDS))
 

@@ -20,7 +20,7 @@ from bozzetto.world.questions import (
     scene_questions,
 )
 from bozzetto.world.scenes import Scene, make_scene, plural
-from test_scenes import OBJECTS, WORLD
+from scene_world import OBJECTS, WORLD
 
 NOUNS = [thing.noun for thing in OBJECTS]
 WORDS = ("zero", "one", "two", "three", "four", "five")

@@ -17,7 +17,7 @@ from bozzetto.runtime.tokenizer import Tokenizer, join_pieces
 from bozzetto.training.export import export_run, read_final, save_final
 from bozzetto.training.recipes import vlm
 from bozzetto.world.questions import Question
-from test_scenes import OBJECTS, WORLD
+from scene_world import OBJECTS, WORLD
 
 TOKENIZER = Tokenizer.load(store.weights_folder() / "clip/text/vocabulary.txt")
 SIZE = VlmConfig(50, width=64, layers=2, heads=2)

@@ -1,0 +1,86 @@
+"""Sort or make: what the sorter says and the maker draws is computed, can be used by everybody, and survives faults."""
+
+import pytest
+from playwright.sync_api import expect
+
+from actions import bars, button, cancel, field, finished, make, retries, type_seed, unfold
+from browser import Visit, perturbed, replaced, served
+
+pytest_plugins = ["browser"]
+
+NUMBER = 1
+
+
+def test_sorter_and_maker_are_computed(reader):
+    figure = reader.figure(1, picture=0, seed=7)
+    first = bars(figure)
+    seven, eight = make(figure, 2)
+    assert seven != eight
+    type_seed(figure, 8)
+    assert make(figure) == [eight]
+    type_seed(figure, 7)
+    assert make(figure) == [seven]
+    figure.locator(".strip .pick").nth(5).click()
+    expect(figure.locator(".sorted-bars li")).not_to_have_text(first, use_inner_text=True)
+    assert bars(figure) != first
+    towers = perturbed(reader.course, "clip/image") | perturbed(reader.course, "text_to_image")
+    with replaced(reader.course, towers):
+        figure = reader.figure(1, picture=0, seed=7)
+        assert bars(figure) != first
+        assert make(figure)[0] not in (seven, eight)
+
+
+def states(visit: Visit):
+    figure = visit.figure(1, picture=0)
+    bars(figure)
+    yield "start"
+    make(figure)
+    figure.locator(".made-one").first.click()
+    expect(figure.locator(".neighbours")).to_be_visible()
+    finished(figure)
+    unfold(figure)
+    yield "made and asked"
+    button(figure, "sorter-maker.give").click()
+    field(figure, "picture-input.draw").check()
+    yield "given to the sorter"
+    figure = visit.figure(1, picture=0, twin=1)
+    bars(figure)
+    make(figure)
+    figure.locator(".made-one").first.click()
+    expect(figure.locator(".taught")).to_be_visible()
+    yield "the twin"
+
+
+def test_no_state_has_a_barrier(tour):
+    assert tour.barriers == []
+
+
+def test_nothing_goes_wrong_in_any_state(tour):
+    assert tour.troubles == []
+
+
+def test_the_models_are_small(tour, course):
+    assert sum(path.endswith("model.safetensors") for path in tour.models) >= 2
+    assert served(course, tour.models) <= 8_000_000
+
+
+def test_sorter_and_maker_work_from_the_keyboard(reader):
+    figure = reader.figure(1, picture=0)
+    bars(figure)
+    button(figure, "sorter-maker.make").press("Enter")
+    first = figure.locator(".made-one").first
+    expect(first).to_be_enabled()
+    cancel(figure)
+    first.press("Enter")
+    expect(figure.locator(".neighbours li")).to_have_count(4)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("data/gallery.json", "data/gallery.json is missing"),
+        ("models/clip/image/config.json", "config.json is missing"),
+    ],
+)
+def test_a_missing_file_is_named_and_retried(visit, path, said):
+    assert bars(retries(visit(), 1, path, None, said))

@@ -1,0 +1,168 @@
+"""The game of forger and detective: it is played in the page, as in Python, for everybody, and survives faults."""
+
+import json
+import re
+
+import numpy as np
+from playwright.sync_api import expect
+
+from actions import button, changes_a_second, expect_address, fakes, field, follow, other, retries, type_seed, unfold
+from bozzetto.runtime import gan_round
+from browser import Visit, served, t
+
+pytest_plugins = ["browser"]
+
+NUMBER = 2
+
+
+def test_the_game_is_played(reader):
+    """The seed decides it, and the graph; a link plays it again."""
+
+    def game(seed):
+        figure = reader.figure(2, seed=seed)
+        begin = fakes(figure, 0)
+        for _ in range(3):
+            button(figure, "step-the-game.ten").click()
+        return begin, fakes(figure, 30)
+
+    begin, end = game(1)
+    assert len(end[0]) == 16 and len({str(fake) for fake in end[0]}) == 16
+    assert begin[0] != end[0]
+    assert fakes(reader.figure(2, seed=1, moves="bb30"), 30) == end
+    assert fakes(reader.figure(2, seed=1, moves="bb20bd10"), 30) != end
+    other = game(2)
+    assert other[0][0] != begin[0] and other[1][0] != end[0]
+
+
+def test_the_rounds_of_a_game_agree_with_python(worker):
+    game, state = gan_round.Game(), gan_round.start(7)
+    expected = [game.look(state, state, 7, 1)]
+    for trains in ((True, True), (True, True), (False, True), (True, False), (True, True)):
+        state, shown = game.play(state, gan_round.BALANCED, 7, trains)
+        expected.append(shown)
+    found = worker.evaluate(
+        """async (ask, settings) => {
+          await ask("load", ["gan_round"]);
+          const frames = [await ask("startGame", 7)];
+          for (const trains of [[true, true], [true, true], [false, true], [true, false], [true, true]]) {
+            frames.push(await ask("playGame", { settings, trains, rounds: 1 }));
+          }
+          const parts = ({ fakes, verdicts_real, verdicts_fake }) => [fakes, verdicts_real, verdicts_fake];
+          return JSON.stringify(frames.map(frame => parts(frame).map(part => [...part])));
+        }""",
+        {"rates": gan_round.BALANCED.rates, "pairing": 1, "gamma": gan_round.BALANCED.gamma},
+    )
+    for frame, shown in zip(json.loads(found), expected, strict=True):
+        for part, name in zip(frame, ("fakes", "verdicts_real", "verdicts_fake"), strict=True):
+            assert abs(np.array(part) - getattr(shown, name).ravel()).max() < 1e-3
+
+
+def states(visit: Visit):
+    figure = visit.figure(2, moves="bb24")
+    fakes(figure, 24)
+    yield "start"
+    button(figure, "step-the-game.ten").click()
+    fakes(figure, 34)
+    expect(figure.locator("svg.chart")).to_have_count(2)
+    button(figure, "step-the-game.judge", count=8).click()
+    figure.locator(".tick input").first.check()
+    yield "judging"
+    button(figure, "step-the-game.compare").click()
+    unfold(figure)
+    button(figure, "shell.share").click()
+    yield "judged, unfolded"
+    button(figure, "step-the-game.collapse").click()
+    expect(button(figure, "shell.pause")).to_be_visible()
+    expect(figure.locator(".game-round")).to_contain_text(t("step-the-game.collapsing"))
+    yield "collapsing"
+    button(figure, "step-the-game.rebalance").click()
+    expect(figure.locator(".game-round")).to_contain_text(t("step-the-game.rebalanced"))
+    button(figure, "shell.pause").click()
+    expect(button(figure, "shell.play")).to_be_visible()
+    yield "rebalanced"
+
+
+def test_no_state_has_a_barrier(tour):
+    assert tour.barriers == []
+
+
+def test_nothing_goes_wrong_in_any_state(tour):
+    assert tour.troubles == []
+
+
+def test_the_models_are_small(tour, course):
+    assert sum(path.endswith("model.safetensors") for path in tour.models) >= 1
+    assert served(course, tour.models) <= 8_000_000
+
+
+def test_pictures_change_at_most_three_times_a_second(visit):
+    reader = visit(reduced_motion="no-preference")
+    reader.page.clock.install(time=0)
+    figure = reader.figure(2)
+    fakes(figure, 0)
+    reader.page.clock.pause_at(3600)
+    button(figure, "shell.play").click()
+    assert 1 < changes_a_second(figure, figure.locator("ol.fakes canvas").first) <= 3
+
+
+def test_the_game_works_from_the_keyboard(reader):
+    page = reader.page
+    figure = reader.figure(2)
+    fakes(figure, 0)
+    stage = figure.locator(".figure-stage")
+    stage.focus()
+    page.keyboard.press(" ")
+    expect(button(figure, "shell.pause")).to_be_visible()
+    expect(figure.locator(".game-round b")).not_to_have_text(t("step-the-game.round", rounds=0))
+    stage.press(" ")
+    expect(button(figure, "shell.play")).to_be_visible()
+    # The address is written when the game is paused, with the last round's pictures.
+    moves = expect_address(figure, settings="balanced", moves=re.compile(r"bb[1-9]\d*"))["moves"]
+    rounds = int(moves[2:])
+    for key, more in (("one", 1), ("ten", 10), ("train_detective", 10), ("train_forger", 10)):
+        button(figure, f"step-the-game.{key}").press("Enter")
+        rounds += more
+    fakes(figure, rounds)
+    expect_address(figure, moves=f"bb{rounds - 20}bd10bf10")
+    button(figure, "step-the-game.judge", count=8).press("Enter")
+    figure.locator(".tick input").first.press(" ")
+    button(figure, "step-the-game.compare").press("Enter")
+    expect(figure.locator(".judged [role=status]")).to_contain_text(re.compile(r"\d.*\d"))
+    # The score counts what can be counted on the page: a mark for each right answer, of the learner and the detective.
+    for who, at in (("you", 0), ("detective", 1)):
+        right = figure.locator(".judged li .yes", has_text=t(f"step-the-game.{who}")).count()
+        assert re.findall(r"(\d) ", figure.locator(".judged [role=status]").inner_text() + " ")[at] == str(right)
+    button(figure, "shell.reset").press("Enter")
+    fakes(figure, 0)
+    expect_address(figure, moves="")
+
+
+def test_a_link_with_nonsense_leaves_a_game_to_play(reader):
+    """What was refused is said until the reader changes something, and not only until the new game is dealt."""
+    figure = reader.figure(2, seed=3)
+    fakes(figure, 0)
+    refused = figure.locator("p.note[role=status]")
+    for seed, settings, moves in (
+        ("-1", "x", "bb0"),
+        ("1e3", "__proto__", "xx3"),
+        ("NaN", "constructor", "bb1" * 700),
+        ("", "", "<script>alert(1)</script>"),
+    ):
+        button(figure, "step-the-game.one").click()
+        fakes(figure, 1)
+        follow(figure, seed=seed, settings=settings, moves=moves, toString="2")
+        fakes(figure, 0)  # the new game
+        [said] = refused.all_inner_texts()
+        assert all(t(name) in said for name in ("shell.seed", "step-the-game.settings", "step-the-game.moves"))
+        expect(field(figure, "shell.seed")).to_have_value("7")
+        assert figure.locator("[role=alert]").count() == 0
+    type_seed(figure, 8)
+    expect(refused).to_have_count(0)
+    fakes(figure, 0)
+    button(figure, "step-the-game.one").click()
+    fakes(figure, 1)
+
+
+def test_a_broken_file_is_named_and_retried(visit):
+    figure = retries(visit(), 2, "models/gan_round/graph.onnx", other, "graph.onnx is damaged")
+    fakes(figure, 0)
