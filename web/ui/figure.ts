@@ -3,7 +3,8 @@
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { state as reactive } from "lit/decorators.js";
 import { type ModelConfig, Runtime } from "../runtime/client.js";
-import { defaults, type Field, parse, read, type State, type Value, write } from "./state.js";
+import { LinkState } from "./link-state.js";
+import { defaults, type Field, parse, type State, type Value } from "./state.js";
 import { megabytes, number, t } from "./strings.js";
 
 export interface Twin {
@@ -67,7 +68,6 @@ export function dataTable({ head, rows }: Twin["table"]): TemplateResult {
 export abstract class BzFigure extends LitElement {
   static fields: readonly Field[] = [];
 
-  @reactive() state: State = {};
   /** True while the figure moves by itself; the play button then says pause. */
   @reactive() playing = false;
   /** The step of the work in hand, for the progress bar. */
@@ -75,15 +75,13 @@ export abstract class BzFigure extends LitElement {
   @reactive() private trouble: { text: string; retry: Job } | undefined;
   /** What was typed last and cannot be; the state still has the value before it. */
   @reactive() protected invalid: { name: string; text: string } | undefined;
-  @reactive() private refused: string[] = [];
   @reactive() private copied: { what: string; text: string; done: boolean } | undefined;
   @reactive() private facts: { name: string; parameters: number; bytes: number }[] | undefined;
   @reactive() private job: AbortController | undefined;
-  private hiddenControls = new Set<string>();
+  protected readonly link = new LinkState(this, this.figureName, this.fields, () => this.changed(this.state));
   private caption: Node[] = [];
   /** The recorded picture that the page shows before its scripts are here. */
   protected stillImage: Element | null = null;
-  private writing = 0;
   private saying = 0;
   private said = "";
   private saidAt = 0;
@@ -122,41 +120,27 @@ export abstract class BzFigure extends LitElement {
     return (this.constructor as typeof BzFigure).fields;
   }
 
-  /** Names of fields that the link set. */
-  protected given: string[] = [];
+  get state(): State {
+    return this.link.state;
+  }
 
+  /** What a person changes. */
   set(changes: State): void {
-    this.state = { ...this.state, ...changes };
-    this.refused = [];
+    this.link.set(changes);
     this.copied = undefined;
     this.changed(changes);
-    clearTimeout(this.writing); // browsers refuse an address that changes too often
-    this.writing = window.setTimeout(() => this.writeLink(), 300);
+  }
+
+  /** What the figure changes by itself, as it goes on. */
+  protected follow(changes: State): void {
+    this.link.follow(changes);
+    this.changed(changes);
   }
 
   /** Whether a control is to be seen: a teacher's link may hide it. */
   protected shows(name: string): boolean {
-    return !this.hiddenControls.has(name);
+    return !this.link.hides(name);
   }
-
-  private readLink(): void {
-    const reading = read(this.figureName, this.fields, location.hash);
-    this.state = reading.state;
-    this.given = reading.given;
-    this.refused = reading.refused;
-    this.hiddenControls = reading.hidden;
-  }
-
-  private writeLink(): void {
-    clearTimeout(this.writing);
-    history.replaceState(history.state, "", write(this.figureName, this.fields, this.state, location.hash));
-  }
-
-  private onHash = (): void => {
-    if (!location.hash.includes(`${this.figureName}.`)) return; // a jump to a heading
-    this.readLink();
-    this.changed(this.state);
-  };
 
   // ---------------------------------------------------------------- life
 
@@ -167,15 +151,8 @@ export abstract class BzFigure extends LitElement {
     return this;
   }
 
-  override connectedCallback(): void {
-    this.readLink();
-    super.connectedCallback();
-    addEventListener("hashchange", this.onHash);
-  }
-
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    removeEventListener("hashchange", this.onHash);
     this.cancel();
     clearTimeout(this.saying);
   }
@@ -231,9 +208,9 @@ export abstract class BzFigure extends LitElement {
     const keys = this.play ?? this.step;
     return html`<figure>
       <h2 class="figure-title">${title}</h2>
-      ${this.refused.length
+      ${this.link.rejected.length
         ? html`<p class="note" role="status">
-            ${t("shell.refused", { fields: this.refused.map((name) => this.label(name)).join(", ") })}
+            ${t("shell.refused", { fields: this.link.rejected.map((name) => this.label(name)).join(", ") })}
           </p>`
         : nothing}
       <div class="figure-stage" role="group" tabindex=${keys ? 0 : nothing} @keydown=${this.onKey}
@@ -362,7 +339,7 @@ export abstract class BzFigure extends LitElement {
     if (!this.shows("share")) return nothing;
     const shared = this.copied?.what === "share" ? this.copied : undefined;
     const share = () => {
-      this.writeLink();
+      this.link.write();
       void this.copy("share", location.href);
     };
     return html`<div class="share">

@@ -112,19 +112,19 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
       film.keep(k, "clean", cut(image, k - 1, 1, size));
     }
     // A link that asks for something else is not answered with this.
-    if (!this.askedForOther) this.state = { ...this.state, ...this.recordedState() };
+    if (!this.askedForOther) this.link.begin(this.recordedState());
     this.showRecorded();
   }
 
   private get askedForOther(): boolean {
-    return this.names.some((name) => this.given.includes(name));
+    return this.names.some((name) => this.link.fromLink.includes(name));
   }
 
   /** The recorded run's settings, and a step at which the picture is on its way. */
   private recordedState(): State {
     if (!this.recording) return {};
     const { settings, steps } = this.recording;
-    const at = this.given.includes("at") ? this.state.at! : Math.round(steps / 3);
+    const at = this.link.fromLink.includes("at") ? this.state.at! : Math.round(steps / 3);
     return { ...(JSON.parse(settings) as State), at };
   }
 
@@ -150,7 +150,7 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
   protected draw(): Promise<void> {
     return this.work(async (signal) => {
       await this.prepare(signal);
-      this.set({ at: 0 });
+      this.follow({ at: 0 });
       this.start();
       const old = this.films.filter((film) => film.complete && !film.recorded);
       this.films = [];
@@ -160,7 +160,7 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
         this.films = [...this.films, film];
         if (!film.complete) await this.stream(film, run, signal);
       }
-      if (this.still) this.set({ at: 50 });
+      if (this.still) this.follow({ at: 50 });
       await this.finish(signal);
       for (const film of this.films) film.decodeAll(this.views);
     });
@@ -191,9 +191,9 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
 
   private beat(): void {
     const newest = this.films.at(-1)?.last ?? 0;
-    if (this.busy && !this.still) this.set({ at: newest });
+    if (this.busy && !this.still) this.follow({ at: newest });
     else if (this.busy) return;
-    else if (this.at < newest) this.set({ at: this.still ? newest : this.at + 1 });
+    else if (this.at < newest) this.follow({ at: this.still ? newest : this.at + 1 });
     else this.pause();
   }
 
@@ -225,7 +225,7 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
     this.pause();
     super.reset();
     this.films = [];
-    this.set(this.recordedState());
+    this.follow(this.recordedState());
     this.showRecorded();
   }
 

@@ -15,8 +15,8 @@ test("what is written is read back, whatever the text", () => {
     const state = { seed: 2 ** 53 - 1, scale: 0.25, prompt, sampler: "heun", compare: true };
     const reading = read("fig", fields, write("fig", fields, state, ""));
     assert.deepEqual(reading.state, state);
-    assert.deepEqual(reading.refused, []);
-    assert.deepEqual(reading.given, fields.map((field) => field.name));
+    assert.deepEqual(reading.rejected, []);
+    assert.deepEqual(reading.fromLink, fields.map((field) => field.name));
   }
 });
 
@@ -28,7 +28,7 @@ test("nonsense and hostile values fall back, each named once", () => {
       "&fig.__proto__=1",
   );
   assert.deepEqual(reading.state, { seed: 7, scale: 5, prompt: "a cat", sampler: "euler", compare: false });
-  assert.deepEqual(reading.refused, ["seed", "scale", "prompt", "sampler", "compare"]);
+  assert.deepEqual(reading.rejected, ["seed", "scale", "prompt", "sampler", "compare"]);
   assert.equal(({} as Record<string, unknown>)["1"], undefined);
 });
 
@@ -43,7 +43,7 @@ test("numbers are plain decimals in range", () => {
 });
 
 test("a bad percent sign is no error, and another figure's entries are left alone", () => {
-  assert.deepEqual(read("fig", fields, "#fig.seed=%E0%A4%A").refused, ["seed"]);
+  assert.deepEqual(read("fig", fields, "#fig.seed=%E0%A4%A").rejected, ["seed"]);
   const fragment = write("fig", fields, read("fig", fields, "").state, "#other.seed=3&hide=share");
   assert.equal(read("other", fields, fragment).state.seed, 3);
   assert.ok(read("fig", fields, fragment).hidden.has("share"));

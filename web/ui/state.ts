@@ -36,9 +36,9 @@ export function defaults(fields: readonly Field[]): State {
 export interface Reading {
   state: State;
   /** Names of fields that the address sets. */
-  given: string[];
+  fromLink: string[];
   /** Names of fields whose value was of no use. */
-  refused: string[];
+  rejected: string[];
   /** Names of controls that a teacher has hidden. */
   hidden: Set<string>;
 }
@@ -46,13 +46,13 @@ export interface Reading {
 /** What a fragment ("#...") says about a figure. */
 export function read(figure: string, fields: readonly Field[], fragment: string): Reading {
   const entries = new URLSearchParams(fragment.replace(/^#/, ""));
-  const reading: Reading = { state: defaults(fields), given: [], refused: [], hidden: new Set() };
+  const reading: Reading = { state: defaults(fields), fromLink: [], rejected: [], hidden: new Set() };
   for (const name of (entries.get("hide") ?? "").split(",")) if (/^[a-z_]{1,40}$/.test(name)) reading.hidden.add(name);
   for (const field of fields) {
     const text = entries.get(`${figure}.${field.name}`);
     if (text === null) continue;
     const value = parse(field, text);
-    (value === undefined ? reading.refused : reading.given).push(field.name);
+    (value === undefined ? reading.rejected : reading.fromLink).push(field.name);
     if (value !== undefined) reading.state[field.name] = value;
   }
   return reading;

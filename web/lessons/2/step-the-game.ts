@@ -77,7 +77,10 @@ export class StepTheGame extends BzFigure {
   protected override changed(changes: State): void {
     const asked = "moves" in changes && changes.moves !== this.told;
     if (!asked && !("seed" in changes)) return;
-    if (!("moves" in changes)) this.state = { ...this.state, moves: "" }; // another seed is another game
+    if (!("moves" in changes)) {
+      this.told = ""; // another seed is another game
+      this.follow({ moves: "" });
+    }
     void this.work((signal) => this.open(signal));
   }
 
@@ -159,8 +162,7 @@ export class StepTheGame extends BzFigure {
       const fakes = seen(frame.fakes, 0, SHOWN + JUDGED);
       this.view = { frame, fakes, real: seen(planes, 0, SHOWN + JUDGED) };
       this.told = moves;
-      if (this.playing) this.state = { ...this.state, moves }; // the address is written when it pauses
-      else this.set({ moves });
+      this.follow({ moves });
     }, Math.max(0, this.shownAt + PACE - Date.now()));
   }
 
