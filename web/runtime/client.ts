@@ -100,7 +100,7 @@ export class Runtime {
     return this.#ask("answer", options, o.signal, o.onWord);
   }
 
-  /** A new game of forger and detective, which the worker keeps; what its untrained players show. */
+  /** A new game of generator and discriminator, which the worker keeps; what its untrained players show. */
   startGame(seed: number, o: Cancellable = {}) {
     return this.#ask("startGame", seed, o.signal);
   }

@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { accuracy, due, FROZEN, GanGame } from "./gan-game.js";
-import { BALANCED, type Run } from "./gan-round.js";
+import type { GanRoundGraph } from "./gan-round.js";
 import type { GanRound } from "./messages.js";
 
 const first = (values: ArrayLike<number | bigint>): number => Number(values[0]);
 
 /** Who trained more is better: the detective's verdicts follow from its lead over the forger. */
-function graph(log: string[] = []): Run {
-  return async (inputs) => {
+function graph(log: string[] = []): () => GanRoundGraph {
+  const run: GanRoundGraph["run"] = async (inputs) => {
     log.push("begins");
     await new Promise((resolve) => setTimeout(resolve));
     const steps = Float32Array.from(inputs["steps"]!.data as Float32Array);
@@ -31,6 +31,8 @@ function graph(log: string[] = []): Run {
       verdicts_fake: new Float32Array(64).fill(lead >= 0 ? 0.1 : 0.9),
     };
   };
+  const sizes = { forger: [16, 96, 96, 768], detective: [768, 96, 96, 1], batch: 64 };
+  return () => ({ run, sizes, settings: { balanced: { rates: [1, 1], pairing: 1, gamma: 1 } } });
 }
 
 function listener() {
@@ -39,7 +41,7 @@ function listener() {
 }
 
 const balanced = (rounds: number, trains: [boolean, boolean] = [true, true]) =>
-  ({ settings: BALANCED, trains, rounds });
+  ({ settings: "balanced", trains, rounds });
 
 test("a verdict above one half says real, and accuracy weighs real pictures and fakes alike", () => {
   const verdicts = (...values: number[]) => Float32Array.from(values);
@@ -91,6 +93,7 @@ test("a new game forgets the old one, and without a game there is no round", asy
   const game = new GanGame(graph());
   await assert.rejects(game.play(balanced(1), listener()), /no game has begun/);
   await game.start(1);
+  await assert.rejects(game.play({ ...balanced(1), settings: "wild" }, listener()), /settings "wild" is unknown/);
   await game.play(balanced(30), listener());
   await game.start(2);
   const ears = listener();

@@ -28,6 +28,7 @@ export interface ModelConfig {
   defaults?: Partial<Sampling>; // of a denoiser
   logit_scale?: number; // of CLIP: match = sigmoid(scale * cosine + bias), share = softmax(scale * cosine)
   logit_bias?: number;
+  settings?: Record<string, Settings>; // of the GAN that trains in the page
 }
 
 /** Bytes of model files. */
@@ -94,9 +95,9 @@ export interface Tokens {
   unread: string[]; // words at the end that no longer fit
 }
 
-/** Rounds of the game that the worker keeps; trains: whether forger and detective learn in them. */
+/** Rounds of the game that the worker keeps; trains: whether generator and discriminator learn in them. */
 export interface PlayOptions {
-  settings: Settings;
+  settings: string; // by their name in config.json
   trains: [boolean, boolean];
   rounds: number; // 0 ends the calls before this one, after their round in hand
 }
@@ -113,15 +114,15 @@ export interface GanFrame {
 /** Today's players against those frozen at the rounds FROZEN, as far as they are there. */
 export interface GanSkill {
   rounds: number;
-  fooled: number[]; // share of today's fakes that each frozen detective takes for real
-  told: number[]; // share of each frozen forger's fakes, and as many real pictures, that today's detective tells right
+  fooled: number[]; // share of today's fakes that each frozen discriminator takes for real
+  told: number[]; // share of each frozen generator's fakes, and as many real pictures, that today's discriminator tells right
   raw: number; // the same of the game itself, over the rounds since the last measurement
 }
 
 /** After a round; pictures come at most three times a second. */
 export interface GanRound {
   rounds: number;
-  losses: Float32Array; // forger, detective
+  losses: Float32Array; // generator, discriminator
   milliseconds: number;
   frame?: GanFrame;
   skill?: GanSkill;
@@ -150,7 +151,7 @@ export interface Guess {
 
 /** A piece of an answer. */
 export interface Word extends Guess {
-  looked: Float32Array; // [16], how much it looked at each patch: the mean of all layers
+  looked: Float32Array; // [64], how much it looked at each patch: the mean of all layers
   alternatives: Guess[]; // the three most probable pieces, itself first
 }
 

@@ -25,6 +25,11 @@ export function toSolidPicture(planes: Float32Array): Uint8ClampedArray {
   return picture;
 }
 
+/** A colour's value on white paper, 0 to 255. */
+export function onWhite(value: number, alpha: number): number {
+  return (alpha * value + 255 * (255 - alpha)) / 255;
+}
+
 /** A picture on white paper -> planes R, G, B in [-1, 1], as CLIP sees it. Twin: pictures.over_white */
 export function overWhite(picture: Uint8ClampedArray): Float32Array {
   const size = picture.length / 4;
@@ -32,7 +37,7 @@ export function overWhite(picture: Uint8ClampedArray): Float32Array {
   for (let i = 0; i < size; i++) {
     const alpha = picture[4 * i + 3]!;
     for (let c = 0; c < 3; c++) {
-      const value = Math.round((alpha * picture[4 * i + c]! + 255 * (255 - alpha)) / 255);
+      const value = Math.round(onWhite(picture[4 * i + c]!, alpha));
       planes[c * size + i] = Math.fround(value / 127.5) - 1;
     }
   }

@@ -1,8 +1,8 @@
 /** Words to numbers, as src/bozzetto/runtime/tokenizer.py does it: lower case, no accents, runs of letters, single
  * digits, single marks; what is not in the vocabulary is cut into its longest pieces, from the left. */
 import { RuntimeError } from "./errors.js";
+import { CONTEXT_LENGTH } from "./generated.js";
 
-export const CONTEXT_LENGTH = 24;
 const SPECIAL = ["[pad]", "[start]", "[unk]"];
 
 // Python's idea of white space, which is not quite that of \s here.

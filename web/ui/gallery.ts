@@ -1,4 +1,5 @@
 // Pictures that no training has seen: one sprite of equal squares, and the name of each.
+import { once } from "../core/cache.js";
 import { cut, type Pixels } from "./canvas.js";
 import { siteUrl } from "./figure.js";
 import { t } from "./strings.js";
@@ -63,9 +64,7 @@ export class Gallery {
 
   pixels(index: number): Pixels {
     const { columns, size } = this.contents;
-    const kept = this.kept.get(index) ?? cut(this.sprite, index % columns, Math.floor(index / columns), size);
-    this.kept.set(index, kept);
-    return kept;
+    return once(this.kept, index, () => cut(this.sprite, index % columns, Math.floor(index / columns), size));
   }
 
   draw(context: OffscreenCanvasRenderingContext2D, index: number, x: number, y: number, side: number): void {

@@ -1,9 +1,9 @@
 // <bz-picture-input>: pick a picture from the gallery, draw one, or bring a file. Fires "picked" with a Picked.
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
+import { PALETTE } from "../runtime/generated.js";
 import { picture } from "./canvas.js";
 import type { Gallery } from "./gallery.js";
-import { PALETTE } from "./palette.js";
 import { openPicture, PictureError, SIZE } from "./picture-file.js";
 import { t } from "./strings.js";
 
@@ -179,7 +179,7 @@ export class PictureInput extends LitElement {
   private stroke(x: number, y: number, from = { x, y }): void {
     const context = this.context;
     context.globalCompositeOperation = this.tool === ERASER ? "destination-out" : "source-over";
-    context.strokeStyle = PALETTE[this.tool] ?? "#000000";
+    context.strokeStyle = PALETTE[this.tool as keyof typeof PALETTE];
     context.lineWidth = BRUSHES[this.brush];
     context.lineCap = "round";
     context.beginPath();

@@ -1,6 +1,8 @@
 // <bz-sorter-maker>: a sorter names a picture, a maker draws new ones, and a check tells whether they are copies.
 import { html, nothing, svg, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
+import { cosines, dequantise } from "../../core/vectors.js";
+import { softmax, top } from "../../runtime/arrays.js";
 import { Runtime, type TextHidden } from "../../runtime/client.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { type BadgeFacts, BzFigure, type Code, python, shellWord, type Twin } from "../../ui/figure.js";
@@ -9,7 +11,6 @@ import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import type { Field, State } from "../../ui/state.js";
 import { fixed, percent, t } from "../../ui/strings.js";
-import { cosines, dequantise, shares, top } from "../7/match.js";
 import { type Idea, textHidden } from "./ideas.js";
 import { nearest, type Neighbour, shrink, verdict } from "./memorised.js";
 import { Training } from "./training.js";
@@ -32,7 +33,7 @@ export class SorterMaker extends BzFigure {
 
   private gallery: Gallery | undefined;
   private names: string[] = [];
-  private labels: Float32Array = new Float32Array();
+  private labels: Float32Array[] = [];
   private logitScale = 1;
   private own: { name: string; pixels: Pixels } | undefined;
   private ideas: Idea[] = [];
@@ -104,7 +105,8 @@ export class SorterMaker extends BzFigure {
     ]);
     this.gallery = gallery;
     this.names = names.names;
-    this.labels = dequantise(new Int8Array(await labels.arrayBuffer()), names.embedding_scale);
+    const bytes = new Int8Array(await labels.arrayBuffer());
+    this.labels = dequantise(bytes, names.embedding_scale, names.names.length);
     this.ideas = ideas.ideas;
     this.nothing = textHidden(ideas.nothing);
     this.requestUpdate();
@@ -118,7 +120,7 @@ export class SorterMaker extends BzFigure {
     const [vector] = await Runtime.get().encodeImage([of.data]);
     if (of !== this.shown?.pixels) return; // another one was chosen meanwhile, and asked for
     const scores = cosines(vector!, this.labels);
-    this.sorted = { of, shares: shares(scores, this.logitScale), best: top(scores, TOP) };
+    this.sorted = { of, shares: softmax(scores, this.logitScale), best: top(scores, TOP) };
     this.requestUpdate();
   }
 

@@ -3,7 +3,8 @@ import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
 import { Runtime, type GanFrame, type GanRound, type GanSkill } from "../../runtime/client.js";
 import { accuracy, FROZEN } from "../../runtime/gan-game.js";
-import { draw, GAN_ROUND, MODES, realPictures, SHAPES } from "../../runtime/gan-round.js";
+import { draw, GAN_ROUND, MODES, realPictures, SIZE } from "../../runtime/gan-round.js";
+import { GAN_ROUND as FACTS } from "../../runtime/generated.js";
 import { toSolidPicture } from "../../runtime/pixels.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, logTicks, type Mark, type Series } from "../../ui/chart.js";
@@ -17,16 +18,16 @@ const JUDGED = 8; // from those of the batch that are not shown
 const TEN = 10;
 const AUTO = 100_000; // rounds until it stops by itself
 const PACE = 350; // milliseconds from one set of pictures to the next
-const COLOURS = ["red", "yellow", "green", "blue"] as const;
+const COLOURS = Object.keys(FACTS.colours);
 
-/** Pictures of 16 x 16 pixels out of planes one after the other. */
+/** Pictures out of planes one after the other. */
 function seen(planes: Float32Array, from: number, to: number): Pixels[] {
-  const size = 3 * 16 * 16;
-  const one = (i: number) => pixels(toSolidPicture(planes.subarray(i * size, (i + 1) * size)), 16);
+  const size = 3 * SIZE * SIZE;
+  const one = (i: number) => pixels(toSolidPicture(planes.subarray(i * size, (i + 1) * size)), SIZE);
   return Array.from({ length: to - from }, (_, i) => one(from + i));
 }
 
-const PROTOTYPES = Array.from({ length: MODES }, (_, mode) => pixels(toSolidPicture(draw(mode)), 16));
+const PROTOTYPES = Array.from({ length: MODES }, (_, mode) => pixels(toSolidPicture(draw(mode)), SIZE));
 
 interface View {
   frame: GanFrame;
@@ -46,7 +47,7 @@ interface Trial {
 @customElement("bz-step-the-game")
 export class StepTheGame extends BzFigure {
   static override fields: readonly Field[] = [
-    { name: "settings", kind: "choice", default: "balanced", options: Object.keys(SETTINGS) },
+    { name: "settings", kind: "choice", default: "balanced", options: SETTINGS },
     { name: "moves", kind: "text", default: "", max: 2000, form: FORM },
     { name: "seed", kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
   ];
@@ -115,7 +116,7 @@ export class StepTheGame extends BzFigure {
       if (round.frame) this.show(round.frame);
       if (round.frame) onRounds?.(round.rounds);
     };
-    const how = { settings: SETTINGS[move.settings], trains: TRAINS[move.who]!, rounds: move.rounds };
+    const how = { settings: move.settings, trains: TRAINS[move.who]!, rounds: move.rounds };
     const frame = await Runtime.get().playGame(how, { signal, onRound });
     if (frame && game === this.game) this.show(frame);
   }
@@ -138,7 +139,7 @@ export class StepTheGame extends BzFigure {
   }
 
   override pause(): void {
-    if (this.playing) void Runtime.get().playGame({ settings: SETTINGS.balanced, trains: TRAINS.both!, rounds: 0 });
+    if (this.playing) void Runtime.get().playGame({ settings: "balanced", trains: TRAINS.both!, rounds: 0 });
   }
 
   private collapse(): void {
@@ -271,7 +272,7 @@ export class StepTheGame extends BzFigure {
 
   private kind(mode: number): string {
     if (mode < 0) return t("step-the-game.no-shape");
-    const [shape, colour] = [SHAPES[Math.floor(mode / 4)]!, COLOURS[mode % 4]!];
+    const [shape, colour] = [FACTS.shapes[Math.floor(mode / COLOURS.length)]!, COLOURS[mode % COLOURS.length]!];
     return t("step-the-game.kind", { shape: t(`step-the-game.${shape}`), colour: t(`step-the-game.${colour}`) });
   }
 

@@ -3,6 +3,8 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
 import { Runtime, type SamplerName, type Stepped } from "../../runtime/client.js";
+import { count } from "../../runtime/arrays.js";
+import { SMALL_SHAPE } from "../../runtime/generated.js";
 import { toSolidPicture } from "../../runtime/pixels.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, logTicks, type Mark } from "../../ui/chart.js";
@@ -10,12 +12,13 @@ import { classField, classOf, classOptions, classWords } from "../../ui/classes.
 import { type Code, dataTable, optionalJson, type Twin } from "../../ui/figure.js";
 import { FILM_FIELDS, FilmFigure, type FilmRun, SAMPLER_NAMES } from "../../ui/film-figure.js";
 import { number, t } from "../../ui/strings.js";
-import { byName, type Cell, type Dial, enough, gain, jumps, quickestFirst, removed, stepsOf, STUDENT } from "./dial.js";
+import { byName, type Cell, type Dial, enough, gain, jumps, quickestFirst, removed, stepsOf, STUDENT, type Way } from "./dial.js";
 
-const WAYS = [...SAMPLER_NAMES, STUDENT];
+const WAYS: readonly Way[] = [...SAMPLER_NAMES, STUDENT];
 
 interface Run extends FilmRun {
   label: string;
+  sampler: Way;
 }
 
 interface Drawn {
@@ -25,7 +28,7 @@ interface Drawn {
 
 /** Small pictures' planes R, G, B; values out of range are cut off. */
 function seen(planes: Float32Array): Pixels {
-  return pixels(toSolidPicture(planes), 32);
+  return pixels(toSolidPicture(planes), SMALL_SHAPE[2]);
 }
 
 @customElement("bz-speed-dial")
@@ -41,12 +44,12 @@ export class SpeedDial extends FilmFigure<Run> {
   protected models = ["diffusion", STUDENT];
   protected names = ["label", "seed", "num_inference_steps", "guidance_scale", "sampler"] as const;
   protected views = ["noisy", "clean"] as const;
-  protected size = 3 * 32 * 32;
+  protected size = count(SMALL_SHAPE);
   @reactive() private dial: Dial | undefined;
   /** Finished pictures by run. */
   @reactive() private cells = new Map<string, Drawn>();
   /** Which rows of the table are shown: the chosen sampler's, or all. */
-  @reactive() private rows: string[] = [];
+  @reactive() private rows: readonly Way[] = [];
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -72,7 +75,7 @@ export class SpeedDial extends FilmFigure<Run> {
   protected make({ label, sampler, seed, num_inference_steps, guidance_scale }: Run, o: Stepped) {
     const options = { label: classOf(label), seed, num_inference_steps };
     if (sampler === STUDENT) return Runtime.get().sample({ ...options, model: STUDENT }, o);
-    return Runtime.get().sample({ ...options, guidance_scale, sampler: sampler as SamplerName }, o);
+    return Runtime.get().sample({ ...options, guidance_scale, sampler }, o);
   }
 
   protected override async finish(): Promise<void> {
@@ -84,7 +87,7 @@ export class SpeedDial extends FilmFigure<Run> {
   }
 
   /** Fills rows of the table, skipping what is there. */
-  private compare(samplers: string[]): void {
+  private compare(samplers: readonly Way[]): void {
     this.rows = samplers;
     void this.work(async (signal) => {
       await this.prepare(signal);

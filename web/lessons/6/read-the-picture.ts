@@ -1,24 +1,25 @@
 // <bz-read-the-picture>: build a scene, see it as a row of patches and words, ask, and see where each word looked.
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
+import { once } from "../../core/cache.js";
+import { conceptOf } from "../../core/words.js";
 import { Runtime, type Tokens, type Word } from "../../runtime/client.js";
+import { FRAME, LIMITS, PALETTE } from "../../runtime/generated.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { type BadgeFacts, BzFigure, type Code, python, shellWord, siteUrl, type Twin } from "../../ui/figure.js";
 import { Gallery } from "../../ui/gallery.js";
-import { PALETTE } from "../../ui/palette.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import type { Field, State } from "../../ui/state.js";
 import { percent, t } from "../../ui/strings.js";
 import { openPapers, type Paper } from "./papers.js";
 import {
-  add, arrange, cell, change, covers, FORM, FRAME, lit, MOST, mostLooked, order, parse, PATCHES, questions,
+  add, arrange, cell, change, covers, FORM, lit, MOST, mostLooked, order, parse, PATCHES, questions,
   READY, type Scene, SMALLEST, squareOf, type Thing, thingAt, TILES, TRAY, write,
 } from "./scene.js";
 
 const MODELS = ["vlm", "vlm/look.onnx"];
 const SOURCES = ["scene", "paper", "own"] as const;
-const LONGEST = 300;
 const ARROWS: Record<string, Partial<Thing>> = {
   ArrowLeft: { x: -1 },
   ArrowRight: { x: 1 },
@@ -44,7 +45,7 @@ export class ReadThePicture extends BzFigure {
     { name: "scene", kind: "text", default: READY["pair"]!, max: 120, form: FORM },
     { name: "paper", kind: "int", default: 0, min: 0, max: 99 },
     { name: "picture", kind: "int", default: 0, min: -1, max: 99_999 },
-    { name: "question", kind: "text", default: "describe the picture.", max: LONGEST },
+    { name: "question", kind: "text", default: "describe the picture.", max: LIMITS.question },
     { name: "covered", kind: "int", default: 0, min: 0, max: 2 ** TILES - 1 },
     { name: "shuffle", kind: "int", default: 0, min: 0, max: 999_999 },
     { name: "blind", kind: "flag", default: false },
@@ -100,11 +101,9 @@ export class ReadThePicture extends BzFigure {
   }
 
   /** Kept under all that it was made of, so that a canvas is painted only when there is something new. */
-  private once(key: string, make: () => Uint8ClampedArray, width = FRAME): Pixels {
+  private once(key: string, make: () => Uint8ClampedArray, width: number = FRAME): Pixels {
     if (this.made.size > 500) this.made.clear();
-    const known = this.made.get(key) ?? pixels(make(), width);
-    this.made.set(key, known);
-    return known;
+    return once(this.made, key, () => pixels(make(), width));
   }
 
   /** The picture itself. */
@@ -117,10 +116,10 @@ export class ReadThePicture extends BzFigure {
     return this.once(String(this.state.scene), () => {
       const context = new OffscreenCanvas(FRAME, FRAME).getContext("2d", { willReadFrequently: true })!;
       const { ground, things } = this.scene;
-      context.fillStyle = PALETTE[ground]!;
+      context.fillStyle = PALETTE[ground as keyof typeof PALETTE];
       context.fillRect(0, 0, FRAME, FRAME);
       context.imageSmoothingQuality = "high";
-      for (const { name, x, y, size } of things) gallery.draw(context, gallery.find(TRAY[name]!), x, y, size);
+      for (const { name, x, y, size } of things) gallery.draw(context, gallery.find(conceptOf(name)), x, y, size);
       return context.getImageData(0, 0, FRAME, FRAME).data;
     });
   }
@@ -235,10 +234,10 @@ export class ReadThePicture extends BzFigure {
         )}
       </div>
       <div class="tray" role="group" aria-label=${t("read-the-picture.tray")}>
-        ${Object.entries(TRAY).map(
-          ([name, thing]) => html`<button type="button" ?disabled=${full} aria-label=${name} title=${name}
+        ${TRAY.map(
+          (name) => html`<button type="button" ?disabled=${full} aria-label=${name} title=${name}
             @pointerdown=${hold} @click=${drop(name)}>
-            ${picture(gallery.pixels(gallery.find(thing)), "", "thumb")}
+            ${picture(gallery.pixels(gallery.find(conceptOf(name))), "", "thumb")}
           </button>`,
         )}
       </div>

@@ -1,6 +1,9 @@
 // <bz-match-score>: how close are a picture and a caption? One pair on a dial, a whole table, search, and the traps.
 import { html, nothing, svg, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
+import { dot, type Range } from "../../core/vectors.js";
+import { a } from "../../core/words.js";
+import { top } from "../../runtime/arrays.js";
 import { Runtime, type Tokens } from "../../runtime/client.js";
 import { picture, pixels } from "../../ui/canvas.js";
 import { type BadgeFacts, BzFigure, type Code, python, type Twin } from "../../ui/figure.js";
@@ -9,9 +12,8 @@ import type { Picked } from "../../ui/picture-input.js";
 import type { Field } from "../../ui/state.js";
 import { fixed, percent, t } from "../../ui/strings.js";
 import { lay, openUntrained, type Sheet, type Untrained } from "./map.js";
-import { cosine, type Range, top } from "./match.js";
 import { type Comparison, type Entry, Space } from "./space.js";
-import { a, pairs, THINGS, trial, type TrapName, TRAPS, type Trial } from "./traps.js";
+import { pairs, THINGS, trial, type TrapName, TRAPS, type Trial } from "./traps.js";
 
 const MODES = ["score", "matrix", "search", "map", "traps"] as const;
 const TIMES = ["before", "after"] as const; // CLIP's training
@@ -484,7 +486,7 @@ export class MatchScore extends BzFigure {
     const own = t("match-score.map-own", {
       name: space.gallery.items[untrained.items[point]!]!.name,
       caption: untrained.texts[shown.closest[point]!]!,
-      value: two(cosine(shown.pictures[point]!, shown.captions[point]!)),
+      value: two(dot(shown.pictures[point]!, shown.captions[point]!)),
     });
     const right = shown.closest.filter((caption, i) => caption === i).length;
     const all = t("match-score.map-all", { right, count: shown.closest.length, gap: fixed(shown.gap, 2) });
@@ -519,7 +521,7 @@ export class MatchScore extends BzFigure {
       const rows = (shown?.closest ?? []).map((caption, i) => [
         space.gallery.items[this.untrained!.items[i]!]!.name,
         texts[caption]!,
-        two(cosine(shown!.pictures[i]!, shown!.captions[i]!)),
+        two(dot(shown!.pictures[i]!, shown!.captions[i]!)),
       ]);
       const table = { head: head("picture", "closest-head", "own-head"), rows };
       return { sentence: this.mapSentence(space), table };

@@ -1,7 +1,11 @@
 // "Words steer noise": from a prompt to a picture, every step shown with and without the words.
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
+import { once } from "../../core/cache.js";
+import { cosines, dequantise, dot } from "../../core/vectors.js";
+import { count } from "../../runtime/arrays.js";
 import { type ModelConfig, Runtime, type SamplerName, type Stepped } from "../../runtime/client.js";
+import { CONTEXT_LENGTH, LATENT_SHAPE, LIMITS, STYLES } from "../../runtime/generated.js";
 import { Tokenizer } from "../../runtime/tokenizer.js";
 import { cells, difference, heat, mosaic, picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, ticks } from "../../ui/chart.js";
@@ -10,12 +14,10 @@ import { FILM_FIELDS, type FilmRun, FilmFigure, SAMPLER_NAMES } from "../../ui/f
 import type { Film } from "../../ui/film.js";
 import type { State } from "../../ui/state.js";
 import { megabytes, number, percent, t } from "../../ui/strings.js";
-import { cosine, cosines, dequantise } from "../7/match.js";
 import { added, prefixes, problem, rivals, seedsFrom, seenInstead } from "./words.js";
 
 const SKETCH_STEPS = 8; // enough to see where a picture goes
 const SEEDS = 16;
-const STYLES = ["any", "noto", "noto-v1", "twemoji", "fluent-flat", "fluent", "fluent-3d", "emojione", "fxemoji"];
 
 interface Run extends FilmRun {
   prompt: string;
@@ -59,18 +61,18 @@ const JUDGES = ["clip/order", "clip/image"]; // beside the text tower
 @customElement("bz-words-steer")
 export class WordsSteer extends FilmFigure<Run> {
   static override fields = [
-    { name: "prompt", kind: "text", default: "a red apple", max: 300 },
+    { name: "prompt", kind: "text", default: "a red apple", max: LIMITS.prompt },
     ...FILM_FIELDS,
     { name: "guidance_scale", kind: "float", default: 5, min: 0, max: 10 },
     { name: "sampler", kind: "choice", default: "dpmpp_2m", options: SAMPLER_NAMES },
-    { name: "style", kind: "choice", default: "any", options: STYLES },
-    { name: "prompt_b", kind: "text", default: "", max: 300 },
+    { name: "style", kind: "choice", default: "any", options: ["any", ...STYLES] },
+    { name: "prompt_b", kind: "text", default: "", max: LIMITS.prompt },
     { name: "match", kind: "flag", default: false },
   ] as const;
 
   protected names = ["prompt", "seed", "num_inference_steps", "guidance_scale", "sampler", "style"] as const;
   protected views = ["clean", "noisy", "withPrompt", "withoutPrompt"] as const;
-  protected size = 16 * 8 * 8;
+  protected size = count(LATENT_SHAPE);
   @reactive() private tokenizer: Tokenizer | undefined;
   @reactive() private trial: Trial | undefined;
   @reactive() private weakSpots: WeakSpot[] = [];
@@ -155,7 +157,7 @@ export class WordsSteer extends FilmFigure<Run> {
       for (let k = 1; k <= film.last; k++) {
         const shown = film.picture(k, "clean")?.data ?? (await Runtime.get().decode(film.frames[k]!.clean!));
         const [vector] = await Runtime.get().encodeImage([shown], { signal });
-        scores.push(cosine(text, vector!));
+        scores.push(dot(text, vector!));
         this.doing = { text: t("words-steer.matching", { step: k, steps: film.last }), value: k, max: film.last };
       }
       this.scores.set(film.settings, scores);
@@ -200,10 +202,10 @@ export class WordsSteer extends FilmFigure<Run> {
     const labels = await optionalJson<Labels>("data/labels.json");
     const file = await fetch(siteUrl("data/labels.embeddings.bin"));
     if (!labels || !file.ok) return undefined;
-    const table = dequantise(new Int8Array(await file.arrayBuffer()), labels.embedding_scale);
+    const table = dequantise(new Int8Array(await file.arrayBuffer()), labels.embedding_scale, labels.names.length);
     const places = rivals(prompt, labels.names);
     const sees = (vector: Float32Array): string => {
-      const other = seenInstead(cosine(this.targets.get(prompt)!, vector), cosines(vector, table), places);
+      const other = seenInstead(dot(this.targets.get(prompt)!, vector), cosines(vector, table), places);
       return other === undefined ? "" : labels.names[other]!;
     };
     return { rivals: places.length, sees };
@@ -242,16 +244,11 @@ export class WordsSteer extends FilmFigure<Run> {
 
   // One array, one picture, so that a canvas is painted only when there is something new.
   private drawn = new WeakMap<Float32Array, Pixels>();
-  private once(values: Float32Array, make: () => Pixels): Pixels {
-    const known = this.drawn.get(values) ?? make();
-    this.drawn.set(values, known);
-    return known;
-  }
   private vectorPixels(vector: Float32Array): Pixels {
-    return this.once(vector, () => cells(vector, 16, 0.15));
+    return once(this.drawn, vector, () => cells(vector, 16, 0.15));
   }
   private latentPixels(latents: Float32Array): Pixels {
-    return this.once(latents, () => mosaic(latents));
+    return once(this.drawn, latents, () => mosaic(latents));
   }
 
   private chips(): unknown {
@@ -259,7 +256,7 @@ export class WordsSteer extends FilmFigure<Run> {
     if (!this.tokenizer) return html`<bdi class="chip">${prompt}</bdi>`;
     const pieces = this.tokenizer.tokenize(prompt);
     return pieces.slice(0, 40).map((piece, i) => {
-      const kind = i >= 23 ? "unread" : piece === "[unk]" || piece.startsWith("##") ? "unknown" : "";
+      const kind = i >= CONTEXT_LENGTH - 1 ? "unread" : piece === "[unk]" || piece.startsWith("##") ? "unknown" : "";
       return html`<bdi class="chip ${kind}">${piece}</bdi>`;
     });
   }
@@ -294,7 +291,7 @@ export class WordsSteer extends FilmFigure<Run> {
     const [one, other] = [film.picture(k, "withPrompt"), film.picture(k, "withoutPrompt")];
     const frame = film.frames[k]!.withPrompt!;
     const draw = (a: Pixels, b: Pixels) => heat(difference(a, b).map((value) => 2 * value), 64);
-    const map = one && other ? this.once(frame, () => draw(one, other)) : undefined;
+    const map = one && other ? once(this.drawn, frame, () => draw(one, other)) : undefined;
     return html`<div class="shot">
       ${picture(map, t("words-steer.difference"))} <span>${t("words-steer.difference")}</span>
     </div>`;
