@@ -43,7 +43,7 @@ def said_otherwise() -> dict[str, str]:
 CONSTANTS = {
     "MODELS": ("Folders of the models that the site serves.", [*MODELS, *MODELS_IF_THERE]),
     "SAMPLER_FACTS": (
-        "How often each asks the network in a step but the last, and whether it draws noise.",
+        "How often each asks the network in a step but the last; whether it draws noise.",
         samplers(),
     ),
     "JUMPS": ("In how many steps a few-step student has learned to draw.", list(JUMPS)),

@@ -1,7 +1,7 @@
 /** The page's side of the runtime, and the only part that figures talk to. */
 import { RuntimeError } from "./errors.js";
 import type {
-  AnswerOptions, Calls, DenoiseOptions, GanRound, GenerateOptions, LookOptions, PlayOptions, Progress, Reply, Request,
+  AnswerOptions, Calls, DenoiseOptions, GanRound, GenerateOptions, LookOptions, ModelConfig, ModelName, PlayOptions, Progress, Reply, Request,
   SampleOptions, Seen, StepEvent, Word,
 } from "./messages.js";
 import { checkBrowser } from "./session.js";
@@ -47,7 +47,10 @@ export class Runtime {
   }
 
   /** Opens these models and releases all others, so call it before each use: what is open already costs nothing. */
-  async load(models: string[], o: { onProgress?: (progress: Progress) => void } & Cancellable = {}) {
+  async load<Name extends ModelName>(
+    models: readonly Name[],
+    o: { onProgress?: (progress: Progress) => void } & Cancellable = {},
+  ): Promise<Record<Name, ModelConfig>> {
     checkBrowser();
     return this.#ask("load", models, o.signal, o.onProgress);
   }

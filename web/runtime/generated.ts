@@ -14,7 +14,7 @@ export const MODELS = [
   "memoriser",
 ] as const;
 
-/** How often each asks the network in a step but the last, and whether it draws noise. */
+/** How often each asks the network in a step but the last; whether it draws noise. */
 export const SAMPLER_FACTS = {
   "euler": {"evaluations": 1, "stochastic": false},
   "heun": {"evaluations": 2, "stochastic": false},

@@ -1,7 +1,11 @@
 /** What the page and its worker say to each other; postMessage can carry all of it. */
 import type { ErrorKind } from "./errors.js";
+import type { MODELS } from "./generated.js";
 import type { Settings } from "./gan-round.js";
 import type { SamplerName } from "./samplers.js";
+
+/** A model by its folder, or another graph over the weights of one: "clip/image/steer.onnx". */
+export type ModelName = (typeof MODELS)[number] | `${(typeof MODELS)[number]}/${string}.onnx`;
 
 export interface FileEntry {
   bytes: number;
@@ -52,7 +56,7 @@ export interface GenerateOptions extends Partial<Sampling> {
   negative_prompt?: Prompt; // by default "", for which the text tower must be loaded, unless guidance_scale is 1
   seed: number;
   style?: string;
-  model?: string; // the denoiser, by default text_to_image
+  model?: ModelName; // the denoiser, by default text_to_image
 }
 
 export interface DenoiseOptions {
@@ -60,7 +64,7 @@ export interface DenoiseOptions {
   t: number;
   prompt: Prompt;
   style?: string;
-  model?: string;
+  model?: ModelName;
 }
 
 /** A few-step student has its own way to walk and its guidance built in: it has no use for a sampler and a scale. */
@@ -69,7 +73,7 @@ export interface SampleOptions extends Partial<Sampling> {
   prompt?: string; // instead of a label: CLIP steers towards it, by clip/text, clip/order and clip/image/steer.onnx
   clip_guidance_scale?: number; // how strongly
   seed: number;
-  model?: string; // by default diffusion
+  model?: ModelName; // by default diffusion
 }
 
 /** After a step. All arrays are latents [16, 8, 8], or small pictures' planes R, G, B [3, 32, 32]. */
@@ -163,7 +167,7 @@ interface Call<Argument, Answer, Event = never> {
 
 /** What the worker can be asked. */
 export interface Calls {
-  load: Call<string[], Record<string, ModelConfig>, Progress>;
+  load: Call<readonly ModelName[], Record<string, ModelConfig>, Progress>;
   summarise: Call<string[], Float32Array[]>;
   encodeText: Call<string[], Float32Array[]>;
   encodeImage: Call<Uint8ClampedArray[], Float32Array[]>;

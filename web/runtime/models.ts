@@ -35,13 +35,13 @@ export class Models {
   ) {}
 
   /** Open these, release the others. One load waits for the one before, so that the last one decides. */
-  load(names: string[], control: Control<Progress>): Promise<Record<string, ModelConfig>> {
+  load(names: readonly string[], control: Control<Progress>): Promise<Record<string, ModelConfig>> {
     const loading = this.#loading.then(() => this.#load(names, control));
     this.#loading = loading.catch(() => undefined);
     return loading;
   }
 
-  async #load(names: string[], { emit, pause, signal }: Control<Progress>) {
+  async #load(names: readonly string[], { emit, pause, signal }: Control<Progress>) {
     const configs = await Promise.all(
       names.map((name) => this.#open.get(name)?.config ?? readConfig(this.folder, parts(name)[0], signal)),
     );

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, beforeEach, test } from "node:test";
-import { Runtime, RuntimeError, type ErrorKind, type StepEvent, type Word } from "./client.js";
+import { Runtime, RuntimeError, type ErrorKind, type ModelName, type StepEvent, type Word } from "./client.js";
 import { classifier_free } from "./guidance.js";
 import { Models } from "./models.js";
 import { normal } from "./noise.js";
@@ -14,10 +14,10 @@ import { serve, type Port } from "./serve.js";
 import type { Input, Session } from "./session.js";
 import { joinPieces } from "./tokenizer.js";
 
-const ALL = ["clip/text", "clip/order", "clip/image", "text_to_image", "autoencoder/decoder"];
-const SMALL = ["diffusion", "few_steps"];
-const STEER = "clip/image/steer.onnx";
-const READER = ["vlm", "vlm/look.onnx"];
+const ALL: ModelName[] = ["clip/text", "clip/order", "clip/image", "text_to_image", "autoencoder/decoder"];
+const SMALL: ModelName[] = ["diffusion", "few_steps"];
+const STEER = "clip/image/steer.onnx" as const;
+const READER: ModelName[] = ["vlm", "vlm/look.onnx"];
 const VOCABULARY = ["[pad]", "[start]", "[unk]", "a", "red", "apple", "##s"];
 const sum = (text: string): string => createHash("sha256").update(text).digest("hex");
 
@@ -104,7 +104,7 @@ function rowOf({ data, dims }: Input, batch: number, index: number): number[] {
 
 const server = createServer((request, response) => {
   const [, name, file] = /^\/models\/(.+)\/([^/]+)$/.exec(request.url!)!;
-  if (![...ALL, ...SMALL, "vlm"].includes(name!)) return response.writeHead(404).end();
+  if (![...ALL, ...SMALL, "vlm"].includes(name as ModelName)) return response.writeHead(404).end();
   return response.end(file === "config.json" ? JSON.stringify(config(name!)) : files(name!)[file!]);
 });
 before(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)));
@@ -162,7 +162,7 @@ test("only what the last load named stays open, and what is open is not opened a
   assert.deepEqual(log.opened, ["clip/text", "clip/image", "text_to_image", "autoencoder/decoder"]);
   assert.deepEqual(log.released, ["clip/image", "text_to_image"]);
   await fails(runtime.generate({ prompt: "a", seed: 1 }), "failed", /text_to_image is not loaded/);
-  await fails(runtime.load(["clip/text", "none"]), "missing", /none/);
+  await fails(runtime.load(["clip/text", "none" as ModelName]), "missing", /none/);
   assert.equal((await runtime.decode(new Float32Array(1024))).length, 4 * 64 * 64); // a failed load takes nothing away
 });
 
@@ -227,7 +227,7 @@ test("a small picture is steered by words, and another graph costs no more than 
   await runtime.load(["clip/text", "clip/image"], { onProgress: (progress) => void ({ total } = progress) });
   const texts = [...Object.values(files("clip/text")), "clip/image", "weights of clip/image"];
   assert.equal(total, texts.join("").length);
-  const steered = ["clip/text", "clip/order", STEER, ...SMALL];
+  const steered: ModelName[] = ["clip/text", "clip/order", STEER, ...SMALL];
   const loaded = await runtime.load(steered);
   assert.deepEqual(Object.keys(loaded), steered);
   assert.deepEqual(log.opened, ["clip/text", "clip/image", ...steered.slice(1)]);
@@ -255,7 +255,7 @@ test("a small picture is steered by words, and another graph costs no more than 
   const plain = await runtime.sample(sampling);
   assert.deepEqual(await runtime.sample({ ...sampling, prompt: "a red", clip_guidance_scale: 0 }), plain);
   await fails(runtime.sample({ ...options, label: "cat" }), "failed", /^a prompt steers diffusion of any class/);
-  await fails(runtime.sample({ ...options, model: "few_steps" }), "failed", /take no student/);
+  await fails(runtime.sample({ ...options, model: "few_steps" as const }), "failed", /take no student/);
   await fails(runtime.sample({ ...options, clip_guidance_scale: 101 }), "failed", /^clip_guidance_scale must be a number/);
   await runtime.load(["clip/text", "clip/order", "diffusion"]);
   await fails(runtime.sample(options), "failed", /steer.onnx is not loaded/);
@@ -265,7 +265,7 @@ test("a student jumps two steps ahead, and is told where to", async () => {
   await runtime.load(SMALL);
   const told: number[] = [];
   const onStep = ({ clean }: StepEvent): number => told.push(clean[0]!);
-  const options = { model: "few_steps", label: "bird", seed: 1 };
+  const options = { model: "few_steps" as const, label: "bird", seed: 1 };
   const planes = await runtime.sample({ ...options, sampler: "ddpm", guidance_scale: 9 }, { onStep });
   assert.deepEqual(told, [1.5, 1.25, 1, 1]);
   assert.ok(planes.every((value) => Math.abs(value - 1) < 1e-6));

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { LinkState } from "./link-state.js";
-import type { Field } from "./state.js";
+import { defineFields, type StateOf } from "./state.js";
 
-const FIELDS: readonly Field[] = [
-  { name: "seed", kind: "int", default: 7, min: 0, max: 100 },
-  { name: "moves", kind: "text", default: "", max: 9 },
-];
+const FIELDS = defineFields({
+  seed: { kind: "int", default: 7, min: 0, max: 100 },
+  moves: { kind: "text", default: "", max: 9 },
+});
 
 let updates = 0;
 let heard = 0;
@@ -14,7 +14,7 @@ let listeners: Record<string, () => void>;
 const host = { addController() {}, removeController() {}, requestUpdate: () => updates++, updateComplete: Promise.resolve(true) };
 
 /** A page at this address, with a figure on it. */
-function opened(hash: string): LinkState {
+function opened(hash: string): LinkState<StateOf<typeof FIELDS>> {
   const location = { hash };
   listeners = {};
   Object.assign(globalThis, {
@@ -23,7 +23,7 @@ function opened(hash: string): LinkState {
     addEventListener: (name: string, listener: () => void) => (listeners[name] = listener),
     removeEventListener: (name: string) => delete listeners[name],
   });
-  const link = new LinkState(host, "toy", FIELDS, () => heard++);
+  const link = new LinkState<StateOf<typeof FIELDS>>(host, "toy", () => FIELDS, () => heard++);
   link.hostConnected();
   return link;
 }
@@ -64,10 +64,10 @@ test("another link is read, a jump to a heading is not", () => {
   assert.deepEqual([link.hides("share"), link.hides("seed")], [true, false]);
   location.hash = "#a-heading";
   listeners["hashchange"]!();
-  assert.deepEqual([heard, link.state["seed"]], [0, 3]);
+  assert.deepEqual([heard, link.state.seed], [0, 3]);
   location.hash = "#toy.seed=5&toy.moves=0123456789";
   listeners["hashchange"]!();
-  assert.deepEqual([heard, link.state["seed"], link.rejected, link.hides("share")], [1, 5, ["moves"], false]);
+  assert.deepEqual([heard, link.state.seed, link.rejected, link.hides("share")], [1, 5, ["moves"], false]);
   link.hostDisconnected();
   assert.deepEqual(listeners, {});
 });

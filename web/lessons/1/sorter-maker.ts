@@ -3,13 +3,16 @@ import { html, nothing, svg, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
 import { cosines, dequantise } from "../../core/vectors.js";
 import { softmax, top } from "../../runtime/arrays.js";
-import { Runtime, type TextHidden } from "../../runtime/client.js";
+import { type ModelName, Runtime, type TextHidden } from "../../runtime/client.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
-import { type BadgeFacts, BzFigure, type Code, python, shellWord, type Twin } from "../../ui/figure.js";
-import { Gallery, siteFile, siteJson } from "../../ui/gallery.js";
+import { type Code, python, shellWord } from "../../ui/code.js";
+import { BzFigure } from "../../ui/figure.js";
+import { type Alternative, type BadgeFacts, button, type Content } from "../../ui/figure-parts.js";
+import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
-import type { Field, State } from "../../ui/state.js";
+import { siteFile, siteJson } from "../../ui/site.js";
+import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, percent, t } from "../../ui/strings.js";
 import { type Idea, textHidden } from "./ideas.js";
 import { nearest, type Neighbour, shrink, verdict } from "./memorised.js";
@@ -22,14 +25,17 @@ const TOP = 5;
 const KINDS = ["picture", "text", "sound", "video"] as const;
 const MARKS = { new: "✓", far: "✓", copy: "⚠" } as const;
 
+const FIELDS = defineFields({
+  picture: { kind: "int", default: -1, min: -1, max: 99_999 },
+  idea: { kind: "text", default: "cat", max: 60 },
+  twin: { kind: "flag", default: false },
+  seed: { kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
+});
+type State = StateOf<typeof FIELDS>;
+
 @customElement("bz-sorter-maker")
-export class SorterMaker extends BzFigure {
-  static override fields: readonly Field[] = [
-    { name: "picture", kind: "int", default: -1, min: -1, max: 99_999 },
-    { name: "idea", kind: "text", default: "cat", max: 60 },
-    { name: "twin", kind: "flag", default: false },
-    { name: "seed", kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
-  ];
+export class SorterMaker extends BzFigure<State> {
+  protected readonly fields = FIELDS;
 
   private gallery: Gallery | undefined;
   private names: string[] = [];
@@ -52,7 +58,7 @@ export class SorterMaker extends BzFigure {
     this.sort();
   }
 
-  protected override changed(changes: State): void {
+  protected override changed(changes: Partial<State>): void {
     if ("picture" in changes && this.sorted?.of !== this.shown?.pixels) this.sort();
     if ("idea" in changes || "twin" in changes || "seed" in changes) this.forget();
   }
@@ -63,7 +69,7 @@ export class SorterMaker extends BzFigure {
   }
 
   private forget(): void {
-    if (this.made.length || this.busy) this.cancel();
+    if (this.made.length || this.busy) this.work.cancel();
     this.made = [];
     this.asked = -1;
   }
@@ -75,7 +81,7 @@ export class SorterMaker extends BzFigure {
 
   /** The gallery's picture that is chosen, or the one that the course begins with. */
   private get index(): number {
-    const chosen = Number(this.state.picture);
+    const chosen = this.state.picture;
     const there = this.gallery && chosen >= 0 && chosen < this.gallery.items.length;
     return there ? chosen : Math.max(0, this.gallery?.find(t("sorter-maker.first-picture")) ?? 0);
   }
@@ -84,7 +90,7 @@ export class SorterMaker extends BzFigure {
     return this.ideas.find(({ name }) => name === this.state.idea) ?? this.ideas[0];
   }
 
-  private get model(): string {
+  private get model(): ModelName {
     return this.state.twin ? "memoriser" : "text_to_image";
   }
 
@@ -92,7 +98,7 @@ export class SorterMaker extends BzFigure {
 
   private sort(): void {
     const quick = this.sorted && this.shown;
-    const slow = () => this.work((signal) => this.open(signal));
+    const slow = () => this.work.run((signal) => this.open(signal));
     void (quick ? this.sortNow().catch(slow) : slow());
   }
 
@@ -110,7 +116,7 @@ export class SorterMaker extends BzFigure {
     this.ideas = ideas.ideas;
     this.nothing = textHidden(ideas.nothing);
     this.requestUpdate();
-    const configs = await this.load(["clip/image"], signal);
+    const configs = await this.work.load(["clip/image"], signal);
     this.logitScale = configs["clip/image"]!.logit_scale!;
     await this.sortNow();
   }
@@ -131,8 +137,8 @@ export class SorterMaker extends BzFigure {
     this.asked = -1;
     const words = { prompt: textHidden(this.idea!), negative_prompt: this.nothing };
     const how = { ...words, num_inference_steps: STEPS, sampler: SAMPLER, model: this.model } as const;
-    const seed = Number(this.state.seed);
-    const configs = await this.load(["clip/image", this.model, "autoencoder/decoder"], signal);
+    const seed = this.state.seed;
+    const configs = await this.work.load(["clip/image", this.model, "autoencoder/decoder"], signal);
     this.logitScale = configs["clip/image"]!.logit_scale!;
     if (!this.sorted) await this.sortNow(); // Make was pressed before the sorter had answered
     for (let i = 0; i < MADE; i++) {
@@ -143,7 +149,7 @@ export class SorterMaker extends BzFigure {
           onStep: ({ step, steps, milliseconds }) => {
             this.milliseconds = milliseconds;
             const text = t("sorter-maker.making", { picture: i + 1, count: MADE, step: step + 1, steps });
-            this.doing = { text, value: i * steps + step + 1, max: MADE * steps };
+            this.work.report(text, i * steps + step + 1, MADE * steps);
           },
         },
       );
@@ -164,13 +170,13 @@ export class SorterMaker extends BzFigure {
   private ask(index: number): void {
     this.asked = index;
     this.requestUpdate();
-    if (!this.training) void this.work((signal) => this.openTraining(signal));
+    if (!this.training) void this.work.run((signal) => this.openTraining(signal));
   }
 
   private async openTraining(signal: AbortSignal): Promise<void> {
     if (this.state.twin) this.taught = (await siteJson<{ trained_on: number[] }>("memoriser.json")).trained_on;
     this.training ??= await Training.open(signal, (value, max) => {
-      this.doing = { text: t("sorter-maker.fetching"), value, max };
+      this.work.report(t("sorter-maker.fetching"), value, max);
     });
     for (const one of this.made) {
       this.check(one);
@@ -202,7 +208,7 @@ export class SorterMaker extends BzFigure {
   private onPicked(event: CustomEvent<Picked>): void {
     const { data, name, index } = event.detail;
     this.own = index === undefined ? { name, pixels: pixels(data) } : undefined;
-    this.set({ picture: index ?? Number(this.state.picture) });
+    this.set({ picture: index ?? this.state.picture });
   }
 
   private sorter(): TemplateResult {
@@ -227,7 +233,7 @@ export class SorterMaker extends BzFigure {
 
   private maker(): TemplateResult {
     const idea = this.idea?.name ?? "";
-    const make = () => void this.work((signal) => this.make(signal));
+    const make = () => void this.work.run((signal) => this.make(signal));
     const onIdea = (event: Event) => this.set({ idea: (event.target as HTMLSelectElement).value });
     return html`<h3>${t("sorter-maker.maker")}</h3>
       <p>${t("sorter-maker.maker-how", { count: MADE })}</p>
@@ -237,14 +243,14 @@ export class SorterMaker extends BzFigure {
             ${this.ideas.map(({ name }) => html`<option ?selected=${name === idea}>${name}</option>`)}
           </select>
         </label>
-        ${this.button(t("sorter-maker.make"), make, "primary", !this.idea)}
+        ${button(t("sorter-maker.make"), make, "primary", !this.idea)}
         ${this.field("twin")}
       </div>
       <ol class="made">
         ${Array.from({ length: MADE }, (_, i) => {
           const made = this.made[i];
           const told = this.verdictOf(made);
-          const label = t("sorter-maker.made", { idea, seed: Number(this.state.seed) + i });
+          const label = t("sorter-maker.made", { idea, seed: this.state.seed + i });
           return html`<li>
             <button type="button" class="made-one" ?disabled=${!made} aria-pressed=${i === this.asked}
               @click=${() => this.ask(i)}>
@@ -258,7 +264,7 @@ export class SorterMaker extends BzFigure {
       </ol>`;
   }
 
-  private memorised(): TemplateResult | typeof nothing {
+  private memorised(): Content {
     const made = this.made[this.asked];
     const found = made && this.neighbours.get(made);
     if (!made) return this.made.length ? html`<p class="hint">${t("sorter-maker.click")}</p>` : nothing;
@@ -276,7 +282,7 @@ export class SorterMaker extends BzFigure {
           <span class="match-number">${fixed(distance, 3)}</span>
         </li>`)}
       </ul>
-      <div class="pager">${this.button(t("sorter-maker.give"), () => this.giveToSorter(made))}</div>
+      <div class="pager">${button(t("sorter-maker.give"), () => this.giveToSorter(made))}</div>
       ${this.ruler(found)}
       <p class="verdict ${told}"><b>${MARKS[told]} ${t(`sorter-maker.verdict-${told}`, this.values(found))}</b></p>
       <p class="hint">${t("sorter-maker.rule", this.values(found))}</p>
@@ -326,7 +332,7 @@ export class SorterMaker extends BzFigure {
 
   // ---------------------------------------------------------------- what the shell shows
 
-  protected override twin(): Twin {
+  protected override alternative(): Alternative {
     const { shown, sorted } = this;
     const rows = (sorted?.best ?? []).map((index) => [this.names[index]!, percent(sorted!.shares[index]!)]);
     const sentences = [
@@ -345,7 +351,7 @@ export class SorterMaker extends BzFigure {
   }
 
   protected override badge(): BadgeFacts {
-    const models = ["clip/image", this.model, "autoencoder/decoder"];
+    const models = ["clip/image", this.model, "autoencoder/decoder"] as const;
     return { models, recorded: false, milliseconds: this.milliseconds };
   }
 

@@ -8,8 +8,10 @@ import { GAN_ROUND as FACTS } from "../../runtime/generated.js";
 import { toSolidPicture } from "../../runtime/pixels.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, logTicks, type Mark, type Series } from "../../ui/chart.js";
-import { type BadgeFacts, BzFigure, type Code, type Twin } from "../../ui/figure.js";
-import type { Field, State } from "../../ui/state.js";
+import { type Code } from "../../ui/code.js";
+import { BzFigure } from "../../ui/figure.js";
+import { type Alternative, type BadgeFacts, button, type Content } from "../../ui/figure-parts.js";
+import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, number, percent, t } from "../../ui/strings.js";
 import { add, code, FORM, type Move, parse, SETTINGS, TRAINS, trial, write } from "./moves.js";
 
@@ -44,13 +46,16 @@ interface Trial {
   told: boolean;
 }
 
+const FIELDS = defineFields({
+  settings: { kind: "choice", default: "balanced", options: SETTINGS },
+  moves: { kind: "text", default: "", max: 2000, form: FORM },
+  seed: { kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
+});
+type State = StateOf<typeof FIELDS>;
+
 @customElement("bz-step-the-game")
-export class StepTheGame extends BzFigure {
-  static override fields: readonly Field[] = [
-    { name: "settings", kind: "choice", default: "balanced", options: SETTINGS },
-    { name: "moves", kind: "text", default: "", max: 2000, form: FORM },
-    { name: "seed", kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
-  ];
+export class StepTheGame extends BzFigure<State> {
+  protected readonly fields = FIELDS;
 
   @reactive() private view: View | undefined;
   @reactive() private trial: Trial | undefined;
@@ -66,7 +71,7 @@ export class StepTheGame extends BzFigure {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    void this.work((signal) => this.open(signal));
+    void this.work.run((signal) => this.open(signal));
   }
 
   override disconnectedCallback(): void {
@@ -75,32 +80,32 @@ export class StepTheGame extends BzFigure {
     clearTimeout(this.showing);
   }
 
-  protected override changed(changes: State): void {
+  protected override changed(changes: Partial<State>): void {
     const asked = "moves" in changes && changes.moves !== this.told;
     if (!asked && !("seed" in changes)) return;
     if (!("moves" in changes)) {
       this.told = ""; // another seed is another game
       this.follow({ moves: "" });
     }
-    void this.work((signal) => this.open(signal));
+    void this.work.run((signal) => this.open(signal));
   }
 
   // ---------------------------------------------------------------- the game
 
   /** A new game, with the moves that the link or the last worker has made. */
   private async open(signal: AbortSignal): Promise<void> {
-    const moves = parse(String(this.state.moves));
+    const moves = parse(this.state.moves);
     const rounds = moves.reduce((sum, move) => sum + move.rounds, 0);
     this.game++;
     clearTimeout(this.showing);
     this.ready = this.playing = false;
     [this.log, this.skills, this.last, this.trial] = [[], [], undefined, undefined];
-    await this.load([GAN_ROUND], signal);
-    const dealt = await Runtime.get().startGame(Number(this.state.seed), { signal });
+    await this.work.load([GAN_ROUND], signal);
+    const dealt = await Runtime.get().startGame(this.state.seed, { signal });
     if (!rounds) this.show(dealt);
     for (const move of moves) {
       await this.go(move, signal, (value) => {
-        this.doing = { text: t("step-the-game.catching-up", { round: value, rounds }), value, max: rounds };
+        this.work.report(t("step-the-game.catching-up", { round: value, rounds }), value, rounds);
       });
     }
     this.ready = true;
@@ -123,12 +128,12 @@ export class StepTheGame extends BzFigure {
 
   private async train(who: string, rounds: number): Promise<void> {
     this.pause();
-    if (!this.ready) await this.work((signal) => this.open(signal)); // it was cancelled
+    if (!this.ready) await this.work.run((signal) => this.open(signal)); // it was cancelled
     if (!this.ready) return;
     this.trial = undefined;
-    const move = { settings: this.state.settings as Move["settings"], who, rounds };
+    const move = { settings: this.state.settings, who, rounds };
     // A worker that failed has lost the game: another one plays it again, or says what is wrong.
-    await this.go(move).catch(() => this.work((signal) => this.open(signal)));
+    await this.go(move).catch(() => this.work.run((signal) => this.open(signal)));
   }
 
   override play(): void {
@@ -145,7 +150,7 @@ export class StepTheGame extends BzFigure {
   private collapse(): void {
     this.told = "";
     this.set({ settings: "collapsing", moves: "" });
-    void this.work((signal) => this.open(signal)).then(() => this.ready && this.play());
+    void this.work.run((signal) => this.open(signal)).then(() => this.ready && this.play());
   }
 
   private rebalance(): void {
@@ -159,7 +164,7 @@ export class StepTheGame extends BzFigure {
     const moves = write(this.log);
     this.showing = window.setTimeout(() => {
       this.shownAt = Date.now();
-      const planes = realPictures(Number(this.state.seed), 2 * Math.max(frame.rounds, 1) + 1, SHOWN + JUDGED);
+      const planes = realPictures(this.state.seed, 2 * Math.max(frame.rounds, 1) + 1, SHOWN + JUDGED);
       const fakes = seen(frame.fakes, 0, SHOWN + JUDGED);
       this.view = { frame, fakes, real: seen(planes, 0, SHOWN + JUDGED) };
       this.told = moves;
@@ -171,17 +176,17 @@ export class StepTheGame extends BzFigure {
 
   private deal({ frame, fakes, real }: View): void {
     this.pause();
-    const fake = trial(Number(this.state.seed), frame.rounds, JUDGED);
+    const fake = trial(this.state.seed, frame.rounds, JUDGED);
     const pick = <T>(made: ArrayLike<T>, true_: ArrayLike<T>): T[] =>
       fake.map((is, i) => (is ? made : true_)[SHOWN + i]!);
     const verdicts = pick(frame.verdicts_fake, frame.verdicts_real);
     this.trial = { pictures: pick(fakes, real), verdicts, fake, said: fake.map(() => false), told: false };
   }
 
-  private judge(): TemplateResult | typeof nothing {
+  private judge(): Content {
     const { trial, view } = this;
     if (!this.shows("judge")) return nothing;
-    const again = this.button(t(`step-the-game.${trial?.told ? "judge-again" : "judge"}`, { count: JUDGED }),
+    const again = button(t(`step-the-game.${trial?.told ? "judge-again" : "judge"}`, { count: JUDGED }),
       () => view && this.deal(view), "", !view);
     if (!trial) return html`<div class="pager">${again}</div>`;
     const { pictures, verdicts, fake, said, told } = trial;
@@ -211,7 +216,7 @@ export class StepTheGame extends BzFigure {
         </li>`)}
       </ol>
       <div class="pager">
-        ${told ? again : this.button(t("step-the-game.compare"), compare, "primary")}
+        ${told ? again : button(t("step-the-game.compare"), compare, "primary")}
         <b role="status">${told ? t("step-the-game.score", { ...right, count: JUDGED }) : ""}</b>
       </div>
     </section>`;
@@ -258,15 +263,15 @@ export class StepTheGame extends BzFigure {
   }
 
   private buttons(): TemplateResult {
-    const button = (key: string, action: () => void, disabled = this.busy) =>
-      this.shows(key) ? this.button(t(`step-the-game.${key}`), action, "", disabled) : nothing;
-    const train = (key: string, who: string, rounds: number) => button(key, () => void this.train(who, rounds));
+    const shown = (key: string, action: () => void, disabled = this.busy) =>
+      this.shows(key) ? button(t(`step-the-game.${key}`), action, "", disabled) : nothing;
+    const train = (key: string, who: string, rounds: number) => shown(key, () => void this.train(who, rounds));
     const collapsing = this.state.settings === "collapsing";
     return html`<div class="controls">
         ${train("train_detective", "detective", TEN)} ${train("train_forger", "forger", TEN)}
         ${train("one", "both", 1)} ${train("ten", "both", TEN)}
-        ${button("collapse", () => this.collapse())}
-        ${button("rebalance", () => this.rebalance(), this.busy || !collapsing)}
+        ${shown("collapse", () => this.collapse())}
+        ${shown("rebalance", () => this.rebalance(), this.busy || !collapsing)}
       </div>`;
   }
 
@@ -299,7 +304,7 @@ export class StepTheGame extends BzFigure {
     </section>`;
   }
 
-  private skill(): TemplateResult | typeof nothing {
+  private skill(): Content {
     const { skills } = this;
     if (!this.shows("skills")) return nothing;
     if (!skills.length) return html`<p class="hint">${t("step-the-game.skill-later", { rounds: FROZEN[0]! })}</p>`;
@@ -323,12 +328,12 @@ export class StepTheGame extends BzFigure {
       ${one("fooled", lines("fooled"), [0, 0.2, 0.4, 0.6, 0.8, 1], "as-real")}
       ${one("told", [...lines("told"), raw], [0.4, 0.6, 0.8, 1], "coin")}
     </div>
-    <p>${t(`step-the-game.raw-${String(this.state.settings)}`, { raw: percent(last.raw) })}</p>`;
+    <p>${t(`step-the-game.raw-${this.state.settings}`, { raw: percent(last.raw) })}</p>`;
   }
 
   // ---------------------------------------------------------------- what the shell shows
 
-  protected override twin(): Twin {
+  protected override alternative(): Alternative {
     const { view, last } = this;
     if (!view) return { sentence: t("step-the-game.waiting"), table: { head: [], rows: [] } };
     const { counts, skills } = this;
@@ -352,6 +357,6 @@ export class StepTheGame extends BzFigure {
   }
 
   protected override code(): Code {
-    return { python: code(Number(this.state.seed), parse(String(this.state.moves))) };
+    return { python: code(this.state.seed, parse(this.state.moves)) };
   }
 }

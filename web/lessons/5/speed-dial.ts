@@ -9,17 +9,15 @@ import { toSolidPicture } from "../../runtime/pixels.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, logTicks, type Mark } from "../../ui/chart.js";
 import { classField, classOf, classOptions, classWords } from "../../ui/classes.js";
-import { type Code, dataTable, optionalJson, type Twin } from "../../ui/figure.js";
-import { FILM_FIELDS, FilmFigure, type FilmRun, SAMPLER_NAMES } from "../../ui/film-figure.js";
+import { type Code } from "../../ui/code.js";
+import { type Alternative, button, type Content, dataTable } from "../../ui/figure-parts.js";
+import { FILM_FIELDS, FilmFigure, SAMPLER_NAMES } from "../../ui/film-figure.js";
+import { optionalJson } from "../../ui/site.js";
+import { defineFields, type StateOf } from "../../ui/state.js";
 import { number, t } from "../../ui/strings.js";
 import { byName, type Cell, type Dial, enough, gain, jumps, quickestFirst, removed, stepsOf, STUDENT, type Way } from "./dial.js";
 
 const WAYS: readonly Way[] = [...SAMPLER_NAMES, STUDENT];
-
-interface Run extends FilmRun {
-  label: string;
-  sampler: Way;
-}
 
 interface Drawn {
   pixels: Pixels;
@@ -31,18 +29,24 @@ function seen(planes: Float32Array): Pixels {
   return pixels(toSolidPicture(planes), SMALL_SHAPE[2]);
 }
 
-@customElement("bz-speed-dial")
-export class SpeedDial extends FilmFigure<Run> {
-  static override fields = [
-    classField("face-smiling"),
-    ...FILM_FIELDS,
-    { name: "guidance_scale", kind: "float", default: 2, min: 0, max: 10 },
-    { name: "sampler", kind: "choice", default: "dpmpp_2m", options: WAYS },
-    { name: "axis", kind: "choice", default: "steps", options: ["steps", "milliseconds"] },
-  ] as const;
+const FIELDS = defineFields({
+  label: classField("face-smiling"),
+  ...FILM_FIELDS,
+  guidance_scale: { kind: "float", default: 2, min: 0, max: 10 },
+  sampler: { kind: "choice", default: "dpmpp_2m", options: WAYS },
+  axis: { kind: "choice", default: "steps", options: ["steps", "milliseconds"] },
+});
+type State = StateOf<typeof FIELDS>;
 
-  protected models = ["diffusion", STUDENT];
-  protected names = ["label", "seed", "num_inference_steps", "guidance_scale", "sampler"] as const;
+const NAMES = ["label", "seed", "num_inference_steps", "guidance_scale", "sampler"] as const; // what makes the picture of a run
+type Run = Pick<State, (typeof NAMES)[number]>;
+
+@customElement("bz-speed-dial")
+export class SpeedDial extends FilmFigure<State, Run> {
+  protected readonly fields = FIELDS;
+
+  protected models = ["diffusion", STUDENT] as const;
+  protected names = NAMES;
   protected views = ["noisy", "clean"] as const;
   protected size = count(SMALL_SHAPE);
   @reactive() private dial: Dial | undefined;
@@ -89,14 +93,14 @@ export class SpeedDial extends FilmFigure<Run> {
   /** Fills rows of the table, skipping what is there. */
   private compare(samplers: readonly Way[]): void {
     this.rows = samplers;
-    void this.work(async (signal) => {
+    void this.work.run(async (signal) => {
       await this.prepare(signal);
       const runs = quickestFirst(samplers).map((cell) => this.cellRun(cell));
       for (const [i, run] of runs.entries()) {
         const key = JSON.stringify(run);
         if (this.cells.has(key)) continue;
         const values = { sampler: this.way(run.sampler), steps: run.num_inference_steps, i: i + 1, n: runs.length };
-        this.doing = { text: t("speed-dial.filling", values), value: i, max: runs.length };
+        this.work.report(t("speed-dial.filling", values), i, runs.length);
         const began = performance.now();
         const planes = await this.make(run, { signal });
         const milliseconds = performance.now() - began;
@@ -171,14 +175,14 @@ export class SpeedDial extends FilmFigure<Run> {
         <span class="hint">${t(`speed-dial.about-${sampler}`)}</span>
       </div>
       <div class="controls">
-        ${this.button(own, () => this.compare([sampler]), "", !this.ready)}
-        ${this.button(all, () => this.compare(WAYS), "", !this.ready)}
+        ${button(own, () => this.compare([sampler]), "", !this.ready)}
+        ${button(all, () => this.compare(WAYS), "", !this.ready)}
       </div>
       ${this.table()} ${this.measurements()}`;
   }
 
   /** The same noise under each sampler and step count. A picture is a button that shows its run. */
-  private table(): TemplateResult | typeof nothing {
+  private table(): Content {
     if (!this.rows.length) return nothing;
     return html`<section class="multiples">
       <h3>${t("speed-dial.table", { seed: String(this.state.seed) })}</h3>
@@ -203,7 +207,7 @@ export class SpeedDial extends FilmFigure<Run> {
   }
 
   /** What we measured over many pictures: quality against steps, or against time. */
-  private measurements(): TemplateResult | typeof nothing {
+  private measurements(): Content {
     const { dial } = this;
     if (!dial?.rows.length) return nothing;
     const groups = byName(dial.rows);
@@ -211,7 +215,7 @@ export class SpeedDial extends FilmFigure<Run> {
     const own = groups.get(chosen) ?? [];
     const stop = enough(own);
     const helps = stop === own.at(-1); // to the last that was measured
-    const axis = this.state.axis === "milliseconds" ? "milliseconds" : "steps";
+    const { axis } = this.state;
     // The chosen sampler among all, and beside it the makers that are no sampler.
     const series = [...groups].map(([name, rows]) => ({
       name: this.word("short", name),
@@ -266,7 +270,7 @@ picture.save("picture.png")`,
     };
   }
 
-  protected override twin(): Twin {
+  protected override alternative(): Alternative {
     const { label, seed } = this.runOf({});
     const cells = this.rows.flatMap((sampler) => stepsOf(sampler).map((steps) => ({ sampler, steps })));
     const rows = cells.flatMap(({ sampler, steps }) => {

@@ -6,11 +6,14 @@ import { conceptOf } from "../../core/words.js";
 import { Runtime, type Tokens, type Word } from "../../runtime/client.js";
 import { FRAME, LIMITS, PALETTE } from "../../runtime/generated.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
-import { type BadgeFacts, BzFigure, type Code, python, shellWord, siteUrl, type Twin } from "../../ui/figure.js";
+import { type Code, python, shellWord } from "../../ui/code.js";
+import { BzFigure } from "../../ui/figure.js";
+import { type Alternative, type BadgeFacts, button } from "../../ui/figure-parts.js";
 import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
-import type { Field, State } from "../../ui/state.js";
+import { siteUrl } from "../../ui/site.js";
+import { defineFields, type StateOf } from "../../ui/state.js";
 import { percent, t } from "../../ui/strings.js";
 import { openPapers, type Paper } from "./papers.js";
 import {
@@ -18,7 +21,7 @@ import {
   READY, type Scene, SMALLEST, squareOf, type Thing, thingAt, TILES, TRAY, write,
 } from "./scene.js";
 
-const MODELS = ["vlm", "vlm/look.onnx"];
+const MODELS = ["vlm", "vlm/look.onnx"] as const;
 const SOURCES = ["scene", "paper", "own"] as const;
 const ARROWS: Record<string, Partial<Thing>> = {
   ArrowLeft: { x: -1 },
@@ -38,18 +41,21 @@ interface Answer {
   complete: boolean;
 }
 
+const FIELDS = defineFields({
+  source: { kind: "choice", default: "scene", options: SOURCES },
+  scene: { kind: "text", default: READY["pair"]!, max: 120, form: FORM },
+  paper: { kind: "int", default: 0, min: 0, max: 99 },
+  picture: { kind: "int", default: 0, min: -1, max: 99_999 },
+  question: { kind: "text", default: "describe the picture.", max: LIMITS.question },
+  covered: { kind: "int", default: 0, min: 0, max: 2 ** TILES - 1 },
+  shuffle: { kind: "int", default: 0, min: 0, max: 999_999 },
+  blind: { kind: "flag", default: false },
+});
+type State = StateOf<typeof FIELDS>;
+
 @customElement("bz-read-the-picture")
-export class ReadThePicture extends BzFigure {
-  static override fields: readonly Field[] = [
-    { name: "source", kind: "choice", default: "scene", options: SOURCES },
-    { name: "scene", kind: "text", default: READY["pair"]!, max: 120, form: FORM },
-    { name: "paper", kind: "int", default: 0, min: 0, max: 99 },
-    { name: "picture", kind: "int", default: 0, min: -1, max: 99_999 },
-    { name: "question", kind: "text", default: "describe the picture.", max: LIMITS.question },
-    { name: "covered", kind: "int", default: 0, min: 0, max: 2 ** TILES - 1 },
-    { name: "shuffle", kind: "int", default: 0, min: 0, max: 999_999 },
-    { name: "blind", kind: "flag", default: false },
-  ];
+export class ReadThePicture extends BzFigure<State> {
+  protected readonly fields = FIELDS;
 
   private gallery: Gallery | undefined;
   private papers: Paper[] = [];
@@ -69,9 +75,9 @@ export class ReadThePicture extends BzFigure {
     this.ask();
   }
 
-  protected override changed(changes: State): void {
+  protected override changed(changes: Partial<State>): void {
     // A link, or a reset: then all is new.
-    if (Object.keys(changes).length === this.fields.length) this.ask();
+    if (Object.keys(changes).length === Object.keys(FIELDS).length) this.ask();
     else void this.read();
   }
 
@@ -84,15 +90,15 @@ export class ReadThePicture extends BzFigure {
   // ---------------------------------------------------------------- what is asked
 
   private get scene(): Scene {
-    return parse(String(this.state.scene));
+    return parse(this.state.scene);
   }
 
   private get question(): string {
-    return String(this.state.question).trim();
+    return this.state.question.trim();
   }
 
   private get paper(): Paper | undefined {
-    return this.state.source === "paper" ? this.papers[Number(this.state.paper) % this.papers.length] : undefined;
+    return this.state.source === "paper" ? this.papers[this.state.paper % this.papers.length] : undefined;
   }
 
   private set things(scene: Scene) {
@@ -109,11 +115,11 @@ export class ReadThePicture extends BzFigure {
   /** The picture itself. */
   private shown(gallery: Gallery): Pixels {
     if (this.state.source === "own") {
-      const index = Number(this.state.picture);
+      const index = this.state.picture;
       return index >= 0 || !this.own ? gallery.pixels(Math.max(0, index) % gallery.items.length) : this.own;
     }
     if (this.paper) return this.paper.pixels;
-    return this.once(String(this.state.scene), () => {
+    return this.once(this.state.scene, () => {
       const context = new OffscreenCanvas(FRAME, FRAME).getContext("2d", { willReadFrequently: true })!;
       const { ground, things } = this.scene;
       context.fillStyle = PALETTE[ground as keyof typeof PALETTE];
@@ -133,7 +139,7 @@ export class ReadThePicture extends BzFigure {
   /** As the model gets it. */
   private seen(gallery: Gallery): Pixels {
     const { data } = this.shown(gallery);
-    const [covered, shuffle] = [Number(this.state.covered), Number(this.state.shuffle)];
+    const [covered, shuffle] = [this.state.covered, this.state.shuffle];
     return this.once(`seen ${this.pictureKey}`, () => arrange(data, covered, shuffle));
   }
 
@@ -145,14 +151,14 @@ export class ReadThePicture extends BzFigure {
 
   private ask(): void {
     if (!this.question) return;
-    void this.work(async (signal) => {
+    void this.work.run(async (signal) => {
       this.gallery ??= await Gallery.get();
       if (!this.papers.length) this.papers = await openPapers();
       this.requestUpdate();
-      await this.load(MODELS, signal);
+      await this.work.load(MODELS, signal);
       await this.read();
       const { question, asked } = this;
-      const blind = this.state.blind === true;
+      const blind = this.state.blind;
       const seenAs = this.seen(this.gallery).data;
       const answer: Answer = { asked, question, blind, picture: seenAs, words: [], complete: false };
       const before = this.answers.find((one) => one.complete && one.asked !== asked);
@@ -230,7 +236,7 @@ export class ReadThePicture extends BzFigure {
     const hold = (event: PointerEvent) => (event.currentTarget as Element).setPointerCapture(event.pointerId);
     return html`<div class="pager">
         ${Object.entries(READY).map(([name, text]) =>
-          this.button(t(`read-the-picture.ready-${name}`), () => this.set({ scene: text, covered: 0, shuffle: 0 })),
+          button(t(`read-the-picture.ready-${name}`), () => this.set({ scene: text, covered: 0, shuffle: 0 })),
         )}
       </div>
       <div class="tray" role="group" aria-label=${t("read-the-picture.tray")}>
@@ -291,7 +297,7 @@ export class ReadThePicture extends BzFigure {
       this.made.clear();
       this.set({ picture: index ?? -1 });
     };
-    return html`<bz-picture-input .gallery=${gallery} .selected=${Number(this.state.picture)}
+    return html`<bz-picture-input .gallery=${gallery} .selected=${this.state.picture}
       @picked=${onPicked}></bz-picture-input>`;
   }
 
@@ -320,12 +326,12 @@ export class ReadThePicture extends BzFigure {
 
   /** The picture cut into tiles, each a button that covers it. */
   private tilePart(gallery: Gallery): TemplateResult {
-    const covered = Number(this.state.covered);
+    const covered = this.state.covered;
     const mixed = this.state.shuffle !== 0;
     const shuffle = () => this.set({ shuffle: mixed ? 0 : 1 + Math.floor(999_998 * Math.random()) });
     return html`<div class="shot">
       <div class="tiles" role="group" aria-label=${t("read-the-picture.tiles")}>
-        ${order(Number(this.state.shuffle)).map((tile, place) => {
+        ${order(this.state.shuffle).map((tile, place) => {
           const { row, column } = cell(place, TILES);
           return html`<button type="button" aria-pressed=${covers(covered, tile)}
             aria-label=${t("read-the-picture.tile", { row: row + 1, column: column + 1 })}
@@ -336,8 +342,8 @@ export class ReadThePicture extends BzFigure {
       </div>
       <span>${t("read-the-picture.cover")}</span>
       <div class="pager">
-        ${this.button(t(`read-the-picture.${mixed ? "unshuffle" : "shuffle"}`), shuffle)}
-        ${covered ? this.button(t("read-the-picture.uncover"), () => this.set({ covered: 0 })) : nothing}
+        ${button(t(`read-the-picture.${mixed ? "unshuffle" : "shuffle"}`), shuffle)}
+        ${covered ? button(t("read-the-picture.uncover"), () => this.set({ covered: 0 })) : nothing}
         ${this.field("blind")}
       </div>
     </div>`;
@@ -493,7 +499,7 @@ export class ReadThePicture extends BzFigure {
 
   // ---------------------------------------------------------------- what is said
 
-  protected override twin(): Twin {
+  protected override alternative(): Alternative {
     const [now, before] = this.answers;
     const said = (answer: Answer) => answer.words.map(({ text }) => text).join("");
     const head = ["word", "probability", "most"].map((key) => t(`read-the-picture.${key}`));

@@ -1,6 +1,6 @@
 // Pictures and their captions as points on a sheet, before CLIP's training and after it. The vectors of before are
 // recorded (scripts/record_course.py); those of after are the gallery's, and captions that the model reads here.
-import { siteFile, siteJson } from "../../ui/gallery.js";
+import { siteFile, siteJson } from "../../ui/site.js";
 import { cosines, dequantise, dot } from "../../core/vectors.js";
 import { top } from "../../runtime/arrays.js";
 

@@ -6,14 +6,16 @@ import { a } from "../../core/words.js";
 import { top } from "../../runtime/arrays.js";
 import { Runtime, type Tokens } from "../../runtime/client.js";
 import { picture, pixels } from "../../ui/canvas.js";
-import { type BadgeFacts, BzFigure, type Code, python, type Twin } from "../../ui/figure.js";
+import { type Code, python } from "../../ui/code.js";
+import { BzFigure } from "../../ui/figure.js";
+import { type Alternative, type BadgeFacts, button, type Content } from "../../ui/figure-parts.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
-import type { Field } from "../../ui/state.js";
+import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, percent, t } from "../../ui/strings.js";
 import { lay, openUntrained, type Sheet, type Untrained } from "./map.js";
 import { type Comparison, type Entry, Space } from "./space.js";
-import { pairs, THINGS, trial, type TrapName, TRAPS, type Trial } from "./traps.js";
+import { pairs, THINGS, trial, TRAPS, type Trial } from "./traps.js";
 
 const MODES = ["score", "matrix", "search", "map", "traps"] as const;
 const TIMES = ["before", "after"] as const; // CLIP's training
@@ -23,8 +25,8 @@ const FOUND = 24;
 const TRIALS = 40;
 const BATCH = 8; // trials between two looks at the cancel button
 const LONGEST = 120;
-const TEXT = ["clip/text", "clip/order"];
-const BOTH = [...TEXT, "clip/image"];
+const TEXT = ["clip/text", "clip/order"] as const;
+const BOTH = [...TEXT, "clip/image"] as const;
 const TRUTH = { true: "✓", false: "✗" };
 const ARROWS: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -SIDE, ArrowDown: SIDE };
 
@@ -38,20 +40,23 @@ function unread(entries: Entry[]): boolean {
   return entries.some(({ index }) => index === undefined);
 }
 
+const FIELDS = defineFields({
+  mode: { kind: "choice", default: "score", options: MODES },
+  picture: { kind: "int", default: -1, min: -1, max: 99_999 },
+  caption: { kind: "text", default: "", max: LONGEST },
+  captions: { kind: "text", default: "", max: SIDE * (LONGEST + 1) },
+  cell: { kind: "int", default: 0, min: 0, max: SIDE * SIDE - 1 },
+  query: { kind: "text", default: "", max: LONGEST },
+  time: { kind: "choice", default: "after", options: TIMES },
+  point: { kind: "int", default: 3, min: 0, max: MOST - 1 },
+  trap: { kind: "choice", default: TRAPS[0], options: TRAPS },
+  seed: { kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
+});
+type State = StateOf<typeof FIELDS>;
+
 @customElement("bz-match-score")
-export class MatchScore extends BzFigure {
-  static override fields: readonly Field[] = [
-    { name: "mode", kind: "choice", default: "score", options: MODES },
-    { name: "picture", kind: "int", default: -1, min: -1, max: 99_999 },
-    { name: "caption", kind: "text", default: "", max: LONGEST },
-    { name: "captions", kind: "text", default: "", max: SIDE * (LONGEST + 1) },
-    { name: "cell", kind: "int", default: 0, min: 0, max: SIDE * SIDE - 1 },
-    { name: "query", kind: "text", default: "", max: LONGEST },
-    { name: "time", kind: "choice", default: "after", options: TIMES },
-    { name: "point", kind: "int", default: 3, min: 0, max: MOST - 1 },
-    { name: "trap", kind: "choice", default: TRAPS[0], options: TRAPS },
-    { name: "seed", kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
-  ];
+export class MatchScore extends BzFigure<State> {
+  protected readonly fields = FIELDS;
 
   private space: Space | undefined;
   private untrained: Untrained | undefined;
@@ -81,14 +86,14 @@ export class MatchScore extends BzFigure {
   // ---------------------------------------------------------------- what is asked
 
   private get mode(): (typeof MODES)[number] {
-    return this.state.mode as (typeof MODES)[number];
+    return this.state.mode;
   }
 
   /** The chosen picture and five others that the seed chooses. */
   private six(space: Space): Entry[] {
-    const chosen = Number(this.state.picture);
+    const chosen = this.state.picture;
     const first = chosen >= 0 && chosen < space.gallery.items.length ? space.entry(chosen) : this.own;
-    const others = new Set(pairs(space.things, Number(this.state.seed), 2 * SIDE).flat());
+    const others = new Set(pairs(space.things, this.state.seed, 2 * SIDE).flat());
     if (first) others.delete(first.name);
     const found = [...others].map((thing) => space.gallery.find(thing));
     return [...(first ? [first] : []), ...found.slice(0, first ? SIDE - 1 : SIDE).map((index) => space.entry(index))];
@@ -101,24 +106,24 @@ export class MatchScore extends BzFigure {
 
   /** The captions of the table: a picture's name until something else is typed. */
   private captions(six: Entry[]): string[] {
-    const typed = String(this.state.captions).split("|");
+    const typed = this.state.captions.split("|");
     return six.map((entry, i) => typed[i]?.trim() || this.nameOf(entry));
   }
 
   /** What the score compares: the caption typed or chosen, and the names of the six pictures. */
   private candidates(six: Entry[]): { caption: string; captions: string[] } {
     const names = six.map((entry) => this.nameOf(entry));
-    const caption = String(this.state.caption).trim() || names[0]!;
+    const caption = this.state.caption.trim() || names[0]!;
     return { caption, captions: [...new Set([caption, ...names])] };
   }
 
   private get query(): string {
-    return String(this.state.query).trim() || t("match-score.query-first");
+    return this.state.query.trim() || t("match-score.query-first");
   }
 
   private trial(space: Space, index = 0): Trial {
-    const chosen = pairs(space.things, Number(this.state.seed), index + 1)[index]!;
-    return trial(this.state.trap as TrapName, ...chosen);
+    const chosen = pairs(space.things, this.state.seed, index + 1)[index]!;
+    return trial(this.state.trap, ...chosen);
   }
 
   /** The texts and the pictures that are compared in this mode, and the text that was typed. */
@@ -142,7 +147,7 @@ export class MatchScore extends BzFigure {
     this.stale = true;
     if (this.answering) return;
     this.answering = true;
-    const slow = () => this.work((signal) => this.answerAll(signal));
+    const slow = () => this.work.run((signal) => this.answerAll(signal));
     const quick = this.space && (this.seeing || !unread(this.compared(this.space).entries));
     void (quick ? this.answerAll().catch(slow) : slow()).finally(() => (this.answering = false));
   }
@@ -155,7 +160,7 @@ export class MatchScore extends BzFigure {
       const { texts, entries, typed } = this.compared(space);
       this.seeing ||= unread(entries);
       const models = this.seeing ? BOTH : TEXT;
-      await (signal ? this.load(models, signal) : Runtime.get().load(models));
+      await (signal ? this.work.load(models, signal) : Runtime.get().load(models));
       await space.read(texts, entries, signal);
       if (typed && !this.words.has(typed)) this.words.set(typed, await Runtime.get().tokens(typed));
       if (this.mode === "search") this.searched = this.query;
@@ -168,10 +173,10 @@ export class MatchScore extends BzFigure {
   private async measure(space: Space, signal: AbortSignal): Promise<void> {
     const key = this.trapKey;
     const trials = Array.from({ length: TRIALS }, (_, i) => this.trial(space, i));
-    await this.load(BOTH, signal);
+    await this.work.load(BOTH, signal);
     let right = 0;
     for (let i = 0; i < TRIALS; i += BATCH) {
-      this.doing = { text: t("match-score.measuring", { done: i, count: TRIALS }), value: i, max: TRIALS };
+      this.work.report(t("match-score.measuring", { done: i, count: TRIALS }), i, TRIALS);
       const batch = trials.slice(i, i + BATCH);
       await space.read(batch.flatMap(({ captions }) => captions), batch.map((one) => space.scene(one)), signal);
       right += batch.filter((one) => one.right.includes(space.compare(space.scene(one), one.captions)!.best)).length;
@@ -232,7 +237,7 @@ export class MatchScore extends BzFigure {
       <span class="match-number">${share === undefined ? "…" : percent(share)}</span>`;
   }
 
-  private star(best: boolean): TemplateResult | typeof nothing {
+  private star(best: boolean): Content {
     return best ? html`<span class="star" role="img" aria-label=${t("match-score.best")}>★</span>` : nothing;
   }
 
@@ -358,7 +363,7 @@ export class MatchScore extends BzFigure {
     const by = ARROWS[event.key];
     if (by === undefined || !(event.target as HTMLElement).matches(".match-cell")) return;
     event.preventDefault();
-    const cell = Number(this.state.cell);
+    const cell = this.state.cell;
     const column = (cell % SIDE) + (Math.abs(by) === 1 ? by : 0);
     if (column < 0 || column >= SIDE || cell + by < 0 || cell + by >= SIDE * SIDE) return;
     this.set({ cell: cell + by });
@@ -398,7 +403,7 @@ export class MatchScore extends BzFigure {
   private mapPart(space: Space): TemplateResult {
     const { untrained } = this;
     const places = this.mapped(space)?.places;
-    const point = Number(this.state.point);
+    const point = this.state.point;
     const percentages = (place: [number, number]) => place.map((value) => 50 + 44 * value) as [number, number];
     const at = (place: [number, number]) => {
       const [x, y] = percentages(place);
@@ -422,7 +427,7 @@ export class MatchScore extends BzFigure {
     const names = html`${untrained?.items.map((index, i) => html`<option value=${i} ?selected=${i === point}>
       ${space.gallery.items[index]!.name}</option>`)}`;
     return html`${this.radios("time", TIMES)}
-      <p class="hint">${t(`match-score.time-${String(this.state.time)}-means`)}</p>
+      <p class="hint">${t(`match-score.time-${this.state.time}-means`)}</p>
       <div class="map" aria-hidden="true">${points}</div>
       <label class="field">
         ${t("match-score.picture")}
@@ -439,7 +444,7 @@ export class MatchScore extends BzFigure {
     const shown = space.scene(now);
     const scores = space.compare(shown, now.captions);
     const right = this.measured.get(this.trapKey);
-    const measure = () => void this.work((signal) => this.measure(space, signal));
+    const measure = () => void this.work.run((signal) => this.measure(space, signal));
     const counts = { right: right ?? 0, count: TRIALS, chance: Math.round(TRIALS / now.captions.length) };
     return html`${this.radios("trap", TRAPS)}
       <p>${t(`match-score.trap-${this.state.trap}-means`)}</p>
@@ -460,7 +465,7 @@ export class MatchScore extends BzFigure {
       <p class="match-said">${this.trapSentence(now, scores)}</p>
       ${now.right.length
         ? html`<div class="pager">
-            ${this.button(t("match-score.measure", { count: TRIALS }), measure)}
+            ${button(t("match-score.measure", { count: TRIALS }), measure)}
             <span role="status">${right === undefined ? "" : t("match-score.measured", counts)}</span>
           </div>`
         : nothing}`;
@@ -470,7 +475,7 @@ export class MatchScore extends BzFigure {
 
   private cellSentence(space: Space): string {
     const six = this.six(space);
-    const [r, c] = [Math.floor(Number(this.state.cell) / SIDE), Number(this.state.cell) % SIDE];
+    const [r, c] = [Math.floor(this.state.cell / SIDE), this.state.cell % SIDE];
     const captions = this.captions(six);
     const scores = space.compare(six[r], captions);
     if (!scores) return t("match-score.waiting");
@@ -482,7 +487,7 @@ export class MatchScore extends BzFigure {
   private mapSentence(space: Space): string {
     const [{ untrained }, shown] = [this, this.mapped(space)];
     if (!untrained || !shown) return t("match-score.waiting");
-    const point = Math.min(Number(this.state.point), untrained.items.length - 1);
+    const point = Math.min(this.state.point, untrained.items.length - 1);
     const own = t("match-score.map-own", {
       name: space.gallery.items[untrained.items[point]!]!.name,
       caption: untrained.texts[shown.closest[point]!]!,
@@ -500,7 +505,7 @@ export class MatchScore extends BzFigure {
     return t(`match-score.${verdict}`, { caption: captions[scores.best]!, share });
   }
 
-  protected override twin(): Twin {
+  protected override alternative(): Alternative {
     const { space } = this;
     const head = (...keys: string[]) => keys.map((key) => t(`match-score.${key}`));
     if (!space) return { sentence: t("match-score.waiting"), table: { head: [], rows: [] } };

@@ -6,8 +6,8 @@ import { softmax, top } from "../../runtime/arrays.js";
 import { type ModelConfig, Runtime } from "../../runtime/client.js";
 import { FRAME } from "../../runtime/generated.js";
 import { type Pixels, pixels } from "../../ui/canvas.js";
-import { siteUrl } from "../../ui/figure.js";
-import { Gallery, siteFile } from "../../ui/gallery.js";
+import { Gallery } from "../../ui/gallery.js";
+import { siteFile, siteUrl } from "../../ui/site.js";
 import type { Pairs } from "./map.js";
 import { THINGS, type Trial } from "./traps.js";
 

@@ -4,26 +4,22 @@ import { customElement, state as reactive } from "lit/decorators.js";
 import { once } from "../../core/cache.js";
 import { cosines, dequantise, dot } from "../../core/vectors.js";
 import { count } from "../../runtime/arrays.js";
-import { type ModelConfig, Runtime, type SamplerName, type Stepped } from "../../runtime/client.js";
+import { type ModelConfig, type ModelName, Runtime, type Stepped } from "../../runtime/client.js";
 import { CONTEXT_LENGTH, LATENT_SHAPE, LIMITS, STYLES } from "../../runtime/generated.js";
 import { Tokenizer } from "../../runtime/tokenizer.js";
 import { cells, difference, heat, mosaic, picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, ticks } from "../../ui/chart.js";
-import { type Code, dataTable, optionalJson, python, shellWord, siteUrl, type Twin } from "../../ui/figure.js";
-import { FILM_FIELDS, type FilmRun, FilmFigure, SAMPLER_NAMES } from "../../ui/film-figure.js";
+import { type Code, python, shellWord } from "../../ui/code.js";
+import { type Alternative, button, type Content, dataTable } from "../../ui/figure-parts.js";
+import { FILM_FIELDS, FilmFigure, SAMPLER_NAMES } from "../../ui/film-figure.js";
 import type { Film } from "../../ui/film.js";
-import type { State } from "../../ui/state.js";
+import { optionalJson, siteUrl } from "../../ui/site.js";
+import { defineFields, type StateOf } from "../../ui/state.js";
 import { megabytes, number, percent, t } from "../../ui/strings.js";
 import { added, prefixes, problem, rivals, seedsFrom, seenInstead } from "./words.js";
 
 const SKETCH_STEPS = 8; // enough to see where a picture goes
 const SEEDS = 16;
-
-interface Run extends FilmRun {
-  prompt: string;
-  sampler: SamplerName;
-  style: string;
-}
 
 /** data/weak-spots.json: how often our model gets something right. */
 interface WeakSpot {
@@ -56,21 +52,27 @@ interface Trial {
   tiles: Tile[];
 }
 
-const JUDGES = ["clip/order", "clip/image"]; // beside the text tower
+const JUDGES = ["clip/order", "clip/image"] as const; // beside the text tower
+
+const FIELDS = defineFields({
+  prompt: { kind: "text", default: "a red apple", max: LIMITS.prompt },
+  ...FILM_FIELDS,
+  guidance_scale: { kind: "float", default: 5, min: 0, max: 10 },
+  sampler: { kind: "choice", default: "dpmpp_2m", options: SAMPLER_NAMES },
+  style: { kind: "choice", default: "any", options: ["any", ...STYLES] },
+  prompt_b: { kind: "text", default: "", max: LIMITS.prompt },
+  match: { kind: "flag", default: false },
+});
+type State = StateOf<typeof FIELDS>;
+
+const NAMES = ["prompt", "seed", "num_inference_steps", "guidance_scale", "sampler", "style"] as const; // what makes the picture of a run
+type Run = Pick<State, (typeof NAMES)[number]>;
 
 @customElement("bz-words-steer")
-export class WordsSteer extends FilmFigure<Run> {
-  static override fields = [
-    { name: "prompt", kind: "text", default: "a red apple", max: LIMITS.prompt },
-    ...FILM_FIELDS,
-    { name: "guidance_scale", kind: "float", default: 5, min: 0, max: 10 },
-    { name: "sampler", kind: "choice", default: "dpmpp_2m", options: SAMPLER_NAMES },
-    { name: "style", kind: "choice", default: "any", options: ["any", ...STYLES] },
-    { name: "prompt_b", kind: "text", default: "", max: LIMITS.prompt },
-    { name: "match", kind: "flag", default: false },
-  ] as const;
+export class WordsSteer extends FilmFigure<State, Run> {
+  protected readonly fields = FIELDS;
 
-  protected names = ["prompt", "seed", "num_inference_steps", "guidance_scale", "sampler", "style"] as const;
+  protected names = NAMES;
   protected views = ["clean", "noisy", "withPrompt", "withoutPrompt"] as const;
   protected size = count(LATENT_SHAPE);
   @reactive() private tokenizer: Tokenizer | undefined;
@@ -97,8 +99,8 @@ export class WordsSteer extends FilmFigure<Run> {
     if (words?.ok) this.tokenizer = Tokenizer.read(new Uint8Array(await words.arrayBuffer()));
   }
 
-  protected get models(): string[] {
-    const models = ["clip/text", "text_to_image", "autoencoder/decoder"];
+  protected get models(): readonly ModelName[] {
+    const models = ["clip/text", "text_to_image", "autoencoder/decoder"] as const;
     return this.state.match ? [...models, ...JUDGES] : models;
   }
 
@@ -111,7 +113,7 @@ export class WordsSteer extends FilmFigure<Run> {
   }
 
   protected override runs(): Run[] {
-    const prompt = String(this.state.prompt_b).trim();
+    const prompt = this.state.prompt_b.trim();
     return prompt ? [this.runOf({}), this.runOf({ prompt })] : [this.runOf({})];
   }
 
@@ -121,8 +123,8 @@ export class WordsSteer extends FilmFigure<Run> {
     return super.ready && !this.runs().some(empty);
   }
 
-  protected override changed(changes: State): void {
-    if (changes.match === true && this.film && !this.busy) void this.work((signal) => this.finish(signal));
+  protected override changed(changes: Partial<State>): void {
+    if (changes.match === true && this.film && !this.busy) void this.work.run((signal) => this.finish(signal));
   }
 
   override reset(): void {
@@ -133,7 +135,7 @@ export class WordsSteer extends FilmFigure<Run> {
   // ---------------------------------------------------------------- what is computed beside the runs
 
   protected override async prepare(signal: AbortSignal): Promise<void> {
-    await this.load(this.models, signal);
+    await this.work.load(this.models, signal);
     for (const { prompt } of this.runs()) {
       if (!this.vectors.has(prompt)) {
         const [vector] = await Runtime.get().summarise([prompt], { signal });
@@ -158,7 +160,7 @@ export class WordsSteer extends FilmFigure<Run> {
         const shown = film.picture(k, "clean")?.data ?? (await Runtime.get().decode(film.frames[k]!.clean!));
         const [vector] = await Runtime.get().encodeImage([shown], { signal });
         scores.push(dot(text, vector!));
-        this.doing = { text: t("words-steer.matching", { step: k, steps: film.last }), value: k, max: film.last };
+        this.work.report(t("words-steer.matching", { step: k, steps: film.last }), k, film.last);
       }
       this.scores.set(film.settings, scores);
       this.requestUpdate();
@@ -178,14 +180,14 @@ export class WordsSteer extends FilmFigure<Run> {
 
   /** Draws quick pictures of several runs, one after the other; with CLIP at hand it judges each. */
   private sketch(kind: Trial["kind"], runs: Run[], names: string[]): Promise<void> {
-    return this.work(async (signal) => {
+    return this.work.run(async (signal) => {
       const { prompt } = this.runOf({});
       const trial: Trial = (this.trial = { kind, prompt, rivals: 0, tiles: names.map((name) => ({ name })) });
       await this.prepare(signal);
       const judge = kind === "seeds" && this.state.match ? await this.judge(prompt) : undefined;
       trial.rivals = judge?.rivals ?? 0;
       for (const [i, run] of runs.entries()) {
-        this.doing = { text: t("words-steer.sketching", { i: i + 1, n: runs.length }), value: i, max: runs.length };
+        this.work.report(t("words-steer.sketching", { i: i + 1, n: runs.length }), i, runs.length);
         const made = await this.make({ ...run, num_inference_steps: SKETCH_STEPS }, { signal });
         trial.tiles[i]!.pixels = pixels(made.picture);
         if (judge) {
@@ -297,7 +299,7 @@ export class WordsSteer extends FilmFigure<Run> {
     </div>`;
   }
 
-  private matchChart(): TemplateResult | typeof nothing {
+  private matchChart(): Content {
     const series = this.films.flatMap((film) => {
       const points = this.scores.get(film.settings)?.map((y, i) => ({ x: i + 1, y }));
       return points ? [{ name: this.letter(film), points }] : [];
@@ -315,18 +317,18 @@ export class WordsSteer extends FilmFigure<Run> {
   protected override controls(): TemplateResult {
     const some = this.ready;
     return html`<div class="controls">
-        ${["num_inference_steps", "guidance_scale", "sampler", "style"].map((name) => this.field(name))}
+        ${(["num_inference_steps", "guidance_scale", "sampler", "style"] as const).map((name) => this.field(name))}
       </div>
       <div class="controls">
-        ${this.button(t("words-steer.grow"), () => this.grow(), "", !some)}
-        ${this.button(t("words-steer.many"), () => this.manySeeds(), "", !some)} ${this.field("match")}
+        ${button(t("words-steer.grow"), () => this.grow(), "", !some)}
+        ${button(t("words-steer.many"), () => this.manySeeds(), "", !some)} ${this.field("match")}
         <span class="hint">${t("words-steer.match-cost", { size: megabytes(this.clipBytes) })}</span>
       </div>
       ${this.trialPart()} ${this.weakPart()}`;
   }
 
   /** One message about a prompt: empty, unknown, or which words are read in pieces or not at all. */
-  private promptNotes(): TemplateResult | typeof nothing {
+  private promptNotes(): Content {
     const { tokenizer } = this;
     if (!tokenizer || this.invalid) return nothing;
     const notes = this.runs().flatMap(({ prompt }) => {
@@ -341,7 +343,7 @@ export class WordsSteer extends FilmFigure<Run> {
     return notes.length ? html`<p class="note" role="status" dir="auto">${notes.join(" ")}</p>` : nothing;
   }
 
-  private trialPart(): TemplateResult | typeof nothing {
+  private trialPart(): Content {
     const { trial } = this;
     if (!trial) return nothing;
     const judged = trial.tiles.filter(({ seen }) => seen !== undefined);
@@ -365,7 +367,7 @@ export class WordsSteer extends FilmFigure<Run> {
     </section>`;
   }
 
-  private weakPart(): TemplateResult | typeof nothing {
+  private weakPart(): Content {
     if (!this.weakSpots.length) return nothing;
     const head = ["what", "rate", "interval", "n"].map((name) => t(`words-steer.weak-${name}`));
     const rows = this.weakSpots.map(({ what, rate, low, high, n }) => {
@@ -394,7 +396,7 @@ picture.save("picture.png")`,
     };
   }
 
-  protected override twin(): Twin {
+  protected override alternative(): Alternative {
     const { seed } = this.runOf({});
     const rows = this.films.map((film) => {
       const k = Math.min(this.at, film.last);
