@@ -27,7 +27,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
   @reactive() private facts: ModelFacts[] | undefined;
 
   protected readonly link = new LinkState<S>(this, this.figureName, () => this.fields, () => this.changed(this.state));
-  protected readonly work = new Work(this);
+  readonly work = new Work(this);
   private readonly clipboard = new Clipboard(this);
   private caption: Node[] = [];
   /** The recorded picture that the page shows before its scripts are here. */
@@ -185,7 +185,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
   // ---------------------------------------------------------------- fields
 
   /** The figure's own word for something, else the shell's, else the name itself. */
-  protected label(name: string): string {
+  label(name: string): string {
     return optional(`${this.figureName}.${name}`) ?? optional(`shell.${name}`) ?? name;
   }
 
