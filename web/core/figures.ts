@@ -1,14 +1,14 @@
 // Figures are fetched when they come near, so a page that is only read costs nothing more.
-import { t } from "../ui/strings";
-import { all, button, make } from "./dom";
+import { t } from "../ui/strings.js";
+import { all, button, make } from "./dom.js";
 
 const FIGURES: Record<string, () => Promise<unknown>> = {
-  "bz-sorter-maker": () => import("../lessons/1/sorter-maker"),
-  "bz-step-the-game": () => import("../lessons/2/step-the-game"),
-  "bz-speed-dial": () => import("../lessons/5/speed-dial"),
-  "bz-read-the-picture": () => import("../lessons/6/read-the-picture"),
-  "bz-match-score": () => import("../lessons/7/match-score"),
-  "bz-words-steer": () => import("../lessons/8/words-steer"),
+  "bz-sorter-maker": () => import("../lessons/1/sorter-maker.js"),
+  "bz-step-the-game": () => import("../lessons/2/step-the-game.js"),
+  "bz-speed-dial": () => import("../lessons/5/speed-dial.js"),
+  "bz-read-the-picture": () => import("../lessons/6/read-the-picture.js"),
+  "bz-match-score": () => import("../lessons/7/match-score.js"),
+  "bz-words-steer": () => import("../lessons/8/words-steer.js"),
 };
 
 export function loadFigures(): void {

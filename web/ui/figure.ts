@@ -149,7 +149,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
     ];
   }
 
-  private onKey(event: KeyboardEvent): void {
+  private readonly onKey = (event: KeyboardEvent): void => {
     if (event.target !== event.currentTarget || event.altKey || event.ctrlKey || event.metaKey) return;
     const key = event.key;
     if (key === " " && this.play) this.toggle();
@@ -157,7 +157,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
     else if (key === "ArrowLeft" && this.back) this.back();
     else return;
     event.preventDefault();
-  }
+  };
 
   private toggle(): void {
     if (this.playing) this.pause?.();

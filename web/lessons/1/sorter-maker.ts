@@ -205,11 +205,11 @@ export class SorterMaker extends BzFigure<State> {
     ${this.kinds()}`;
   }
 
-  private onPicked(event: CustomEvent<Picked>): void {
+  private readonly onPicked = (event: CustomEvent<Picked>): void => {
     const { data, name, index } = event.detail;
     this.own = index === undefined ? { name, pixels: pixels(data) } : undefined;
     this.set({ picture: index ?? this.state.picture });
-  }
+  };
 
   private sorter(): TemplateResult {
     const { shown, sorted } = this;

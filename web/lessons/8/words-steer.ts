@@ -33,7 +33,7 @@ interface WeakSpot {
 interface Tile {
   name: string;
   pixels?: Pixels;
-  /** With a judge: what CLIP sees in it, "" for the words that were asked for. */
+  /** With a scorer: what CLIP sees in it, "" for the words that were asked for. */
   seen?: string;
 }
 
@@ -52,7 +52,7 @@ interface Trial {
   tiles: Tile[];
 }
 
-const JUDGES = ["clip/order", "clip/image"] as const; // beside the text tower
+const SCORERS = ["clip/order", "clip/image"] as const; // beside the text tower
 
 const FIELDS = defineFields({
   prompt: { kind: "text", default: "a red apple", max: LIMITS.prompt },
@@ -92,8 +92,8 @@ export class WordsSteer extends FilmFigure<State, Run> {
   /** What the page can know before any model is here. */
   private async learn(): Promise<void> {
     this.weakSpots = (await optionalJson<WeakSpot[]>("data/weak-spots.json")) ?? [];
-    const judges = await Promise.all(JUDGES.map((name) => optionalJson<ModelConfig>(`models/${name}/config.json`)));
-    const files = judges.flatMap((judge) => Object.values(judge?.files ?? {}));
+    const scorers = await Promise.all(SCORERS.map((name) => optionalJson<ModelConfig>(`models/${name}/config.json`)));
+    const files = scorers.flatMap((config) => Object.values(config?.files ?? {}));
     this.clipBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
     const words = await fetch(siteUrl("models/clip/text/vocabulary.txt")).catch(() => undefined);
     if (words?.ok) this.tokenizer = Tokenizer.read(new Uint8Array(await words.arrayBuffer()));
@@ -101,7 +101,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
 
   protected get models(): readonly ModelName[] {
     const models = ["clip/text", "text_to_image", "autoencoder/decoder"] as const;
-    return this.state.match ? [...models, ...JUDGES] : models;
+    return this.state.match ? [...models, ...SCORERS] : models;
   }
 
   protected async decode(latents: Float32Array): Promise<Pixels> {
@@ -178,29 +178,29 @@ export class WordsSteer extends FilmFigure<State, Run> {
     void this.sketch("seeds", seeds.map((seed) => this.runOf({ seed })), seeds.map((seed) => number(seed)));
   }
 
-  /** Draws quick pictures of several runs, one after the other; with CLIP at hand it judges each. */
+  /** Draws quick pictures of several runs, one after the other; with CLIP at hand it scores each. */
   private sketch(kind: Trial["kind"], runs: Run[], names: string[]): Promise<void> {
     return this.work.run(async (signal) => {
       const { prompt } = this.runOf({});
       const trial: Trial = (this.trial = { kind, prompt, rivals: 0, tiles: names.map((name) => ({ name })) });
       await this.prepare(signal);
-      const judge = kind === "seeds" && this.state.match ? await this.judge(prompt) : undefined;
-      trial.rivals = judge?.rivals ?? 0;
+      const scorer = kind === "seeds" && this.state.match ? await this.scorer(prompt) : undefined;
+      trial.rivals = scorer?.rivals ?? 0;
       for (const [i, run] of runs.entries()) {
         this.work.report(t("words-steer.sketching", { i: i + 1, n: runs.length }), i, runs.length);
         const made = await this.make({ ...run, num_inference_steps: SKETCH_STEPS }, { signal });
         trial.tiles[i]!.pixels = pixels(made.picture);
-        if (judge) {
+        if (scorer) {
           const [vector] = await Runtime.get().encodeImage([made.picture], { signal });
-          trial.tiles[i]!.seen = judge.sees(vector!);
+          trial.tiles[i]!.seen = scorer.sees(vector!);
         }
         this.requestUpdate();
       }
     });
   }
 
-  /** CLIP as a judge: are the words of the prompt nearer to a picture than every name that has none of them? */
-  private async judge(prompt: string) {
+  /** CLIP as a scorer: are the words of the prompt nearer to a picture than every name that has none of them? */
+  private async scorer(prompt: string) {
     const labels = await optionalJson<Labels>("data/labels.json");
     const file = await fetch(siteUrl("data/labels.embeddings.bin"));
     if (!labels || !file.ok) return undefined;
