@@ -1,5 +1,5 @@
 // <bz-sorter-maker>: a sorter names a picture, a maker draws new ones, and a check tells whether they are copies.
-import { html, nothing, svg, type TemplateResult } from "lit";
+import { html, nothing, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
 import { cosines, dequantise } from "../../core/vectors.js";
 import { softmax, top } from "../../runtime/arrays.js";
@@ -14,7 +14,9 @@ import type { Picked } from "../../ui/picture-input.js";
 import { siteFile, siteJson } from "../../ui/site.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, percent, t } from "../../ui/strings.js";
+import { copiesPart, MARKS, verdictValues } from "./copies.js";
 import { type Idea, textHidden } from "./ideas.js";
+import { kinds } from "./kinds.js";
 import { nearest, type Neighbour, shrink, verdict } from "./memorised.js";
 import { Training } from "./training.js";
 
@@ -22,8 +24,6 @@ const MADE = 12;
 const STEPS = 8;
 const SAMPLER = "dpmpp_2m";
 const TOP = 5;
-const KINDS = ["picture", "text", "sound", "video"] as const;
-const MARKS = { new: "✓", far: "✓", copy: "⚠" } as const;
 
 const FIELDS = defineFields({
   picture: { kind: "int", default: -1, min: -1, max: 99_999 },
@@ -202,7 +202,7 @@ export class SorterMaker extends BzFigure<State> {
       <section aria-label=${t("sorter-maker.sorter")}>${this.sorter()}</section>
       <section aria-label=${t("sorter-maker.maker")}>${this.maker()} ${this.memorised()}</section>
     </div>
-    ${this.kinds()}`;
+    ${kinds()}`;
   }
 
   private readonly onPicked = (event: CustomEvent<Picked>): void => {
@@ -268,66 +268,13 @@ export class SorterMaker extends BzFigure<State> {
     const made = this.made[this.asked];
     const found = made && this.neighbours.get(made);
     if (!made) return this.made.length ? html`<p class="hint">${t("sorter-maker.click")}</p>` : nothing;
-    if (!found || !this.training) return nothing;
+    const told = this.verdictOf(made);
     const { training } = this;
-    const thumb = (index: number) => picture(training.pixels(index), training.name(index), "thumb");
-    const told = this.verdictOf(made)!;
+    if (!found || !training || !told) return nothing;
+    const give = button(t("sorter-maker.give"), () => this.giveToSorter(made));
     const copies = this.made.filter((one) => this.verdictOf(one) === "copy").length;
-    return html`<h3>${t("sorter-maker.memorised")}</h3>
-      <ul class="neighbours">
-        <li>${picture(made, t("sorter-maker.this-one"), "thumb")} <span>${t("sorter-maker.this-one")}</span></li>
-        ${found.map(({ index, distance }) => html`<li>
-          ${thumb(index)}
-          <span aria-hidden="true">${training.name(index)}</span>
-          <span class="match-number">${fixed(distance, 3)}</span>
-        </li>`)}
-      </ul>
-      <div class="pager">${button(t("sorter-maker.give"), () => this.giveToSorter(made))}</div>
-      ${this.ruler(found)}
-      <p class="verdict ${told}"><b>${MARKS[told]} ${t(`sorter-maker.verdict-${told}`, this.values(found))}</b></p>
-      <p class="hint">${t("sorter-maker.rule", this.values(found))}</p>
-      <p>${t("sorter-maker.copies", { copies, count: this.made.length })}</p>
-      ${this.state.twin && this.taught.length
-        ? html`<p>${t("sorter-maker.twin-why", { count: this.taught.length })}</p>
-            <ul class="neighbours taught">
-              ${this.taught.map((index) => html`<li>${thumb(index)}</li>`)}
-            </ul>`
-        : nothing}`;
-  }
-
-  private values(found: Neighbour[]): Record<string, string | number> {
-    const { low, median, high } = this.training!.typical;
-    const write = (value: number) => fixed(value, 3);
-    const typical = { low: write(low), median: write(median), high: write(high) };
-    return { ...typical, distance: write(found[0]!.distance), count: this.training!.count };
-  }
-
-  /** Distances on a line: the band where unseen real pictures lie, and the three found. */
-  private ruler(found: Neighbour[]): TemplateResult {
-    const { low, median, high } = this.training!.typical;
-    const end = Math.max(1.3 * high, 1.1 * found.at(-1)!.distance);
-    const x = (distance: number) => (10 + (300 * distance) / end).toFixed(1);
-    const label = t("sorter-maker.ruler", this.values(found));
-    return html`<svg class="ruler" viewBox="0 0 320 46" role="img" aria-label=${label}>
-      <rect class="ruler-band" x=${x(low)} y="12" width=${Number(x(high)) - Number(x(low))} height="12" />
-      <line class="ruler-line" x1="10" y1="18" x2="310" y2="18" />
-      <line class="ruler-median" x1=${x(median)} y1="9" x2=${x(median)} y2="27" />
-      ${found.map(
-        ({ distance }, i) =>
-          svg`<circle class=${i ? "ruler-other" : "ruler-nearest"} cx=${x(distance)} cy="18" r=${i ? 4 : 6} />`,
-      )}
-      <text x="10" y="42">${t("sorter-maker.same")}</text>
-      <text x=${x((low + high) / 2)} y="42" text-anchor="middle">${t("sorter-maker.unseen")}</text>
-    </svg>`;
-  }
-
-  private kinds(): TemplateResult {
-    return html`<ul class="kinds" aria-label=${t("sorter-maker.kinds")}>
-      ${KINDS.map((kind) => {
-        const key = `sorter-maker.kind-${kind}`;
-        return html`<li><b>${t(key)}</b> <span>${t(`${key}-where`)}</span></li>`;
-      })}
-    </ul>`;
+    const taught = this.state.twin ? this.taught : [];
+    return copiesPart({ made, found, told, training, count: this.made.length, copies, taught, give });
   }
 
   // ---------------------------------------------------------------- what the shell shows
@@ -344,7 +291,7 @@ export class SorterMaker extends BzFigure<State> {
     const count = this.made.length;
     if (count) sentences.push(t("sorter-maker.made-said", { count, idea: this.idea!.name }));
     const found = made && this.neighbours.get(made);
-    if (found) sentences.push(t(`sorter-maker.verdict-${this.verdictOf(made)}`, this.values(found)));
+    if (found) sentences.push(t(`sorter-maker.verdict-${this.verdictOf(made)}`, verdictValues(found, this.training!)));
     for (const { index, distance } of found ?? []) rows.push([this.training!.name(index), fixed(distance, 3)]);
     const head = [t("sorter-maker.name"), t("sorter-maker.share-or-distance")];
     return { sentence: sentences.join(" "), table: { head, rows } };

@@ -7,13 +7,14 @@ import { draw, GAN_ROUND, MODES, realPictures, SIZE } from "../../runtime/gan-ro
 import { GAN_ROUND as FACTS } from "../../runtime/generated.js";
 import { toSolidPicture } from "../../runtime/pixels.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
-import { chart, logTicks, type Mark, type Series } from "../../ui/chart.js";
 import { type Code } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
 import { type Alternative, type BadgeFacts, button, type Content } from "../../ui/figure-parts.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, number, percent, t } from "../../ui/strings.js";
+import { judgedPart, type Trial } from "./judged.js";
 import { add, code, FORM, type Move, parse, SETTINGS, TRAINS, trial, write } from "./moves.js";
+import { skillPart } from "./skills.js";
 
 const SHOWN = 16; // fakes
 const JUDGED = 8; // from those of the batch that are not shown
@@ -35,15 +36,6 @@ interface View {
   frame: GanFrame;
   fakes: Pixels[];
   real: Pixels[];
-}
-
-/** Pictures to be judged by a person; what the person says, and the verdicts. */
-interface Trial {
-  pictures: Pixels[];
-  verdicts: number[];
-  fake: boolean[];
-  said: boolean[];
-  told: boolean;
 }
 
 const FIELDS = defineFields({
@@ -189,37 +181,7 @@ export class StepTheGame extends BzFigure<State> {
     const again = button(t(`step-the-game.${trial?.told ? "judge-again" : "judge"}`, { count: JUDGED }),
       () => view && this.deal(view), "", !view);
     if (!trial) return html`<div class="pager">${again}</div>`;
-    const { pictures, verdicts, fake, said, told } = trial;
-    const say = (i: number) => (event: Event) => {
-      const yes = (event.target as HTMLInputElement).checked;
-      this.trial = { ...trial, said: said.map((one, j) => (i === j ? yes : one)) };
-    };
-    const compare = () => void (this.trial = { ...trial, told: true });
-    const right = { you: 0, detective: 0 };
-    fake.forEach((is, i) => {
-      right.you += Number(said[i] === is);
-      right.detective += Number(verdicts[i]! <= 0.5 === is);
-    });
-    const mark = (key: string, yes: boolean) => html`<span class=${yes ? "yes" : "no"}>
-      ${yes ? "✓" : "✗"} ${t(`step-the-game.${key}`)}</span>`;
-    return html`<section class="judged" aria-label=${t("step-the-game.judge", { count: JUDGED })}>
-      <p>${t("step-the-game.judge-how")}</p>
-      <ol class="fakes">
-        ${pictures.map((one, i) => html`<li>
-          ${picture(one, t("step-the-game.judged", { index: i + 1 }))}
-          <label class="tick"><input type="checkbox" .checked=${said[i]!} ?disabled=${told} @change=${say(i)} />
-            ${t("step-the-game.fake")}</label>
-          ${told
-            ? html`<b>${t(`step-the-game.is-${fake[i] ? "fake" : "real"}`)}</b>
-                ${mark("you", said[i] === fake[i])} ${mark("detective", verdicts[i]! <= 0.5 === fake[i])}`
-            : nothing}
-        </li>`)}
-      </ol>
-      <div class="pager">
-        ${told ? again : button(t("step-the-game.compare"), compare, "primary")}
-        <b role="status">${told ? t("step-the-game.score", { ...right, count: JUDGED }) : ""}</b>
-      </div>
-    </section>`;
+    return judgedPart(trial, again, (trial) => (this.trial = trial));
   }
 
   // ---------------------------------------------------------------- what is drawn
@@ -254,7 +216,7 @@ export class StepTheGame extends BzFigure<State> {
   }
 
   protected override controls(): TemplateResult {
-    return html`${this.judge()} ${this.skill()}`;
+    return html`${this.judge()} ${this.shows("skills") ? skillPart(this.skills, this.state.settings) : nothing}`;
   }
 
   private get phase(): string {
@@ -302,33 +264,6 @@ export class StepTheGame extends BzFigure<State> {
       </ol>
       <p class="hint">${t("step-the-game.variety-means")}</p>
     </section>`;
-  }
-
-  private skill(): Content {
-    const { skills } = this;
-    if (!this.shows("skills")) return nothing;
-    if (!skills.length) return html`<p class="hint">${t("step-the-game.skill-later", { rounds: FROZEN[0]! })}</p>`;
-    const last = skills.at(-1)!;
-    const line = (key: "fooled" | "told", i: number): Series => ({
-      name: t("step-the-game.frozen", { rounds: FROZEN[i]! }),
-      points: skills.filter((one) => one[key][i] !== undefined).map((one) => ({ x: one.rounds, y: one[key][i]! })),
-    });
-    const lines = (key: "fooled" | "told") => last[key].map((_, i) => line(key, i));
-    const raw = { name: t("step-the-game.today"), points: skills.map(({ rounds, raw }) => ({ x: rounds, y: raw })) };
-    const ticks = logTicks(25, Math.max(last.rounds, 100));
-    const x = { label: t("step-the-game.rounds"), ticks, log: true, format: (rounds: number) => number(rounds) };
-    const y = (ticks: number[]) => ({ label: "%", ticks, format: (share: number) => number(100 * share, 0) });
-    const even = (key: string): Mark[] => [{ label: t(`step-the-game.${key}`), y: 0.5 }];
-    const one = (key: "fooled" | "told", series: Series[], ticks: number[], mark: string) => html`<section>
-      <h3>${t(`step-the-game.${key}`)}</h3>
-      <p class="hint">${t(`step-the-game.${key}-means`)}</p>
-      ${chart(t(`step-the-game.${key}`), series, x, y(ticks), even(mark))}
-    </section>`;
-    return html`<div class="skills">
-      ${one("fooled", lines("fooled"), [0, 0.2, 0.4, 0.6, 0.8, 1], "as-real")}
-      ${one("told", [...lines("told"), raw], [0.4, 0.6, 0.8, 1], "coin")}
-    </div>
-    <p>${t(`step-the-game.raw-${this.state.settings}`, { raw: percent(last.raw) })}</p>`;
   }
 
   // ---------------------------------------------------------------- what the shell shows

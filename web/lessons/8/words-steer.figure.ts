@@ -1,56 +1,26 @@
 // "Words steer noise": from a prompt to a picture, every step shown with and without the words.
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
-import { once } from "../../core/cache.js";
-import { cosines, dequantise, dot } from "../../core/vectors.js";
+import { dot } from "../../core/vectors.js";
 import { count } from "../../runtime/arrays.js";
 import { type ModelConfig, type ModelName, Runtime, type Stepped } from "../../runtime/client.js";
-import { CONTEXT_LENGTH, LATENT_SHAPE, LIMITS, STYLES } from "../../runtime/generated.js";
+import { LATENT_SHAPE, LIMITS, STYLES } from "../../runtime/generated.js";
 import { Tokenizer } from "../../runtime/tokenizer.js";
-import { cells, difference, heat, mosaic, picture, type Pixels, pixels } from "../../ui/canvas.js";
+import { type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, ticks } from "../../ui/chart.js";
 import { type Code, python, shellWord } from "../../ui/code.js";
-import { type Alternative, button, type Content, dataTable } from "../../ui/figure-parts.js";
+import { type Alternative, button, type Content } from "../../ui/figure-parts.js";
 import { FILM_FIELDS, FilmFigure, SAMPLER_NAMES } from "../../ui/film-figure.js";
 import type { Film } from "../../ui/film.js";
-import { optionalJson, siteUrl } from "../../ui/site.js";
+import { optionalFile, optionalJson } from "../../ui/site.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { megabytes, number, percent, t } from "../../ui/strings.js";
-import { added, prefixes, problem, rivals, seedsFrom, seenInstead } from "./words.js";
+import { chips, filmPart, pipelinePart } from "./shots.js";
+import { openScorer, SKETCH_STEPS, type Trial, trialPart } from "./trial.js";
+import { weakPart, type WeakSpot } from "./weak-spots.js";
+import { added, prefixes, problem, seedsFrom } from "./words.js";
 
-const SKETCH_STEPS = 8; // enough to see where a picture goes
 const SEEDS = 16;
-
-/** data/weak-spots.json: how often our model gets something right. */
-interface WeakSpot {
-  what: string;
-  rate: number;
-  low: number;
-  high: number;
-  n: number;
-}
-
-interface Tile {
-  name: string;
-  pixels?: Pixels;
-  /** With a scorer: what CLIP sees in it, "" for the words that were asked for. */
-  seen?: string;
-}
-
-/** data/labels.json and labels.embeddings.bin: the names of the picture world as CLIP's text half encodes them. */
-interface Labels {
-  names: string[];
-  embedding_scale: number;
-}
-
-/** Several quick pictures: a prompt growing word by word, or neighbouring seeds. */
-interface Trial {
-  kind: "grow" | "seeds";
-  prompt: string;
-  /** How many names the words had to beat. */
-  rivals: number;
-  tiles: Tile[];
-}
 
 const SCORERS = ["clip/order", "clip/image"] as const; // beside the text tower
 
@@ -95,8 +65,8 @@ export class WordsSteer extends FilmFigure<State, Run> {
     const scorers = await Promise.all(SCORERS.map((name) => optionalJson<ModelConfig>(`models/${name}/config.json`)));
     const files = scorers.flatMap((config) => Object.values(config?.files ?? {}));
     this.clipBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
-    const words = await fetch(siteUrl("models/clip/text/vocabulary.txt")).catch(() => undefined);
-    if (words?.ok) this.tokenizer = Tokenizer.read(new Uint8Array(await words.arrayBuffer()));
+    const words = await optionalFile("models/clip/text/vocabulary.txt");
+    if (words) this.tokenizer = Tokenizer.read(new Uint8Array(await words.arrayBuffer()));
   }
 
   protected get models(): readonly ModelName[] {
@@ -184,7 +154,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
       const { prompt } = this.runOf({});
       const trial: Trial = (this.trial = { kind, prompt, rivals: 0, tiles: names.map((name) => ({ name })) });
       await this.prepare(signal);
-      const scorer = kind === "seeds" && this.state.match ? await this.scorer(prompt) : undefined;
+      const scorer = kind === "seeds" && this.state.match ? await openScorer(prompt, this.targets.get(prompt)!) : undefined;
       trial.rivals = scorer?.rivals ?? 0;
       for (const [i, run] of runs.entries()) {
         this.work.report(t("words-steer.sketching", { i: i + 1, n: runs.length }), i, runs.length);
@@ -199,104 +169,26 @@ export class WordsSteer extends FilmFigure<State, Run> {
     });
   }
 
-  /** CLIP as a scorer: are the words of the prompt nearer to a picture than every name that has none of them? */
-  private async scorer(prompt: string) {
-    const labels = await optionalJson<Labels>("data/labels.json");
-    const file = await fetch(siteUrl("data/labels.embeddings.bin"));
-    if (!labels || !file.ok) return undefined;
-    const table = dequantise(new Int8Array(await file.arrayBuffer()), labels.embedding_scale, labels.names.length);
-    const places = rivals(prompt, labels.names);
-    const sees = (vector: Float32Array): string => {
-      const other = seenInstead(dot(this.targets.get(prompt)!, vector), cosines(vector, table), places);
-      return other === undefined ? "" : labels.names[other]!;
-    };
-    return { rivals: places.length, sees };
-  }
-
   // ---------------------------------------------------------------- what is drawn
 
   protected override figure(): TemplateResult {
-    const { films } = this;
+    const { films, film, at } = this;
+    const { prompt } = this.runOf({});
+    const vector = this.vectors.get(film ? promptOf(film) : "");
+    const letter = (film: Film) => (films.length > 1 ? this.letter(film) : "");
+    const show = (film: Film) => filmPart(film, at, promptOf(film), letter(film));
     return html`<div class="prompts">
         ${this.field("prompt")} ${this.field("prompt_b")} ${this.runButton()} ${this.promptNotes()}
       </div>
-      ${this.pipeline()} ${this.filmNote()}
+      ${pipelinePart(chips(prompt, this.tokenizer), vector, film, at)} ${this.filmNote()}
       ${films.length
-        ? html`<div class="films">${films.map((film) => this.filmPart(film))}</div>${this.scrubber()}`
+        ? html`<div class="films">${films.map(show)}</div>${this.scrubber()}`
         : this.beforeRun()}
       ${this.matchChart()}`;
   }
 
-  /** Words, vector, latent, picture: each with its size in numbers. */
-  private pipeline(): TemplateResult {
-    const { film, at } = this;
-    const vector = this.vectors.get(film ? promptOf(film) : "");
-    const latents = film?.frames[at]?.noisy;
-    const stage = (name: string, content: unknown) => html`<li>
-      <strong>${t(`words-steer.${name}`)}</strong> ${content} <span>${t(`words-steer.${name}-size`)}</span>
-    </li>`;
-    const unseen = html`<span class="unseen">${t("words-steer.unseen")}</span>`;
-    return html`<ol class="pipeline">
-      ${stage("tokens", html`<span class="chips">${this.chips()}</span>`)}
-      ${stage("vector", vector ? picture(this.vectorPixels(vector), t("words-steer.vector"), "numbers") : unseen)}
-      ${stage("latent", latents ? picture(this.latentPixels(latents), t("words-steer.latent"), "numbers") : unseen)}
-      ${stage("decoded", film ? picture(film.picture(at, "noisy"), t("words-steer.noisy"), "small picture") : unseen)}
-    </ol>`;
-  }
-
-  // One array, one picture, so that a canvas is painted only when there is something new.
-  private drawn = new WeakMap<Float32Array, Pixels>();
-  private vectorPixels(vector: Float32Array): Pixels {
-    return once(this.drawn, vector, () => cells(vector, 16, 0.15));
-  }
-  private latentPixels(latents: Float32Array): Pixels {
-    return once(this.drawn, latents, () => mosaic(latents));
-  }
-
-  private chips(): unknown {
-    const { prompt } = this.runOf({});
-    if (!this.tokenizer) return html`<bdi class="chip">${prompt}</bdi>`;
-    const pieces = this.tokenizer.tokenize(prompt);
-    return pieces.slice(0, 40).map((piece, i) => {
-      const kind = i >= CONTEXT_LENGTH - 1 ? "unread" : piece === "[unk]" || piece.startsWith("##") ? "unknown" : "";
-      return html`<bdi class="chip ${kind}">${piece}</bdi>`;
-    });
-  }
-
   private letter(film: Film): string {
     return "AB"[this.films.indexOf(film)] ?? "";
-  }
-
-  private filmPart(film: Film): TemplateResult {
-    const k = Math.min(this.at, film.last);
-    const show = (view: (typeof this.views)[number]) =>
-      html`<div class="shot">
-        ${picture(film.picture(k, view), t(`words-steer.${view}`))} <span>${t(`words-steer.${view}`)}</span>
-      </div>`;
-    const frame = film.frames[k];
-    const why = film.recorded ? "recorded" : k === 0 ? "noise" : "guidance";
-    return html`<section class="film">
-      <h3>
-        ${this.films.length > 1 ? html`<span class="chip">${this.letter(film)}</span>` : nothing}
-        <bdi>${promptOf(film)}</bdi>
-      </h3>
-      <div class="shots">${show("noisy")} ${show("clean")}</div>
-      ${frame?.withPrompt
-        ? html`<div class="shots thirds">
-            ${show("withoutPrompt")} ${show("withPrompt")} ${this.differenceShot(film, k)}
-          </div>`
-        : html`<p class="hint">${t(`words-steer.no-pair-${why}`)}</p>`}
-    </section>`;
-  }
-
-  private differenceShot(film: Film, k: number): TemplateResult {
-    const [one, other] = [film.picture(k, "withPrompt"), film.picture(k, "withoutPrompt")];
-    const frame = film.frames[k]!.withPrompt!;
-    const draw = (a: Pixels, b: Pixels) => heat(difference(a, b).map((value) => 2 * value), 64);
-    const map = one && other ? once(this.drawn, frame, () => draw(one, other)) : undefined;
-    return html`<div class="shot">
-      ${picture(map, t("words-steer.difference"))} <span>${t("words-steer.difference")}</span>
-    </div>`;
   }
 
   private matchChart(): Content {
@@ -324,7 +216,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
         ${button(t("words-steer.many"), () => this.manySeeds(), "", !some)} ${this.field("match")}
         <span class="hint">${t("words-steer.match-cost", { size: megabytes(this.clipBytes) })}</span>
       </div>
-      ${this.trialPart()} ${this.weakPart()}`;
+      ${trialPart(this.trial)} ${weakPart(this.weakSpots)}`;
   }
 
   /** One message about a prompt: empty, unknown, or which words are read in pieces or not at all. */
@@ -341,42 +233,6 @@ export class WordsSteer extends FilmFigure<State, Run> {
       ];
     });
     return notes.length ? html`<p class="note" role="status" dir="auto">${notes.join(" ")}</p>` : nothing;
-  }
-
-  private trialPart(): Content {
-    const { trial } = this;
-    if (!trial) return nothing;
-    const judged = trial.tiles.filter(({ seen }) => seen !== undefined);
-    const right = judged.filter(({ seen }) => seen === "").length;
-    const values = { right, n: judged.length, names: trial.rivals };
-    const card = siteUrl("models/clip/image/README.md");
-    return html`<section class="trial ${trial.kind}">
-      <h3>${t(`words-steer.${trial.kind}-title`, { prompt: trial.prompt, steps: SKETCH_STEPS })}</h3>
-      <ol>
-        ${trial.tiles.map(({ name, pixels, seen }) => html`<li class="shot">
-          ${picture(pixels ?? null, t("words-steer.tile", { name }))} <bdi>${name}</bdi>
-          ${seen === undefined ? nothing : html`<span class=${seen ? "no" : "yes"}>
-            ${seen ? t("words-steer.disagrees", { seen }) : t("words-steer.agrees")}
-          </span>`}
-        </li>`)}
-      </ol>
-      ${trial.kind === "grow" ? nothing : html`<p class="hint">
-        ${judged.length ? t("words-steer.count", values) : t("words-steer.no-judge")}
-        ${judged.length ? html`<a href=${card}>${t("words-steer.judge-card")}</a>` : nothing}
-      </p>`}
-    </section>`;
-  }
-
-  private weakPart(): Content {
-    if (!this.weakSpots.length) return nothing;
-    const head = ["what", "rate", "interval", "n"].map((name) => t(`words-steer.weak-${name}`));
-    const rows = this.weakSpots.map(({ what, rate, low, high, n }) => {
-      return [what, percent(rate), `${percent(low)} – ${percent(high)}`, number(n)];
-    });
-    return html`<details class="weak">
-      <summary>${t("words-steer.weak")}</summary>
-      ${dataTable({ head, rows })}
-    </details>`;
   }
 
   protected override code(): Code {
