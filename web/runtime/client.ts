@@ -1,7 +1,7 @@
 /** The page's side of the runtime, and the only part that figures talk to. */
 import { RuntimeError } from "./errors.js";
 import type {
-  AnswerOptions, Calls, DenoiseOptions, GanRound, GenerateOptions, LookOptions, ModelConfig, ModelName, PlayOptions, Progress, Reply, Request,
+  AnswerOptions, Calls, DenoiseOptions, GanRound, GenerateOptions, LookOptions, ModelConfig, ModelName, PlayOptions, Progress, Reply,
   SampleOptions, Seen, StepEvent, Word,
 } from "./messages.js";
 import { checkBrowser } from "./session.js";
@@ -137,8 +137,8 @@ export class Runtime {
         resolve: (answer: Calls[K]["answer"]) => (settled(), resolve(answer)),
         reject: (error) => (settled(), reject(error)),
         onEvent,
-      } as Waiting);
-      worker.postMessage({ id, call, argument } as Request);
+      });
+      worker.postMessage({ id, call, argument });
     });
   }
 

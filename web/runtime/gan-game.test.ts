@@ -15,7 +15,10 @@ function graph(log: string[] = []): () => GanRoundGraph {
     const steps = Float32Array.from(inputs["steps"]!.data as Float32Array);
     const trained = (name: string, i: number): Float32Array => {
       const data = (inputs[name]!.data as Float32Array).slice();
-      if (first(inputs["trains"]!.data.slice(i))) (data[data.length - 1]! += 1), (steps[i]! += 1);
+      if (first(inputs["trains"]!.data.slice(i))) {
+        data[data.length - 1]! += 1;
+        steps[i]! += 1;
+      }
       return data;
     };
     const [forger, detective] = [trained("forger", 0), trained("detective", 1)];

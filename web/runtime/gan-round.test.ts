@@ -6,7 +6,7 @@ import {
   GAN_ROUND, MODES, modes, play, realPictures, start, variety, type Settings, type Sizes,
 } from "./gan-round.js";
 import { SETTINGS } from "../lessons/2/moves.js";
-import { openSession } from "./session.js";
+import { type Input, openSession } from "./session.js";
 
 interface Golden {
   seed: number;
@@ -43,7 +43,7 @@ test("ONNX Runtime for the web plays the rounds that Python played", async () =>
   const file = (name: string): Uint8Array => readFileSync(at(`${folder}/${name}`));
   const ort = at("node_modules/onnxruntime-web/dist/");
   const session = await openSession(ort, file("graph.onnx"), file("model.safetensors"));
-  const graph = { run: session.run, sizes, settings };
+  const graph = { run: (inputs: Record<string, Input>) => session.run(inputs), sizes, settings };
   let state = start(golden.seed, sizes);
   for (const expected of golden.rounds) {
     const round = await play(graph, state, golden.settings, golden.seed);

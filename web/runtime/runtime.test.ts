@@ -10,7 +10,7 @@ import { Models } from "./models.js";
 import { normal } from "./noise.js";
 import { SAMPLERS, type SamplerName } from "./samplers.js";
 import { flow } from "./schedule.js";
-import { serve, type Port } from "./serve.js";
+import { serve } from "./serve.js";
 import type { Input, Session } from "./session.js";
 import { joinPieces } from "./tokenizer.js";
 
@@ -42,7 +42,7 @@ function config(name: string): object {
     vlm: { config: { layers: 2, heads: 1, width: 2 } },
     few_steps: { config: small, defaults: { num_inference_steps: 4 } },
   };
-  return { format: 1, model: name, config: {}, files: Object.fromEntries(entries), ...own[name] };
+  return { format: 1, model: name, config: {}, files: Object.fromEntries(entries) as object, ...own[name] };
 }
 
 /** Every row of every network by itself: how many tokens, how bright, D = x / (1 + t) + tokens / 10 + style. */
@@ -116,8 +116,8 @@ let runtime: Runtime;
 function startWorker(deaf = false): Worker {
   const { port1, port2 } = new MessageChannel();
   const folder = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/models/`);
-  if (!deaf) serve(port2 as unknown as Port, new Models(folder, openSession));
-  const facts = { terminated: false, fail: (message: string) => worker.onerror?.({ message } as ErrorEvent) };
+  if (!deaf) serve(port2, new Models(folder, openSession));
+  const facts = { terminated: false, fail: (message: string) => void worker.onerror?.({ message } as ErrorEvent) };
   workers.push(facts);
   const terminate = (): void => {
     facts.terminated = true;
@@ -150,7 +150,7 @@ test("load reports its progress in bytes and gives the configs", async () => {
   const seen: [number, number][] = [];
   const onProgress = ({ loaded, total }: { loaded: number; total: number }): number => seen.push([loaded, total]);
   const configs = await runtime.load(["clip/text", "text_to_image"], { onProgress });
-  assert.deepEqual(configs["text_to_image"]!.styles, ["flat", "3d"]);
+  assert.deepEqual(configs["text_to_image"].styles, ["flat", "3d"]);
   const total = ["clip/text", "text_to_image"].flatMap((name) => Object.values(files(name))).join("").length;
   assert.deepEqual([seen[0], seen.at(-1)], [[0, total], [total, total]]);
   assert.ok(seen.every(([loaded], index) => index === 0 || loaded > seen[index - 1]![0]));

@@ -113,7 +113,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
 
   protected override render(): TemplateResult {
     const title = t(`${this.figureName}.title`);
-    const keys = this.play ?? this.step;
+    const keys = "play" in this || "step" in this;
     const { rejected } = this.link;
     return html`<figure>
       <h2 class="figure-title">${title}</h2>

@@ -138,7 +138,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
   protected async prepare(signal: AbortSignal): Promise<void> {
     await this.work.load(this.models, signal);
   }
-  protected async finish(_signal: AbortSignal): Promise<void> {}
+  protected finish(_signal: AbortSignal): Promise<void> | void {}
 
   /** Whether what is asked for can be run. */
   protected get ready(): boolean {

@@ -117,7 +117,7 @@ export class SorterMaker extends BzFigure<State> {
     this.nothing = textHidden(ideas.nothing);
     this.requestUpdate();
     const configs = await this.work.load(["clip/image"], signal);
-    this.logitScale = configs["clip/image"]!.logit_scale!;
+    this.logitScale = configs["clip/image"].logit_scale!;
     await this.sortNow();
   }
 
@@ -139,7 +139,7 @@ export class SorterMaker extends BzFigure<State> {
     const how = { ...words, num_inference_steps: STEPS, sampler: SAMPLER, model: this.model } as const;
     const seed = this.state.seed;
     const configs = await this.work.load(["clip/image", this.model, "autoencoder/decoder"], signal);
-    this.logitScale = configs["clip/image"]!.logit_scale!;
+    this.logitScale = configs["clip/image"].logit_scale!;
     if (!this.sorted) await this.sortNow(); // Make was pressed before the sorter had answered
     for (let i = 0; i < MADE; i++) {
       const { picture } = await Runtime.get().generate(

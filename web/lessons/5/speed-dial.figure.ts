@@ -72,8 +72,8 @@ export class SpeedDial extends FilmFigure<State, Run> {
     return { ...run, num_inference_steps: jumps(run.num_inference_steps), guidance_scale: 1 };
   }
 
-  protected async decode(planes: Float32Array): Promise<Pixels> {
-    return seen(planes);
+  protected decode(planes: Float32Array): Promise<Pixels> {
+    return Promise.resolve(seen(planes));
   }
 
   protected make({ label, sampler, seed, num_inference_steps, guidance_scale }: Run, o: Stepped) {
@@ -82,7 +82,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
     return Runtime.get().sample({ ...options, guidance_scale, sampler }, o);
   }
 
-  protected override async finish(): Promise<void> {
+  protected override finish(): void {
     const film = this.film;
     if (!film?.complete) return;
     const milliseconds = film.frames.reduce((sum, frame) => sum + (frame.milliseconds ?? 0), 0);

@@ -94,7 +94,7 @@ export function order(seed: number): number[] {
   const places = Array.from({ length: TILES }, (_, i) => i);
   if (!seed) return places;
   for (let i = TILES - 1; i > 0; i--) {
-    const other = philox([i, 0, 0, 0], [seed, 0])[0]! % (i + 1);
+    const other = philox([i, 0, 0, 0], [seed, 0])[0] % (i + 1);
     [places[i], places[other]] = [places[other]!, places[i]!];
   }
   return places;
