@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { accuracy, due, FROZEN, GanGame } from "./gan-game.js";
-import type { GanRoundGraph } from "./gan-round.js";
+import type { GanRoundGraph, Settings } from "./gan-round.js";
 import type { GanRound } from "./messages.js";
 
+const BALANCED: Settings = { rates: [1, 1], pairing: 1, gamma: 1 };
 const first = (values: ArrayLike<number | bigint>): number => Number(values[0]);
 
 /** Who trained more is better: the detective's verdicts follow from its lead over the forger. */
@@ -35,7 +36,7 @@ function graph(log: string[] = []): () => GanRoundGraph {
     };
   };
   const sizes = { forger: [16, 96, 96, 768], detective: [768, 96, 96, 1], batch: 64 };
-  return () => ({ run, sizes, settings: { balanced: { rates: [1, 1], pairing: 1, gamma: 1 } } });
+  return () => ({ run, sizes, settings: { balanced: BALANCED } });
 }
 
 function listener() {
@@ -44,7 +45,7 @@ function listener() {
 }
 
 const balanced = (rounds: number, trains: [boolean, boolean] = [true, true]) =>
-  ({ settings: "balanced", trains, rounds });
+  ({ settings: BALANCED, trains, rounds });
 
 test("a verdict above one half says real, and accuracy weighs real pictures and fakes alike", () => {
   const verdicts = (...values: number[]) => Float32Array.from(values);
@@ -96,7 +97,6 @@ test("a new game forgets the old one, and without a game there is no round", asy
   const game = new GanGame(graph());
   await assert.rejects(game.play(balanced(1), listener()), /no game has begun/);
   await game.start(1);
-  await assert.rejects(game.play({ ...balanced(1), settings: "wild" }, listener()), /settings "wild" is unknown/);
   await game.play(balanced(30), listener());
   await game.start(2);
   const ears = listener();

@@ -1,5 +1,5 @@
 /** The game that the worker keeps: the players, frozen copies of them, and what the page is told. */
-import { checkChoice, RuntimeError } from "./errors.js";
+import { RuntimeError } from "./errors.js";
 import { type GanRoundGraph, look, modes, play, start, type Played, type State } from "./gan-round.js";
 import type { Control, GanFrame, GanRound, GanSkill, PlayOptions } from "./messages.js";
 
@@ -56,9 +56,7 @@ export class GanGame {
       for (let i = 0; i < rounds && mine(); i++) {
         if (!this.state) throw new RuntimeError("failed", "no game has begun in this worker: start one");
         const began = performance.now();
-        const graph = this.graph();
-        checkChoice("settings", settings, Object.keys(graph.settings));
-        const round = await play(graph, this.state, graph.settings[settings]!, this.seed, trains);
+        const round = await play(this.graph(), this.state, settings, this.seed, trains);
         const milliseconds = performance.now() - began;
         const { rounds } = (this.state = round.state);
         played = round.played;

@@ -101,7 +101,7 @@ export interface Tokens {
 
 /** Rounds of the game that the worker keeps; trains: whether generator and discriminator learn in them. */
 export interface PlayOptions {
-  settings: string; // by their name in config.json
+  settings: Settings; // one of config.json
   trains: [boolean, boolean];
   rounds: number; // 0 ends the calls before this one, after their round in hand
 }

@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
 import { Runtime, type GanFrame, type GanRound, type GanSkill } from "../../runtime/client.js";
 import { accuracy, FROZEN } from "../../runtime/gan-game.js";
-import { draw, GAN_ROUND, MODES, realPictures, SIZE } from "../../runtime/gan-round.js";
+import { draw, GAN_ROUND, MODES, realPictures, type Settings, SIZE } from "../../runtime/gan-round.js";
 import { GAN_ROUND as FACTS } from "../../runtime/generated.js";
 import { toSolidPicture } from "../../runtime/pixels.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
@@ -51,6 +51,7 @@ export class StepTheGame extends BzFigure<State> {
 
   @reactive() private view: View | undefined;
   @reactive() private trial: Trial | undefined;
+  private settings: Record<string, Settings> = {};
   private log: Move[] = [];
   private told = ""; // the moves that the figure itself has put into its state
   private skills: GanSkill[] = [];
@@ -92,7 +93,8 @@ export class StepTheGame extends BzFigure<State> {
     clearTimeout(this.showing);
     this.ready = this.playing = false;
     [this.log, this.skills, this.last, this.trial] = [[], [], undefined, undefined];
-    await this.work.load([GAN_ROUND], signal);
+    const configs = await this.work.load([GAN_ROUND], signal);
+    this.settings = configs[GAN_ROUND].settings!;
     const dealt = await Runtime.get().startGame(this.state.seed, { signal });
     if (!rounds) this.show(dealt);
     for (const move of moves) {
@@ -113,7 +115,7 @@ export class StepTheGame extends BzFigure<State> {
       if (round.frame) this.show(round.frame);
       if (round.frame) onRounds?.(round.rounds);
     };
-    const how = { settings: move.settings, trains: TRAINS[move.who]!, rounds: move.rounds };
+    const how = { settings: this.settings[move.settings]!, trains: TRAINS[move.who]!, rounds: move.rounds };
     const frame = await Runtime.get().playGame(how, { signal, onRound });
     if (frame && game === this.game) this.show(frame);
   }
@@ -136,7 +138,7 @@ export class StepTheGame extends BzFigure<State> {
   }
 
   override pause(): void {
-    if (this.playing) void Runtime.get().playGame({ settings: "balanced", trains: TRAINS.both!, rounds: 0 });
+    if (this.playing) void Runtime.get().playGame({ settings: this.settings["balanced"]!, trains: TRAINS.both!, rounds: 0 });
   }
 
   private collapse(): void {
