@@ -1,4 +1,4 @@
-/** Questions about a picture, answered a piece at a time. Twin: src/bozzetto/runtime/ask.py */
+/** Questions about a picture, answered a piece at a time. Counterpart: src/bozzetto/runtime/ask.py */
 import { softmax, top } from "./arrays.js";
 import { RuntimeError } from "./errors.js";
 import { FRAME, LIMITS, VLM as FACTS } from "./generated.js";

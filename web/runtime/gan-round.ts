@@ -1,4 +1,4 @@
-/** A GAN that trains while one watches: one graph is a whole round, state in and state out. The twin of
+/** A GAN that trains while one watches: one graph is a whole round, state in and state out. The counterpart of
  * src/bozzetto/runtime/gan_round.py, which says what the numbers mean; the seeds and their streams are the same. */
 import { concat } from "./arrays.js";
 import { GAN_ROUND as FACTS } from "./generated.js";

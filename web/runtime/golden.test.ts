@@ -1,4 +1,4 @@
-/** The twins of Python compute what Python computed: tests/golden/*.json, written by tests/test_golden.py. */
+/** The counterparts of Python compute what Python computed: tests/golden/*.json, written by tests/test_golden.py. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";

@@ -1,5 +1,5 @@
 /** Classifier-free guidance, D = D_without + s (D_with - D_without), and CLIP guidance, D + s Cov grad log p(y | D).
- * Twin: src/bozzetto/diffusion/guidance.py */
+ * Counterpart: src/bozzetto/diffusion/guidance.py */
 import { checkNumber } from "./errors.js";
 import { LIMITS } from "./generated.js";
 import type { Denoise } from "./samplers.js";

@@ -1,4 +1,4 @@
-/** From words to pictures, from pictures to embeddings: the networks put together. Twins: src/bozzetto/runtime/
+/** From words to pictures, from pictures to embeddings: the networks put together. Counterparts: src/bozzetto/runtime/
  * text_to_image.py, sample.py and label.py. */
 import { concat, count, split } from "./arrays.js";
 import { RuntimeError, checkChoice, checkNumber } from "./errors.js";
@@ -212,7 +212,7 @@ function towards(models: Models, embedding: Float32Array) {
   };
 }
 
-/** Planes R, G, B [3, 32, 32] in [-1, 1]. Twin: src/bozzetto/runtime/sample.py */
+/** Planes R, G, B [3, 32, 32] in [-1, 1]. Counterpart: src/bozzetto/runtime/sample.py */
 export async function sample(models: Models, options: SampleOptions, steps: Steps): Promise<Float32Array> {
   const { label, prompt, seed, model = "diffusion", ...asked } = options;
   const { config, defaults } = models.config(model);

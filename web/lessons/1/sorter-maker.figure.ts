@@ -304,7 +304,7 @@ export class SorterMaker extends BzFigure<State> {
 
   protected override code(): Code | undefined {
     const prompt = this.idea?.prompt;
-    if (!prompt || this.state.twin) return undefined; // the twin ships with the course alone
+    if (!prompt || this.state.twin) return undefined; // the memorising model ships with the course alone
     const { seed } = this.state;
     return {
       python: `import bozzetto

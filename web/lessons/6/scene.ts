@@ -133,7 +133,7 @@ export function arrange(picture: Uint8ClampedArray, covered: number, seed: numbe
   return made;
 }
 
-/** The picture dark but where it was looked at most. Twin: explain in src/bozzetto/runtime/ask.py */
+/** The picture dark but where it was looked at most. Counterpart: explain in src/bozzetto/runtime/ask.py */
 export function lit(picture: Uint8ClampedArray, looked: Float32Array): Uint8ClampedArray {
   const made = picture.slice();
   const most = Math.max(...looked);

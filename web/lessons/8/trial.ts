@@ -54,9 +54,9 @@ export async function openScorer(prompt: string, target: Float32Array): Promise<
 
 export function trialPart(trial: Trial | undefined): Content {
   if (!trial) return nothing;
-  const judged = trial.tiles.filter(({ seen }) => seen !== undefined);
-  const right = judged.filter(({ seen }) => seen === "").length;
-  const values = { right, n: judged.length, names: trial.rivals };
+  const scored = trial.tiles.filter(({ seen }) => seen !== undefined);
+  const right = scored.filter(({ seen }) => seen === "").length;
+  const values = { right, n: scored.length, names: trial.rivals };
   const card = siteUrl("models/clip/image/README.md");
   return html`<section class="trial ${trial.kind}">
     <h3>${t(`words-steer.${trial.kind}-title`, { prompt: trial.prompt, steps: SKETCH_STEPS })}</h3>
@@ -69,8 +69,8 @@ export function trialPart(trial: Trial | undefined): Content {
       </li>`)}
     </ol>
     ${trial.kind === "grow" ? nothing : html`<p class="hint">
-      ${judged.length ? t("words-steer.count", values) : t("words-steer.no-judge")}
-      ${judged.length ? html`<a href=${card}>${t("words-steer.judge-card")}</a>` : nothing}
+      ${scored.length ? t("words-steer.count", values) : t("words-steer.no-judge")}
+      ${scored.length ? html`<a href=${card}>${t("words-steer.judge-card")}</a>` : nothing}
     </p>`}
   </section>`;
 }
