@@ -4,7 +4,7 @@ import { t } from "../ui/strings.js";
 import { all, button, make } from "./dom.js";
 import type { Progress } from "./progress.js";
 
-/** The questions inside `scope`, counted and remembered under `key`: the number of a lesson, or a name of the bank's. */
+/** The questions in `scope`, counted and remembered under `key`: the number of a lesson, or a name of the bank's. */
 export function checkQuiz(progress: Progress, key: string, scope: ParentNode, onChange: () => void): void {
   const questions = all<HTMLFieldSetElement>("fieldset.question", scope);
   const score = (): void => {

@@ -119,7 +119,8 @@ export interface GanFrame {
 export interface GanSkill {
   rounds: number;
   fooled: number[]; // share of today's fakes that each frozen discriminator takes for real
-  told: number[]; // share of each frozen generator's fakes, and as many real pictures, that today's discriminator tells right
+  told: number[]; // share of each frozen generator's fakes, and as many real pictures, that today's discriminator
+  // tells right
   raw: number; // the same of the game itself, over the rounds since the last measurement
 }
 

@@ -184,8 +184,8 @@ export const dpmpp_2m_sde: Sampler = async (denoise, x, schedule, onStep, noise)
 /** The clean picture at which a straight step from t to until should aim. */
 export type Jump = (x: Float32Array, t: number, until: number) => Promise<Float32Array>;
 
-/** How a few-step student draws: each step jumps two levels ahead and goes back one with fresh noise, which is a step of
- * ddpm with the E of the step after it. Counterpart: src/bozzetto/diffusion/few_steps.py */
+/** How a few-step student draws: each step jumps two levels ahead and goes back one with fresh noise, which is a step
+ * of ddpm with the E of the step after it. Counterpart: src/bozzetto/diffusion/few_steps.py */
 export async function few_steps(
   jump: Jump, x: Float32Array, schedule: Schedule, onStep?: OnStep, noise?: Noise,
 ): Promise<Float32Array> {

@@ -1,4 +1,4 @@
-// Is a made picture a copy? It beside the training pictures that are nearest, their distances on a line, and the verdict.
+// Is a made picture a copy? The nearest training pictures beside it, their distances on a line, and the verdict.
 import { html, nothing, svg, type TemplateResult } from "lit";
 import { picture, type Pixels } from "../../ui/canvas.js";
 import { fixed, t } from "../../ui/strings.js";

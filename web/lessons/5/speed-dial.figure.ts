@@ -38,7 +38,8 @@ const FIELDS = defineFields({
 });
 type State = StateOf<typeof FIELDS>;
 
-const NAMES = ["label", "seed", "num_inference_steps", "guidance_scale", "sampler"] as const; // what makes the picture of a run
+/** What makes the picture of a run. */
+const NAMES = ["label", "seed", "num_inference_steps", "guidance_scale", "sampler"] as const;
 type Run = Pick<State, (typeof NAMES)[number]>;
 
 @customElement("bz-speed-dial")

@@ -158,14 +158,14 @@ export class ReadThePicture extends BzFigure<State> implements Host {
         <input type="radio" name="read-the-picture-paper" .checked=${paper === this.paper}
           @change=${() => this.set({ paper: index, covered: 0, shuffle: 0, question: paper.questions[0]! })} />
         <span>
-          ${picture(paper.pixels, t("read-the-picture.paper-item", { kind: this.kindOf(paper), number: index + 1 }), "thumb")}
+          ${picture(paper.pixels, this.paperLabel(paper, index), "thumb")}
         </span>
       </label>`)}
     </fieldset>`;
   }
 
-  private kindOf({ kind }: Paper): string {
-    return t(`read-the-picture.paper-${kind}`);
+  private paperLabel({ kind }: Paper, index: number): string {
+    return t("read-the-picture.paper-item", { kind: t(`read-the-picture.paper-${kind}`), number: index + 1 });
   }
 
   private sourcePart(gallery: Gallery): TemplateResult {

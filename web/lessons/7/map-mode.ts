@@ -64,7 +64,7 @@ export class MapMode implements Mode {
       <div class="map" aria-hidden="true">${points}</div>
       <label class="field">
         ${t("match-score.picture")}
-        <select @change=${(event: Event) => this.host.set({ point: Number((event.target as HTMLSelectElement).value) })}>
+        <select @change=${(event: Event) => choose(Number((event.target as HTMLSelectElement).value))()}>
           ${names}
         </select>
       </label>

@@ -35,7 +35,8 @@ const FIELDS = defineFields({
 });
 type State = StateOf<typeof FIELDS>;
 
-const NAMES = ["prompt", "seed", "num_inference_steps", "guidance_scale", "sampler", "style"] as const; // what makes the picture of a run
+/** What makes the picture of a run. */
+const NAMES = ["prompt", "seed", "num_inference_steps", "guidance_scale", "sampler", "style"] as const;
 type Run = Pick<State, (typeof NAMES)[number]>;
 
 @customElement("bz-words-steer")
