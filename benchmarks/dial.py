@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bozzetto.diffusion import JUMPS, SAMPLERS
+from bozzetto.diffusion import JUMPS, SAMPLERS, TWICE
 from bozzetto.metrics.coverage import coverage_metrics
 from bozzetto.metrics.frechet import frechet_between, gaussian, kernel_distance
 from bozzetto.metrics.makers import NEIGHBOURS, features, real_instead
@@ -33,7 +33,6 @@ from bozzetto.runtime.denoising import Guided, OnePass, Steps
 
 STEPS = (1, 2, 4, 10, 20, 50)
 TWINS = ("euler", "euler_ancestral")  # the same steps as ddim and ddpm
-TWICE = ("heun",)  # asks the network twice a step, but for the last
 
 
 def settings(makers: list[str]) -> list[dict]:

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from bozzetto import pictures
-from bozzetto.diffusion import JUMPS, SAMPLERS, classifier_free, few_steps, flow, normal
+from bozzetto.diffusion import JUMPS, SAMPLERS, classifier_free, clip_guided, few_steps, flow, normal
 from bozzetto.runtime import clip as towers
 from bozzetto.runtime import requests, text_to_image
 from bozzetto.runtime.reading import readable
-from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer, split_words
+from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer, join_pieces, split_words
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -92,6 +92,41 @@ def _both(x, t):
     return x / 2 + t, x / 4 - t
 
 
+def steering_cases() -> list:
+    """D = x / 2 + t, and log p = -D^2 / 2: the gradient is -D."""
+    x, schedule = normal(6, (6,)), flow(5)
+    return [
+        {"scale": scale, "data_std": data_std, "x": x.tolist(), "t": t, "guided": guided(x, t).tolist()}
+        for scale in (0, 1, 15, 100)
+        for data_std in (0.05, 0.5, 2.0)
+        for guided in [clip_guided(_with_prompt, lambda clean: -clean, scale, schedule, data_std)]
+        for t in schedule.times.tolist()
+    ]
+
+
+def piece_cases() -> list:
+    sentences = [
+        ["a", "cat", "##s", ",", "1", "0", "?"],
+        ["two", "##s", ":", "4", "2", ".", "5", "apples"],
+        ["7", "7", "cats", "7"],
+        [",", "?", "##x", "##y", "."],
+        ["!", "a", "!", "-", "1"],
+        [],
+    ]
+    return [{"pieces": pieces, "texts": join_pieces(pieces)} for pieces in sentences]
+
+
+def vector_cases() -> dict:
+    """Unit vectors as the course keeps them, int8 with one scale, and as the page takes them back."""
+    vectors = normal(8, (5, 12)).astype(np.float64)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    scale = np.abs(vectors).max() / 127
+    stored = np.round(vectors / scale).astype(np.int8)
+    back = stored * scale
+    unit = back / np.linalg.norm(back, axis=1, keepdims=True)
+    return {"bytes": stored.ravel().tolist(), "scale": scale.item(), "vectors": unit.tolist()}
+
+
 def tokenizer_cases() -> dict:
     tokenizer = Tokenizer(VOCABULARY)
     texts = [
@@ -137,6 +172,9 @@ CASES: dict[str, Callable[[], list | dict]] = {
     "schedule": schedule_cases,
     "samplers": sampler_cases,
     "guidance": guidance_cases,
+    "steering": steering_cases,
+    "pieces": piece_cases,
+    "vectors": vector_cases,
     "tokenizer": tokenizer_cases,
     "reading": reading_cases,
     "pixels": pixel_cases,

@@ -9,7 +9,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bozzetto.diffusion import JUMPS, SAMPLERS, SCHEDULES, STOCHASTIC, Schedule, few_steps, normal, normal_batch
+from bozzetto.diffusion import (
+    JUMPS,
+    SAMPLERS,
+    SCHEDULES,
+    STOCHASTIC,
+    TWICE,
+    Schedule,
+    few_steps,
+    normal,
+    normal_batch,
+)
 from bozzetto.diffusion.schedule import cosine, flow, karras, linear
 from exact import (
     MEAN,
@@ -216,7 +226,7 @@ def test_steps_and_callbacks_come_in_order(sampler, steps):
     result = SAMPLERS[sampler](denoise, x, schedule, callback, lambda step: normal(0, (3,), step + 1))
     np.testing.assert_array_equal(x, before)
 
-    evaluations = 2 if sampler == "heun" else 1
+    evaluations = 1 + (sampler in TWICE)
     expected = []
     for step in range(steps):
         ahead = schedule.times[step : step + evaluations] if step < steps - 1 else schedule.times[step : step + 1]

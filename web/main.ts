@@ -1,13 +1,13 @@
 // What every page does once it can be read: it remembers, marks, explains, and starts the figures that come near.
-import { loadFigures } from "./core/figures";
-import { explainTerms } from "./core/glossary";
-import { markLessons } from "./core/marks";
-import { playPictures } from "./core/pictures";
-import { keepFootInView } from "./core/sticky";
-import { rememberPredictions } from "./core/predict";
-import { pageStorage, Progress } from "./core/progress";
-import { checkQuiz } from "./core/quiz";
-import { themeButton } from "./core/theme-button";
+import { loadFigures } from "./core/figures.js";
+import { explainTerms } from "./core/glossary.js";
+import { markLessons } from "./core/marks.js";
+import { playPictures } from "./core/pictures.js";
+import { keepFootInView } from "./core/sticky.js";
+import { rememberPredictions } from "./core/predict.js";
+import { pageStorage, Progress } from "./core/progress.js";
+import { checkQuiz } from "./core/quiz.js";
+import { themeButton } from "./core/theme-button.js";
 
 const progress = new Progress(pageStorage());
 const lesson = document.querySelector<HTMLElement>("article.lesson")?.dataset.lesson;

@@ -1,5 +1,5 @@
 // A classic script in <head>: the chosen theme is there before the first paint.
-import { pageStorage, Progress } from "./core/progress";
+import { pageStorage, Progress } from "./core/progress.js";
 
 const theme = new Progress(pageStorage()).theme;
 if (theme) document.documentElement.dataset.theme = theme;

@@ -1,18 +1,10 @@
-// Figures are fetched when they come near, so a page that is only read costs nothing more.
-import { t } from "../ui/strings";
-import { all, button, make } from "./dom";
-
-const FIGURES: Record<string, () => Promise<unknown>> = {
-  "bz-sorter-maker": () => import("../lessons/1/sorter-maker"),
-  "bz-step-the-game": () => import("../lessons/2/step-the-game"),
-  "bz-speed-dial": () => import("../lessons/5/speed-dial"),
-  "bz-read-the-picture": () => import("../lessons/6/read-the-picture"),
-  "bz-match-score": () => import("../lessons/7/match-score"),
-  "bz-words-steer": () => import("../lessons/8/words-steer"),
-};
+// Figures are fetched when they come near, so a page that is only read costs nothing more. <bz-NAME> of lesson N is the
+// element that web/lessons/N/NAME.figure.ts defines.
+import { t } from "../ui/strings.js";
+import { all, button, make } from "./dom.js";
 
 export function loadFigures(): void {
-  const figures = all(Object.keys(FIGURES).join());
+  const figures = all(".figure").filter(({ localName }) => localName.startsWith("bz-"));
   const observer = new IntersectionObserver(
     (entries) => {
       for (const { isIntersecting, target } of entries) if (isIntersecting) begin(target as HTMLElement);
@@ -33,7 +25,8 @@ export function loadFigures(): void {
 
 async function load(figure: HTMLElement): Promise<void> {
   try {
-    await FIGURES[figure.localName]?.();
+    const lesson = figure.closest<HTMLElement>("article.lesson")?.dataset["lesson"];
+    await import(`../lessons/${lesson}/${figure.localName.slice(3)}.figure.ts`);
   } catch {
     const error = make("p", "error", `${t("site.figure-failed")} `);
     error.setAttribute("role", "alert");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { place } from "./glossary";
-import { nextTheme } from "./theme-button";
+import { place } from "./glossary.js";
+import { nextTheme } from "./theme-button.js";
 
 const view = { left: 0, top: 1000, width: 320, height: 600 };
 const size = { width: 200, height: 100 };

@@ -1,7 +1,7 @@
 // A glossary word is a link to the glossary. Here it opens its meaning beside the word instead; Escape or a click
 // elsewhere closes it, as the browser does with every popover.
-import { t } from "../ui/strings";
-import { make } from "./dom";
+import { t } from "../ui/strings.js";
+import { make } from "./dom.js";
 
 export interface Box {
   left: number;

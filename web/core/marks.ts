@@ -1,7 +1,7 @@
 // How far one has come: marks at the lessons, the button that goes on, the line under the list.
-import { t } from "../ui/strings";
-import { all, make } from "./dom";
-import type { Progress } from "./progress";
+import { t } from "../ui/strings.js";
+import { all, make } from "./dom.js";
+import type { Progress } from "./progress.js";
 
 export function markLessons(progress: Progress): void {
   const lessons = all(".contents [data-lesson], .steps [data-lesson]");

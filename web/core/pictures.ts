@@ -1,7 +1,7 @@
 // A lesson's picture plays once when it comes into view, and again when asked. At rest it is the finished picture,
 // which is also what stays where less motion is wished.
-import { t } from "../ui/strings";
-import { all, button } from "./dom";
+import { t } from "../ui/strings.js";
+import { all, button } from "./dom.js";
 
 export function playPictures(): void {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;

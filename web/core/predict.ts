@@ -1,7 +1,7 @@
 // A prediction is remembered, and told again beside what really happens.
-import { t } from "../ui/strings";
-import { all, make } from "./dom";
-import type { Progress } from "./progress";
+import { t } from "../ui/strings.js";
+import { all, make } from "./dom.js";
+import type { Progress } from "./progress.js";
 
 export function rememberPredictions(progress: Progress, lesson: string): void {
   for (const question of all<HTMLFieldSetElement>("fieldset.predict")) {

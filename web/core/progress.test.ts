@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KEY, Progress, type Store } from "./progress";
+import { KEY, Progress, type Store } from "./progress.js";
 
 class Memory implements Store {
   constructor(private text: string | null = null) {}

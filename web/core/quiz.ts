@@ -1,13 +1,13 @@
 // The quiz works without this: radio buttons, and explanations to unfold. With it, each answer is checked, its own
 // explanation comes first, and the right ones are counted and remembered.
-import { t } from "../ui/strings";
-import { all, button, make } from "./dom";
-import type { Progress } from "./progress";
+import { t } from "../ui/strings.js";
+import { all, button, make } from "./dom.js";
+import type { Progress } from "./progress.js";
 
-/** The questions inside `scope`, counted and remembered under `key`: the number of a lesson, or a name of the bank's. */
+/** The questions in `scope`, counted and remembered under `key`: the number of a lesson, or a name of the bank's. */
 export function checkQuiz(progress: Progress, key: string, scope: ParentNode, onChange: () => void): void {
   const questions = all<HTMLFieldSetElement>("fieldset.question", scope);
-    const score = (): void => {
+  const score = (): void => {
     const line = scope.querySelector(".score");
     const right = progress.right(key);
     if (line && right) line.textContent = t("site.score", { right, total: questions.length });

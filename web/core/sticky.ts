@@ -1,6 +1,6 @@
 // A figure stands still beside its words. When it is taller than the window, the style sheet needs its height to let it
 // stand on its foot instead of its head.
-import { all } from "./dom";
+import { all } from "./dom.js";
 
 export function keepFootInView(): void {
   const observer = new ResizeObserver((entries) => {

@@ -1,7 +1,7 @@
 // The button that goes round: as the system wishes, light, dark.
-import { t } from "../ui/strings";
-import { make } from "./dom";
-import type { Progress, Theme } from "./progress";
+import { t } from "../ui/strings.js";
+import { make } from "./dom.js";
+import type { Progress, Theme } from "./progress.js";
 
 const ROUND: readonly (Theme | undefined)[] = [undefined, "light", "dark"];
 const SIGNS = { auto: "◐", light: "○", dark: "●" };

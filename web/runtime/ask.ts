@@ -1,5 +1,7 @@
-/** Questions about a picture, answered a piece at a time. Twin: src/bozzetto/runtime/ask.py */
+/** Questions about a picture, answered a piece at a time. Counterpart: src/bozzetto/runtime/ask.py */
+import { softmax, top } from "./arrays.js";
 import { RuntimeError } from "./errors.js";
+import { FRAME, LIMITS, VLM as FACTS } from "./generated.js";
 import type { AnswerOptions, Control, Guess, LookOptions, Seen, Word } from "./messages.js";
 import type { Models } from "./models.js";
 import { overWhite } from "./pixels.js";
@@ -7,10 +9,6 @@ import { joinPieces, type Tokenizer } from "./tokenizer.js";
 
 const VLM = "vlm";
 const LOOK = "vlm/look.onnx";
-const [END, START] = [0, 1]; // after the answer, and before it
-const PATCHES = 64;
-const MAX_TOKENS = 24; // of a question, and of an answer
-const MAX_CHARACTERS = 300;
 const GUESSES = 3;
 
 function failed(message: string): never {
@@ -21,28 +19,21 @@ function failed(message: string): never {
 function check(question: string, tokenizer: Tokenizer): number[] {
   const length = [...question].length;
   if (!question.trim()) failed("question is empty: ask something, for example 'how many cats are there?'");
-  if (length > MAX_CHARACTERS) failed(`question has ${length} characters: ${MAX_CHARACTERS} at most`);
+  if (length > LIMITS.question) failed(`question has ${length} characters: ${LIMITS.question} at most`);
   const tokens = tokenizer.encode(question).slice(1);
   const unknown = tokens.filter((token) => tokenizer.vocabulary[token] === "[unk]").length;
   if (2 * unknown > tokens.length || !tokens.length) {
     failed("question cannot be read: the model knows English words in Latin letters");
   }
-  if (tokens.length > MAX_TOKENS) {
-    failed(`question has ${tokens.length} tokens: ${MAX_TOKENS} at most, make it shorter`);
+  if (tokens.length > FACTS.tokens) {
+    failed(`question has ${tokens.length} tokens: ${FACTS.tokens} at most, make it shorter`);
   }
   return tokens;
 }
 
-function softmax(logits: Float32Array): Float64Array {
-  const most = logits.reduce((a, b) => Math.max(a, b));
-  const powers = Float64Array.from(logits, (logit) => Math.exp(logit - most));
-  const sum = powers.reduce((a, b) => a + b);
-  return powers.map((power) => power / sum);
-}
-
 /** Looks at a picture RGBA 64 x 64 over white; not `seen`: as if it was not there, for a blind guess. */
 export async function look(models: Models, { picture, seen = true }: LookOptions): Promise<Seen> {
-  const pixels = { data: overWhite(picture), dims: [1, 3, 64, 64] };
+  const pixels = { data: overWhite(picture), dims: [1, 3, FRAME, FRAME] };
   const { keys, values } = await models.run(LOOK, { pixels, seen: { data: Float32Array.of(+seen), dims: [1] } });
   return { keys: keys!, values: values! };
 }
@@ -56,10 +47,10 @@ export async function answer(
   const tokenizer = models.tokenizer();
   const { layers, heads, width } = models.config(VLM).config as Record<"layers" | "heads" | "width", number>;
   let { keys, values } = seen;
-  let tokens = [...check(question, tokenizer), START];
+  let tokens = [...check(question, tokenizer), FACTS.start];
   const said: string[] = [];
   const words: Word[] = [];
-  while (words.length < MAX_TOKENS) {
+  while (words.length < FACTS.tokens) {
     const dims = [1, layers, heads, keys.length / layers / width, width / heads];
     const out = await models.run(VLM, {
       tokens: { data: BigInt64Array.from(tokens, BigInt), dims: [1, tokens.length] },
@@ -68,14 +59,14 @@ export async function answer(
     });
     [keys, values] = [out["all_keys"]!, out["all_values"]!];
     const chances = softmax(out["logits"]!.slice(-out["logits"]!.length / tokens.length));
-    const best = [...chances.keys()].sort((a, b) => chances[b]! - chances[a]!).slice(0, GUESSES);
-    if (best[0] === END) break;
+    const best = top(chances, GUESSES);
+    if (best[0] === FACTS.end) break;
     const alternatives = best.map((token): Guess => {
-      const text = token === END ? "" : joinPieces([...said, tokenizer.vocabulary[token]!]).at(-1)!;
+      const text = token === FACTS.end ? "" : joinPieces([...said, tokenizer.vocabulary[token]!]).at(-1)!;
       return { text, probability: chances[token]! };
     });
-    const last = (layer: number) => ((layer + 1) * tokens.length - 1) * PATCHES; // of looked [layers, T, 64]
-    const looked = Float32Array.from({ length: PATCHES }, (_, patch) => {
+    const last = (layer: number) => ((layer + 1) * tokens.length - 1) * FACTS.patches; // of looked [layers, T, 64]
+    const looked = Float32Array.from({ length: FACTS.patches }, (_, patch) => {
       let sum = 0;
       for (let layer = 0; layer < layers; layer++) sum += out["looked"]![last(layer) + patch]!;
       return sum / layers;

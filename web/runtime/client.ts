@@ -1,7 +1,7 @@
 /** The page's side of the runtime, and the only part that figures talk to. */
 import { RuntimeError } from "./errors.js";
 import type {
-  AnswerOptions, Calls, DenoiseOptions, GanRound, GenerateOptions, LookOptions, PlayOptions, Progress, Reply, Request,
+  AnswerOptions, Calls, DenoiseOptions, GanRound, GenerateOptions, LookOptions, ModelConfig, ModelName, PlayOptions, Progress, Reply,
   SampleOptions, Seen, StepEvent, Word,
 } from "./messages.js";
 import { checkBrowser } from "./session.js";
@@ -28,10 +28,10 @@ interface Waiting {
 const PATIENCE = 8000;
 
 export class Runtime {
-  static #page?: Runtime;
-  #worker?: Worker;
-  #waiting = new Map<number, Waiting>();
-  #lastId = 0;
+  private static page?: Runtime;
+  private worker?: Worker;
+  private waiting = new Map<number, Waiting>();
+  private lastId = 0;
 
   constructor(
     private readonly start: () => Worker,
@@ -40,77 +40,80 @@ export class Runtime {
 
   /** The page's one runtime; its worker starts with the first request. */
   static get(): Runtime {
-    return (Runtime.#page ??= new Runtime(() => {
+    return (Runtime.page ??= new Runtime(() => {
       const root = new URL(document.documentElement.dataset["root"] ?? "./", document.baseURI);
       return new Worker(new URL("assets/js/worker.js", root), { type: "module" });
     }));
   }
 
   /** Opens these models and releases all others, so call it before each use: what is open already costs nothing. */
-  async load(models: string[], o: { onProgress?: (progress: Progress) => void } & Cancellable = {}) {
+  async load<Name extends ModelName>(
+    models: readonly Name[],
+    o: { onProgress?: (progress: Progress) => void } & Cancellable = {},
+  ): Promise<Record<Name, ModelConfig>> {
     checkBrowser();
-    return this.#ask("load", models, o.signal, o.onProgress);
+    return this.ask("load", models, o.signal, o.onProgress);
   }
 
   /** Unit vectors [256]: what text-to-image is told of a sentence as a whole. Needs clip/text alone. */
   summarise(texts: string[], o: Cancellable = {}): Promise<Float32Array[]> {
-    return this.#ask("summarise", texts, o.signal);
+    return this.ask("summarise", texts, o.signal);
   }
 
   /** Unit embeddings [256], by clip/text and clip/order. */
   encodeText(texts: string[], o: Cancellable = {}): Promise<Float32Array[]> {
-    return this.#ask("encodeText", texts, o.signal);
+    return this.ask("encodeText", texts, o.signal);
   }
 
   /** Pictures RGBA 64 x 64 with straight alpha, seen over white -> unit embeddings [256]. */
   encodeImage(pictures: Uint8ClampedArray[], o: Cancellable = {}): Promise<Float32Array[]> {
-    return this.#ask("encodeImage", pictures, o.signal);
+    return this.ask("encodeImage", pictures, o.signal);
   }
 
   tokens(text: string) {
-    return this.#ask("tokens", text);
+    return this.ask("tokens", text);
   }
 
   generate(options: GenerateOptions, o: Stepped = {}) {
-    return this.#ask("generate", options, o.signal, o.onStep);
+    return this.ask("generate", options, o.signal, o.onStep);
   }
 
   /** A small picture of a class by pixel diffusion or its student: planes R, G, B [3, 32, 32] in [-1, 1]. */
   sample(options: SampleOptions, o: Stepped = {}): Promise<Float32Array> {
-    return this.#ask("sample", options, o.signal, o.onStep);
+    return this.ask("sample", options, o.signal, o.onStep);
   }
 
   /** The clean estimate at one noise level, without guidance. */
   denoise(options: DenoiseOptions, o: Cancellable = {}): Promise<Float32Array> {
-    return this.#ask("denoise", options, o.signal);
+    return this.ask("denoise", options, o.signal);
   }
 
   /** A latent [16, 8, 8] -> a picture RGBA 64 x 64 with straight alpha. */
   decode(latents: Float32Array): Promise<Uint8ClampedArray> {
-    return this.#ask("decode", latents);
+    return this.ask("decode", latents);
   }
 
   /** What the vision-language model sees in a picture, for many questions. */
   look(options: LookOptions, o: Cancellable = {}): Promise<Seen> {
-    return this.#ask("look", options, o.signal);
+    return this.ask("look", options, o.signal);
   }
 
   /** The pieces of the answer, each as soon as it is there. */
   answer(options: AnswerOptions, o: { onWord?: (word: Word) => void } & Cancellable = {}): Promise<Word[]> {
-    return this.#ask("answer", options, o.signal, o.onWord);
+    return this.ask("answer", options, o.signal, o.onWord);
   }
 
-  /** A new game of forger and detective, which the worker keeps; what its untrained players show. */
+  /** A new game of generator and discriminator, which the worker keeps; what its untrained players show. */
   startGame(seed: number, o: Cancellable = {}) {
-    return this.#ask("startGame", seed, o.signal);
+    return this.ask("startGame", seed, o.signal);
   }
 
   /** Plays on, after the calls before, and answers with the last round's pictures. To play 0 rounds ends them. */
   playGame(options: PlayOptions, o: { onRound?: (round: GanRound) => void } & Cancellable = {}) {
-    return this.#ask("playGame", options, o.signal, o.onRound);
+    return this.ask("playGame", options, o.signal, o.onRound);
   }
 
-  #ask<K extends keyof Calls>(
+  private ask<K extends keyof Calls>(
     call: K,
     argument: Calls[K]["argument"],
     signal?: AbortSignal,
@@ -119,50 +122,50 @@ export class Runtime {
     return new Promise((resolve, reject) => {
       const cancelled = (): void => reject(new RuntimeError("cancelled", "cancelled"));
       if (signal?.aborted) return cancelled();
-      const worker = (this.#worker ??= this.#startWorker());
-      const id = ++this.#lastId;
+      const worker = (this.worker ??= this.startWorker());
+      const id = ++this.lastId;
       const onAbort = (): void => {
         cancelled();
         worker.postMessage({ id, call: "cancel" });
-        const hung = setTimeout(() => this.#drop(worker, "the worker hung"), this.patience);
+        const hung = setTimeout(() => this.drop(worker, "the worker hung"), this.patience);
         const answered = (): void => clearTimeout(hung);
-        this.#waiting.set(id, { resolve: answered, reject: answered }); // and hears no more events
+        this.waiting.set(id, { resolve: answered, reject: answered }); // and hears no more events
       };
       signal?.addEventListener("abort", onAbort, { once: true });
       const settled = (): void => signal?.removeEventListener("abort", onAbort);
-      this.#waiting.set(id, {
+      this.waiting.set(id, {
         resolve: (answer: Calls[K]["answer"]) => (settled(), resolve(answer)),
         reject: (error) => (settled(), reject(error)),
         onEvent,
-      } as Waiting);
-      worker.postMessage({ id, call, argument } as Request);
+      });
+      worker.postMessage({ id, call, argument });
     });
   }
 
-  #startWorker(): Worker {
+  private startWorker(): Worker {
     const worker = this.start();
-    worker.onmessage = ({ data }: MessageEvent<Reply>) => this.#hear(worker, data);
-    worker.onerror = ({ message }) => this.#drop(worker, `the worker stopped (${message ?? "no script"})`);
+    worker.onmessage = ({ data }: MessageEvent<Reply>) => this.hear(worker, data);
+    worker.onerror = ({ message }) => this.drop(worker, `the worker stopped (${message ?? "no script"})`);
     return worker;
   }
 
-  #hear(worker: Worker, reply: Reply): void {
-    const waiting = this.#waiting.get(reply.id);
+  private hear(worker: Worker, reply: Reply): void {
+    const waiting = this.waiting.get(reply.id);
     if (!waiting) return;
     if ("event" in reply) return waiting.onEvent?.(reply.event as never);
-    this.#waiting.delete(reply.id);
+    this.waiting.delete(reply.id);
     if ("answer" in reply) return waiting.resolve(reply.answer as never);
     waiting.reject(new RuntimeError(reply.error.kind, reply.error.message));
-    if (reply.fatal) this.#drop(worker, reply.error.message);
+    if (reply.fatal) this.drop(worker, reply.error.message);
   }
 
   /** Ends a worker that is of no more use, and every request to it; the next request starts another. */
-  #drop(worker: Worker, message: string): void {
-    if (this.#worker !== worker) return;
+  private drop(worker: Worker, message: string): void {
+    if (this.worker !== worker) return;
     worker.terminate();
-    this.#worker = undefined;
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
+    this.worker = undefined;
+    const waiting = [...this.waiting.values()];
+    this.waiting.clear();
     for (const { reject } of waiting) reject(new RuntimeError("failed", `${message}: try again`));
   }
 }

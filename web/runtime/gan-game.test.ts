@@ -2,20 +2,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { accuracy, due, FROZEN, GanGame } from "./gan-game.js";
-import { BALANCED, type Run } from "./gan-round.js";
+import type { GanRoundGraph, Settings } from "./gan-round.js";
 import type { GanRound } from "./messages.js";
 
+const BALANCED: Settings = { rates: [1, 1], pairing: 1, gamma: 1 };
 const first = (values: ArrayLike<number | bigint>): number => Number(values[0]);
 
 /** Who trained more is better: the detective's verdicts follow from its lead over the forger. */
-function graph(log: string[] = []): Run {
-  return async (inputs) => {
+function graph(log: string[] = []): () => GanRoundGraph {
+  const run: GanRoundGraph["run"] = async (inputs) => {
     log.push("begins");
     await new Promise((resolve) => setTimeout(resolve));
     const steps = Float32Array.from(inputs["steps"]!.data as Float32Array);
     const trained = (name: string, i: number): Float32Array => {
       const data = (inputs[name]!.data as Float32Array).slice();
-      if (first(inputs["trains"]!.data.slice(i))) (data[data.length - 1]! += 1), (steps[i]! += 1);
+      if (first(inputs["trains"]!.data.slice(i))) {
+        data[data.length - 1]! += 1;
+        steps[i]! += 1;
+      }
       return data;
     };
     const [forger, detective] = [trained("forger", 0), trained("detective", 1)];
@@ -31,6 +35,8 @@ function graph(log: string[] = []): Run {
       verdicts_fake: new Float32Array(64).fill(lead >= 0 ? 0.1 : 0.9),
     };
   };
+  const sizes = { forger: [16, 96, 96, 768], detective: [768, 96, 96, 1], batch: 64 };
+  return () => ({ run, sizes, settings: { balanced: BALANCED } });
 }
 
 function listener() {

@@ -1,6 +1,6 @@
 /** The game that the worker keeps: the players, frozen copies of them, and what the page is told. */
 import { RuntimeError } from "./errors.js";
-import { look, modes, play, start, type Played, type Run, type State } from "./gan-round.js";
+import { type GanRoundGraph, look, modes, play, start, type Played, type State } from "./gan-round.js";
 import type { Control, GanFrame, GanRound, GanSkill, PlayOptions } from "./messages.js";
 
 export const FROZEN = [25, 100, 300, 1000]; // the rounds of whose players copies are kept, to be played against
@@ -11,7 +11,7 @@ const BATCHES = 2; // of 64 fakes and 64 real pictures, to measure a skill
 const share = (verdicts: Float32Array, real: boolean): number =>
   verdicts.reduce((sum, verdict) => sum + Number(verdict > 0.5 === real), 0) / verdicts.length;
 
-/** Of as many real pictures as fakes, the share that the detective tells right. */
+/** Of as many real pictures as fakes, the share that the discriminator tells right. */
 export function accuracy({ verdicts_real, verdicts_fake }: Omit<Played, "losses">): number {
   return (share(verdicts_real, true) + share(verdicts_fake, false)) / 2;
 }
@@ -26,21 +26,23 @@ function frame(rounds: number, { fakes, verdicts_real, verdicts_fake }: Omit<Pla
 }
 
 export class GanGame {
-  #seed = 0;
-  #state: State | undefined;
-  #frozen: State[] = [];
-  #right: number[] = []; // in each round since the skills were measured
-  #turn = 0;
-  #before: Promise<unknown> = Promise.resolve();
+  private seed = 0;
+  private state: State | undefined;
+  private frozen: State[] = [];
+  private right: number[] = []; // in each round since the skills were measured
+  private turn = 0;
+  private before: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly run: Run) {}
+  /** `graph` gives the open graph, or throws. */
+  constructor(private readonly graph: () => GanRoundGraph) {}
 
   /** A new game, and what its untrained players show. */
   start(seed: number): Promise<GanFrame> {
-    return this.#next(true, async () => {
-      const state = start(seed);
-      const shown = await look(this.run, state, state, seed, 1);
-      [this.#seed, this.#state, this.#frozen, this.#right] = [seed, state, [], []];
+    return this.next(true, async () => {
+      const graph = this.graph();
+      const state = start(seed, graph.sizes);
+      const shown = await look(graph, state, state, seed, 1);
+      [this.seed, this.state, this.frozen, this.right] = [seed, state, [], []];
       return frame(0, shown);
     });
   }
@@ -48,44 +50,44 @@ export class GanGame {
   /** Plays on and answers with the last round's pictures. To play 0 rounds ends the calls before after the round in
    * hand, and so does a new game. */
   play({ settings, trains, rounds }: PlayOptions, { emit, pause }: Omit<Control<GanRound>, "signal">) {
-    return this.#next(rounds === 0, async (mine) => {
+    return this.next(rounds === 0, async (mine) => {
       let played: Played | undefined;
       let shownAt = performance.now();
       for (let i = 0; i < rounds && mine(); i++) {
-        if (!this.#state) throw new RuntimeError("failed", "no game has begun in this worker: start one");
+        if (!this.state) throw new RuntimeError("failed", "no game has begun in this worker: start one");
         const began = performance.now();
-        const round = await play(this.run, this.#state, settings, this.#seed, trains);
+        const round = await play(this.graph(), this.state, settings, this.seed, trains);
         const milliseconds = performance.now() - began;
-        const { rounds } = (this.#state = round.state);
+        const { rounds } = (this.state = round.state);
         played = round.played;
-        this.#right.push(accuracy(played));
-        const skill = due(rounds) ? await this.#measure(round.state) : undefined;
+        this.right.push(accuracy(played));
+        const skill = due(rounds) ? await this.measure(round.state) : undefined;
         const show = performance.now() >= shownAt + FRAME;
         if (show) shownAt = performance.now();
         emit({ rounds, losses: played.losses, milliseconds, skill, frame: show ? frame(rounds, played) : undefined });
         await pause();
       }
-      return played && frame(this.#state!.rounds, played);
+      return played && frame(this.state!.rounds, played);
     });
   }
 
-  async #measure(state: State): Promise<GanSkill> {
-    if (FROZEN.includes(state.rounds)) this.#frozen.push(state);
-    const seed = this.#seed + UNSEEN;
-    const skill: GanSkill = { rounds: state.rounds, fooled: [], told: [], raw: mean(this.#right) };
-    this.#right = [];
-    for (const old of this.#frozen) {
-      skill.fooled.push(share((await look(this.run, state, old, seed, BATCHES)).verdicts_fake, true));
-      skill.told.push(accuracy(await look(this.run, old, state, seed, BATCHES)));
+  private async measure(state: State): Promise<GanSkill> {
+    if (FROZEN.includes(state.rounds)) this.frozen.push(state);
+    const seed = this.seed + UNSEEN;
+    const skill: GanSkill = { rounds: state.rounds, fooled: [], told: [], raw: mean(this.right) };
+    this.right = [];
+    for (const old of this.frozen) {
+      skill.fooled.push(share((await look(this.graph(), state, old, seed, BATCHES)).verdicts_fake, true));
+      skill.told.push(accuracy(await look(this.graph(), old, state, seed, BATCHES)));
     }
     return skill;
   }
 
   /** One call's work at a time, so that no round begins from players that another is training. */
-  #next<T>(ends: boolean, job: (mine: () => boolean) => Promise<T>): Promise<T> {
-    const turn = ends ? ++this.#turn : this.#turn;
-    const done = this.#before.then(() => job(() => turn === this.#turn));
-    this.#before = done.catch(() => undefined);
+  private next<T>(ends: boolean, job: (mine: () => boolean) => Promise<T>): Promise<T> {
+    const turn = ends ? ++this.turn : this.turn;
+    const done = this.before.then(() => job(() => turn === this.turn));
+    this.before = done.catch(() => undefined);
     return done;
   }
 }

@@ -1,29 +1,18 @@
-/** A GAN that trains while one watches: one graph is a whole round, state in and state out. The twin of
+/** A GAN that trains while one watches: one graph is a whole round, state in and state out. The counterpart of
  * src/bozzetto/runtime/gan_round.py, which says what the numbers mean; the seeds and their streams are the same. */
+import { concat } from "./arrays.js";
+import { GAN_ROUND as FACTS } from "./generated.js";
 import { normal, philox } from "./noise.js";
 import type { Input } from "./session.js";
 
 export const GAN_ROUND = "gan_round"; // its model folder
-export const SIZE = 16;
-export const LATENT = 16;
-export const BATCH = 64;
-const WIDTH = 96;
+export const SIZE = FACTS.size;
 const PIXELS = 3 * SIZE * SIZE;
-const FORGER = [LATENT, WIDTH, WIDTH, PIXELS];
-const DETECTIVE = [PIXELS, WIDTH, WIDTH, 1];
-
-export const SHAPES = ["ring", "square", "triangle", "cross"] as const;
-const COLOURS = [
-  [225, 45, 57],
-  [250, 195, 20],
-  [40, 160, 80],
-  [45, 95, 215],
-];
-export const MODES = SHAPES.length * COLOURS.length;
-const NEAR = 0.3;
+const COLOURS = Object.values(FACTS.colours);
+export const MODES = FACTS.shapes.length * COLOURS.length;
 
 /** How far a point is outside of a shape around 0; x to the right, y down, in pixels. */
-function distance(shape: (typeof SHAPES)[number], x: number, y: number, size: number): number {
+function distance(shape: (typeof FACTS.shapes)[number], x: number, y: number, size: number): number {
   const [across, down] = [Math.abs(x), Math.abs(y)];
   if (shape === "ring") return Math.abs(Math.sqrt(x * x + y * y) - 0.9 * size) - 0.25 * size;
   if (shape === "square") return Math.max(across, down) - 0.9 * size;
@@ -34,7 +23,7 @@ function distance(shape: (typeof SHAPES)[number], x: number, y: number, size: nu
 
 /** A shape on white: planes R, G, B in [-1, 1]; mode = 4 * shape + colour. */
 export function draw(mode: number, dx = 0, dy = 0, size = 5): Float32Array {
-  const shape = SHAPES[Math.floor(mode / COLOURS.length)]!;
+  const shape = FACTS.shapes[Math.floor(mode / COLOURS.length)]!;
   const colour = COLOURS[mode % COLOURS.length]!;
   const planes = new Float32Array(PIXELS);
   const centre = (SIZE - 1) / 2;
@@ -47,7 +36,7 @@ export function draw(mode: number, dx = 0, dy = 0, size = 5): Float32Array {
 }
 
 /** Real pictures, one after the other: planes [count, 3, 16, 16]. */
-export function realPictures(seed: number, stream: number, count = BATCH): Float32Array {
+export function realPictures(seed: number, stream: number, count: number): Float32Array {
   const key: [number, number] = [seed >>> 0, Math.floor(seed / 2 ** 32)];
   const pictures = new Float32Array(count * PIXELS);
   for (let i = 0; i < count; i++) {
@@ -70,7 +59,7 @@ export function modes(pictures: Float32Array): number[] {
       return sum;
     });
     const least = Math.min(...squares);
-    return Math.sqrt(least / PIXELS) < NEAR ? squares.indexOf(least) : -1;
+    return Math.sqrt(least / PIXELS) < FACTS.near ? squares.indexOf(least) : -1;
   });
 }
 
@@ -79,31 +68,40 @@ export function variety(pictures: Float32Array): number {
   return new Set(modes(pictures).filter((mode) => mode >= 0)).size;
 }
 
-/** As in config.json's "settings". Where there are two numbers, the forger is first. */
+/** How a round is trained. Where there are two numbers, the generator is first. */
 export interface Settings {
   rates: [number, number];
   pairing: number;
   gamma: number;
 }
 
-export const BALANCED: Settings = { rates: [1.5e-3, 1.5e-3], pairing: 1, gamma: 2 };
-export const COLLAPSING: Settings = { rates: [5e-4, 2e-3], pairing: 0, gamma: 0.02 }; // few modes, for long
+/** What config.json says of the graph: widths from layer to layer, and pictures of each kind in a round. */
+export interface Sizes {
+  forger: number[];
+  detective: number[];
+  batch: number;
+}
+
+/** The open graph. */
+export interface GanRoundGraph {
+  run: (inputs: Record<string, Input>) => Promise<Record<string, Float32Array>>;
+  sizes: Sizes;
+  settings: Record<string, Settings>; // by name: "balanced", "collapsing"
+}
 
 export interface State {
-  forger: Float32Array; // [3, P]: parameters and Adam's two moments
-  detective: Float32Array; // [3, Q]
+  generator: Float32Array; // [3, P]: parameters and Adam's two moments
+  discriminator: Float32Array; // [3, Q]
   steps: Float32Array; // [2], how many each has trained
   rounds: number;
 }
 
 export interface Played {
   losses: Float32Array; // [2]
-  fakes: Float32Array; // [64, 3, 16, 16]
-  verdicts_real: Float32Array; // [64], the probability that each is real
+  fakes: Float32Array; // [batch, 3, 16, 16]
+  verdicts_real: Float32Array; // [batch], the probability that each is real
   verdicts_fake: Float32Array;
 }
-
-export type Run = (inputs: Record<string, Input>) => Promise<Record<string, Float32Array>>;
 
 function player(seed: number, widths: number[], stream: number): Float32Array {
   const layers = widths.slice(1).map((out, i) => ({ fanIn: widths[i]!, out }));
@@ -121,59 +119,59 @@ function player(seed: number, widths: number[], stream: number): Float32Array {
 }
 
 /** Untrained players. */
-export function start(seed: number): State {
+export function start(seed: number, { forger, detective }: Sizes): State {
   const steps = new Float32Array(2);
-  return { forger: player(seed, FORGER, 0), detective: player(seed, DETECTIVE, 1), steps, rounds: 0 };
+  return { generator: player(seed, forger, 0), discriminator: player(seed, detective, 1), steps, rounds: 0 };
 }
 
-/** The round after `state`; trains: whether forger and detective learn in it. */
+/** The round after `state`; trains: whether generator and discriminator learn in it. */
 export async function play(
-  run: Run,
+  { run, sizes: { forger, batch } }: GanRoundGraph,
   state: State,
   settings: Settings,
   seed: number,
   trains: [boolean, boolean] = [true, true],
 ): Promise<{ state: State; played: Played }> {
+  const { generator, discriminator } = state;
   const stream = 2 * (state.rounds + 1);
+  const latent = forger[0]!;
   const numbers = (...values: number[]): Input => ({ data: Float32Array.from(values), dims: [values.length] });
   const number = (value: number): Input => ({ data: Float32Array.of(value), dims: [] });
   const out = await run({
-    forger: { data: state.forger, dims: [3, state.forger.length / 3] },
-    detective: { data: state.detective, dims: [3, state.detective.length / 3] },
+    forger: { data: generator, dims: [3, generator.length / 3] },
+    detective: { data: discriminator, dims: [3, discriminator.length / 3] },
     steps: { data: state.steps, dims: [2] },
-    real: { data: realPictures(seed, stream + 1), dims: [BATCH, 3, SIZE, SIZE] },
-    latents: { data: normal(seed, BATCH * LATENT, stream), dims: [BATCH, LATENT] },
+    real: { data: realPictures(seed, stream + 1, batch), dims: [batch, 3, SIZE, SIZE] },
+    latents: { data: normal(seed, batch * latent, stream), dims: [batch, latent] },
     trains: numbers(...trains.map(Number)),
     rates: numbers(...settings.rates),
     pairing: number(settings.pairing),
     gamma: number(settings.gamma),
   });
   const { new_forger, new_detective, new_steps, losses, fakes, verdicts_real, verdicts_fake } = out;
+  const players = { generator: new_forger!, discriminator: new_detective! };
   return {
-    state: { forger: new_forger!, detective: new_detective!, steps: new_steps!, rounds: state.rounds + 1 },
+    state: { ...players, steps: new_steps!, rounds: state.rounds + 1 },
     played: { losses: losses!, fakes: fakes!, verdicts_real: verdicts_real!, verdicts_fake: verdicts_fake! },
   };
 }
 
-/** A forger before a detective, perhaps of different times, and nobody learns: 64 pictures for each batch. */
+/** A generator before a discriminator, perhaps of different times, and nobody learns: pictures of so many batches. */
 export async function look(
-  run: Run,
-  { forger }: Pick<State, "forger">,
-  { detective }: Pick<State, "detective">,
+  graph: GanRoundGraph,
+  { generator }: Pick<State, "generator">,
+  { discriminator }: Pick<State, "discriminator">,
   seed: number,
-  batches = 4,
+  batches: number,
 ): Promise<Omit<Played, "losses">> {
-  let state: State = { forger, detective, steps: new Float32Array(2), rounds: 0 };
+  const [settings] = Object.values(graph.settings); // any will do
+  let state: State = { generator, discriminator, steps: new Float32Array(2), rounds: 0 };
   const shown: Played[] = [];
   while (shown.length < batches) {
-    const round = await play(run, state, BALANCED, seed, [false, false]);
+    const round = await play(graph, state, settings!, seed, [false, false]);
     state = round.state;
     shown.push(round.played);
   }
-  const joined = (name: keyof Played): Float32Array => {
-    const all = new Float32Array(shown.reduce((sum, one) => sum + one[name].length, 0));
-    shown.forEach((one, i) => all.set(one[name], i * one[name].length));
-    return all;
-  };
+  const joined = (name: keyof Played): Float32Array => concat(shown.map((one) => one[name]));
   return { fakes: joined("fakes"), verdicts_real: joined("verdicts_real"), verdicts_fake: joined("verdicts_fake") };
 }

@@ -1,13 +1,15 @@
-/** The twins of Python compute what Python computed: tests/golden/*.json, written by tests/test_golden.py. */
+/** The counterparts of Python compute what Python computed: tests/golden/*.json, written by tests/test_golden.py. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { classifier_free } from "./guidance.js";
+import { SAMPLER_FACTS } from "./generated.js";
+import { classifier_free, clip_guided } from "./guidance.js";
 import { normal, philox, type Words } from "./noise.js";
 import { overWhite, toPicture, toSolidPicture } from "./pixels.js";
+import { dequantise } from "../core/vectors.js";
 import { few_steps, SAMPLERS, type SamplerName } from "./samplers.js";
 import { flow } from "./schedule.js";
-import { splitWords, Tokenizer } from "./tokenizer.js";
+import { joinPieces, splitWords, Tokenizer } from "./tokenizer.js";
 
 interface Golden {
   noise: {
@@ -23,6 +25,9 @@ interface Golden {
     walked: { noisy: number[]; clean: number[] }[];
   }[];
   guidance: { scale: number; interval: [number, number]; x: number[]; t: number; guided: number[] }[];
+  steering: { scale: number; data_std: number; x: number[]; t: number; guided: number[] }[];
+  pieces: { pieces: string[]; texts: string[] }[];
+  vectors: { bytes: number[]; scale: number; vectors: number[][] };
   tokenizer: {
     vocabulary: string[];
     texts: { text: string; row: number[]; words: string; pieces: string; unknown: string; unread: string }[];
@@ -101,7 +106,9 @@ test("every sampler walks as in Python", async () => {
 });
 
 test("a stochastic sampler asks for noise", async () => {
-  for (const sampler of ["ddpm", "euler_ancestral", "dpmpp_2m_sde", "few_steps"] as const) {
+  const stochastic = (Object.keys(SAMPLERS) as SamplerName[]).filter((name) => SAMPLER_FACTS[name].stochastic);
+  assert.ok(stochastic.includes("ddpm") && !stochastic.includes("euler"));
+  for (const sampler of [...stochastic, "few_steps"] as const) {
     const run = walks[sampler](async (x) => x, normal(0, 6), flow(2));
     await assert.rejects(run, new RegExp(`noise is missing: ${sampler} is stochastic`));
   }
@@ -125,6 +132,36 @@ test("guidance is that of Python, and computes no estimate that is thrown away",
     );
     assertClose(await denoise(Float32Array.from(x), t), guided, 1e-5 * Math.max(1, scale));
     assert.deepEqual(asked, scale === 1 || t < interval[0] || t > interval[1] ? ["one"] : ["pair", "told"]);
+  }
+});
+
+test("steering by a scorer is that of Python, and scale 0 asks for no gradient", async () => {
+  for (const { scale, data_std, x, t, guided } of golden("steering")) {
+    let asked = 0;
+    const gradient = async (clean: Float32Array) => (asked++, clean.map((value) => -value));
+    const denoise = async (x: Float32Array, t: number) => x.map((value) => value / 2 + t);
+    const steered = clip_guided(denoise, gradient, scale, data_std);
+    assertClose(await steered(Float32Array.from(x), t), guided, 1e-5 * Math.max(1, scale));
+    assert.equal(asked, scale === 0 ? 0 : 1);
+  }
+});
+
+test("pieces are joined as in Python", () => {
+  for (const { pieces, texts } of golden("pieces")) assert.deepEqual(joinPieces(pieces), texts);
+});
+
+test("int8 vectors come back as in Python", () => {
+  const { bytes, scale, vectors } = golden("vectors");
+  const rows = dequantise(Int8Array.from(bytes), scale, vectors.length);
+  vectors.forEach((vector, i) => assertClose(rows[i]!, vector, 1e-6));
+});
+
+test("every sampler asks the network as often as generated.ts says", async () => {
+  for (const [name, sampler] of Object.entries(SAMPLERS)) {
+    let asked = 0;
+    const denoise = async (x: Float32Array) => (asked++, x);
+    await sampler(denoise, normal(0, 6), flow(5), undefined, (step) => normal(0, 6, step + 1));
+    assert.equal(asked, 4 * SAMPLER_FACTS[name as SamplerName].evaluations + 1, name);
   }
 });
 

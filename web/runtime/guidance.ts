@@ -1,8 +1,8 @@
 /** Classifier-free guidance, D = D_without + s (D_with - D_without), and CLIP guidance, D + s Cov grad log p(y | D).
- * Twin: src/bozzetto/diffusion/guidance.py */
+ * Counterpart: src/bozzetto/diffusion/guidance.py */
 import { checkNumber } from "./errors.js";
+import { LIMITS } from "./generated.js";
 import type { Denoise } from "./samplers.js";
-import type { Schedule } from "./schedule.js";
 
 /** The clean estimates with the prompt and without it. */
 export type Pair = [withPrompt: Float32Array, withoutPrompt: Float32Array];
@@ -18,7 +18,7 @@ export function classifier_free(
   [low, high]: [number, number] = [0, 1],
   onPair?: (guided: Float32Array, pair: Pair) => void,
 ): Denoise {
-  checkNumber("guidance_scale", guidance_scale, 0, 30);
+  checkNumber("guidance_scale", guidance_scale, 0, LIMITS.guidance_scale);
   checkNumber("the low end of guidance_interval", low, 0, 1);
   checkNumber("the high end of guidance_interval", high, low, 1);
   return async (x, t) => {
@@ -30,30 +30,25 @@ export function classifier_free(
   };
 }
 
-/** A denoiser for any sampler on this schedule that aims for what a judge of clean pictures likes.
+/** A denoiser for any sampler on the straight path (schedule.ts) that aims for what a scorer of clean pictures likes.
  *
- * `gradient` is that of the judge's log p(y | clean), an array like clean; `data_std` the standard deviation of clean
+ * `gradient` is that of the scorer's log p(y | clean), an array like clean; `data_std` the standard deviation of clean
  * pictures. */
 export function clip_guided(
   denoise: Denoise,
   gradient: (clean: Float32Array) => Promise<Float32Array>,
   clip_guidance_scale: number,
-  schedule: Schedule,
   data_std: number,
 ): Denoise {
-  checkNumber("clip_guidance_scale", clip_guidance_scale, 0, 100);
+  checkNumber("clip_guidance_scale", clip_guidance_scale, 0, LIMITS.clip_guidance_scale);
   checkNumber("data_std", data_std, 1e-6, 100);
   if (clip_guidance_scale === 0) return denoise;
   const variance = data_std ** 2;
-  const reach = new Map(
-    schedule.map(({ t, alpha, sigma }) => [
-      t,
-      (clip_guidance_scale * sigma ** 2 * variance) / (sigma ** 2 + alpha ** 2 * variance),
-    ]),
-  );
   return async (x, t) => {
+    const [alpha, sigma] = [1 - t, t];
+    const reach = (clip_guidance_scale * sigma ** 2 * variance) / (sigma ** 2 + alpha ** 2 * variance);
     const clean = await denoise(x, t);
     const slope = await gradient(clean);
-    return clean.map((value, i) => value + reach.get(t)! * slope[i]!);
+    return clean.map((value, i) => value + reach * slope[i]!);
   };
 }

@@ -1,7 +1,11 @@
 /** What the page and its worker say to each other; postMessage can carry all of it. */
 import type { ErrorKind } from "./errors.js";
+import type { MODELS } from "./generated.js";
 import type { Settings } from "./gan-round.js";
 import type { SamplerName } from "./samplers.js";
+
+/** A model by its folder, or another graph over the weights of one: "clip/image/steer.onnx". */
+export type ModelName = (typeof MODELS)[number] | `${(typeof MODELS)[number]}/${string}.onnx`;
 
 export interface FileEntry {
   bytes: number;
@@ -28,6 +32,7 @@ export interface ModelConfig {
   defaults?: Partial<Sampling>; // of a denoiser
   logit_scale?: number; // of CLIP: match = sigmoid(scale * cosine + bias), share = softmax(scale * cosine)
   logit_bias?: number;
+  settings?: Record<string, Settings>; // of the GAN that trains in the page
 }
 
 /** Bytes of model files. */
@@ -51,7 +56,7 @@ export interface GenerateOptions extends Partial<Sampling> {
   negative_prompt?: Prompt; // by default "", for which the text tower must be loaded, unless guidance_scale is 1
   seed: number;
   style?: string;
-  model?: string; // the denoiser, by default text_to_image
+  model?: ModelName; // the denoiser, by default text_to_image
 }
 
 export interface DenoiseOptions {
@@ -59,7 +64,7 @@ export interface DenoiseOptions {
   t: number;
   prompt: Prompt;
   style?: string;
-  model?: string;
+  model?: ModelName;
 }
 
 /** A few-step student has its own way to walk and its guidance built in: it has no use for a sampler and a scale. */
@@ -68,7 +73,7 @@ export interface SampleOptions extends Partial<Sampling> {
   prompt?: string; // instead of a label: CLIP steers towards it, by clip/text, clip/order and clip/image/steer.onnx
   clip_guidance_scale?: number; // how strongly
   seed: number;
-  model?: string; // by default diffusion
+  model?: ModelName; // by default diffusion
 }
 
 /** After a step. All arrays are latents [16, 8, 8], or small pictures' planes R, G, B [3, 32, 32]. */
@@ -94,9 +99,9 @@ export interface Tokens {
   unread: string[]; // words at the end that no longer fit
 }
 
-/** Rounds of the game that the worker keeps; trains: whether forger and detective learn in them. */
+/** Rounds of the game that the worker keeps; trains: whether generator and discriminator learn in them. */
 export interface PlayOptions {
-  settings: Settings;
+  settings: Settings; // one of config.json
   trains: [boolean, boolean];
   rounds: number; // 0 ends the calls before this one, after their round in hand
 }
@@ -113,15 +118,16 @@ export interface GanFrame {
 /** Today's players against those frozen at the rounds FROZEN, as far as they are there. */
 export interface GanSkill {
   rounds: number;
-  fooled: number[]; // share of today's fakes that each frozen detective takes for real
-  told: number[]; // share of each frozen forger's fakes, and as many real pictures, that today's detective tells right
+  fooled: number[]; // share of today's fakes that each frozen discriminator takes for real
+  told: number[]; // share of each frozen generator's fakes, and as many real pictures, that today's discriminator
+  // tells right
   raw: number; // the same of the game itself, over the rounds since the last measurement
 }
 
 /** After a round; pictures come at most three times a second. */
 export interface GanRound {
   rounds: number;
-  losses: Float32Array; // forger, detective
+  losses: Float32Array; // generator, discriminator
   milliseconds: number;
   frame?: GanFrame;
   skill?: GanSkill;
@@ -150,7 +156,7 @@ export interface Guess {
 
 /** A piece of an answer. */
 export interface Word extends Guess {
-  looked: Float32Array; // [16], how much it looked at each patch: the mean of all layers
+  looked: Float32Array; // [64], how much it looked at each patch: the mean of all layers
   alternatives: Guess[]; // the three most probable pieces, itself first
 }
 
@@ -162,7 +168,7 @@ interface Call<Argument, Answer, Event = never> {
 
 /** What the worker can be asked. */
 export interface Calls {
-  load: Call<string[], Record<string, ModelConfig>, Progress>;
+  load: Call<readonly ModelName[], Record<string, ModelConfig>, Progress>;
   summarise: Call<string[], Float32Array[]>;
   encodeText: Call<string[], Float32Array[]>;
   encodeImage: Call<Uint8ClampedArray[], Float32Array[]>;

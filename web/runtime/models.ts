@@ -25,8 +25,8 @@ function filesFor(graph: string, { files }: ModelConfig): string[] {
 }
 
 export class Models {
-  readonly #open = new Map<string, Open>();
-  #loading: Promise<unknown> = Promise.resolve();
+  private readonly opened = new Map<string, Open>();
+  private loading: Promise<unknown> = Promise.resolve();
 
   constructor(
     /** The site's models/ folder. */
@@ -35,26 +35,26 @@ export class Models {
   ) {}
 
   /** Open these, release the others. One load waits for the one before, so that the last one decides. */
-  load(names: string[], control: Control<Progress>): Promise<Record<string, ModelConfig>> {
-    const loading = this.#loading.then(() => this.#load(names, control));
-    this.#loading = loading.catch(() => undefined);
+  load(names: readonly string[], control: Control<Progress>): Promise<Record<string, ModelConfig>> {
+    const loading = this.loading.then(() => this.loadNow(names, control));
+    this.loading = loading.catch(() => undefined);
     return loading;
   }
 
-  async #load(names: string[], { emit, pause, signal }: Control<Progress>) {
+  private async loadNow(names: readonly string[], { emit, pause, signal }: Control<Progress>) {
     const configs = await Promise.all(
-      names.map((name) => this.#open.get(name)?.config ?? readConfig(this.folder, parts(name)[0], signal)),
+      names.map(async (name) => this.opened.get(name)?.config ?? readConfig(this.folder, parts(name)[0], signal)),
     );
     checkNeeds(configs);
-    for (const [name, { session }] of this.#open) {
+    for (const [name, { session }] of this.opened) {
       if (names.includes(name)) continue;
-      this.#open.delete(name);
+      this.opened.delete(name);
       await session.release();
     }
     // By folder, so that graphs over the same weights fetch them once.
     const closed = new Map<string, { config: ModelConfig; graphs: [name: string, graph: string][] }>();
     for (const [i, name] of names.entries()) {
-      if (this.#open.has(name)) continue;
+      if (this.opened.has(name)) continue;
       const [folder, graph] = parts(name);
       const { graphs } = closed.get(folder) ?? { graphs: [] };
       closed.set(folder, { config: configs[i]!, graphs: [...graphs, [name, graph]] });
@@ -77,30 +77,30 @@ export class Models {
       for (const [name, graph] of graphs) {
         await pause();
         const session = await this.openSession(files[graph]!, files["model.safetensors"]!);
-        this.#open.set(name, { config, session, tokenizer });
+        this.opened.set(name, { config, session, tokenizer });
       }
     }
     return Object.fromEntries(names.map((name, i) => [name, configs[i]!]));
   }
 
-  #get(name: string): Open {
-    const open = this.#open.get(name);
+  private find(name: string): Open {
+    const open = this.opened.get(name);
     if (!open) throw new RuntimeError("failed", `the model ${name} is not loaded, or was released by a later load`);
     return open;
   }
 
   config(name: string): ModelConfig {
-    return this.#get(name).config;
+    return this.find(name).config;
   }
 
   run(name: string, inputs: Record<string, Input>): Promise<Record<string, Float32Array>> {
-    return this.#get(name).session.run(inputs);
+    return this.find(name).session.run(inputs);
   }
 
   /** All models that read words have the same vocabulary. */
   tokenizer(): Tokenizer {
-    const reader = [...this.#open.values()].find(({ tokenizer }) => tokenizer);
-    return (reader ?? this.#get("clip/text")).tokenizer!;
+    const reader = [...this.opened.values()].find(({ tokenizer }) => tokenizer);
+    return (reader ?? this.find("clip/text")).tokenizer!;
   }
 }
 

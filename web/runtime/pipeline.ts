@@ -1,6 +1,8 @@
-/** From words to pictures, from pictures to embeddings: the networks put together. Twins: src/bozzetto/runtime/
+/** From words to pictures, from pictures to embeddings: the networks put together. Counterparts: src/bozzetto/runtime/
  * text_to_image.py, sample.py, clip.py and classify.py. */
+import { concat, count, split } from "./arrays.js";
 import { RuntimeError, checkChoice, checkNumber } from "./errors.js";
+import { CONTEXT_LENGTH, FRAME, JUMPS, LATENT_SHAPE, LIMITS, SMALL_SHAPE, STEERED } from "./generated.js";
 import { classifier_free, clip_guided, type Pair } from "./guidance.js";
 import type {
   Control, DenoiseOptions, Generated, GenerateOptions, Prompt, SampleOptions, Sampling, StepEvent, TextHidden, Tokens,
@@ -9,39 +11,19 @@ import type { Models } from "./models.js";
 import { normal } from "./noise.js";
 import { overWhite, toPicture } from "./pixels.js";
 import { few_steps, SAMPLERS, type Denoise } from "./samplers.js";
-import { flow, type Schedule } from "./schedule.js";
+import { flow } from "./schedule.js";
 import type { Input } from "./session.js";
-import { CONTEXT_LENGTH, splitWords } from "./tokenizer.js";
+import { splitWords } from "./tokenizer.js";
 
 type Pause = Control["pause"];
 type Steps = Omit<Control<StepEvent>, "signal">;
 
-const LATENT_SHAPE = [16, 8, 8];
-const LATENT_SIZE = 16 * 8 * 8;
-const SMALL_SHAPE = [3, 32, 32];
-const SMALL_SIZE = 3 * 32 * 32;
-const JUMPS = ["1", "2", "4", "8"]; // in how many steps a student has learned to draw
 /** What is neither asked for nor in the model's config.json. */
 const PLAIN: Partial<Sampling> = { sampler: "euler", guidance_scale: 1, guidance_interval: [0, 1] };
-/** How a picture is best steered by words. Twin: src/bozzetto/runtime/sample.py */
-const STEERED = { sampler: "ddpm", num_inference_steps: 25, clip_guidance_scale: 15 } as const;
 const STEER = "clip/image/steer.onnx";
-const MAX_PROMPT = 300;
 const BATCH = 16; // how many are encoded at once, between two pauses
 
 type Condition = TextHidden & { style: number };
-
-function concat(arrays: Float32Array[]): Float32Array {
-  const size = arrays[0]!.length;
-  const all = new Float32Array(size * arrays.length);
-  arrays.forEach((array, index) => all.set(array, index * size));
-  return all;
-}
-
-function split(all: Float32Array, count: number): Float32Array[] {
-  const size = all.length / count;
-  return Array.from({ length: count }, (_, index) => all.slice(index * size, (index + 1) * size));
-}
 
 function stack(arrays: Float32Array[], ...shape: number[]): Input {
   return { data: concat(arrays), dims: [arrays.length, ...shape] };
@@ -100,7 +82,7 @@ export function encodeText(models: Models, texts: string[], pause: Pause): Promi
 /** Pictures RGBA 64 x 64, seen over white -> unit embeddings [256]. */
 export function encodeImage(models: Models, pictures: Uint8ClampedArray[], pause: Pause): Promise<Float32Array[]> {
   const encode = async (batch: Uint8ClampedArray[]) => {
-    const pixels = stack(batch.map(overWhite), 3, 64, 64);
+    const pixels = stack(batch.map(overWhite), 3, FRAME, FRAME);
     return (await models.run("clip/image", { pixels }))["embedding"]!;
   };
   return inBatches(pictures, encode, pause);
@@ -131,8 +113,8 @@ async function condition(models: Models, prompt: Prompt, style = 0): Promise<Con
 
 function checkedRow(models: Models, prompt: string): number[] {
   const length = [...prompt].length;
-  if (length > MAX_PROMPT) {
-    throw new RuntimeError("failed", `prompt has ${length} characters: keep it to ${MAX_PROMPT} at most`);
+  if (length > LIMITS.prompt) {
+    throw new RuntimeError("failed", `prompt has ${length} characters: keep it to ${LIMITS.prompt} at most`);
   }
   return models.tokenizer().row(prompt);
 }
@@ -178,13 +160,14 @@ async function walk(
   { sampler, num_inference_steps, guidance_scale, guidance_interval }: Sampling,
   student: boolean,
   seed: number,
-  size: number,
+  shape: readonly number[],
   ask: (x: Float32Array, t: number, both: boolean, until?: number) => Promise<Float32Array[]>,
   { emit, pause }: Steps,
-  steered: (denoise: Denoise, schedule: Schedule) => Denoise = (denoise) => denoise,
+  steered: (denoise: Denoise) => Denoise = (denoise) => denoise,
 ): Promise<Float32Array> {
   checkChoice("sampler", sampler, Object.keys(SAMPLERS));
   const schedule = flow(num_inference_steps);
+  const size = count(shape);
   const pairs = new WeakMap<Float32Array, Pair>(); // by the guided estimate that came of each
   const guided = classifier_free(
     async (x, t) => (await ask(x, t, false))[0]!,
@@ -206,7 +189,7 @@ async function walk(
   const noise = (step: number): Float32Array => normal(seed, size, step + 1);
   const start = normal(seed, size);
   if (student) return few_steps(async (x, t, until) => (await ask(x, t, false, until))[0]!, start, schedule, tell, noise);
-  return SAMPLERS[sampler](steered(guided, schedule), start, schedule, tell, noise);
+  return SAMPLERS[sampler](steered(guided), start, schedule, tell, noise);
 }
 
 export async function generate(models: Models, options: GenerateOptions, steps: Steps): Promise<Generated> {
@@ -215,7 +198,7 @@ export async function generate(models: Models, options: GenerateOptions, steps: 
   const told = [await wanted(models, model, prompt, style)];
   const both = sampling.guidance_scale === 1 ? told : [...told, await condition(models, negative_prompt)];
   const ask = (x: Float32Array, t: number, two: boolean) => estimate(models, model, x, t, two ? both : told);
-  const latents = await walk(sampling, false, seed, LATENT_SIZE, ask, steps);
+  const latents = await walk(sampling, false, seed, LATENT_SHAPE, ask, steps);
   return { latents, picture: await decode(models, latents) };
 }
 
@@ -229,7 +212,7 @@ function towards(models: Models, embedding: Float32Array) {
   };
 }
 
-/** Planes R, G, B [3, 32, 32] in [-1, 1]. Twin: src/bozzetto/runtime/sample.py */
+/** Planes R, G, B [3, 32, 32] in [-1, 1]. Counterpart: src/bozzetto/runtime/sample.py */
 export async function sample(models: Models, options: SampleOptions, steps: Steps): Promise<Float32Array> {
   const { label, prompt, seed, model = "diffusion", ...asked } = options;
   const { config, defaults } = models.config(model);
@@ -242,7 +225,7 @@ export async function sample(models: Models, options: SampleOptions, steps: Step
   else checkChoice("label", label, config.classes!);
   if (config.jumps) {
     Object.assign(sampling, PLAIN);
-    checkChoice("num_inference_steps", String(sampling.num_inference_steps), JUMPS);
+    checkChoice("num_inference_steps", String(sampling.num_inference_steps), JUMPS.map(String));
   }
   const number = config.classes!.indexOf(label!) + 1; // 0 for any
   const ask = async (x: Float32Array, t: number, two: boolean, until?: number) => {
@@ -253,10 +236,10 @@ export async function sample(models: Models, options: SampleOptions, steps: Step
     const { clean } = await models.run(model, { ...inputs, ...end });
     return split(clean!, labels.length);
   };
-  if (prompt === undefined) return walk(sampling, Boolean(config.jumps), seed, SMALL_SIZE, ask, steps);
+  if (prompt === undefined) return walk(sampling, Boolean(config.jumps), seed, SMALL_SHAPE, ask, steps);
   checkWords(prompt);
   const gradient = towards(models, await embed(models, [checkedRow(models, prompt)]));
-  return walk(sampling, false, seed, SMALL_SIZE, ask, steps, (denoise, schedule) =>
-    clip_guided(denoise, gradient, all.clip_guidance_scale!, schedule, config["data_std"] as number),
+  return walk(sampling, false, seed, SMALL_SHAPE, ask, steps, (denoise) =>
+    clip_guided(denoise, gradient, all.clip_guidance_scale!, config["data_std"] as number),
   );
 }

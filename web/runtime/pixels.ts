@@ -1,6 +1,6 @@
 /** From the networks' number planes to pictures and back. A picture is RGBA, row by row, with straight alpha. */
 
-/** Planes R, G, B, A in [-1, 1], colours multiplied by alpha -> a picture. Twin: text_to_image.decode */
+/** Planes R, G, B, A in [-1, 1], colours multiplied by alpha -> a picture. Counterpart: text_to_image.decode */
 export function toPicture(planes: Float32Array): Uint8ClampedArray {
   const size = planes.length / 4;
   // It rounds ties to even, as numpy does, and holds colours that are stronger than their alpha at 255.
@@ -17,7 +17,7 @@ export function toPicture(planes: Float32Array): Uint8ClampedArray {
   return picture;
 }
 
-/** Planes R, G, B in [-1, 1] -> a picture without holes. Twin: sample.to_bytes */
+/** Planes R, G, B in [-1, 1] -> a picture without holes. Counterpart: sample.to_bytes */
 export function toSolidPicture(planes: Float32Array): Uint8ClampedArray {
   const size = planes.length / 3;
   const picture = new Uint8ClampedArray(4 * size).fill(255);
@@ -25,14 +25,19 @@ export function toSolidPicture(planes: Float32Array): Uint8ClampedArray {
   return picture;
 }
 
-/** A picture on white paper -> planes R, G, B in [-1, 1], as CLIP sees it. Twin: pictures.over_white */
+/** A colour's value on white paper, 0 to 255. */
+export function onWhite(value: number, alpha: number): number {
+  return (alpha * value + 255 * (255 - alpha)) / 255;
+}
+
+/** A picture on white paper -> planes R, G, B in [-1, 1], as CLIP sees it. Counterpart: pictures.over_white */
 export function overWhite(picture: Uint8ClampedArray): Float32Array {
   const size = picture.length / 4;
   const planes = new Float32Array(3 * size);
   for (let i = 0; i < size; i++) {
     const alpha = picture[4 * i + 3]!;
     for (let c = 0; c < 3; c++) {
-      const value = Math.round((alpha * picture[4 * i + c]! + 255 * (255 - alpha)) / 255);
+      const value = Math.round(onWhite(picture[4 * i + c]!, alpha));
       planes[c * size + i] = Math.fround(value / 127.5) - 1;
     }
   }

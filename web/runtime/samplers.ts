@@ -3,6 +3,7 @@
  * The mathematics is told in src/bozzetto/diffusion/samplers.py. D is the clean estimate, eps = (x - alpha D) / sigma
  * the noise that x must then hold. Every step makes new arrays, so what `onStep` is given does not change later. */
 import { RuntimeError } from "./errors.js";
+import type { SAMPLER_FACTS } from "./generated.js";
 import type { Level, Schedule } from "./schedule.js";
 
 /** The clean estimate D for x at time t. */
@@ -11,6 +12,7 @@ export type Denoise = (x: Float32Array, t: number) => Promise<Float32Array>;
 export type OnStep = (step: number, noisy: Float32Array, clean: Float32Array) => void | Promise<void>;
 /** Standard normal noise like x; only the stochastic samplers ask for it, and not in the last step. */
 export type Noise = (step: number) => Float32Array;
+export type SamplerName = keyof typeof SAMPLER_FACTS;
 export type Sampler = (
   denoise: Denoise,
   x: Float32Array,
@@ -182,17 +184,20 @@ export const dpmpp_2m_sde: Sampler = async (denoise, x, schedule, onStep, noise)
 /** The clean picture at which a straight step from t to until should aim. */
 export type Jump = (x: Float32Array, t: number, until: number) => Promise<Float32Array>;
 
-/** How a few-step student draws: each step jumps two levels ahead and goes back one with fresh noise, which is a step of
- * ddpm with the E of the step after it. Twin: src/bozzetto/diffusion/few_steps.py */
+/** How a few-step student draws: each step jumps two levels ahead and goes back one with fresh noise, which is a step
+ * of ddpm with the E of the step after it. Counterpart: src/bozzetto/diffusion/few_steps.py */
 export async function few_steps(
   jump: Jump, x: Float32Array, schedule: Schedule, onStep?: OnStep, noise?: Noise,
 ): Promise<Float32Array> {
   const draw = needed(noise, "few_steps");
-  const ends = new Map(schedule.map(({ t }, level) => [t, schedule[Math.min(level + 2, schedule.length - 1)]!]));
-  const denoise: Denoise = (x, t) => jump(x, t, ends.get(t)!.t);
-  return walk(denoise, x, schedule, onStep, (x, clean, step, now, then) =>
-    then.sigma === 0 ? clean : renoised(x, clean, now, then, noiseKept(then, ends.get(now.t)!).kept, draw(step)),
-  );
+  const last = schedule.length - 1;
+  for (let step = 0; step < last; step++) {
+    const [now, then, far] = [schedule[step]!, schedule[step + 1]!, schedule[Math.min(step + 2, last)]!];
+    const clean = await jump(x, now.t, far.t);
+    x = then.sigma === 0 ? clean : renoised(x, clean, now, then, noiseKept(then, far).kept, draw(step));
+    await onStep?.(step, x, clean);
+  }
+  return x;
 }
 
 export const SAMPLERS = {
@@ -204,5 +209,4 @@ export const SAMPLERS = {
   ddpm,
   euler_ancestral,
   dpmpp_2m_sde,
-} satisfies Record<string, Sampler>;
-export type SamplerName = keyof typeof SAMPLERS;
+} satisfies Record<SamplerName, Sampler>;

@@ -1,4 +1,4 @@
-/** Which noise levels a sampler visits, from pure noise to clean. Twin: src/bozzetto/diffusion/schedule.py */
+/** Which noise levels a sampler visits, from pure noise to clean. Counterpart: src/bozzetto/diffusion/schedule.py */
 import { checkNumber, checkWhole } from "./errors.js";
 
 /** A point of the path x = alpha * clean + sigma * noise. The denoiser is told t: 1 = most noise, 0 = clean. */

@@ -1,7 +1,7 @@
 /** The worker's side of messages.ts: answer requests, hear a cancel between two steps, tell errors apart. */
 import { answer as answerQuestion, look } from "./ask.js";
 import { RuntimeError } from "./errors.js";
-import { GAN_ROUND } from "./gan-round.js";
+import { GAN_ROUND, type GanRoundGraph, type Sizes } from "./gan-round.js";
 import { GanGame } from "./gan-game.js";
 import type { Calls, Cancel, Control, Reply, Request } from "./messages.js";
 import type { Models } from "./models.js";
@@ -21,7 +21,7 @@ type Handlers = {
 };
 
 export function serve(port: Port, models: Models): void {
-  const game = new GanGame((inputs) => models.run(GAN_ROUND, inputs));
+  const game = new GanGame(() => gan(models));
   const handlers: Handlers = {
     load: (names, control) => models.load(names, control),
     summarise: (texts, { pause }) => summarise(models, texts, pause),
@@ -66,6 +66,11 @@ export function serve(port: Port, models: Models): void {
     await answer(data, abort.signal);
     running.delete(data.id);
   };
+}
+
+function gan(models: Models): GanRoundGraph {
+  const { config, settings } = models.config(GAN_ROUND);
+  return { run: (inputs) => models.run(GAN_ROUND, inputs), sizes: config as unknown as Sizes, settings: settings! };
 }
 
 /** Waits until the messages that have come are heard. Unlike a timer, which browsers slow down, it takes no time. */

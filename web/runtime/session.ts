@@ -31,7 +31,7 @@ function notLoaded(): never {
 
 /** A session for a graph whose weights are the external file model.safetensors. */
 export async function openSession(folder: URL, graph: Uint8Array, weights: Uint8Array): Promise<Session> {
-  const ort: typeof Ort = await import(new URL("ort.wasm.min.mjs", folder).href).catch(notLoaded);
+  const ort = (await import(new URL("ort.wasm.min.mjs", folder).href).catch(notLoaded)) as typeof Ort;
   ort.env.wasm.wasmPaths = folder.href;
   // Threads share memory, which a browser allows on cross-origin isolated pages only.
   ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
@@ -40,7 +40,10 @@ export async function openSession(folder: URL, graph: Uint8Array, weights: Uint8
     externalData: [{ path: "model.safetensors", data: weights }],
     extra: { session: { disable_quant_qdq: "1" } }, // make the weights float32 once, on opening
     logSeverityLevel: 3,
-  }).catch((error: unknown) => (/no available backend/.test(String(error)) ? notLoaded() : Promise.reject(error)));
+  }).catch((error: unknown) => {
+    if (/no available backend/.test(String(error))) notLoaded();
+    throw error;
+  });
   const tensor = ({ data, dims }: Input): Ort.Tensor =>
     data instanceof BigInt64Array ? new ort.Tensor("int64", data, dims) : new ort.Tensor("float32", data, dims);
   return {

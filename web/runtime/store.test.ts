@@ -96,32 +96,32 @@ test("a good file comes whole, with its bytes counted, also without any storage"
   assert.equal(loaded, WEIGHTS.length);
 });
 
-test("a file is fetched once and then comes from the shelf, bytes counted all the same", async () => {
-  const shelf = new Shelf();
+test("a file is fetched once and then comes from the cache, bytes counted all the same", async () => {
+  const cache = new Shelf();
   await readFile(models, config(), FILE);
-  await shelf.settled();
+  await cache.settled();
   let loaded = 0;
   assert.deepEqual(await readFile(models, config(), FILE, { onBytes: (count) => (loaded += count) }), WEIGHTS);
   assert.equal(loaded, WEIGHTS.length);
   assert.equal(asked, 1);
 });
 
-test("a new version of a file takes the old one's place on the shelf", async () => {
-  const shelf = new Shelf();
+test("a new version of a file takes the old one's place on the cache", async () => {
+  const cache = new Shelf();
   await readFile(models, config(), FILE);
-  await shelf.settled();
+  await cache.settled();
   const next = WEIGHTS.slice().reverse();
   behave = (response) => response.end(next);
   assert.deepEqual(await readFile(models, config(entry(next)), FILE), next);
-  await shelf.settled();
-  assert.deepEqual([...shelf.kept.values()], [next]);
+  await cache.settled();
+  assert.deepEqual([...cache.kept.values()], [next]);
 });
 
-test("a file that was damaged on the shelf is fetched again", async () => {
-  const shelf = new Shelf();
+test("a file that was damaged on the cache is fetched again", async () => {
+  const cache = new Shelf();
   await readFile(models, config(), FILE);
-  await shelf.settled();
-  for (const bytes of shelf.kept.values()) bytes[7]! ^= 1;
+  await cache.settled();
+  for (const bytes of cache.kept.values()) bytes[7]! ^= 1;
   assert.deepEqual(await readFile(models, config(), FILE), WEIGHTS);
   assert.equal(asked, 2);
 });

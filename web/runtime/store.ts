@@ -6,7 +6,7 @@ import { RuntimeError } from "./errors.js";
 import type { FileEntry, ModelConfig } from "./messages.js";
 
 const FORMAT = 1;
-const SHELF = "bozzetto-models-1";
+const CACHE = "bozzetto-models-1";
 
 export interface Fetching {
   signal?: AbortSignal;
@@ -25,7 +25,7 @@ export async function readConfig(models: URL, name: string, signal?: AbortSignal
   return config;
 }
 
-/** A file of a model, from the browser's own shelf if it is there, checked either way. */
+/** A file of a model, from the browser's cache if it is there, checked either way. */
 export async function readFile(
   models: URL,
   config: ModelConfig,
@@ -35,26 +35,26 @@ export async function readFile(
   const entry = config.files[file];
   if (!entry) throw new RuntimeError("failed", `the config.json of ${config.model} does not list ${file}`);
   const url = new URL(`${config.model}/${file}`, models);
-  const shelf = await openShelf();
-  const kept = await takeFromShelf(shelf, url, entry);
+  const cache = await openCache();
+  const kept = await takeFromCache(cache, url, entry);
   if (kept) {
     onBytes?.(kept.length);
     return kept;
   }
-  const response = await get(url, shelf ? "no-store" : "no-cache", signal); // not twice on disk, never stale
+  const response = await get(url, cache ? "no-store" : "no-cache", signal); // not twice on disk, never stale
   const bytes = await readBody(response, url, entry.bytes, { signal, onBytes });
   if (!(await isWhole(bytes, entry))) {
     throw new RuntimeError("hash", `${url.pathname} is damaged, or is the file of another model: its checksum differs`);
   }
-  void putOnShelf(shelf, url, entry, bytes);
+  void putInCache(cache, url, entry, bytes);
   return bytes;
 }
 
 const cancelled = (): RuntimeError => new RuntimeError("cancelled", "cancelled");
 
-async function get(url: URL, cache: RequestCache, signal?: AbortSignal): Promise<Response> {
-  const response = await fetch(url, { cache, signal }).catch((error: unknown) => {
-    throw signal?.aborted ? cancelled() : new RuntimeError("failed", `${url.pathname} cannot be fetched: ${error}`);
+async function get(url: URL, mode: RequestCache, signal?: AbortSignal): Promise<Response> {
+  const response = await fetch(url, { cache: mode, signal }).catch((error: unknown) => {
+    throw signal?.aborted ? cancelled() : new RuntimeError("failed", `${url.pathname} cannot be fetched: ${String(error)}`);
   });
   if (!response.ok) throw new RuntimeError("missing", `${url.pathname} is missing: the server says ${response.status}`);
   return response;
@@ -83,28 +83,28 @@ async function readBody(response: Response, url: URL, size: number, { signal, on
   return bytes;
 }
 
-/** Outside of https and localhost the browser offers no SHA-256 (and no shelf); then the size must do. */
+/** Outside of https and localhost the browser offers no SHA-256 (and no cache); then the size must do. */
 async function isWhole(bytes: Uint8Array<ArrayBuffer>, { sha256 }: FileEntry): Promise<boolean> {
   if (!globalThis.crypto?.subtle) return true;
   const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return Array.from(sum, (byte) => byte.toString(16).padStart(2, "0")).join("") === sha256;
 }
 
-// The shelf is a help and no more: where storage is missing, forbidden, full or broken, every load is a download.
+// The cache is a help and no more: where storage is missing, forbidden, full or broken, every load is a download.
 
-const shelfKey = (url: URL, { sha256 }: FileEntry): string => `${url.href}?sha256=${sha256}`;
+const cacheKey = (url: URL, { sha256 }: FileEntry): string => `${url.href}?sha256=${sha256}`;
 
-async function openShelf(): Promise<Cache | undefined> {
+async function openCache(): Promise<Cache | undefined> {
   try {
-    return await caches.open(SHELF);
+    return await caches.open(CACHE);
   } catch {
     return undefined;
   }
 }
 
-async function takeFromShelf(shelf: Cache | undefined, url: URL, entry: FileEntry) {
+async function takeFromCache(cache: Cache | undefined, url: URL, entry: FileEntry) {
   try {
-    const kept = await shelf?.match(shelfKey(url, entry));
+    const kept = await cache?.match(cacheKey(url, entry));
     const bytes = kept && new Uint8Array(await kept.arrayBuffer());
     return bytes && (await isWhole(bytes, entry)) ? bytes : undefined;
   } catch {
@@ -112,10 +112,10 @@ async function takeFromShelf(shelf: Cache | undefined, url: URL, entry: FileEntr
   }
 }
 
-async function putOnShelf(shelf: Cache | undefined, url: URL, entry: FileEntry, bytes: Uint8Array<ArrayBuffer>) {
+async function putInCache(cache: Cache | undefined, url: URL, entry: FileEntry, bytes: Uint8Array<ArrayBuffer>) {
   try {
-    await shelf?.delete(url.href, { ignoreSearch: true }); // the file's older versions
-    await shelf?.put(shelfKey(url, entry), new Response(bytes));
+    await cache?.delete(url.href, { ignoreSearch: true }); // the file's older versions
+    await cache?.put(cacheKey(url, entry), new Response(bytes));
   } catch {
     // as said above
   }

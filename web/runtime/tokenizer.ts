@@ -1,8 +1,8 @@
 /** Words to numbers, as src/bozzetto/runtime/tokenizer.py does it: lower case, no accents, runs of letters, single
  * digits, single marks; what is not in the vocabulary is cut into its longest pieces, from the left. */
 import { RuntimeError } from "./errors.js";
+import { CONTEXT_LENGTH } from "./generated.js";
 
-export const CONTEXT_LENGTH = 24;
 const SPECIAL = ["[pad]", "[start]", "[unk]"];
 
 // Python's idea of white space, which is not quite that of \s here.
@@ -33,16 +33,16 @@ export function joinPieces(pieces: string[]): string[] {
 }
 
 export class Tokenizer {
-  readonly #number: Map<string, number>;
-  readonly #longest: number;
+  private readonly numbers: Map<string, number>;
+  private readonly longest: number;
 
   /** `vocabulary` lists the tokens in order of their numbers. */
   constructor(readonly vocabulary: string[]) {
     if (SPECIAL.some((token, index) => vocabulary[index] !== token)) {
       throw new RuntimeError("failed", `a vocabulary starts with ${SPECIAL.join(", ")}; this one does not`);
     }
-    this.#number = new Map(vocabulary.map((token, index) => [token, index]));
-    this.#longest = Math.max(...vocabulary.map((token) => token.length));
+    this.numbers = new Map(vocabulary.map((token, index) => [token, index]));
+    this.longest = Math.max(...vocabulary.map((token) => token.length));
   }
 
   /** From a vocabulary file: one token a line. */
@@ -55,8 +55,8 @@ export class Tokenizer {
     const found: string[] = [];
     for (let start = 0; start < word.length; ) {
       const prefix = start > 0 ? "##" : "";
-      let end = Math.min(word.length, start + this.#longest);
-      while (end > start && !this.#number.has(prefix + word.slice(start, end))) end--;
+      let end = Math.min(word.length, start + this.longest);
+      while (end > start && !this.numbers.has(prefix + word.slice(start, end))) end--;
       if (end === start) return ["[unk]"];
       found.push(prefix + word.slice(start, end));
       start = end;
@@ -70,7 +70,7 @@ export class Tokenizer {
 
   /** [start] and the numbers of all tokens. */
   encode(text: string): number[] {
-    return [1, ...this.tokenize(text).map((piece) => this.#number.get(piece)!)];
+    return [1, ...this.tokenize(text).map((piece) => this.numbers.get(piece)!)];
   }
 
   /** The same, cut or padded with 0 to the context's length. */

@@ -6,4 +6,4 @@ import { serve } from "./serve.js";
 const { href } = self.location;
 const ort = new URL("../ort/", href);
 const models = new Models(new URL("../../models/", href), (graph, weights) => openSession(ort, graph, weights));
-serve(self as DedicatedWorkerGlobalScope, models);
+serve(self, models);

@@ -1,14 +1,13 @@
 // The classes of the small pictures, in groups: content/<lang>/interface/classes.toml names them for people.
 import { html, type TemplateResult } from "lit";
-import type { Field } from "./state.js";
 import { table, t } from "./strings.js";
 
 const ANY = "any";
 const GROUPS = table("classes");
 const WORDS = Object.assign({}, ...Object.values(GROUPS)) as Record<string, string>;
 
-export function classField(chosen: string): Field {
-  return { name: "label", kind: "choice", default: chosen, options: [ANY, ...Object.keys(WORDS)] };
+export function classField(chosen: string) {
+  return { kind: "choice", default: chosen, options: [ANY, ...Object.keys(WORDS)] } as const;
 }
 
 /** The class as a network's label; undefined for any. */

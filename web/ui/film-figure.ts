@@ -1,13 +1,15 @@
 // A figure that runs a sampler in front of the learner: it streams the run as a film, plays it, and steps through it.
 import { html, nothing, type TemplateResult } from "lit";
 import { state as reactive } from "lit/decorators.js";
-import type { StepEvent, Stepped } from "../runtime/client.js";
+import type { ModelName, StepEvent, Stepped } from "../runtime/client.js";
 import { normal } from "../runtime/noise.js";
 import { SAMPLERS, type SamplerName } from "../runtime/samplers.js";
 import { cut, type Pixels } from "./canvas.js";
-import { type BadgeFacts, BzFigure, optionalJson, siteUrl } from "./figure.js";
+import { BzFigure } from "./figure.js";
+import { type BadgeFacts, button, type Content } from "./figure-parts.js";
 import { Film, type Frame, type View } from "./film.js";
-import { defaults, type Field, type State } from "./state.js";
+import { optionalFile, optionalJson } from "./site.js";
+import { defaults, defineFields, type State } from "./state.js";
 import { number, percent, t } from "./strings.js";
 
 export const SAMPLER_NAMES = Object.keys(SAMPLERS) as SamplerName[];
@@ -15,36 +17,34 @@ export const SAMPLER_NAMES = Object.keys(SAMPLERS) as SamplerName[];
 const BEAT = 340;
 
 /** What makes the picture of a run, all of it, has at least this. */
-export interface FilmRun {
-  seed: number;
-  num_inference_steps: number;
-  guidance_scale: number;
-  sampler: string;
-}
+export type FilmRun = State & {
+  readonly seed: number;
+  readonly num_inference_steps: number;
+  readonly guidance_scale: number;
+  readonly sampler: string;
+};
+
+/** "at" is the step that is looked at. */
+export type FilmState = FilmRun & { readonly at: number };
 
 /** data/recorded/<figure>.json, with the settings of the run; its sprite has a column a step, above the noisy picture
  * after the step, below the clean one that the step imagined. */
-interface Recorded extends State {
-  steps: number;
-  size: number;
-  sprite: string;
-}
+type Recorded = State & { readonly steps: number; readonly size: number; readonly sprite: string };
 
-/** The fields of every such figure; "at" is the step that is looked at. */
-export const FILM_FIELDS: Field[] = [
-  { name: "seed", kind: "int", default: 7, min: 0, max: Number.MAX_SAFE_INTEGER },
-  { name: "num_inference_steps", kind: "int", default: 20, min: 1, max: 50 },
-  { name: "at", kind: "int", default: 50, min: 0, max: 50 },
-];
+export const FILM_FIELDS = defineFields({
+  seed: { kind: "int", default: 7, min: 0, max: Number.MAX_SAFE_INTEGER },
+  num_inference_steps: { kind: "int", default: 20, min: 1, max: 50 },
+  at: { kind: "int", default: 50, min: 0, max: 50 },
+});
 
-export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
+export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun> extends BzFigure<S> {
   /** The runs that are shown, side by side. */
   @reactive() protected films: Film[] = [];
   private recording: Film | undefined;
   private timer = 0;
 
   /** The models that the figure needs now. */
-  protected abstract get models(): string[];
+  protected abstract get models(): readonly ModelName[];
   /** The fields that make the picture of a run. */
   protected abstract names: readonly (keyof Run & string)[];
   /** How many numbers are denoised. */
@@ -63,7 +63,7 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
   }
 
   protected runOf(changes: Partial<Run>): Run {
-    const all = { ...(this.state as unknown as Run), ...changes };
+    const all: Run = { ...this.state, ...changes };
     return Object.fromEntries(this.names.map((name) => [name, all[name]])) as unknown as Run;
   }
 
@@ -74,7 +74,7 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
   /** The frame that is looked at. */
   protected get at(): number {
     const last = Math.max(...this.films.map(({ last }) => last));
-    return Math.max(this.film?.first ?? 0, Math.min(Number(this.state.at), last));
+    return Math.max(this.film?.first ?? 0, Math.min(this.state.at, last));
   }
 
   /** Whether what is shown is all of what the state asks for. */
@@ -99,12 +99,11 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
     const recorded = await optionalJson<Recorded>(`data/recorded/${this.figureName}.json`);
     if (!recorded) return;
     const { steps, size, sprite } = recorded;
-    const settings = { ...defaults(this.fields), ...recorded, num_inference_steps: steps };
-    const run = this.runOf(settings as unknown as Partial<Run>);
-    const file = await fetch(siteUrl(`data/recorded/${sprite}`)).catch(() => undefined);
-    const image = file?.ok && (await createImageBitmap(await file.blob()).catch(() => undefined));
+    const run = this.runOf({ ...defaults<S>(this.fields), ...recorded, num_inference_steps: steps });
+    const file = await optionalFile(`data/recorded/${sprite}`);
+    const image = file && (await createImageBitmap(await file.blob()).catch(() => undefined));
     if (!image) return; // the still stays, and the figure runs without
-    const film = (this.recording = new Film(JSON.stringify(run), steps, true, Promise.reject, () => {}));
+    const film = (this.recording = new Film(JSON.stringify(run), steps, true));
     film.frames.push({});
     for (let k = 1; k <= steps; k++) {
       film.frames.push({});
@@ -112,20 +111,20 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
       film.keep(k, "clean", cut(image, k - 1, 1, size));
     }
     // A link that asks for something else is not answered with this.
-    if (!this.askedForOther) this.state = { ...this.state, ...this.recordedState() };
+    if (!this.askedForOther) this.link.begin(this.recordedState());
     this.showRecorded();
   }
 
   private get askedForOther(): boolean {
-    return this.names.some((name) => this.given.includes(name));
+    return this.names.some((name) => this.link.fromLink.includes(name));
   }
 
   /** The recorded run's settings, and a step at which the picture is on its way. */
-  private recordedState(): State {
+  private recordedState(): Partial<S> {
     if (!this.recording) return {};
     const { settings, steps } = this.recording;
-    const at = this.given.includes("at") ? this.state.at! : Math.round(steps / 3);
-    return { ...(JSON.parse(settings) as State), at };
+    const at = this.link.fromLink.includes("at") ? this.state.at : Math.round(steps / 3);
+    return { ...(JSON.parse(settings) as Partial<S>), at };
   }
 
   private showRecorded(): void {
@@ -137,9 +136,9 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
 
   /** What there is to do before a run and after it. */
   protected async prepare(signal: AbortSignal): Promise<void> {
-    await this.load(this.models, signal);
+    await this.work.load(this.models, signal);
   }
-  protected async finish(_signal: AbortSignal): Promise<void> {}
+  protected finish(_signal: AbortSignal): Promise<void> | void {}
 
   /** Whether what is asked for can be run. */
   protected get ready(): boolean {
@@ -148,9 +147,9 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
 
   /** Runs what the state asks for, keeping what is there already. */
   protected draw(): Promise<void> {
-    return this.work(async (signal) => {
+    return this.work.run(async (signal) => {
       await this.prepare(signal);
-      this.set({ at: 0 });
+      this.go(0);
       this.start();
       const old = this.films.filter((film) => film.complete && !film.recorded);
       this.films = [];
@@ -160,7 +159,7 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
         this.films = [...this.films, film];
         if (!film.complete) await this.stream(film, run, signal);
       }
-      if (this.still) this.set({ at: 50 });
+      if (this.still) this.go(50);
       await this.finish(signal);
       for (const film of this.films) film.decodeAll(this.views);
     });
@@ -178,9 +177,19 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
       const frame: Frame = { noisy, clean, milliseconds };
       if (withPrompt && withoutPrompt) Object.assign(frame, { withPrompt, withoutPrompt });
       film.frames.push(frame);
-      this.doing = { text: t("shell.running", { step: step + 1, steps }), value: step + 1, max: steps };
+      this.work.report(t("shell.running", { step: step + 1, steps }), step + 1, steps);
     };
     await this.make(run, { onStep, signal });
+  }
+
+  /** To a step, by a person. */
+  private seek(at: number): void {
+    this.set({ at } as Partial<S>);
+  }
+
+  /** To a step, as the film goes on. */
+  private go(at: number): void {
+    this.follow({ at } as Partial<S>);
   }
 
   private start(): void {
@@ -191,9 +200,9 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
 
   private beat(): void {
     const newest = this.films.at(-1)?.last ?? 0;
-    if (this.busy && !this.still) this.set({ at: newest });
+    if (this.busy && !this.still) this.go(newest);
     else if (this.busy) return;
-    else if (this.at < newest) this.set({ at: this.still ? newest : this.at + 1 });
+    else if (this.at < newest) this.go(this.still ? newest : this.at + 1);
     else this.pause();
   }
 
@@ -202,7 +211,7 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
       if (this.ready) void this.draw();
       return;
     }
-    if (this.at === this.film?.last) this.set({ at: 0 });
+    if (this.at === this.film?.last) this.seek(0);
     this.start();
   }
 
@@ -213,19 +222,19 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
 
   override step(): void {
     this.pause();
-    this.set({ at: Math.min(this.at + 1, this.film?.steps ?? 0) });
+    this.seek(Math.min(this.at + 1, this.film?.steps ?? 0));
   }
 
   override back(): void {
     this.pause();
-    this.set({ at: Math.max(0, this.at - 1) });
+    this.seek(Math.max(0, this.at - 1));
   }
 
   override reset(): void {
     this.pause();
     super.reset();
     this.films = [];
-    this.set(this.recordedState());
+    this.follow(this.recordedState());
     this.showRecorded();
   }
 
@@ -237,7 +246,7 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
     const words = this.atWords();
     const onInput = (event: Event) => {
       this.pause();
-      this.set({ at: Number((event.target as HTMLInputElement).value) });
+      this.seek(Number((event.target as HTMLInputElement).value));
     };
     return html`<div class="scrubber">
       <input type="range" min=${film?.first ?? 0} max=${steps} .value=${String(at)} ?disabled=${!film}
@@ -259,11 +268,11 @@ export abstract class FilmFigure<Run extends FilmRun> extends BzFigure {
 
   protected runButton(): TemplateResult {
     const text = t(this.film?.recorded ? "shell.recompute" : "shell.run");
-    return this.button(text, () => void this.draw(), "primary", !this.ready || (this.current && !this.film?.recorded));
+    return button(text, () => void this.draw(), "primary", !this.ready || (this.current && !this.film?.recorded));
   }
 
   /** What the shown run is: recorded or live, and whether the settings have moved on since. */
-  protected filmNote(): TemplateResult | typeof nothing {
+  protected filmNote(): Content {
     const film = this.film;
     if (!film) return nothing;
     const { recorded, milliseconds } = film;

@@ -63,7 +63,7 @@ test("a decoder that fails is asked again at the next look only", async () => {
 });
 
 test("a recording begins after its first step", () => {
-  const recorded = new Film("run", 1, true, () => Promise.reject(), () => {});
+  const recorded = new Film("run", 1, true);
   recorded.frames.push({}, {});
   recorded.keep(1, "noisy", pixels(new Uint8ClampedArray(4), 1));
   assert.equal(recorded.first, 1);

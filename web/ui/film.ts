@@ -14,13 +14,14 @@ export class Film {
   private queue: string[] = [];
   private decoding = false;
 
-  /** `settings` says which run this is; `onPicture` is told when a picture that was asked for is there. */
+  /** `settings` says which run this is; `onPicture` is told when a picture that was asked for is there. A recorded film
+   * has its pictures, and nothing to decode. */
   constructor(
     readonly settings: string,
     readonly steps: number,
     readonly recorded: boolean,
-    private readonly decode: Decode,
-    private readonly onPicture: () => void,
+    private readonly decode?: Decode,
+    private readonly onPicture?: () => void,
   ) {}
 
   /** The first frame that can be seen: a recording may begin after its first step. */
@@ -86,10 +87,10 @@ export class Film {
     for (let key = this.queue.shift(); key !== undefined; key = this.queue.shift()) {
       const [k, view] = key.split(" ") as [string, View];
       const latents = this.frames[Number(k)]?.[view];
-      if (!latents || this.pictures.has(key)) continue;
+      if (!latents || !this.decode || this.pictures.has(key)) continue;
       try {
         this.pictures.set(key, await this.decode(latents));
-        this.onPicture();
+        this.onPicture?.();
       } catch {
         this.queue = []; // the models are gone; whoever asks again starts again
       }

@@ -1,7 +1,7 @@
 // Pictures that no training has seen: one sprite of equal squares, and the name of each.
+import { once } from "../core/cache.js";
 import { cut, type Pixels } from "./canvas.js";
-import { siteUrl } from "./figure.js";
-import { t } from "./strings.js";
+import { siteFile, siteJson } from "./site.js";
 
 export interface Item {
   name: string;
@@ -15,17 +15,6 @@ interface Contents {
   items: Item[];
   /** Of gallery.embeddings.bin: a unit vector is about its int8 row times this. */
   embedding_scale: number;
-}
-
-/** A file of the site's data folder. Throws one line that names it when it is not there. */
-export async function siteFile(path: string): Promise<Response> {
-  const answer = await fetch(siteUrl(`data/${path}`)).catch(() => undefined);
-  if (!answer?.ok) throw new Error(t("picture-input.missing", { file: `data/${path}` }));
-  return answer;
-}
-
-export async function siteJson<T>(path: string): Promise<T> {
-  return (await (await siteFile(path)).json()) as T;
 }
 
 export class Gallery {
@@ -63,9 +52,7 @@ export class Gallery {
 
   pixels(index: number): Pixels {
     const { columns, size } = this.contents;
-    const kept = this.kept.get(index) ?? cut(this.sprite, index % columns, Math.floor(index / columns), size);
-    this.kept.set(index, kept);
-    return kept;
+    return once(this.kept, index, () => cut(this.sprite, index % columns, Math.floor(index / columns), size));
   }
 
   draw(context: OffscreenCanvasRenderingContext2D, index: number, x: number, y: number, side: number): void {

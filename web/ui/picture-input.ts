@@ -1,9 +1,9 @@
 // <bz-picture-input>: pick a picture from the gallery, draw one, or bring a file. Fires "picked" with a Picked.
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
+import { PALETTE } from "../runtime/generated.js";
 import { picture } from "./canvas.js";
 import type { Gallery } from "./gallery.js";
-import { PALETTE } from "./palette.js";
 import { openPicture, PictureError, SIZE } from "./picture-file.js";
 import { t } from "./strings.js";
 
@@ -45,7 +45,7 @@ export class PictureInput extends LitElement {
   @state() private brush: Brush = "medium";
   @state() private pen = MIDDLE;
   @state() private pastDrawings: ImageData[] = [];
-  @state() private trouble = "";
+  @state() private error = "";
   private readonly group = `picture-${++count}`;
   /** Where the pointer is while it draws. */
   private drawing: { x: number; y: number } | undefined;
@@ -59,11 +59,11 @@ export class PictureInput extends LitElement {
     return html`<div class="picture-input">
       ${this.choices("way", t("picture-input.way"), ways, this.way, (way) => {
         this.way = way;
-        this.trouble = "";
+        this.error = "";
       })}
       ${this.way === "pick" ? this.strip() : this.way === "upload" ? this.file() : nothing}
       <div ?hidden=${this.way !== "draw"}>${this.board()}</div>
-      ${this.trouble ? html`<p class="error" role="alert">${this.trouble}</p>` : nothing}
+      ${this.error ? html`<p class="error" role="alert">${this.error}</p>` : nothing}
     </div>`;
   }
 
@@ -179,7 +179,7 @@ export class PictureInput extends LitElement {
   private stroke(x: number, y: number, from = { x, y }): void {
     const context = this.context;
     context.globalCompositeOperation = this.tool === ERASER ? "destination-out" : "source-over";
-    context.strokeStyle = PALETTE[this.tool] ?? "#000000";
+    context.strokeStyle = PALETTE[this.tool as keyof typeof PALETTE];
     context.lineWidth = BRUSHES[this.brush];
     context.lineCap = "round";
     context.beginPath();
@@ -194,28 +194,28 @@ export class PictureInput extends LitElement {
     return { x: Math.floor((event.clientX - box.left) * scale), y: Math.floor((event.clientY - box.top) * scale) };
   }
 
-  private onDown(event: PointerEvent): void {
+  private readonly onDown = (event: PointerEvent): void => {
     if (event.button !== 0) return;
     (event.target as HTMLElement).setPointerCapture(event.pointerId);
     this.remember();
     this.drawing = this.place(event);
     this.stroke(this.drawing.x, this.drawing.y);
-  }
+  };
 
-  private onMove(event: PointerEvent): void {
+  private readonly onMove = (event: PointerEvent): void => {
     if (!this.drawing) return;
     const place = this.place(event);
     this.stroke(place.x, place.y, this.drawing);
     this.drawing = place;
-  }
+  };
 
-  private onUp(): void {
+  private readonly onUp = (): void => {
     if (!this.drawing) return;
     this.drawing = undefined;
     this.drawn();
-  }
+  };
 
-  private onKey(event: KeyboardEvent): void {
+  private readonly onKey = (event: KeyboardEvent): void => {
     const arrow = ARROWS[event.key];
     if (arrow) {
       const far = event.shiftKey ? 8 : 1;
@@ -228,21 +228,21 @@ export class PictureInput extends LitElement {
     } else return;
     event.preventDefault();
     event.stopPropagation();
-  }
+  };
 
-  private undo(): void {
+  private readonly undo = (): void => {
     const last = this.pastDrawings.at(-1);
     if (!last) return;
     this.context.putImageData(last, 0, 0);
     this.pastDrawings = this.pastDrawings.slice(0, -1);
     this.drawn();
-  }
+  };
 
-  private clear(): void {
+  private readonly clear = (): void => {
     this.remember();
     this.context.clearRect(0, 0, SIZE, SIZE);
     this.drawn();
-  }
+  };
 
   // ---------------------------------------------------------------- bring
 
@@ -255,13 +255,13 @@ export class PictureInput extends LitElement {
 
   private async open(file: File | undefined): Promise<void> {
     if (!file) return;
-    this.trouble = "";
+    this.error = "";
     try {
       this.emit(await openPicture(file), t("picture-input.yours"));
       this.selected = -1;
     } catch (error) {
       if (!(error instanceof PictureError)) throw error;
-      this.trouble = t(`picture-input.${error.reason}`, { file: file.name, ...error.values });
+      this.error = t(`picture-input.${error.reason}`, { file: file.name, ...error.values });
     }
   }
 }

@@ -3,13 +3,32 @@
 // A link may come from anybody, so every value is checked against its field; what does not fit becomes the default.
 
 export type Value = string | number | boolean;
-export type State = Record<string, Value>;
+export type State = Readonly<Record<string, Value>>;
 
 export type Field =
-  | { name: string; kind: "int" | "float"; default: number; min: number; max: number; step?: number }
-  | { name: string; kind: "text"; default: string; max: number; form?: RegExp }
-  | { name: string; kind: "choice"; default: string; options: readonly string[] }
-  | { name: string; kind: "flag"; default: boolean };
+  | { kind: "int" | "float"; default: number; min: number; max: number; step?: number }
+  | { kind: "text"; default: string; max: number; form?: RegExp }
+  | { kind: "choice"; default: string; options: readonly string[] }
+  | { kind: "flag"; default: boolean };
+
+/** By name, in the order of the address. */
+export type Fields = Readonly<Record<string, Field>>;
+
+type ValueOf<F extends Field> = F extends { kind: "choice"; options: readonly (infer Option)[] }
+  ? Option
+  : F extends { kind: "flag" }
+    ? boolean
+    : F extends { kind: "text" }
+      ? string
+      : number;
+
+/** The type of the state that has these fields. */
+export type StateOf<F extends Fields> = { readonly [Name in keyof F]: ValueOf<F[Name]> };
+
+/** Fields whose options the compiler remembers. */
+export function defineFields<const F extends Fields>(fields: F): F {
+  return fields;
+}
 
 /** The value that a text stands for, or undefined when the field cannot have it. */
 export function parse(field: Field, text: string): Value | undefined {
@@ -29,41 +48,41 @@ export function parse(field: Field, text: string): Value | undefined {
   }
 }
 
-export function defaults(fields: readonly Field[]): State {
-  return Object.fromEntries(fields.map((field) => [field.name, field.default]));
+export function defaults<S extends State>(fields: Fields): S {
+  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.default])) as S;
 }
 
-export interface Reading {
-  state: State;
+export interface Reading<S extends State> {
+  state: S;
   /** Names of fields that the address sets. */
-  given: string[];
+  fromLink: string[];
   /** Names of fields whose value was of no use. */
-  refused: string[];
+  rejected: string[];
   /** Names of controls that a teacher has hidden. */
   hidden: Set<string>;
 }
 
 /** What a fragment ("#...") says about a figure. */
-export function read(figure: string, fields: readonly Field[], fragment: string): Reading {
+export function read<S extends State>(figure: string, fields: Fields, fragment: string): Reading<S> {
   const entries = new URLSearchParams(fragment.replace(/^#/, ""));
-  const reading: Reading = { state: defaults(fields), given: [], refused: [], hidden: new Set() };
-  for (const name of (entries.get("hide") ?? "").split(",")) if (/^[a-z_]{1,40}$/.test(name)) reading.hidden.add(name);
-  for (const field of fields) {
-    const text = entries.get(`${figure}.${field.name}`);
+  const hidden = (entries.get("hide") ?? "").split(",").filter((name) => /^[a-z_]{1,40}$/.test(name));
+  const found: Record<string, Value> = {};
+  const [fromLink, rejected]: [string[], string[]] = [[], []];
+  for (const [name, field] of Object.entries(fields)) {
+    const text = entries.get(`${figure}.${name}`);
     if (text === null) continue;
     const value = parse(field, text);
-    (value === undefined ? reading.refused : reading.given).push(field.name);
-    if (value !== undefined) reading.state[field.name] = value;
+    (value === undefined ? rejected : fromLink).push(name);
+    if (value !== undefined) found[name] = value;
   }
-  return reading;
+  return { state: { ...defaults<S>(fields), ...found }, fromLink, rejected, hidden: new Set(hidden) };
 }
 
 /** The fragment with all of a figure's state in it; what it says about anything else stays. */
-export function write(figure: string, fields: readonly Field[], state: State, fragment: string): string {
+export function write(figure: string, state: State, fragment: string): string {
   const old = fragment.replace(/^#/, "");
   const entries = new URLSearchParams(old.includes("=") ? old : ""); // a plain #anchor is no state
-  for (const { name } of fields) {
-    const value = state[name];
+  for (const [name, value] of Object.entries(state)) {
     entries.set(`${figure}.${name}`, typeof value === "boolean" ? (value ? "1" : "0") : String(value));
   }
   return `#${entries}`;

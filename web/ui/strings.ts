@@ -12,6 +12,11 @@ function all(): Tree {
 
 /** t("words-steer.step", { step: 3 }) -> "Step 3"; the key itself when there is no such string. */
 export function t(key: string, values: Record<string, string | number> = {}): string {
+  return optional(key, values) ?? key;
+}
+
+/** The same; undefined when there is no such string. */
+export function optional(key: string, values: Record<string, string | number> = {}): string | undefined {
   return fill(all(), key, values);
 }
 
@@ -20,12 +25,12 @@ export function table(key: string): Record<string, Record<string, string>> {
   return (all()[key] ?? {}) as Record<string, Record<string, string>>;
 }
 
-export function fill(tree: Tree, key: string, values: Record<string, string | number>): string {
+export function fill(tree: Tree, key: string, values: Record<string, string | number>): string | undefined {
   let found: string | Tree | undefined = tree;
   for (const part of key.split(".")) {
     found = typeof found === "object" && Object.hasOwn(found, part) ? found[part] : undefined;
   }
-  if (typeof found !== "string") return key;
+  if (typeof found !== "string") return undefined;
   return found.replace(/\{(\w+)\}/g, (hole, name: string) => {
     const value = Object.hasOwn(values, name) ? values[name] : hole;
     return typeof value === "number" ? number(value) : String(value);

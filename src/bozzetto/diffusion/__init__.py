@@ -14,6 +14,7 @@ from bozzetto.diffusion.noise import MAX_SEED, normal, normal_batch
 from bozzetto.diffusion.samplers import (
     SAMPLERS,
     STOCHASTIC,
+    TWICE,
     ddim,
     ddpm,
     dpmpp_2m,
@@ -32,6 +33,7 @@ __all__ = [
     "SAMPLERS",
     "SCHEDULES",
     "STOCHASTIC",
+    "TWICE",
     "Schedule",
     "classifier_free",
     "clip_guided",

@@ -249,6 +249,7 @@ SAMPLERS: dict[str, Callable[..., Array]] = {
     "dpmpp_2m_sde": dpmpp_2m_sde,
 }
 STOCHASTIC = frozenset({"ddpm", "euler_ancestral", "dpmpp_2m_sde"})  # the samplers that need `noise`
+TWICE = frozenset({"heun"})  # those that ask the network twice in a step, but for the last
 
 
 def _noise_in(x: Array, clean: Array, at: Level) -> Array:

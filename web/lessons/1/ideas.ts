@@ -1,8 +1,6 @@
 // Ideas that the maker knows, as the text tower has read them, so that the tower itself need not be fetched.
 import type { TextHidden } from "../../runtime/client.js";
-
-const CONTEXT = 24;
-const HIDDEN = 192;
+import { CONTEXT_LENGTH } from "../../runtime/generated.js";
 
 export interface Idea {
   name: string;
@@ -28,9 +26,10 @@ export function halves(base64: string): Float32Array {
   });
 }
 
-/** As the denoiser takes it: padded to 24 tokens, with a mask of those that are there. */
+/** As the denoiser takes it: padded to the context's length, with a mask of those that are there. */
 export function textHidden({ tokens, hidden, embedding }: Idea): TextHidden {
-  const padded = new Float32Array(CONTEXT * HIDDEN);
-  padded.set(halves(hidden));
-  return { hidden: padded, mask: new Float32Array(CONTEXT).fill(1, 0, tokens), embedding: halves(embedding) };
+  const read = halves(hidden);
+  const padded = new Float32Array(CONTEXT_LENGTH * (read.length / tokens));
+  padded.set(read);
+  return { hidden: padded, mask: new Float32Array(CONTEXT_LENGTH).fill(1, 0, tokens), embedding: halves(embedding) };
 }

@@ -1,5 +1,6 @@
 // Is a picture new, or a copy? Its distance to every training picture tells, read beside the distances of real pictures
 // that the training never saw, which nobody can have copied.
+import { onWhite } from "../../runtime/pixels.js";
 
 /** Pictures are compared as 16 x 16 x 3 bytes over white. */
 export const SIDE = 16;
@@ -26,8 +27,8 @@ export function shrink(data: Uint8ClampedArray, size: number, at = 0, stride = s
     for (let x = 0; x < size; x++) {
       const from = 4 * (at + y * stride + x);
       const cell = 3 * (SIDE * Math.floor(y / step) + Math.floor(x / step));
-      const alpha = data[from + 3]! / 255;
-      for (let c = 0; c < 3; c++) cells[cell + c]! += (255 - alpha * (255 - data[from + c]!)) / (step * step);
+      const alpha = data[from + 3]!;
+      for (let c = 0; c < 3; c++) cells[cell + c]! += onWhite(data[from + c]!, alpha) / (step * step);
     }
   }
   return cells;

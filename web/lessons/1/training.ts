@@ -1,6 +1,6 @@
 // All training pictures as thumbnails, fetched when somebody asks whether a picture is a copy.
 import { cut, type Pixels } from "../../ui/canvas.js";
-import { siteFile, siteJson } from "../../ui/gallery.js";
+import { siteFile, siteJson } from "../../ui/site.js";
 import { shrink, type Typical, WIDTH } from "./memorised.js";
 
 interface Contents {

@@ -1,9 +1,8 @@
 // What has been played, written in a few letters for the link: "bb300bd10" is 300 balanced rounds in which both learn,
 // then 10 in which the detective learns alone. With the seed it is the whole game.
-import { BALANCED, COLLAPSING } from "../../runtime/gan-round.js";
 import { philox } from "../../runtime/noise.js";
 
-export const SETTINGS = { balanced: BALANCED, collapsing: COLLAPSING };
+export const SETTINGS = ["balanced", "collapsing"] as const; // of the model's config.json
 /** Whether forger and detective learn. */
 export const TRAINS: Record<string, [boolean, boolean]> = {
   both: [true, true],
@@ -12,21 +11,21 @@ export const TRAINS: Record<string, [boolean, boolean]> = {
 };
 
 export interface Move {
-  settings: keyof typeof SETTINGS;
+  settings: (typeof SETTINGS)[number];
   who: string; // a key of TRAINS
   rounds: number;
 }
 
 export const FORM = /^([bc][bdf][1-9]\d{0,5})*$/;
 
-function name<T extends string>(names: object, letter: string): T {
-  return Object.keys(names).find((key) => key[0] === letter) as T;
+function named<T extends string>(names: readonly T[], letter: string): T {
+  return names.find((name) => name[0] === letter)!;
 }
 
 export function parse(text: string): Move[] {
   return [...text.matchAll(/([bc])([bdf])(\d+)/g)].map(([, settings, who, rounds]) => ({
-    settings: name(SETTINGS, settings!),
-    who: name(TRAINS, who!),
+    settings: named(SETTINGS, settings!),
+    who: named(Object.keys(TRAINS), who!),
     rounds: Number(rounds),
   }));
 }

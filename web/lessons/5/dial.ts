@@ -1,10 +1,12 @@
 // What the figure "The speed-quality dial" works out without a page.
 
-/** The step counts of the dial, and those that the few-step student has learned. */
+import { JUMPS, SAMPLER_FACTS } from "../../runtime/generated.js";
+import type { SamplerName } from "../../runtime/samplers.js";
+
 const DIAL = [1, 2, 4, 8, 20, 50];
-const JUMPS = [1, 2, 4, 8];
 /** The student stands among the samplers under its model's name. */
 export const STUDENT = "few_steps";
+export type Way = SamplerName | typeof STUDENT;
 
 /** One way to draw, over many pictures: their Frechet distance from the training pictures with its likely range, and
  * the time of one. */
@@ -26,7 +28,7 @@ export interface Dial {
 }
 
 export interface Cell {
-  sampler: string;
+  sampler: Way;
   steps: number;
 }
 
@@ -45,7 +47,8 @@ export function enough(rows: readonly Measured[]): Measured | undefined {
   return best && rows.filter((row) => row.frechet <= best.high).sort((a, b) => a.steps - b.steps)[0];
 }
 
-export function stepsOf(sampler: string): number[] {
+/** The step counts of the dial; a student knows only those that it has learned. */
+export function stepsOf(sampler: Way): readonly number[] {
   return sampler === STUDENT ? JUMPS : DIAL;
 }
 
@@ -56,11 +59,12 @@ export function jumps(steps: number): number {
 
 /** How often a run asks the network. */
 export function evaluations({ sampler, steps }: Cell): number {
-  return sampler === "heun" ? 2 * steps - 1 : steps;
+  const each = sampler === STUDENT ? 1 : SAMPLER_FACTS[sampler].evaluations;
+  return each * (steps - 1) + 1;
 }
 
 /** The cells of the table, the quickest first, so that there is soon something to see. */
-export function quickestFirst(samplers: readonly string[]): Cell[] {
+export function quickestFirst(samplers: readonly Way[]): Cell[] {
   return samplers
     .flatMap((sampler) => stepsOf(sampler).map((steps) => ({ sampler, steps })))
     .sort((a, b) => evaluations(a) - evaluations(b));

@@ -1,6 +1,6 @@
 // Small drawn papers that no training showed: signs, bar charts, receipts, and what each can be asked.
 import { cut, type Pixels } from "../../ui/canvas.js";
-import { siteFile, siteJson } from "../../ui/gallery.js";
+import { siteFile, siteJson } from "../../ui/site.js";
 
 interface Item {
   kind: "sign" | "chart" | "receipt";

@@ -1,43 +1,23 @@
-// A scene in a line of text for the link, the picture it becomes, and its squares: tiles that are covered and mixed, patches that are lit.
+// A scene in a line of text for the link, the picture it becomes, and its squares: tiles that are covered and mixed,
+// patches that are lit.
 // "white*dog.2.18.28*tree.34.4.30" is a white ground, a dog in a box of 28 pixels at (2, 18), and a tree.
 // Names and questions are English in every language of the course, because English is what the model reads.
 import { philox } from "../../runtime/noise.js";
-import { PALETTE } from "../../ui/palette.js";
+import { a, plural } from "../../core/words.js";
+import { FRAME, PALETTE, VLM } from "../../runtime/generated.js";
+import { onWhite } from "../../runtime/pixels.js";
 
-export const FRAME = 64;
 export const TILES = 16; // that are covered and mixed, each four patches
-export const PATCHES = 64; // that the model reads
+export const PATCHES: number = VLM.patches;
 export const MOST = 4; // things in a scene
 export const SMALLEST = 12;
 const USUAL = 28;
 
-/** What the tray holds, each with a regular plural, and what the gallery calls it. */
-export const TRAY: Record<string, string> = {
-  dog: "dog face",
-  cat: "cat face",
-  rabbit: "rabbit face",
-  penguin: "penguin",
-  turtle: "turtle",
-  frog: "frog",
-  crab: "crab",
-  bee: "honeybee",
-  tree: "deciduous tree",
-  rose: "rose",
-  sunflower: "sunflower",
-  mushroom: "mushroom",
-  apple: "red apple",
-  banana: "banana",
-  lemon: "lemon",
-  pear: "pear",
-  hamburger: "hamburger",
-  doughnut: "doughnut",
-  car: "automobile",
-  rocket: "rocket",
-  airplane: "airplane",
-  house: "house",
-  balloon: "balloon",
-  ghost: "ghost",
-};
+/** What the tray holds. */
+export const TRAY = (
+  "dog cat rabbit penguin turtle frog crab bee tree rose sunflower mushroom apple banana lemon pear hamburger " +
+  "doughnut car rocket airplane house balloon ghost"
+).split(" ");
 
 export interface Thing {
   name: string; // of the tray
@@ -51,7 +31,7 @@ export interface Scene {
   things: Thing[];
 }
 
-const names = Object.keys(TRAY).join("|");
+const names = TRAY.join("|");
 export const FORM = new RegExp(
   `^(${Object.keys(PALETTE).join("|")})(\\*(${names})\\.\\d{1,2}\\.\\d{1,2}\\.\\d{1,2}){0,${MOST}}$`,
 );
@@ -114,7 +94,7 @@ export function order(seed: number): number[] {
   const places = Array.from({ length: TILES }, (_, i) => i);
   if (!seed) return places;
   for (let i = TILES - 1; i > 0; i--) {
-    const other = philox([i, 0, 0, 0], [seed, 0])[0]! % (i + 1);
+    const other = philox([i, 0, 0, 0], [seed, 0])[0] % (i + 1);
     [places[i], places[other]] = [places[other]!, places[i]!];
   }
   return places;
@@ -146,15 +126,14 @@ export function arrange(picture: Uint8ClampedArray, covered: number, seed: numbe
     for (const [i, to] of [...bytesOf(place, TILES)].entries()) {
       const alpha = picture[from[i]! + 3]!;
       for (let c = 0; c < 3; c++) {
-        const value = Math.round((alpha * picture[from[i]! + c]! + 255 * (255 - alpha)) / 255);
-        made[to + c] = covers(covered, tile) ? 140 : value;
+        made[to + c] = covers(covered, tile) ? 140 : Math.round(onWhite(picture[from[i]! + c]!, alpha));
       }
     }
   }
   return made;
 }
 
-/** The picture dark but where it was looked at most. Twin: explain in src/bozzetto/runtime/ask.py */
+/** The picture dark but where it was looked at most. Counterpart: explain in src/bozzetto/runtime/ask.py */
 export function lit(picture: Uint8ClampedArray, looked: Float32Array): Uint8ClampedArray {
   const made = picture.slice();
   const most = Math.max(...looked);
@@ -176,10 +155,6 @@ export function mostLooked(looked: Float32Array): { row: number; column: number 
   return { row: 1 + row, column: 1 + column };
 }
 
-function a(name: string): string {
-  return `${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`;
-}
-
 /** Questions about a scene, as the model has met them; without one, about any picture. */
 export function questions(scene?: Scene): string[] {
   const kinds = [...new Set(scene?.things.map(({ name }) => name))];
@@ -188,7 +163,7 @@ export function questions(scene?: Scene): string[] {
   return [
     ...(kinds.length < 2 ? ["what is this?"] : [`is the ${one} left of or right of the ${other}?`]),
     ...(kinds.length > 1 ? [`what is left of the ${other}?`, `which is bigger, the ${one} or the ${other}?`] : []),
-    `how many ${one ?? "thing"}s are there?`,
+    `how many ${plural(one ?? "thing")} are there?`,
     `is there ${a(one ?? absent)}?`,
     ...(one ? [`is there ${a(absent)}?`] : []),
     "what color is the background?",

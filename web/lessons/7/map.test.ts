@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { closest, gap, type Pairs, sheet } from "./map.js";
-import { WIDTH } from "./match.js";
 
-const vector = (...head: number[]) => Float32Array.from({ length: WIDTH }, (_, i) => head[i] ?? 0);
+const vector = (...head: number[]) => Float32Array.from({ length: 8 }, (_, i) => head[i] ?? 0);
 const near = (a: number, b: number) => assert.ok(Math.abs(a - b) < 1e-5, `${a} is not ${b}`);
 
 /** Three pictures in a plane, the captions where they are but for a gap in a direction of its own. */

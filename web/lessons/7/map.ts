@@ -1,7 +1,8 @@
 // Pictures and their captions as points on a sheet, before CLIP's training and after it. The vectors of before are
 // recorded (scripts/record_course.py); those of after are the gallery's, and captions that the model reads here.
-import { siteFile, siteJson } from "../../ui/gallery.js";
-import { cosines, dequantise, row, top, WIDTH } from "./match.js";
+import { siteFile, siteJson } from "../../ui/site.js";
+import { cosines, dequantise, dot } from "../../core/vectors.js";
+import { top } from "../../runtime/arrays.js";
 
 interface Contents {
   /** Pictures of the gallery, by index, and each one's caption. */
@@ -34,9 +35,8 @@ export function lay(pairs: Pairs): Sheet {
 
 export async function openUntrained(): Promise<Untrained> {
   const [contents, file] = await Promise.all([siteJson<Contents>("map.json"), siteFile("map.embeddings.bin")]);
-  const table = dequantise(new Int8Array(await file.arrayBuffer()), contents.embedding_scale);
-  const rows = Array.from({ length: table.length / WIDTH }, (_, i) => row(table, i));
   const count = contents.items.length;
+  const rows = dequantise(new Int8Array(await file.arrayBuffer()), contents.embedding_scale, 2 * count);
   return {
     items: contents.items,
     texts: contents.captions,
@@ -47,13 +47,11 @@ export async function openUntrained(): Promise<Untrained> {
 
 /** For each picture the closest caption, by index. */
 export function closest({ pictures, captions }: Pairs): number[] {
-  const table = new Float32Array(captions.length * WIDTH);
-  captions.forEach((caption, i) => table.set(caption, i * WIDTH));
-  return pictures.map((picture) => top(cosines(picture, table), 1)[0]!);
+  return pictures.map((picture) => top(cosines(picture, captions), 1)[0]!);
 }
 
 function mean(rows: Float32Array[]): Float32Array {
-  return Float32Array.from({ length: WIDTH }, (_, i) => rows.reduce((sum, one) => sum + one[i]!, 0) / rows.length);
+  return rows[0]!.map((_, i) => rows.reduce((sum, one) => sum + one[i]!, 0) / rows.length);
 }
 
 /** How far the middle of all pictures is from the middle of all captions. */
@@ -71,19 +69,18 @@ export function sheet({ pictures, captions }: Pairs): [number, number][] {
     const middle = mean(kind);
     return kind.map((one) => one.map((value, i) => value - middle[i]!));
   });
-  const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
   const directions: Float32Array[] = [];
   for (let axis = 0; axis < 2; axis++) {
     let v = rows[axis]!;
     for (let round = 0; round < 100; round++) {
-      const next = new Float32Array(WIDTH);
+      const next = new Float32Array(v.length);
       for (const one of rows) {
         const along = dot(one, v);
-        for (let i = 0; i < WIDTH; i++) next[i]! += along * one[i]!;
+        for (let i = 0; i < v.length; i++) next[i]! += along * one[i]!;
       }
       for (const other of directions) {
         const along = dot(next, other);
-        for (let i = 0; i < WIDTH; i++) next[i]! -= along * other[i]!;
+        for (let i = 0; i < v.length; i++) next[i]! -= along * other[i]!;
       }
       const length = Math.hypot(...next) || 1;
       v = next.map((value) => value / length);

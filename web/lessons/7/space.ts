@@ -1,12 +1,18 @@
 // The shared space as the figure uses it: what has been read, its vectors, and how close they are.
+import { once } from "../../core/cache.js";
+import { cosines, dequantise, dot, type Range, usual } from "../../core/vectors.js";
+import { a } from "../../core/words.js";
+import { softmax, top } from "../../runtime/arrays.js";
 import { type ModelConfig, Runtime } from "../../runtime/client.js";
+import { FRAME } from "../../runtime/generated.js";
 import { type Pixels, pixels } from "../../ui/canvas.js";
-import { siteUrl } from "../../ui/figure.js";
-import { Gallery, siteFile } from "../../ui/gallery.js";
+import { Gallery } from "../../ui/gallery.js";
+import { siteFile, siteUrl } from "../../ui/site.js";
 import type { Pairs } from "./map.js";
-import { cosine, cosines, dequantise, type Range, row, shares, top, usual } from "./match.js";
-import { a, THINGS, type Trial } from "./traps.js";
+import { THINGS, type Trial } from "./traps.js";
 
+export const TEXT = ["clip/text", "clip/order"] as const; // models that read
+export const BOTH = [...TEXT, "clip/image"] as const; // and see
 const KEPT = 2000; // vectors in memory, 1 KB each
 
 /** A picture; one of the gallery has its vector there, at `index`. */
@@ -37,7 +43,7 @@ export class Space {
 
   private constructor(
     readonly gallery: Gallery,
-    private readonly vectors: Float32Array,
+    private readonly vectors: Float32Array[],
     private readonly logitScale: number,
   ) {
     this.things = THINGS.filter((thing) => gallery.find(thing) >= 0);
@@ -51,7 +57,7 @@ export class Space {
     ]);
     const { logit_scale: logitScale = 1 } = (await config.json()) as ModelConfig;
     const rows = new Int8Array(await vectors.arrayBuffer());
-    return new Space(gallery, dequantise(rows, gallery.embeddingScale), logitScale);
+    return new Space(gallery, dequantise(rows, gallery.embeddingScale, gallery.items.length), logitScale);
   }
 
   entry(index: number): Entry {
@@ -61,17 +67,17 @@ export class Space {
   /** A trial's picture, composed from drawings of the gallery on white. */
   scene({ scene }: Trial): Entry {
     const key = JSON.stringify(scene);
-    const kept = this.scenes.get(key);
-    if (kept) return kept;
-    const context = new OffscreenCanvas(64, 64).getContext("2d", { willReadFrequently: true })!;
+    return once(this.scenes, key, () => this.draw(scene));
+  }
+
+  private draw(scene: Trial["scene"]): Entry {
+    const context = new OffscreenCanvas(FRAME, FRAME).getContext("2d", { willReadFrequently: true })!;
     context.fillStyle = "white";
-    context.fillRect(0, 0, 64, 64);
+    context.fillRect(0, 0, FRAME, FRAME);
     context.imageSmoothingQuality = "high";
     for (const { thing, x, y, size } of scene) this.gallery.draw(context, this.gallery.find(thing), x, y, size);
     const name = scene.map(({ thing }) => thing).join(", ");
-    const made = { name, pixels: pixels(context.getImageData(0, 0, 64, 64).data) };
-    this.scenes.set(key, made);
-    return made;
+    return { name, pixels: pixels(context.getImageData(0, 0, FRAME, FRAME).data) };
   }
 
   /** Reads the texts and pictures that have not been read yet. */
@@ -99,7 +105,7 @@ export class Space {
       usual(
         things.map((thing, i) => {
           const text = this.texts.get(a(things[(i + shift) % things.length]!))!;
-          return cosine(row(this.vectors, this.gallery.find(thing)), text);
+          return dot(this.vectors[this.gallery.find(thing)]!, text);
         }),
       );
     this.usual = { match: against(0), mismatch: against(Math.floor(things.length / 3)) };
@@ -109,18 +115,18 @@ export class Space {
   compare(entry: Entry | undefined, captions: string[]): Comparison | undefined {
     if (!entry) return undefined;
     const { index, pixels } = entry;
-    const vector = index === undefined ? this.pictures.get(pixels) : row(this.vectors, index);
+    const vector = index === undefined ? this.pictures.get(pixels) : this.vectors[index];
     const texts = captions.map((caption) => this.texts.get(caption));
     if (!vector || texts.includes(undefined)) return undefined;
-    const cosines = texts.map((text) => cosine(vector, text!));
-    return { cosines, shares: shares(cosines, this.logitScale), best: top(cosines, 1)[0]! };
+    const cosines = texts.map((text) => dot(vector, text!));
+    return { cosines, shares: softmax(cosines, this.logitScale), best: top(cosines, 1)[0]! };
   }
 
   /** The vectors of pictures and of their captions; undefined while a caption has not been read. */
   pairs({ items, texts }: { items: number[]; texts: string[] }): Pairs | undefined {
     const captions = texts.map((text) => this.texts.get(text)).filter((vector) => vector !== undefined);
     if (captions.length < texts.length) return undefined;
-    return { pictures: items.map((index) => row(this.vectors, index)), captions };
+    return { pictures: items.map((index) => this.vectors[index]!), captions };
   }
 
   /** The pictures of the gallery that are closest to a text. */

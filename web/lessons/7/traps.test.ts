@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { a, pairs, THINGS, trial, TRAPS } from "./traps.js";
+import { pairs, THINGS, trial, TRAPS } from "./traps.js";
 
 test("a pair is two different things, and a seed gives the same pairs, one after another", () => {
   for (const seed of [0, 1, 7, 2 ** 31 - 1]) {
@@ -31,5 +31,4 @@ test("scenes stay inside the frame and captions differ", () => {
     assert.ok(scene.every(({ x, y, size }) => x >= 0 && y >= 0 && x + size <= 64 && y + size <= 64));
     assert.equal(new Set(captions).size, captions.length);
   }
-  assert.deepEqual([a("eagle"), a("bell")], ["an eagle", "a bell"]);
 });

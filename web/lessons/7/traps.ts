@@ -1,11 +1,13 @@
 // Where closeness misleads. Each trap makes as many trials as wanted: a picture composed from the gallery, a caption
 // that is true of it and captions that are not. The captions are English in every language of the course, because
 // English is what the model reads.
+import { a, plural } from "../../core/words.js";
+import { philox } from "../../runtime/noise.js";
 
 export const TRAPS = ["order", "count", "negation", "none"] as const;
 export type TrapName = (typeof TRAPS)[number];
 
-/** Things with a regular plural whose drawing the gallery has. */
+/** Nouns that the gallery has a drawing of under the same name. */
 export const THINGS = (
   "accordion airplane alien ambulance anchor ant avocado backpack balloon banana banjo basket bell bird brain " +
   "candle castle cookie crab crocodile crown cucumber dolphin doughnut duck eagle egg elephant frog ghost giraffe " +
@@ -30,10 +32,6 @@ export interface Trial {
   right: number[];
 }
 
-export function a(thing: string): string {
-  return `${/^[aeiou]/.test(thing) ? "an" : "a"} ${thing}`;
-}
-
 /** A trial of a trap with two things. */
 export function trial(trap: TrapName, one: string, other: string): Trial {
   const whole = [{ thing: one, x: 0, y: 0, size: 64 }];
@@ -49,7 +47,7 @@ export function trial(trap: TrapName, one: string, other: string): Trial {
         right: [0],
       };
     case "count":
-      return { scene: pair(one), captions: NUMBERS.map((number) => `${number} ${one}s`), right: [0] };
+      return { scene: pair(one), captions: NUMBERS.map((number) => `${number} ${plural(one)}`), right: [0] };
     case "negation":
       return { scene: whole, captions: [`not ${a(other)}`, `not ${a(one)}`], right: [0] };
     case "none":
@@ -57,18 +55,12 @@ export function trial(trap: TrapName, one: string, other: string): Trial {
   }
 }
 
-/** Pairs of two different things, the same ones for a seed: drawn by Marsaglia's xorshift (2003). */
+/** Pairs of two different things, the same ones for a seed. */
 export function pairs(things: readonly string[], seed: number, count: number): [string, string][] {
-  let state = (seed ^ 0x9e3779b9) >>> 0 || 1;
-  const below = (limit: number) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % limit;
-  };
-  return Array.from({ length: count }, () => {
-    const first = below(things.length);
-    const second = (first + 1 + below(things.length - 1)) % things.length;
+  return Array.from({ length: count }, (_, index) => {
+    const [one, other] = philox([index, 0, 0, 0], [seed >>> 0, 0]);
+    const first = one % things.length;
+    const second = (first + 1 + (other % (things.length - 1))) % things.length;
     return [things[first]!, things[second]!];
   });
 }

@@ -3,20 +3,21 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
 import { Runtime, type SamplerName, type Stepped } from "../../runtime/client.js";
+import { count } from "../../runtime/arrays.js";
+import { SMALL_SHAPE } from "../../runtime/generated.js";
 import { toSolidPicture } from "../../runtime/pixels.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, logTicks, type Mark } from "../../ui/chart.js";
 import { classField, classOf, classOptions, classWords } from "../../ui/classes.js";
-import { type Code, dataTable, optionalJson, type Twin } from "../../ui/figure.js";
-import { FILM_FIELDS, FilmFigure, type FilmRun, SAMPLER_NAMES } from "../../ui/film-figure.js";
+import { type Code } from "../../ui/code.js";
+import { type Alternative, button, type Content, dataTable } from "../../ui/figure-parts.js";
+import { FILM_FIELDS, FilmFigure, SAMPLER_NAMES } from "../../ui/film-figure.js";
+import { optionalJson } from "../../ui/site.js";
+import { defineFields, type StateOf } from "../../ui/state.js";
 import { number, t } from "../../ui/strings.js";
-import { byName, type Cell, type Dial, enough, gain, jumps, quickestFirst, removed, stepsOf, STUDENT } from "./dial.js";
+import { byName, type Cell, type Dial, enough, gain, jumps, quickestFirst, removed, stepsOf, STUDENT, type Way } from "./dial.js";
 
-const WAYS = [...SAMPLER_NAMES, STUDENT];
-
-interface Run extends FilmRun {
-  label: string;
-}
+const WAYS: readonly Way[] = [...SAMPLER_NAMES, STUDENT];
 
 interface Drawn {
   pixels: Pixels;
@@ -25,28 +26,35 @@ interface Drawn {
 
 /** Small pictures' planes R, G, B; values out of range are cut off. */
 function seen(planes: Float32Array): Pixels {
-  return pixels(toSolidPicture(planes), 32);
+  return pixels(toSolidPicture(planes), SMALL_SHAPE[2]);
 }
 
-@customElement("bz-speed-dial")
-export class SpeedDial extends FilmFigure<Run> {
-  static override fields = [
-    classField("face-smiling"),
-    ...FILM_FIELDS,
-    { name: "guidance_scale", kind: "float", default: 2, min: 0, max: 10 },
-    { name: "sampler", kind: "choice", default: "dpmpp_2m", options: WAYS },
-    { name: "axis", kind: "choice", default: "steps", options: ["steps", "milliseconds"] },
-  ] as const;
+const FIELDS = defineFields({
+  label: classField("face-smiling"),
+  ...FILM_FIELDS,
+  guidance_scale: { kind: "float", default: 2, min: 0, max: 10 },
+  sampler: { kind: "choice", default: "dpmpp_2m", options: WAYS },
+  axis: { kind: "choice", default: "steps", options: ["steps", "milliseconds"] },
+});
+type State = StateOf<typeof FIELDS>;
 
-  protected models = ["diffusion", STUDENT];
-  protected names = ["label", "seed", "num_inference_steps", "guidance_scale", "sampler"] as const;
+/** What makes the picture of a run. */
+const NAMES = ["label", "seed", "num_inference_steps", "guidance_scale", "sampler"] as const;
+type Run = Pick<State, (typeof NAMES)[number]>;
+
+@customElement("bz-speed-dial")
+export class SpeedDial extends FilmFigure<State, Run> {
+  protected readonly fields = FIELDS;
+
+  protected models = ["diffusion", STUDENT] as const;
+  protected names = NAMES;
   protected views = ["noisy", "clean"] as const;
-  protected size = 3 * 32 * 32;
+  protected size = count(SMALL_SHAPE);
   @reactive() private dial: Dial | undefined;
   /** Finished pictures by run. */
   @reactive() private cells = new Map<string, Drawn>();
   /** Which rows of the table are shown: the chosen sampler's, or all. */
-  @reactive() private rows: string[] = [];
+  @reactive() private rows: readonly Way[] = [];
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -65,17 +73,17 @@ export class SpeedDial extends FilmFigure<Run> {
     return { ...run, num_inference_steps: jumps(run.num_inference_steps), guidance_scale: 1 };
   }
 
-  protected async decode(planes: Float32Array): Promise<Pixels> {
-    return seen(planes);
+  protected decode(planes: Float32Array): Promise<Pixels> {
+    return Promise.resolve(seen(planes));
   }
 
   protected make({ label, sampler, seed, num_inference_steps, guidance_scale }: Run, o: Stepped) {
     const options = { label: classOf(label), seed, num_inference_steps };
     if (sampler === STUDENT) return Runtime.get().sample({ ...options, model: STUDENT }, o);
-    return Runtime.get().sample({ ...options, guidance_scale, sampler: sampler as SamplerName }, o);
+    return Runtime.get().sample({ ...options, guidance_scale, sampler }, o);
   }
 
-  protected override async finish(): Promise<void> {
+  protected override finish(): void {
     const film = this.film;
     if (!film?.complete) return;
     const milliseconds = film.frames.reduce((sum, frame) => sum + (frame.milliseconds ?? 0), 0);
@@ -84,16 +92,16 @@ export class SpeedDial extends FilmFigure<Run> {
   }
 
   /** Fills rows of the table, skipping what is there. */
-  private compare(samplers: string[]): void {
+  private compare(samplers: readonly Way[]): void {
     this.rows = samplers;
-    void this.work(async (signal) => {
+    void this.work.run(async (signal) => {
       await this.prepare(signal);
       const runs = quickestFirst(samplers).map((cell) => this.cellRun(cell));
       for (const [i, run] of runs.entries()) {
         const key = JSON.stringify(run);
         if (this.cells.has(key)) continue;
         const values = { sampler: this.way(run.sampler), steps: run.num_inference_steps, i: i + 1, n: runs.length };
-        this.doing = { text: t("speed-dial.filling", values), value: i, max: runs.length };
+        this.work.report(t("speed-dial.filling", values), i, runs.length);
         const began = performance.now();
         const planes = await this.make(run, { signal });
         const milliseconds = performance.now() - began;
@@ -168,14 +176,14 @@ export class SpeedDial extends FilmFigure<Run> {
         <span class="hint">${t(`speed-dial.about-${sampler}`)}</span>
       </div>
       <div class="controls">
-        ${this.button(own, () => this.compare([sampler]), "", !this.ready)}
-        ${this.button(all, () => this.compare(WAYS), "", !this.ready)}
+        ${button(own, () => this.compare([sampler]), "", !this.ready)}
+        ${button(all, () => this.compare(WAYS), "", !this.ready)}
       </div>
       ${this.table()} ${this.measurements()}`;
   }
 
   /** The same noise under each sampler and step count. A picture is a button that shows its run. */
-  private table(): TemplateResult | typeof nothing {
+  private table(): Content {
     if (!this.rows.length) return nothing;
     return html`<section class="multiples">
       <h3>${t("speed-dial.table", { seed: String(this.state.seed) })}</h3>
@@ -200,7 +208,7 @@ export class SpeedDial extends FilmFigure<Run> {
   }
 
   /** What we measured over many pictures: quality against steps, or against time. */
-  private measurements(): TemplateResult | typeof nothing {
+  private measurements(): Content {
     const { dial } = this;
     if (!dial?.rows.length) return nothing;
     const groups = byName(dial.rows);
@@ -208,7 +216,7 @@ export class SpeedDial extends FilmFigure<Run> {
     const own = groups.get(chosen) ?? [];
     const stop = enough(own);
     const helps = stop === own.at(-1); // to the last that was measured
-    const axis = this.state.axis === "milliseconds" ? "milliseconds" : "steps";
+    const { axis } = this.state;
     // The chosen sampler among all, and beside it the makers that are no sampler.
     const series = [...groups].map(([name, rows]) => ({
       name: this.word("short", name),
@@ -263,7 +271,7 @@ picture.save("picture.png")`,
     };
   }
 
-  protected override twin(): Twin {
+  protected override alternative(): Alternative {
     const { label, seed } = this.runOf({});
     const cells = this.rows.flatMap((sampler) => stepsOf(sampler).map((steps) => ({ sampler, steps })));
     const rows = cells.flatMap(({ sampler, steps }) => {

@@ -3,30 +3,34 @@ import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
 import { Runtime, type GanFrame, type GanRound, type GanSkill } from "../../runtime/client.js";
 import { accuracy, FROZEN } from "../../runtime/gan-game.js";
-import { draw, GAN_ROUND, MODES, realPictures, SHAPES } from "../../runtime/gan-round.js";
+import { draw, GAN_ROUND, MODES, realPictures, type Settings, SIZE } from "../../runtime/gan-round.js";
+import { GAN_ROUND as FACTS } from "../../runtime/generated.js";
 import { toSolidPicture } from "../../runtime/pixels.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
-import { chart, logTicks, type Mark, type Series } from "../../ui/chart.js";
-import { type BadgeFacts, BzFigure, type Code, type Twin } from "../../ui/figure.js";
-import type { Field, State } from "../../ui/state.js";
+import { type Code } from "../../ui/code.js";
+import { BzFigure } from "../../ui/figure.js";
+import { type Alternative, type BadgeFacts, button, type Content } from "../../ui/figure-parts.js";
+import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, number, percent, t } from "../../ui/strings.js";
+import { judgedPart, type Trial } from "./judged.js";
 import { add, code, FORM, type Move, parse, SETTINGS, TRAINS, trial, write } from "./moves.js";
+import { skillPart } from "./skills.js";
 
 const SHOWN = 16; // fakes
 const JUDGED = 8; // from those of the batch that are not shown
 const TEN = 10;
 const AUTO = 100_000; // rounds until it stops by itself
 const PACE = 350; // milliseconds from one set of pictures to the next
-const COLOURS = ["red", "yellow", "green", "blue"] as const;
+const COLOURS = Object.keys(FACTS.colours);
 
-/** Pictures of 16 x 16 pixels out of planes one after the other. */
+/** Pictures out of planes one after the other. */
 function seen(planes: Float32Array, from: number, to: number): Pixels[] {
-  const size = 3 * 16 * 16;
-  const one = (i: number) => pixels(toSolidPicture(planes.subarray(i * size, (i + 1) * size)), 16);
+  const size = 3 * SIZE * SIZE;
+  const one = (i: number) => pixels(toSolidPicture(planes.subarray(i * size, (i + 1) * size)), SIZE);
   return Array.from({ length: to - from }, (_, i) => one(from + i));
 }
 
-const PROTOTYPES = Array.from({ length: MODES }, (_, mode) => pixels(toSolidPicture(draw(mode)), 16));
+const PROTOTYPES = Array.from({ length: MODES }, (_, mode) => pixels(toSolidPicture(draw(mode)), SIZE));
 
 interface View {
   frame: GanFrame;
@@ -34,25 +38,20 @@ interface View {
   real: Pixels[];
 }
 
-/** Pictures to be judged by a person; what the person says, and the verdicts. */
-interface Trial {
-  pictures: Pixels[];
-  verdicts: number[];
-  fake: boolean[];
-  said: boolean[];
-  told: boolean;
-}
+const FIELDS = defineFields({
+  settings: { kind: "choice", default: "balanced", options: SETTINGS },
+  moves: { kind: "text", default: "", max: 2000, form: FORM },
+  seed: { kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
+});
+type State = StateOf<typeof FIELDS>;
 
 @customElement("bz-step-the-game")
-export class StepTheGame extends BzFigure {
-  static override fields: readonly Field[] = [
-    { name: "settings", kind: "choice", default: "balanced", options: Object.keys(SETTINGS) },
-    { name: "moves", kind: "text", default: "", max: 2000, form: FORM },
-    { name: "seed", kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
-  ];
+export class StepTheGame extends BzFigure<State> {
+  protected readonly fields = FIELDS;
 
   @reactive() private view: View | undefined;
   @reactive() private trial: Trial | undefined;
+  private settings: Record<string, Settings> = {};
   private log: Move[] = [];
   private told = ""; // the moves that the figure itself has put into its state
   private skills: GanSkill[] = [];
@@ -65,7 +64,7 @@ export class StepTheGame extends BzFigure {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    void this.work((signal) => this.open(signal));
+    void this.work.run((signal) => this.open(signal));
   }
 
   override disconnectedCallback(): void {
@@ -74,29 +73,33 @@ export class StepTheGame extends BzFigure {
     clearTimeout(this.showing);
   }
 
-  protected override changed(changes: State): void {
+  protected override changed(changes: Partial<State>): void {
     const asked = "moves" in changes && changes.moves !== this.told;
     if (!asked && !("seed" in changes)) return;
-    if (!("moves" in changes)) this.state = { ...this.state, moves: "" }; // another seed is another game
-    void this.work((signal) => this.open(signal));
+    if (!("moves" in changes)) {
+      this.told = ""; // another seed is another game
+      this.follow({ moves: "" });
+    }
+    void this.work.run((signal) => this.open(signal));
   }
 
   // ---------------------------------------------------------------- the game
 
   /** A new game, with the moves that the link or the last worker has made. */
   private async open(signal: AbortSignal): Promise<void> {
-    const moves = parse(String(this.state.moves));
+    const moves = parse(this.state.moves);
     const rounds = moves.reduce((sum, move) => sum + move.rounds, 0);
     this.game++;
     clearTimeout(this.showing);
     this.ready = this.playing = false;
     [this.log, this.skills, this.last, this.trial] = [[], [], undefined, undefined];
-    await this.load([GAN_ROUND], signal);
-    const dealt = await Runtime.get().startGame(Number(this.state.seed), { signal });
+    const configs = await this.work.load([GAN_ROUND], signal);
+    this.settings = configs[GAN_ROUND].settings!;
+    const dealt = await Runtime.get().startGame(this.state.seed, { signal });
     if (!rounds) this.show(dealt);
     for (const move of moves) {
       await this.go(move, signal, (value) => {
-        this.doing = { text: t("step-the-game.catching-up", { round: value, rounds }), value, max: rounds };
+        this.work.report(t("step-the-game.catching-up", { round: value, rounds }), value, rounds);
       });
     }
     this.ready = true;
@@ -112,19 +115,19 @@ export class StepTheGame extends BzFigure {
       if (round.frame) this.show(round.frame);
       if (round.frame) onRounds?.(round.rounds);
     };
-    const how = { settings: SETTINGS[move.settings], trains: TRAINS[move.who]!, rounds: move.rounds };
+    const how = { settings: this.settings[move.settings]!, trains: TRAINS[move.who]!, rounds: move.rounds };
     const frame = await Runtime.get().playGame(how, { signal, onRound });
     if (frame && game === this.game) this.show(frame);
   }
 
   private async train(who: string, rounds: number): Promise<void> {
     this.pause();
-    if (!this.ready) await this.work((signal) => this.open(signal)); // it was cancelled
+    if (!this.ready) await this.work.run((signal) => this.open(signal)); // it was cancelled
     if (!this.ready) return;
     this.trial = undefined;
-    const move = { settings: this.state.settings as Move["settings"], who, rounds };
+    const move = { settings: this.state.settings, who, rounds };
     // A worker that failed has lost the game: another one plays it again, or says what is wrong.
-    await this.go(move).catch(() => this.work((signal) => this.open(signal)));
+    await this.go(move).catch(() => this.work.run((signal) => this.open(signal)));
   }
 
   override play(): void {
@@ -135,13 +138,13 @@ export class StepTheGame extends BzFigure {
   }
 
   override pause(): void {
-    if (this.playing) void Runtime.get().playGame({ settings: SETTINGS.balanced, trains: TRAINS.both!, rounds: 0 });
+    if (this.playing) void Runtime.get().playGame({ settings: this.settings["balanced"]!, trains: TRAINS.both!, rounds: 0 });
   }
 
   private collapse(): void {
     this.told = "";
     this.set({ settings: "collapsing", moves: "" });
-    void this.work((signal) => this.open(signal)).then(() => this.ready && this.play());
+    void this.work.run((signal) => this.open(signal)).then(() => this.ready && this.play());
   }
 
   private rebalance(): void {
@@ -155,12 +158,11 @@ export class StepTheGame extends BzFigure {
     const moves = write(this.log);
     this.showing = window.setTimeout(() => {
       this.shownAt = Date.now();
-      const planes = realPictures(Number(this.state.seed), 2 * Math.max(frame.rounds, 1) + 1, SHOWN + JUDGED);
+      const planes = realPictures(this.state.seed, 2 * Math.max(frame.rounds, 1) + 1, SHOWN + JUDGED);
       const fakes = seen(frame.fakes, 0, SHOWN + JUDGED);
       this.view = { frame, fakes, real: seen(planes, 0, SHOWN + JUDGED) };
       this.told = moves;
-      if (this.playing) this.state = { ...this.state, moves }; // the address is written when it pauses
-      else this.set({ moves });
+      this.follow({ moves });
     }, Math.max(0, this.shownAt + PACE - Date.now()));
   }
 
@@ -168,50 +170,20 @@ export class StepTheGame extends BzFigure {
 
   private deal({ frame, fakes, real }: View): void {
     this.pause();
-    const fake = trial(Number(this.state.seed), frame.rounds, JUDGED);
+    const fake = trial(this.state.seed, frame.rounds, JUDGED);
     const pick = <T>(made: ArrayLike<T>, true_: ArrayLike<T>): T[] =>
       fake.map((is, i) => (is ? made : true_)[SHOWN + i]!);
     const verdicts = pick(frame.verdicts_fake, frame.verdicts_real);
     this.trial = { pictures: pick(fakes, real), verdicts, fake, said: fake.map(() => false), told: false };
   }
 
-  private judge(): TemplateResult | typeof nothing {
+  private judge(): Content {
     const { trial, view } = this;
     if (!this.shows("judge")) return nothing;
-    const again = this.button(t(`step-the-game.${trial?.told ? "judge-again" : "judge"}`, { count: JUDGED }),
+    const again = button(t(`step-the-game.${trial?.told ? "judge-again" : "judge"}`, { count: JUDGED }),
       () => view && this.deal(view), "", !view);
     if (!trial) return html`<div class="pager">${again}</div>`;
-    const { pictures, verdicts, fake, said, told } = trial;
-    const say = (i: number) => (event: Event) => {
-      const yes = (event.target as HTMLInputElement).checked;
-      this.trial = { ...trial, said: said.map((one, j) => (i === j ? yes : one)) };
-    };
-    const compare = () => void (this.trial = { ...trial, told: true });
-    const right = { you: 0, detective: 0 };
-    fake.forEach((is, i) => {
-      right.you += Number(said[i] === is);
-      right.detective += Number(verdicts[i]! <= 0.5 === is);
-    });
-    const mark = (key: string, yes: boolean) => html`<span class=${yes ? "yes" : "no"}>
-      ${yes ? "✓" : "✗"} ${t(`step-the-game.${key}`)}</span>`;
-    return html`<section class="judged" aria-label=${t("step-the-game.judge", { count: JUDGED })}>
-      <p>${t("step-the-game.judge-how")}</p>
-      <ol class="fakes">
-        ${pictures.map((one, i) => html`<li>
-          ${picture(one, t("step-the-game.judged", { index: i + 1 }))}
-          <label class="tick"><input type="checkbox" .checked=${said[i]!} ?disabled=${told} @change=${say(i)} />
-            ${t("step-the-game.fake")}</label>
-          ${told
-            ? html`<b>${t(`step-the-game.is-${fake[i] ? "fake" : "real"}`)}</b>
-                ${mark("you", said[i] === fake[i])} ${mark("detective", verdicts[i]! <= 0.5 === fake[i])}`
-            : nothing}
-        </li>`)}
-      </ol>
-      <div class="pager">
-        ${told ? again : this.button(t("step-the-game.compare"), compare, "primary")}
-        <b role="status">${told ? t("step-the-game.score", { ...right, count: JUDGED }) : ""}</b>
-      </div>
-    </section>`;
+    return judgedPart(trial, again, (trial) => (this.trial = trial));
   }
 
   // ---------------------------------------------------------------- what is drawn
@@ -246,7 +218,7 @@ export class StepTheGame extends BzFigure {
   }
 
   protected override controls(): TemplateResult {
-    return html`${this.judge()} ${this.skill()}`;
+    return html`${this.judge()} ${this.shows("skills") ? skillPart(this.skills, this.state.settings) : nothing}`;
   }
 
   private get phase(): string {
@@ -255,21 +227,21 @@ export class StepTheGame extends BzFigure {
   }
 
   private buttons(): TemplateResult {
-    const button = (key: string, action: () => void, disabled = this.busy) =>
-      this.shows(key) ? this.button(t(`step-the-game.${key}`), action, "", disabled) : nothing;
-    const train = (key: string, who: string, rounds: number) => button(key, () => void this.train(who, rounds));
+    const shown = (key: string, action: () => void, disabled = this.busy) =>
+      this.shows(key) ? button(t(`step-the-game.${key}`), action, "", disabled) : nothing;
+    const train = (key: string, who: string, rounds: number) => shown(key, () => void this.train(who, rounds));
     const collapsing = this.state.settings === "collapsing";
     return html`<div class="controls">
         ${train("train_detective", "detective", TEN)} ${train("train_forger", "forger", TEN)}
         ${train("one", "both", 1)} ${train("ten", "both", TEN)}
-        ${button("collapse", () => this.collapse())}
-        ${button("rebalance", () => this.rebalance(), this.busy || !collapsing)}
+        ${shown("collapse", () => this.collapse())}
+        ${shown("rebalance", () => this.rebalance(), this.busy || !collapsing)}
       </div>`;
   }
 
   private kind(mode: number): string {
     if (mode < 0) return t("step-the-game.no-shape");
-    const [shape, colour] = [SHAPES[Math.floor(mode / 4)]!, COLOURS[mode % 4]!];
+    const [shape, colour] = [FACTS.shapes[Math.floor(mode / COLOURS.length)]!, COLOURS[mode % COLOURS.length]!];
     return t("step-the-game.kind", { shape: t(`step-the-game.${shape}`), colour: t(`step-the-game.${colour}`) });
   }
 
@@ -296,36 +268,9 @@ export class StepTheGame extends BzFigure {
     </section>`;
   }
 
-  private skill(): TemplateResult | typeof nothing {
-    const { skills } = this;
-    if (!this.shows("skills")) return nothing;
-    if (!skills.length) return html`<p class="hint">${t("step-the-game.skill-later", { rounds: FROZEN[0]! })}</p>`;
-    const last = skills.at(-1)!;
-    const line = (key: "fooled" | "told", i: number): Series => ({
-      name: t("step-the-game.frozen", { rounds: FROZEN[i]! }),
-      points: skills.filter((one) => one[key][i] !== undefined).map((one) => ({ x: one.rounds, y: one[key][i]! })),
-    });
-    const lines = (key: "fooled" | "told") => last[key].map((_, i) => line(key, i));
-    const raw = { name: t("step-the-game.today"), points: skills.map(({ rounds, raw }) => ({ x: rounds, y: raw })) };
-    const ticks = logTicks(25, Math.max(last.rounds, 100));
-    const x = { label: t("step-the-game.rounds"), ticks, log: true, format: (rounds: number) => number(rounds) };
-    const y = (ticks: number[]) => ({ label: "%", ticks, format: (share: number) => number(100 * share, 0) });
-    const even = (key: string): Mark[] => [{ label: t(`step-the-game.${key}`), y: 0.5 }];
-    const one = (key: "fooled" | "told", series: Series[], ticks: number[], mark: string) => html`<section>
-      <h3>${t(`step-the-game.${key}`)}</h3>
-      <p class="hint">${t(`step-the-game.${key}-means`)}</p>
-      ${chart(t(`step-the-game.${key}`), series, x, y(ticks), even(mark))}
-    </section>`;
-    return html`<div class="skills">
-      ${one("fooled", lines("fooled"), [0, 0.2, 0.4, 0.6, 0.8, 1], "as-real")}
-      ${one("told", [...lines("told"), raw], [0.4, 0.6, 0.8, 1], "coin")}
-    </div>
-    <p>${t(`step-the-game.raw-${String(this.state.settings)}`, { raw: percent(last.raw) })}</p>`;
-  }
-
   // ---------------------------------------------------------------- what the shell shows
 
-  protected override twin(): Twin {
+  protected override alternative(): Alternative {
     const { view, last } = this;
     if (!view) return { sentence: t("step-the-game.waiting"), table: { head: [], rows: [] } };
     const { counts, skills } = this;
@@ -349,6 +294,6 @@ export class StepTheGame extends BzFigure {
   }
 
   protected override code(): Code {
-    return { python: code(Number(this.state.seed), parse(String(this.state.moves))) };
+    return { python: code(this.state.seed, parse(this.state.moves)) };
   }
 }

@@ -1,16 +1,22 @@
 // <bz-sorter-maker>: a sorter names a picture, a maker draws new ones, and a check tells whether they are copies.
-import { html, nothing, svg, type TemplateResult } from "lit";
+import { html, nothing, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
-import { Runtime, type TextHidden } from "../../runtime/client.js";
+import { cosines, dequantise } from "../../core/vectors.js";
+import { softmax, top } from "../../runtime/arrays.js";
+import { type ModelName, Runtime, type TextHidden } from "../../runtime/client.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
-import { type BadgeFacts, BzFigure, type Code, python, shellWord, type Twin } from "../../ui/figure.js";
-import { Gallery, siteFile, siteJson } from "../../ui/gallery.js";
+import { type Code, python, shellWord } from "../../ui/code.js";
+import { BzFigure } from "../../ui/figure.js";
+import { type Alternative, type BadgeFacts, button, type Content } from "../../ui/figure-parts.js";
+import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
-import type { Field, State } from "../../ui/state.js";
+import { siteFile, siteJson } from "../../ui/site.js";
+import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, percent, t } from "../../ui/strings.js";
-import { cosines, dequantise, shares, top } from "../7/match.js";
+import { copiesPart, MARKS, verdictValues } from "./copies.js";
 import { type Idea, textHidden } from "./ideas.js";
+import { kinds } from "./kinds.js";
 import { nearest, type Neighbour, shrink, verdict } from "./memorised.js";
 import { Training } from "./training.js";
 
@@ -18,21 +24,22 @@ const MADE = 12;
 const STEPS = 8;
 const SAMPLER = "dpmpp_2m";
 const TOP = 5;
-const KINDS = ["picture", "text", "sound", "video"] as const;
-const MARKS = { new: "✓", far: "✓", copy: "⚠" } as const;
+
+const FIELDS = defineFields({
+  picture: { kind: "int", default: -1, min: -1, max: 99_999 },
+  idea: { kind: "text", default: "cat", max: 60 },
+  twin: { kind: "flag", default: false },
+  seed: { kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
+});
+type State = StateOf<typeof FIELDS>;
 
 @customElement("bz-sorter-maker")
-export class SorterMaker extends BzFigure {
-  static override fields: readonly Field[] = [
-    { name: "picture", kind: "int", default: -1, min: -1, max: 99_999 },
-    { name: "idea", kind: "text", default: "cat", max: 60 },
-    { name: "twin", kind: "flag", default: false },
-    { name: "seed", kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
-  ];
+export class SorterMaker extends BzFigure<State> {
+  protected readonly fields = FIELDS;
 
   private gallery: Gallery | undefined;
   private names: string[] = [];
-  private labels: Float32Array = new Float32Array();
+  private labels: Float32Array[] = [];
   private logitScale = 1;
   private own: { name: string; pixels: Pixels } | undefined;
   private ideas: Idea[] = [];
@@ -51,7 +58,7 @@ export class SorterMaker extends BzFigure {
     this.sort();
   }
 
-  protected override changed(changes: State): void {
+  protected override changed(changes: Partial<State>): void {
     if ("picture" in changes && this.sorted?.of !== this.shown?.pixels) this.sort();
     if ("idea" in changes || "twin" in changes || "seed" in changes) this.forget();
   }
@@ -62,7 +69,7 @@ export class SorterMaker extends BzFigure {
   }
 
   private forget(): void {
-    if (this.made.length || this.busy) this.cancel();
+    if (this.made.length || this.busy) this.work.cancel();
     this.made = [];
     this.asked = -1;
   }
@@ -74,7 +81,7 @@ export class SorterMaker extends BzFigure {
 
   /** The gallery's picture that is chosen, or the one that the course begins with. */
   private get index(): number {
-    const chosen = Number(this.state.picture);
+    const chosen = this.state.picture;
     const there = this.gallery && chosen >= 0 && chosen < this.gallery.items.length;
     return there ? chosen : Math.max(0, this.gallery?.find(t("sorter-maker.first-picture")) ?? 0);
   }
@@ -83,7 +90,7 @@ export class SorterMaker extends BzFigure {
     return this.ideas.find(({ name }) => name === this.state.idea) ?? this.ideas[0];
   }
 
-  private get model(): string {
+  private get model(): ModelName {
     return this.state.twin ? "memoriser" : "text_to_image";
   }
 
@@ -91,7 +98,7 @@ export class SorterMaker extends BzFigure {
 
   private sort(): void {
     const quick = this.sorted && this.shown;
-    const slow = () => this.work((signal) => this.open(signal));
+    const slow = () => this.work.run((signal) => this.open(signal));
     void (quick ? this.sortNow().catch(slow) : slow());
   }
 
@@ -104,12 +111,13 @@ export class SorterMaker extends BzFigure {
     ]);
     this.gallery = gallery;
     this.names = names.names;
-    this.labels = dequantise(new Int8Array(await labels.arrayBuffer()), names.embedding_scale);
+    const bytes = new Int8Array(await labels.arrayBuffer());
+    this.labels = dequantise(bytes, names.embedding_scale, names.names.length);
     this.ideas = ideas.ideas;
     this.nothing = textHidden(ideas.nothing);
     this.requestUpdate();
-    const configs = await this.load(["clip/image"], signal);
-    this.logitScale = configs["clip/image"]!.logit_scale!;
+    const configs = await this.work.load(["clip/image"], signal);
+    this.logitScale = configs["clip/image"].logit_scale!;
     await this.sortNow();
   }
 
@@ -118,7 +126,7 @@ export class SorterMaker extends BzFigure {
     const [vector] = await Runtime.get().encodeImage([of.data]);
     if (of !== this.shown?.pixels) return; // another one was chosen meanwhile, and asked for
     const scores = cosines(vector!, this.labels);
-    this.sorted = { of, shares: shares(scores, this.logitScale), best: top(scores, TOP) };
+    this.sorted = { of, shares: softmax(scores, this.logitScale), best: top(scores, TOP) };
     this.requestUpdate();
   }
 
@@ -129,9 +137,9 @@ export class SorterMaker extends BzFigure {
     this.asked = -1;
     const words = { prompt: textHidden(this.idea!), negative_prompt: this.nothing };
     const how = { ...words, num_inference_steps: STEPS, sampler: SAMPLER, model: this.model } as const;
-    const seed = Number(this.state.seed);
-    const configs = await this.load(["clip/image", this.model, "autoencoder/decoder"], signal);
-    this.logitScale = configs["clip/image"]!.logit_scale!;
+    const seed = this.state.seed;
+    const configs = await this.work.load(["clip/image", this.model, "autoencoder/decoder"], signal);
+    this.logitScale = configs["clip/image"].logit_scale!;
     if (!this.sorted) await this.sortNow(); // Make was pressed before the sorter had answered
     for (let i = 0; i < MADE; i++) {
       const { picture } = await Runtime.get().generate(
@@ -141,7 +149,7 @@ export class SorterMaker extends BzFigure {
           onStep: ({ step, steps, milliseconds }) => {
             this.milliseconds = milliseconds;
             const text = t("sorter-maker.making", { picture: i + 1, count: MADE, step: step + 1, steps });
-            this.doing = { text, value: i * steps + step + 1, max: MADE * steps };
+            this.work.report(text, i * steps + step + 1, MADE * steps);
           },
         },
       );
@@ -162,13 +170,13 @@ export class SorterMaker extends BzFigure {
   private ask(index: number): void {
     this.asked = index;
     this.requestUpdate();
-    if (!this.training) void this.work((signal) => this.openTraining(signal));
+    if (!this.training) void this.work.run((signal) => this.openTraining(signal));
   }
 
   private async openTraining(signal: AbortSignal): Promise<void> {
     if (this.state.twin) this.taught = (await siteJson<{ trained_on: number[] }>("memoriser.json")).trained_on;
     this.training ??= await Training.open(signal, (value, max) => {
-      this.doing = { text: t("sorter-maker.fetching"), value, max };
+      this.work.report(t("sorter-maker.fetching"), value, max);
     });
     for (const one of this.made) {
       this.check(one);
@@ -194,14 +202,14 @@ export class SorterMaker extends BzFigure {
       <section aria-label=${t("sorter-maker.sorter")}>${this.sorter()}</section>
       <section aria-label=${t("sorter-maker.maker")}>${this.maker()} ${this.memorised()}</section>
     </div>
-    ${this.kinds()}`;
+    ${kinds()}`;
   }
 
-  private onPicked(event: CustomEvent<Picked>): void {
+  private readonly onPicked = (event: CustomEvent<Picked>): void => {
     const { data, name, index } = event.detail;
     this.own = index === undefined ? { name, pixels: pixels(data) } : undefined;
-    this.set({ picture: index ?? Number(this.state.picture) });
-  }
+    this.set({ picture: index ?? this.state.picture });
+  };
 
   private sorter(): TemplateResult {
     const { shown, sorted } = this;
@@ -225,7 +233,7 @@ export class SorterMaker extends BzFigure {
 
   private maker(): TemplateResult {
     const idea = this.idea?.name ?? "";
-    const make = () => void this.work((signal) => this.make(signal));
+    const make = () => void this.work.run((signal) => this.make(signal));
     const onIdea = (event: Event) => this.set({ idea: (event.target as HTMLSelectElement).value });
     return html`<h3>${t("sorter-maker.maker")}</h3>
       <p>${t("sorter-maker.maker-how", { count: MADE })}</p>
@@ -235,14 +243,14 @@ export class SorterMaker extends BzFigure {
             ${this.ideas.map(({ name }) => html`<option ?selected=${name === idea}>${name}</option>`)}
           </select>
         </label>
-        ${this.button(t("sorter-maker.make"), make, "primary", !this.idea)}
+        ${button(t("sorter-maker.make"), make, "primary", !this.idea)}
         ${this.field("twin")}
       </div>
       <ol class="made">
         ${Array.from({ length: MADE }, (_, i) => {
           const made = this.made[i];
           const told = this.verdictOf(made);
-          const label = t("sorter-maker.made", { idea, seed: Number(this.state.seed) + i });
+          const label = t("sorter-maker.made", { idea, seed: this.state.seed + i });
           return html`<li>
             <button type="button" class="made-one" ?disabled=${!made} aria-pressed=${i === this.asked}
               @click=${() => this.ask(i)}>
@@ -256,75 +264,22 @@ export class SorterMaker extends BzFigure {
       </ol>`;
   }
 
-  private memorised(): TemplateResult | typeof nothing {
+  private memorised(): Content {
     const made = this.made[this.asked];
     const found = made && this.neighbours.get(made);
     if (!made) return this.made.length ? html`<p class="hint">${t("sorter-maker.click")}</p>` : nothing;
-    if (!found || !this.training) return nothing;
+    const told = this.verdictOf(made);
     const { training } = this;
-    const thumb = (index: number) => picture(training.pixels(index), training.name(index), "thumb");
-    const told = this.verdictOf(made)!;
+    if (!found || !training || !told) return nothing;
+    const give = button(t("sorter-maker.give"), () => this.giveToSorter(made));
     const copies = this.made.filter((one) => this.verdictOf(one) === "copy").length;
-    return html`<h3>${t("sorter-maker.memorised")}</h3>
-      <ul class="neighbours">
-        <li>${picture(made, t("sorter-maker.this-one"), "thumb")} <span>${t("sorter-maker.this-one")}</span></li>
-        ${found.map(({ index, distance }) => html`<li>
-          ${thumb(index)}
-          <span aria-hidden="true">${training.name(index)}</span>
-          <span class="match-number">${fixed(distance, 3)}</span>
-        </li>`)}
-      </ul>
-      <div class="pager">${this.button(t("sorter-maker.give"), () => this.giveToSorter(made))}</div>
-      ${this.ruler(found)}
-      <p class="verdict ${told}"><b>${MARKS[told]} ${t(`sorter-maker.verdict-${told}`, this.values(found))}</b></p>
-      <p class="hint">${t("sorter-maker.rule", this.values(found))}</p>
-      <p>${t("sorter-maker.copies", { copies, count: this.made.length })}</p>
-      ${this.state.twin && this.taught.length
-        ? html`<p>${t("sorter-maker.twin-why", { count: this.taught.length })}</p>
-            <ul class="neighbours taught">
-              ${this.taught.map((index) => html`<li>${thumb(index)}</li>`)}
-            </ul>`
-        : nothing}`;
-  }
-
-  private values(found: Neighbour[]): Record<string, string | number> {
-    const { low, median, high } = this.training!.typical;
-    const write = (value: number) => fixed(value, 3);
-    const typical = { low: write(low), median: write(median), high: write(high) };
-    return { ...typical, distance: write(found[0]!.distance), count: this.training!.count };
-  }
-
-  /** Distances on a line: the band where unseen real pictures lie, and the three found. */
-  private ruler(found: Neighbour[]): TemplateResult {
-    const { low, median, high } = this.training!.typical;
-    const end = Math.max(1.3 * high, 1.1 * found.at(-1)!.distance);
-    const x = (distance: number) => (10 + (300 * distance) / end).toFixed(1);
-    const label = t("sorter-maker.ruler", this.values(found));
-    return html`<svg class="ruler" viewBox="0 0 320 46" role="img" aria-label=${label}>
-      <rect class="ruler-band" x=${x(low)} y="12" width=${Number(x(high)) - Number(x(low))} height="12" />
-      <line class="ruler-line" x1="10" y1="18" x2="310" y2="18" />
-      <line class="ruler-median" x1=${x(median)} y1="9" x2=${x(median)} y2="27" />
-      ${found.map(
-        ({ distance }, i) =>
-          svg`<circle class=${i ? "ruler-other" : "ruler-nearest"} cx=${x(distance)} cy="18" r=${i ? 4 : 6} />`,
-      )}
-      <text x="10" y="42">${t("sorter-maker.same")}</text>
-      <text x=${x((low + high) / 2)} y="42" text-anchor="middle">${t("sorter-maker.unseen")}</text>
-    </svg>`;
-  }
-
-  private kinds(): TemplateResult {
-    return html`<ul class="kinds" aria-label=${t("sorter-maker.kinds")}>
-      ${KINDS.map((kind) => {
-        const key = `sorter-maker.kind-${kind}`;
-        return html`<li><b>${t(key)}</b> <span>${t(`${key}-where`)}</span></li>`;
-      })}
-    </ul>`;
+    const taught = this.state.twin ? this.taught : [];
+    return copiesPart({ made, found, told, training, count: this.made.length, copies, taught, give });
   }
 
   // ---------------------------------------------------------------- what the shell shows
 
-  protected override twin(): Twin {
+  protected override alternative(): Alternative {
     const { shown, sorted } = this;
     const rows = (sorted?.best ?? []).map((index) => [this.names[index]!, percent(sorted!.shares[index]!)]);
     const sentences = [
@@ -336,20 +291,20 @@ export class SorterMaker extends BzFigure {
     const count = this.made.length;
     if (count) sentences.push(t("sorter-maker.made-said", { count, idea: this.idea!.name }));
     const found = made && this.neighbours.get(made);
-    if (found) sentences.push(t(`sorter-maker.verdict-${this.verdictOf(made)}`, this.values(found)));
+    if (found) sentences.push(t(`sorter-maker.verdict-${this.verdictOf(made)}`, verdictValues(found, this.training!)));
     for (const { index, distance } of found ?? []) rows.push([this.training!.name(index), fixed(distance, 3)]);
     const head = [t("sorter-maker.name"), t("sorter-maker.share-or-distance")];
     return { sentence: sentences.join(" "), table: { head, rows } };
   }
 
   protected override badge(): BadgeFacts {
-    const models = ["clip/image", this.model, "autoencoder/decoder"];
+    const models = ["clip/image", this.model, "autoencoder/decoder"] as const;
     return { models, recorded: false, milliseconds: this.milliseconds };
   }
 
   protected override code(): Code | undefined {
     const prompt = this.idea?.prompt;
-    if (!prompt || this.state.twin) return undefined; // the twin ships with the course alone
+    if (!prompt || this.state.twin) return undefined; // the memorising model ships with the course alone
     const { seed } = this.state;
     return {
       python: `import bozzetto

@@ -1,0 +1,112 @@
+"""What the page must know as Python does: `python scripts/generate_ts.py` writes web/runtime/generated.ts.
+
+Only lists and numbers that no model's config.json holds. The algorithms that exist twice are held together by golden
+vectors instead (tests/test_golden.py).
+"""
+
+import json
+from pathlib import Path
+
+from bozzetto.course.build import MODELS
+from bozzetto.diffusion import JUMPS, SAMPLERS, STOCHASTIC, TWICE
+from bozzetto.diffusion.guidance import MAX_CLIP_GUIDANCE, MAX_GUIDANCE
+from bozzetto.models.vlm import PATCHES
+from bozzetto.runtime import ask, gan_round, requests, sample, text_to_image, tokenizer
+from bozzetto.world import scenes
+from bozzetto.world.captions import article
+from bozzetto.world.emoji import STYLES
+from bozzetto.world.scenes import vocabulary
+
+FILE = Path(__file__).parents[1] / "web/runtime/generated.ts"
+NOUNS = [entry.strip().partition("=") for entry in vocabulary.NOUNS.replace("\n", " ").split(",")]
+
+
+def hexadecimal(rgb: tuple[int, int, int]) -> str:
+    return "#" + bytes(rgb).hex()
+
+
+def samplers() -> dict[str, dict[str, int | bool]]:
+    return {name: {"evaluations": 1 + (name in TWICE), "stochastic": name in STOCHASTIC} for name in SAMPLERS}
+
+
+def palette() -> dict[str, str]:
+    """Greys first, as in a paint box."""
+    greys = [name for name in reversed(scenes.BACKGROUNDS) if name not in scenes.COLORS]
+    return {name: hexadecimal(scenes.BACKGROUNDS[name]) for name in (*greys, *scenes.COLORS)}
+
+
+def said_otherwise() -> dict[str, str]:
+    """The article of nouns whose first letter does not tell it."""
+    articles = {noun: article(noun) for noun, _, _ in NOUNS}
+    return {noun: word for noun, word in articles.items() if (word == "an") != (noun[0] in "aeiou")}
+
+
+CONSTANTS = {
+    "MODELS": ("Folders of the models that the site serves.", list(MODELS)),
+    "SAMPLER_FACTS": (
+        "How often each asks the network in a step but the last; whether it draws noise.",
+        samplers(),
+    ),
+    "JUMPS": ("In how many steps a few-step student has learned to draw.", list(JUMPS)),
+    "STEERED": (
+        "How a picture is best steered by words.",
+        sample.STEERED | {"clip_guidance_scale": sample.CLIP_GUIDANCE},
+    ),
+    "LIMITS": (
+        "The highest that may be asked for; of a prompt and of a question, in characters.",
+        {
+            "guidance_scale": MAX_GUIDANCE,
+            "clip_guidance_scale": MAX_CLIP_GUIDANCE,
+            "prompt": requests.MAX_PROMPT,
+            "question": requests.MAX_PROMPT,
+        },
+    ),
+    "STYLES": ("Styles of drawing, as text-to-image numbers them from 1.", list(STYLES)),
+    "CONTEXT_LENGTH": ("Tokens that the text tower reads, [start] and padding among them.", tokenizer.CONTEXT_LENGTH),
+    "FRAME": ("Pixels a side of a picture.", scenes.FRAME),
+    "LATENT_SHAPE": ("Of what text-to-image denoises.", list(text_to_image.LATENT_SHAPE)),
+    "SMALL_SHAPE": ("Of the small makers' pictures: planes R, G, B.", [3, 32, 32]),
+    "VLM": (
+        "The vision-language model's patches of a picture, tokens around an answer, and tokens in one at most.",
+        {"patches": PATCHES, "start": ask.START, "end": ask.END, "tokens": requests.MAX_QUESTION},
+    ),
+    "GAN_ROUND": (
+        "The GAN that trains in the page: its pictures' side, their kinds, and how near a picture of a kind is.",
+        {
+            "size": gan_round.SIZE,
+            "shapes": list(gan_round.SHAPES),
+            "colours": {name: list(rgb) for name, rgb in gan_round.COLOURS.items()},
+            "near": gan_round.NEAR,
+        },
+    ),
+    "PALETTE": ("Colours by the names that the models know.", palette()),
+    "CONCEPTS": (
+        "What the picture world calls a noun of a scene, where that is not the noun itself.",
+        {noun: concept for noun, _, concept in NOUNS if concept},
+    ),
+    "PLURALS": (
+        "Plurals of these nouns that are not made with an s.",
+        {noun: scenes.plural(noun) for noun, _, _ in NOUNS if scenes.plural(noun) != noun + "s"},
+    ),
+    "ARTICLES": ("Of nouns whose first letter does not tell it.", said_otherwise()),
+}
+
+
+def typescript() -> str:
+    lines = ["// Written by scripts/generate_ts.py from the Python sources: change those, and run it again.\n"]
+    for name, (meaning, value) in CONSTANTS.items():
+        text = json.dumps(value, ensure_ascii=False)
+        if len(text) > 80:
+            text = "[\n" + _rows(value) + "]" if isinstance(value, list) else "{\n" + _rows(value) + "}"
+        lines.append(f"/** {meaning} */\nexport const {name} = {text} as const;\n")
+    return "\n".join(lines)
+
+
+def _rows(value: list | dict) -> str:
+    entries = value.items() if isinstance(value, dict) else (("", entry) for entry in value)
+    texts = [(f"{json.dumps(key)}: " if key else "") + json.dumps(entry, ensure_ascii=False) for key, entry in entries]
+    return "".join(f"  {text},\n" for text in texts)
+
+
+if __name__ == "__main__":
+    FILE.write_text(typescript(), encoding="utf-8")

@@ -1,0 +1,135 @@
+// What the modes of the match score share: the state, the six pictures, and small parts.
+import { html, nothing, type TemplateResult } from "lit";
+import { a } from "../../core/words.js";
+import type { Tokens } from "../../runtime/client.js";
+import { type Alternative, type Content } from "../../ui/figure-parts.js";
+import { defineFields, type StateOf } from "../../ui/state.js";
+import { fixed, percent, t } from "../../ui/strings.js";
+import type { Work } from "../../ui/work.js";
+import type { Comparison, Entry, Space } from "./space.js";
+import { pairs, THINGS, TRAPS } from "./traps.js";
+
+export const MODES = ["score", "matrix", "search", "map", "traps"] as const;
+export const TIMES = ["before", "after"] as const; // CLIP's training
+export const MOST = 28; // points of a kind on the map
+export const SIDE = 6; // of the table
+export const LONGEST = 120;
+
+export const FIELDS = defineFields({
+  mode: { kind: "choice", default: "score", options: MODES },
+  picture: { kind: "int", default: -1, min: -1, max: 99_999 },
+  caption: { kind: "text", default: "", max: LONGEST },
+  captions: { kind: "text", default: "", max: SIDE * (LONGEST + 1) },
+  cell: { kind: "int", default: 0, min: 0, max: SIDE * SIDE - 1 },
+  query: { kind: "text", default: "", max: LONGEST },
+  time: { kind: "choice", default: "after", options: TIMES },
+  point: { kind: "int", default: 3, min: 0, max: MOST - 1 },
+  trap: { kind: "choice", default: TRAPS[0], options: TRAPS },
+  seed: { kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
+});
+export type State = StateOf<typeof FIELDS>;
+
+/** The figure, as its modes see it. */
+export interface Host extends HTMLElement {
+  readonly state: State;
+  readonly work: Work;
+  readonly updateComplete: Promise<boolean>;
+  /** A picture that a person has brought. */
+  own: Entry | undefined;
+  /** Of texts that were typed, how they are read. */
+  readonly words: Map<string, Tokens>;
+  set(changes: Partial<State>): void;
+  label(name: string): string;
+  requestUpdate(): void;
+}
+
+/** The texts and the pictures that are compared, and the text that was typed. */
+export interface Compared {
+  texts: string[];
+  entries: Entry[];
+  typed?: string;
+}
+
+export interface Mode {
+  /** Fetches what only this mode needs. */
+  open?(): Promise<void>;
+  compared(space: Space): Compared;
+  /** After all that is compared has been read. */
+  answered?(): void;
+  draw(space: Space): TemplateResult;
+  alternative(space: Space): Alternative;
+}
+
+/** A cosine as it is written everywhere in the figure. */
+export function two(cosine: number | undefined): string {
+  return cosine === undefined ? "…" : fixed(cosine, 2);
+}
+
+/** The chosen picture and five others that the seed chooses. */
+export function six({ state, own }: Host, space: Space): Entry[] {
+  const there = state.picture >= 0 && state.picture < space.gallery.items.length;
+  const first = there ? space.entry(state.picture) : own;
+  const others = new Set(pairs(space.things, state.seed, 2 * SIDE).flat());
+  if (first) others.delete(first.name);
+  const found = [...others].map((thing) => space.gallery.find(thing));
+  return [...(first ? [first] : []), ...found.slice(0, first ? SIDE - 1 : SIDE).map((index) => space.entry(index))];
+}
+
+export function captionOf({ name, index }: Entry): string {
+  if (index === undefined) return t("match-score.own-caption");
+  return THINGS.includes(name) ? a(name) : name;
+}
+
+export function radios(host: Host, field: "mode" | "time" | "trap", options: readonly string[]): TemplateResult {
+  return html`<fieldset class="picks tabs">
+    <legend class="visually-hidden">${host.label(field)}</legend>
+    ${options.map(
+      (option) => html`<label class="pick">
+        <input type="radio" name="match-score-${field}" .checked=${host.state[field] === option}
+          @change=${() => host.set({ [field]: option })} />
+        <span>${t(`match-score.${field}-${option}`)}</span>
+      </label>`,
+    )}
+  </fieldset>`;
+}
+
+export function textBox(host: Host, field: "caption" | "query", typed: string): TemplateResult {
+  const read = host.words.get(typed);
+  const note = (key: "unknown" | "unread") => {
+    const values = { words: read?.[key].join(", ") ?? "", pieces: read?.pieces.join(" · ") ?? "" };
+    return values.words ? html`<p class="hint">${t(`match-score.${key}`, values)}</p>` : nothing;
+  };
+  return html`<label class="field wide">
+      ${host.label(field)}
+      <input type="text" dir="auto" autocomplete="off" maxlength=${LONGEST} .value=${host.state[field]}
+        @input=${(event: Event) => host.set({ [field]: (event.target as HTMLInputElement).value })} />
+    </label>
+    ${note("unknown")} ${note("unread")}`;
+}
+
+/** A caption's cosine, and its share as a bar. */
+export function numbers(scores: Comparison | undefined, i: number): TemplateResult {
+  const share = scores?.shares[i];
+  return html`<span class="match-number">${two(scores?.cosines[i])}</span>
+    <span class="match-bar" aria-hidden="true"><i .style=${`width: ${100 * (share ?? 0)}%`}></i></span>
+    <span class="match-number">${share === undefined ? "…" : percent(share)}</span>`;
+}
+
+export function star(best: boolean): Content {
+  return best ? html`<span class="star" role="img" aria-label=${t("match-score.best")}>★</span>` : nothing;
+}
+
+export function listHead(): TemplateResult {
+  const heads = ["caption-head", "cosine-head", "share"].map((key) => html`<span>${t(`match-score.${key}`)}</span>`);
+  return html`<div class="match-row match-head" aria-hidden="true">${heads}</div>`;
+}
+
+export function heads(...keys: string[]): string[] {
+  return keys.map((key) => t(`match-score.${key}`));
+}
+
+/** Captions in words, beside the sentence that sums them up. */
+export function captionTable(sentence: string, texts: string[], scores: Comparison | undefined): Alternative {
+  const rows = texts.map((text, i) => [text, two(scores?.cosines[i]), scores ? percent(scores.shares[i]!) : "…"]);
+  return { sentence, table: { head: heads("caption-head", "cosine-head", "share"), rows } };
+}

@@ -1,0 +1,275 @@
+// "Words steer noise": from a prompt to a picture, every step shown with and without the words.
+import { html, nothing, type TemplateResult } from "lit";
+import { customElement, state as reactive } from "lit/decorators.js";
+import { dot } from "../../core/vectors.js";
+import { count } from "../../runtime/arrays.js";
+import { type ModelConfig, type ModelName, Runtime, type Stepped } from "../../runtime/client.js";
+import { LATENT_SHAPE, LIMITS, STYLES } from "../../runtime/generated.js";
+import { Tokenizer } from "../../runtime/tokenizer.js";
+import { type Pixels, pixels } from "../../ui/canvas.js";
+import { chart, ticks } from "../../ui/chart.js";
+import { type Code, python, shellWord } from "../../ui/code.js";
+import { type Alternative, button, type Content } from "../../ui/figure-parts.js";
+import { FILM_FIELDS, FilmFigure, SAMPLER_NAMES } from "../../ui/film-figure.js";
+import type { Film } from "../../ui/film.js";
+import { optionalFile, optionalJson } from "../../ui/site.js";
+import { defineFields, type StateOf } from "../../ui/state.js";
+import { megabytes, number, percent, t } from "../../ui/strings.js";
+import { chips, filmPart, pipelinePart } from "./shots.js";
+import { openScorer, SKETCH_STEPS, type Trial, trialPart } from "./trial.js";
+import { weakPart, type WeakSpot } from "./weak-spots.js";
+import { added, prefixes, problem, seedsFrom } from "./words.js";
+
+const SEEDS = 16;
+
+const SCORERS = ["clip/order", "clip/image"] as const; // beside the text tower
+
+const FIELDS = defineFields({
+  prompt: { kind: "text", default: "a red apple", max: LIMITS.prompt },
+  ...FILM_FIELDS,
+  guidance_scale: { kind: "float", default: 5, min: 0, max: 10 },
+  sampler: { kind: "choice", default: "dpmpp_2m", options: SAMPLER_NAMES },
+  style: { kind: "choice", default: "any", options: ["any", ...STYLES] },
+  prompt_b: { kind: "text", default: "", max: LIMITS.prompt },
+  match: { kind: "flag", default: false },
+});
+type State = StateOf<typeof FIELDS>;
+
+/** What makes the picture of a run. */
+const NAMES = ["prompt", "seed", "num_inference_steps", "guidance_scale", "sampler", "style"] as const;
+type Run = Pick<State, (typeof NAMES)[number]>;
+
+@customElement("bz-words-steer")
+export class WordsSteer extends FilmFigure<State, Run> {
+  protected readonly fields = FIELDS;
+
+  protected names = NAMES;
+  protected views = ["clean", "noisy", "withPrompt", "withoutPrompt"] as const;
+  protected size = count(LATENT_SHAPE);
+  @reactive() private tokenizer: Tokenizer | undefined;
+  @reactive() private trial: Trial | undefined;
+  @reactive() private weakSpots: WeakSpot[] = [];
+  @reactive() private clipBytes = 0;
+  /** Text embeddings by prompt, and match scores of the clean guesses by run. */
+  private vectors = new Map<string, Float32Array>(); // by the prompt, what the denoiser is told of it
+  private targets = new Map<string, Float32Array>(); // and what a picture is compared with
+  private scores = new Map<string, number[]>();
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    void this.learn();
+  }
+
+  /** What the page can know before any model is here. */
+  private async learn(): Promise<void> {
+    this.weakSpots = (await optionalJson<WeakSpot[]>("data/weak-spots.json")) ?? [];
+    const scorers = await Promise.all(SCORERS.map((name) => optionalJson<ModelConfig>(`models/${name}/config.json`)));
+    const files = scorers.flatMap((config) => Object.values(config?.files ?? {}));
+    this.clipBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
+    const words = await optionalFile("models/clip/text/vocabulary.txt");
+    if (words) this.tokenizer = Tokenizer.read(new Uint8Array(await words.arrayBuffer()));
+  }
+
+  protected get models(): readonly ModelName[] {
+    const models = ["clip/text", "text_to_image", "autoencoder/decoder"] as const;
+    return this.state.match ? [...models, ...SCORERS] : models;
+  }
+
+  protected async decode(latents: Float32Array): Promise<Pixels> {
+    return pixels(await Runtime.get().decode(latents));
+  }
+
+  protected make({ style, ...run }: Run, o: Stepped) {
+    return Runtime.get().generate(style === "any" ? run : { ...run, style }, o);
+  }
+
+  protected override runs(): Run[] {
+    const prompt = this.state.prompt_b.trim();
+    return prompt ? [this.runOf({}), this.runOf({ prompt })] : [this.runOf({})];
+  }
+
+  protected override get ready(): boolean {
+    const { tokenizer } = this;
+    const empty = ({ prompt }: Run) => (tokenizer ? problem(prompt, tokenizer) === "empty" : !prompt.trim());
+    return super.ready && !this.runs().some(empty);
+  }
+
+  protected override changed(changes: Partial<State>): void {
+    if (changes.match === true && this.film && !this.busy) void this.work.run((signal) => this.finish(signal));
+  }
+
+  override reset(): void {
+    super.reset();
+    this.trial = undefined;
+  }
+
+  // ---------------------------------------------------------------- what is computed beside the runs
+
+  protected override async prepare(signal: AbortSignal): Promise<void> {
+    await this.work.load(this.models, signal);
+    for (const { prompt } of this.runs()) {
+      if (!this.vectors.has(prompt)) {
+        const [vector] = await Runtime.get().summarise([prompt], { signal });
+        this.vectors.set(prompt, vector!);
+      }
+      if (this.state.match && !this.targets.has(prompt)) {
+        const [target] = await Runtime.get().encodeText([prompt], { signal });
+        this.targets.set(prompt, target!);
+      }
+    }
+  }
+
+  /** Lesson 7's match score of every clean guess with the run's own words. */
+  protected override async finish(signal: AbortSignal): Promise<void> {
+    if (!this.state.match) return;
+    await this.prepare(signal);
+    for (const film of this.films) {
+      const text = this.targets.get(promptOf(film));
+      if (!text || this.scores.has(film.settings)) continue;
+      const scores: number[] = [];
+      for (let k = 1; k <= film.last; k++) {
+        const shown = film.picture(k, "clean")?.data ?? (await Runtime.get().decode(film.frames[k]!.clean!));
+        const [vector] = await Runtime.get().encodeImage([shown], { signal });
+        scores.push(dot(text, vector!));
+        this.work.report(t("words-steer.matching", { step: k, steps: film.last }), k, film.last);
+      }
+      this.scores.set(film.settings, scores);
+      this.requestUpdate();
+    }
+  }
+
+  private grow(): void {
+    const prompts = prefixes(this.runOf({}).prompt);
+    const runs = prompts.map((prompt) => this.runOf({ prompt }));
+    void this.sketch("grow", runs, prompts.map((prompt, i) => added(prompt, prompts[i - 1])));
+  }
+
+  private manySeeds(): void {
+    const seeds = seedsFrom(this.runOf({}).seed, SEEDS);
+    void this.sketch("seeds", seeds.map((seed) => this.runOf({ seed })), seeds.map((seed) => number(seed)));
+  }
+
+  /** Draws quick pictures of several runs, one after the other; with CLIP at hand it scores each. */
+  private sketch(kind: Trial["kind"], runs: Run[], names: string[]): Promise<void> {
+    return this.work.run(async (signal) => {
+      const { prompt } = this.runOf({});
+      const trial: Trial = (this.trial = { kind, prompt, rivals: 0, tiles: names.map((name) => ({ name })) });
+      await this.prepare(signal);
+      const scorer = kind === "seeds" && this.state.match ? await openScorer(prompt, this.targets.get(prompt)!) : undefined;
+      trial.rivals = scorer?.rivals ?? 0;
+      for (const [i, run] of runs.entries()) {
+        this.work.report(t("words-steer.sketching", { i: i + 1, n: runs.length }), i, runs.length);
+        const made = await this.make({ ...run, num_inference_steps: SKETCH_STEPS }, { signal });
+        trial.tiles[i]!.pixels = pixels(made.picture);
+        if (scorer) {
+          const [vector] = await Runtime.get().encodeImage([made.picture], { signal });
+          trial.tiles[i]!.seen = scorer.sees(vector!);
+        }
+        this.requestUpdate();
+      }
+    });
+  }
+
+  // ---------------------------------------------------------------- what is drawn
+
+  protected override figure(): TemplateResult {
+    const { films, film, at } = this;
+    const { prompt } = this.runOf({});
+    const vector = this.vectors.get(film ? promptOf(film) : "");
+    const letter = (film: Film) => (films.length > 1 ? this.letter(film) : "");
+    const show = (film: Film) => filmPart(film, at, promptOf(film), letter(film));
+    return html`<div class="prompts">
+        ${this.field("prompt")} ${this.field("prompt_b")} ${this.runButton()} ${this.promptNotes()}
+      </div>
+      ${pipelinePart(chips(prompt, this.tokenizer), vector, film, at)} ${this.filmNote()}
+      ${films.length
+        ? html`<div class="films">${films.map(show)}</div>${this.scrubber()}`
+        : this.beforeRun()}
+      ${this.matchChart()}`;
+  }
+
+  private letter(film: Film): string {
+    return "AB"[this.films.indexOf(film)] ?? "";
+  }
+
+  private matchChart(): Content {
+    const series = this.films.flatMap((film) => {
+      const points = this.scores.get(film.settings)?.map((y, i) => ({ x: i + 1, y }));
+      return points ? [{ name: this.letter(film), points }] : [];
+    });
+    if (!this.state.match || !series.length) return nothing;
+    const values = series.flatMap(({ points }) => points.map(({ y }) => y));
+    const format = (value: number) => number(value);
+    const x = { label: t("words-steer.step"), ticks: ticks(1, this.film!.steps), format };
+    const y = { label: t("words-steer.match-axis"), ticks: ticks(Math.min(0, ...values), Math.max(...values)), format };
+    const marks = this.at > 0 ? [{ x: this.at, label: t("words-steer.here") }] : [];
+    return html`${chart(t("words-steer.match-title"), series, x, y, marks)}
+      <p class="hint">${t("words-steer.match-means")}</p>`;
+  }
+
+  protected override controls(): TemplateResult {
+    const some = this.ready;
+    return html`<div class="controls">
+        ${(["num_inference_steps", "guidance_scale", "sampler", "style"] as const).map((name) => this.field(name))}
+      </div>
+      <div class="controls">
+        ${button(t("words-steer.grow"), () => this.grow(), "", !some)}
+        ${button(t("words-steer.many"), () => this.manySeeds(), "", !some)} ${this.field("match")}
+        <span class="hint">${t("words-steer.match-cost", { size: megabytes(this.clipBytes) })}</span>
+      </div>
+      ${trialPart(this.trial)} ${weakPart(this.weakSpots)}`;
+  }
+
+  /** One message about a prompt: empty, unknown, or which words are read in pieces or not at all. */
+  private promptNotes(): Content {
+    const { tokenizer } = this;
+    if (!tokenizer || this.invalid) return nothing;
+    const notes = this.runs().flatMap(({ prompt }) => {
+      const wrong = problem(prompt, tokenizer);
+      if (wrong) return [t(`words-steer.${wrong}`)];
+      const [unknown, unread] = [tokenizer.unknownWords(prompt), tokenizer.unreadWords(prompt)];
+      return [
+        ...(unknown.length ? [t("words-steer.in-pieces", { words: unknown.slice(0, 8).join(", ") })] : []),
+        ...(unread.length ? [t("words-steer.unread", { words: unread.slice(0, 8).join(" ") })] : []),
+      ];
+    });
+    return notes.length ? html`<p class="note" role="status" dir="auto">${notes.join(" ")}</p>` : nothing;
+  }
+
+  protected override code(): Code {
+    const { prompt, seed, num_inference_steps, guidance_scale, sampler, style } = this.runOf({});
+    const any = style === "any";
+    return {
+      python: `import bozzetto
+
+[picture] = bozzetto.generate(
+    ${python(prompt)}, seed=${seed}, num_inference_steps=${num_inference_steps},
+    guidance_scale=${guidance_scale}, sampler="${sampler}"${any ? "" : `, style="${style}"`},
+)
+picture.save("picture.png")`,
+      shell:
+        `bozzetto generate ${shellWord(prompt)} -o picture.png --seed ${seed} --steps ${num_inference_steps} ` +
+        `--guidance ${guidance_scale} --sampler ${sampler}${any ? "" : ` --style ${style}`}`,
+    };
+  }
+
+  protected override alternative(): Alternative {
+    const { seed } = this.runOf({});
+    const rows = this.films.map((film) => {
+      const k = Math.min(this.at, film.last);
+      const score = this.scores.get(film.settings)?.[k - 1];
+      return [promptOf(film), String(k), percent(film.noise(k)), score === undefined ? "–" : number(score)];
+    });
+    const head = ["prompt", "step", "noise", "match-short"].map((name) => t(`words-steer.col-${name}`));
+    const done = this.trial?.tiles.filter(({ pixels }) => pixels).length ?? 0;
+    const trial = this.trial ? t("words-steer.trial-says", { done, n: this.trial.tiles.length }) : "";
+    const { film } = this;
+    const at = this.atWords();
+    const shown = film ? t("words-steer.says", { prompt: promptOf(film), seed: String(seed), at }) : at;
+    return { sentence: `${shown} ${trial}`.trim(), table: { head, rows } };
+  }
+}
+
+function promptOf(film: Film): string {
+  return (JSON.parse(film.settings) as Run).prompt;
+}

@@ -1,0 +1,168 @@
+/** The networks put together: what they are asked, and what comes of it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { RuntimeError, type ModelName, type StepEvent, type Word } from "./client.js";
+import { classifier_free } from "./guidance.js";
+import { normal } from "./noise.js";
+import { SAMPLERS, type SamplerName } from "./samplers.js";
+import { flow } from "./schedule.js";
+import { joinPieces } from "./tokenizer.js";
+import { ALL, fails, files, log, READER, runtime, SMALL, STEER, VOCABULARY, workers } from "./testing.js";
+
+test("a small picture is the sampler on estimates with its class and without", async () => {
+  await runtime.load(SMALL);
+  const events: StepEvent[] = [];
+  const onStep = (event: StepEvent): number => events.push(event);
+  const planes = await runtime.sample({ label: "cat", seed: 7 }, { onStep });
+  const estimate = (x: Float32Array, t: number, told: number): Float32Array =>
+    x.map((value) => value / (1 + Math.fround(t)) + told);
+  const denoise = classifier_free(assert.fail, async (x, t) => [estimate(x, t, 2), estimate(x, t, 0)], 2);
+  assert.deepEqual(planes, await SAMPLERS.heun(denoise, normal(7, 3072), flow(3)));
+  assert.deepEqual(events.map(({ step, steps }) => [step, steps]), [[0, 3], [1, 3], [2, 3]]);
+  assert.deepEqual(events.at(-1)!.noisy, planes);
+  assert.ok(log.runs.every(({ batch }) => batch === 2));
+  log.runs = [];
+  const options = { seed: 7, sampler: "euler", num_inference_steps: 2 } as const;
+  const any = await runtime.sample(options);
+  assert.deepEqual(any, await SAMPLERS.euler(async (x, t) => estimate(x, t, 0), normal(7, 3072), flow(2)));
+  assert.ok(log.runs.every(({ batch }) => batch === 1));
+  await fails(runtime.sample({ ...options, label: "dog" }), "failed", /^label "dog" is unknown: choose one of bird/);
+});
+
+test("a small picture is steered by words, and another graph costs no more than its own file", async () => {
+  let total = 0;
+  await runtime.load(["clip/text", "clip/image"], { onProgress: (progress) => void ({ total } = progress) });
+  const texts = [...Object.values(files("clip/text")), "clip/image", "weights of clip/image"];
+  assert.equal(total, texts.join("").length);
+  const steered: ModelName[] = ["clip/text", "clip/order", STEER, ...SMALL];
+  const loaded = await runtime.load(steered);
+  assert.deepEqual(Object.keys(loaded), steered);
+  assert.deepEqual(log.opened, ["clip/text", "clip/image", ...steered.slice(1)]);
+
+  const told: Float32Array[] = [];
+  const options = { prompt: "a red", seed: 7, num_inference_steps: 4, clip_guidance_scale: 3 };
+  const planes = await runtime.sample(options, { onStep: ({ clean }) => told.push(clean) });
+  const denoise = async (x: Float32Array, t: number): Promise<Float32Array> => {
+    const variance = 1 / (1 / 0.25 + (1 - t) ** 2 / t ** 2); // precisions add up: of the data, and of what x tells
+    return x.map((value) => {
+      const clean = Math.fround(value / (1 + t));
+      return clean + 3 * variance * 2 * (3 - clean); // "a red" is 3 tokens with the first
+    });
+  };
+  const close = (a: Float32Array, b: Float32Array): void =>
+    a.forEach((value, i) => assert.ok(Math.abs(value - b[i]!) < 1e-4 * (1 + Math.abs(value)), `${value} ${b[i]}`));
+  const seen: Float32Array[] = [];
+  const onStep = (_: number, __: Float32Array, clean: Float32Array): void => void seen.push(clean);
+  const expected = await SAMPLERS.ddpm(denoise, normal(7, 3072), flow(4), onStep, (step) => normal(7, 3072, step + 1));
+  close(planes, expected);
+  assert.equal(told.length, 4);
+  told.forEach((clean, step) => close(clean, seen[step]!));
+
+  const sampling = { seed: 7, sampler: "ddpm", num_inference_steps: 4 } as const;
+  const plain = await runtime.sample(sampling);
+  assert.deepEqual(await runtime.sample({ ...sampling, prompt: "a red", clip_guidance_scale: 0 }), plain);
+  await fails(runtime.sample({ ...options, label: "cat" }), "failed", /^a prompt steers diffusion of any class/);
+  await fails(runtime.sample({ ...options, model: "few_steps" as const }), "failed", /take no student/);
+  await fails(runtime.sample({ ...options, clip_guidance_scale: 101 }), "failed", /^clip_guidance_scale must be a number/);
+  await runtime.load(["clip/text", "clip/order", "diffusion"]);
+  await fails(runtime.sample(options), "failed", /steer.onnx is not loaded/);
+});
+
+test("a student jumps two steps ahead, and is told where to", async () => {
+  await runtime.load(SMALL);
+  const told: number[] = [];
+  const onStep = ({ clean }: StepEvent): number => told.push(clean[0]!);
+  const options = { model: "few_steps" as const, label: "bird", seed: 1 };
+  const planes = await runtime.sample({ ...options, sampler: "ddpm", guidance_scale: 9 }, { onStep });
+  assert.deepEqual(told, [1.5, 1.25, 1, 1]);
+  assert.ok(planes.every((value) => Math.abs(value - 1) < 1e-6));
+  assert.ok(log.runs.every(({ batch }) => batch === 1));
+  await fails(runtime.sample({ ...options, num_inference_steps: 3 }), "failed", /^num_inference_steps "3" is unknown/);
+});
+
+test("what is left out comes from the config, and a prompt in numbers needs no text tower", async () => {
+  await runtime.load(["text_to_image", "autoencoder/decoder"]);
+  const prompt = (tokens: number) => ({
+    hidden: new Float32Array(24 * 192).fill(tokens),
+    mask: new Float32Array(24).fill(1),
+    embedding: new Float32Array(256),
+  });
+  const numbers = await runtime.generate({ prompt: prompt(3), negative_prompt: prompt(1), seed: 5 });
+  await fails(runtime.generate({ prompt: prompt(3), seed: 5 }), "failed", /clip\/text is not loaded/);
+  log.runs = [];
+  await runtime.generate({ prompt: prompt(3), seed: 5, guidance_scale: 1 });
+  assert.ok(log.runs.every(({ batch }) => batch === 1));
+  await runtime.load(ALL);
+  const sampling = { sampler: "dpmpp_2m", num_inference_steps: 4, guidance_scale: 3 } as const;
+  assert.deepEqual(await runtime.generate({ prompt: "a red", seed: 5, ...sampling }), numbers);
+});
+
+test("texts, pictures, latents: in batches, in order", async () => {
+  await runtime.load(ALL);
+  const texts = Array.from({ length: 20 }, (_, i) => "a ".repeat(i));
+  assert.deepEqual((await runtime.encodeText(texts)).map((row) => row[0]), texts.map((_, i) => i + 1));
+  assert.deepEqual(await runtime.summarise(texts), await runtime.encodeText(texts)); // of these networks
+  const pictures = [0, 255].map((value) => new Uint8ClampedArray(4 * 64 * 64).fill(value));
+  assert.deepEqual((await runtime.encodeImage(pictures)).map((row) => [row.length, row[0]]), [[256, 1], [256, 1]]);
+  assert.deepEqual(await runtime.tokens("a green apples"), {
+    pieces: ["a", "[unk]", "apple", "##s"],
+    unknown: ["green", "apples"],
+    unread: [],
+  });
+  const clean = await runtime.denoise({ latents: new Float32Array(1024).fill(1), t: 1, prompt: "a", style: "flat" });
+  assert.ok(Math.abs(clean[0]! - (0.5 + 0.2 + 1)) < 1e-6);
+});
+
+test("an answer comes piece by piece, from a cache that grows, until its end", async () => {
+  const progress: number[] = [];
+  await runtime.load(READER, { onProgress: ({ total }) => progress.push(total) });
+  const sizes = Object.values(files("vlm")).map(({ length }) => length);
+  assert.equal(progress[0], sizes.reduce((a, b) => a + b)); // one folder is fetched once
+  assert.deepEqual(log.opened, READER);
+  const picture = new Uint8ClampedArray(4 * 64 * 64).fill(255);
+  const told: Word[] = [];
+  const seen = await runtime.look({ picture });
+  const words = await runtime.answer({ seen, question: "red apples" }, { onWord: (word) => told.push(word) });
+  // After [start] comes a, after it apple, and after that, round the end of the vocabulary, [pad]: the end.
+  assert.deepEqual(words.map(({ text }) => text), ["a", " apple"]);
+  assert.deepEqual(told, words);
+  const sure = Math.exp(3) / (Math.exp(3) + VOCABULARY.length - 1);
+  for (const { probability, alternatives } of words) {
+    assert.ok(Math.abs(probability - sure) < 1e-9);
+    assert.equal(alternatives.length, 3);
+    assert.equal(alternatives[1]!.text, ""); // of those that are as probable, the end has the lowest number
+  }
+  assert.deepEqual([...words[1]!.looked], Array.from({ length: 64 }, (_, i) => (i === 0 || i === 5 ? 0.5 : 0)));
+  const blind = await runtime.answer({ seen: await runtime.look({ picture, seen: false }), question: "red" });
+  assert.ok(blind[0]!.probability < sure);
+  const fails = (question: string, message: RegExp) =>
+    assert.rejects(runtime.answer({ seen, question }), ({ kind, message: said }: RuntimeError) => {
+      return kind === "failed" && message.test(said);
+    });
+  await fails("  ", /empty/);
+  await fails("قطة", /cannot be read/);
+  await fails("red ".repeat(25), /25 tokens: 24 at most/);
+  await fails("x".repeat(301), /301 characters/);
+  const cancel = new AbortController();
+  const onWord = (): void => cancel.abort();
+  const cancelled = runtime.answer({ seen, question: "red" }, { signal: cancel.signal, onWord });
+  await assert.rejects(cancelled, { kind: "cancelled" });
+});
+
+test("pieces are put together as Python does it", () => {
+  assert.deepEqual(joinPieces(["a", "cat", "##s", ",", "1", "0", "?"]), ["a", " cat", "s", ",", " 1", "0", "?"]);
+});
+
+test("a bad argument is one clear line, and the worker goes on", async () => {
+  await runtime.load(ALL);
+  const good = { prompt: "a", seed: 1 };
+  await fails(runtime.generate({ ...good, prompt: " " }), "failed", /^prompt is empty/);
+  await fails(runtime.generate({ ...good, prompt: "a".repeat(301) }), "failed", /^prompt has 301 characters/);
+  await fails(runtime.generate({ ...good, seed: -1 }), "failed", /^seed must be a whole number from 0/);
+  await fails(runtime.generate({ ...good, num_inference_steps: 1001 }), "failed", /^num_inference_steps must/);
+  await fails(runtime.generate({ ...good, guidance_scale: NaN }), "failed", /^guidance_scale must be a number/);
+  await fails(runtime.generate({ ...good, style: "oil" }), "failed", /^style "oil" is unknown: choose one of flat, 3d/);
+  await fails(runtime.generate({ ...good, sampler: "x" as SamplerName }), "failed", /^sampler "x" is unknown/);
+  await fails(runtime.denoise({ ...good, latents: new Float32Array(1024), t: 2 }), "failed", /^t must be a number/);
+  assert.equal(workers.length, 1);
+});

@@ -1,0 +1,145 @@
+/** Page and worker together for tests, over real messages and a real server, with networks of a line each. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { after, before, beforeEach, test } from "node:test";
+import { Runtime, RuntimeError, type ErrorKind, type ModelName } from "./client.js";
+import { Models } from "./models.js";
+import { serve } from "./serve.js";
+import type { Input, Session } from "./session.js";
+
+export const ALL: ModelName[] = ["clip/text", "clip/order", "clip/image", "text_to_image", "autoencoder/decoder"];
+export const SMALL: ModelName[] = ["diffusion", "few_steps"];
+export const STEER = "clip/image/steer.onnx" as const;
+export const READER: ModelName[] = ["vlm", "vlm/look.onnx"];
+export const VOCABULARY = ["[pad]", "[start]", "[unk]", "a", "red", "apple", "##s"];
+export const sum = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+/** The graph of each model is its name, so that its session can be told from it. */
+export function files(name: string): Record<string, string> {
+  const reads = name === "clip/text" || name === "vlm";
+  const words: Record<string, string> = reads ? { "vocabulary.txt": VOCABULARY.join("\n") + "\n" } : {};
+  const steer: Record<string, string> = name === "clip/image" ? { "steer.onnx": STEER } : {};
+  const look: Record<string, string> = name === "vlm" ? { "look.onnx": READER[1]! } : {};
+  return { "graph.onnx": name, "model.safetensors": `weights of ${name}`, ...steer, ...look, ...words };
+}
+
+export const faults = { needed: "", breakDown: false };
+function config(name: string): object {
+  const defaults = { sampler: "dpmpp_2m", num_inference_steps: 4, guidance_scale: 3, guidance_interval: [0, 1] };
+  const entries = Object.entries(files(name)).map(([file, text]) => [file, { bytes: text.length, sha256: sum(text) }]);
+  const small = { classes: ["bird", "cat"], jumps: name === "few_steps", data_std: 0.5 };
+  const own: Record<string, object> = {
+    "clip/image": { logit_scale: 2 },
+    text_to_image: { styles: ["flat", "3d"], defaults, needs: { "clip/text": faults.needed } },
+    diffusion: { config: small, defaults: { sampler: "heun", num_inference_steps: 3, guidance_scale: 2 } },
+    vlm: { config: { layers: 2, heads: 1, width: 2 } },
+    few_steps: { config: small, defaults: { num_inference_steps: 4 } },
+  };
+  return { format: 1, model: name, config: {}, files: Object.fromEntries(entries) as object, ...own[name] };
+}
+
+/** Every row of every network by itself: how many tokens, how bright, D = x / (1 + t) + tokens / 10 + style. */
+const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<string, number[]>> = {
+  "clip/text": (row) => {
+    const count = row("tokens").filter((token) => token > 0).length;
+    const each = Array<number>(24 * 192).fill(count);
+    return { hidden: each, summary: Array<number>(256).fill(count), words: each };
+  },
+  "clip/order": (row) => ({ embedding: Array<number>(256).fill(row("words")[0]!) }),
+  "clip/image": (row) => ({ embedding: Array<number>(256).fill(row("pixels")[0]!) }),
+  [STEER]: (row) => ({ gradient: row("pixels").map((value) => row("target")[0]! - value) }),
+  text_to_image: (row) => {
+    const told = row("hidden")[0]! / 10 + row("style")[0]!;
+    return { clean: row("x").map((value) => value / (1 + row("t")[0]!) + told) };
+  },
+  diffusion: (row) => ({ clean: row("x").map((value) => value / (1 + row("t")[0]!) + row("label")[0]!) }),
+  few_steps: (row) => ({ clean: row("x").map(() => row("until")[0]! + row("label")[0]!) }),
+  // Says the token after the last one; its layers look at the patch of that number, and at the first.
+  vlm: (row) => {
+    const tokens = row("tokens");
+    const all = [...row("keys"), ...tokens.flatMap(() => [0, 0, 0, 0])];
+    const next = (tokens.at(-1)! + 2) % VOCABULARY.length;
+    const logits = tokens.flatMap(() => VOCABULARY.map((_, token) => (token === next ? row("keys")[0]! : 0)));
+    const at = (patch: number): number[] => Array.from({ length: 64 }, (_, i) => +(i === patch));
+    const looked = [next, 0].flatMap((patch) => tokens.flatMap(() => at(patch)));
+    return { logits, all_keys: all, all_values: all, looked };
+  },
+  "vlm/look.onnx": (row) => ({ keys: Array<number>(64).fill(2 + row("seen")[0]!), values: row("pixels").slice(0, 64) }),
+  "autoencoder/decoder": (row) => ({ pixels: Array<number>(4 * 64 * 64).fill(row("latents")[0]!) }),
+};
+
+export const log = { opened: [] as string[], released: [] as string[], runs: [] as { model: string; batch: number }[] };
+
+async function openSession(graph: Uint8Array): Promise<Session> {
+  const model = new TextDecoder().decode(graph);
+  log.opened.push(model);
+  return {
+    async run(inputs) {
+      if (faults.breakDown) throw new Error("memory access out of bounds");
+      const batch = Object.values(inputs)[0]!.dims[0]!;
+      log.runs.push({ model, batch });
+      const rows = Array.from({ length: batch }, (_, i) => NETWORKS[model]!((name) => rowOf(inputs[name]!, batch, i)));
+      return Object.fromEntries(
+        Object.keys(rows[0]!).map((name) => [name, Float32Array.from(rows.flatMap((row) => row[name]!))]),
+      );
+    },
+    release: async () => void log.released.push(model),
+  };
+}
+
+function rowOf({ data, dims }: Input, batch: number, index: number): number[] {
+  assert.equal(dims[0], batch);
+  assert.equal(data.length, dims.reduce((a, b) => a * b));
+  const size = data.length / batch;
+  return Array.from(data.slice(index * size, (index + 1) * size), Number);
+}
+
+const server = createServer((request, response) => {
+  const [, name, file] = /^\/models\/(.+)\/([^/]+)$/.exec(request.url!)!;
+  if (![...ALL, ...SMALL, "vlm"].includes(name as ModelName)) return response.writeHead(404).end();
+  return response.end(file === "config.json" ? JSON.stringify(config(name!)) : files(name!)[file!]);
+});
+before(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)));
+after(() => server.close());
+
+export let workers: { terminated: boolean; fail: (message: string) => void }[];
+export let runtime: Runtime;
+
+export function startWorker(deaf = false): Worker {
+  const { port1, port2 } = new MessageChannel();
+  const folder = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/models/`);
+  if (!deaf) serve(port2, new Models(folder, openSession));
+  const facts = { terminated: false, fail: (message: string) => void worker.onerror?.({ message } as ErrorEvent) };
+  workers.push(facts);
+  const terminate = (): void => {
+    facts.terminated = true;
+    port1.close(); // and port2 with it, so that the process can end
+  };
+  const worker: Worker = Object.assign(port1 as unknown as Worker, { terminate, onerror: null });
+  return worker;
+}
+
+/** Another runtime for the page. */
+export function begin(start: () => Worker = startWorker, patience?: number): void {
+  runtime = new Runtime(start, patience);
+}
+
+beforeEach(() => {
+  workers = [];
+  Object.assign(faults, { needed: sum("weights of clip/text"), breakDown: false });
+  Object.assign(log, { opened: [], released: [], runs: [] });
+  begin();
+});
+
+test.afterEach(() => workers.forEach((worker) => worker.fail("the test is over")));
+
+export function fails(promise: Promise<unknown>, kind: ErrorKind, message: RegExp): Promise<void> {
+  return assert.rejects(promise, (error) => {
+    assert.ok(error instanceof RuntimeError, String(error));
+    assert.equal(error.kind, kind);
+    assert.match(error.message, message);
+    return true;
+  });
+}

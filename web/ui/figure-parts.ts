@@ -1,0 +1,131 @@
+// What stands around the picture of every figure: its progress, and its notes.
+import { html, nothing, type TemplateResult } from "lit";
+import type { ModelConfig, ModelName } from "../runtime/client.js";
+import type { Clipboard } from "./clipboard.js";
+import type { Code } from "./code.js";
+import { optionalJson, siteUrl } from "./site.js";
+import { megabytes, number, t } from "./strings.js";
+import type { Work } from "./work.js";
+
+export type Content = TemplateResult | typeof nothing;
+
+export interface Table {
+  head: string[];
+  rows: string[][];
+}
+
+/** A figure in words, for those who do not see it. */
+export interface Alternative {
+  sentence: string;
+  table: Table;
+}
+
+/** What is real in a figure: the models that draw it, and whether what is shown was recorded or computed just now. */
+export interface BadgeFacts {
+  models: readonly ModelName[];
+  recorded: boolean;
+  milliseconds?: number; // a step, on this machine
+}
+
+export interface ModelFacts {
+  name: string;
+  parameters: number;
+  bytes: number;
+}
+
+/** What the badge tells of models, from their configs. */
+export function modelFacts(models: readonly ModelName[]): Promise<ModelFacts[]> {
+  return Promise.all(
+    models.map(async (name) => {
+      const config = await optionalJson<ModelConfig>(`models/${name}/config.json`);
+      const bytes = Object.values(config?.files ?? {}).reduce((sum, file) => sum + file.bytes, 0);
+      return { name, bytes, parameters: config?.parameters ?? 0 };
+    }),
+  );
+}
+
+export function button(text: string, action: () => void, kind = "", disabled = false): TemplateResult {
+  return html`<button type="button" class="button ${kind}" ?disabled=${disabled} @click=${action}>${text}</button>`;
+}
+
+export function dataTable({ head, rows }: Table): TemplateResult {
+  return html`<table>
+    <thead><tr>${head.map((cell) => html`<th scope="col">${cell}</th>`)}</tr></thead>
+    <tbody>${rows.map((cells) => html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
+  </table>`;
+}
+
+export function workPart(work: Work): Content {
+  const { progress, error } = work;
+  if (error) {
+    return html`<p class="error" role="alert">
+      ${error.text} ${button(t("shell.retry"), () => void work.run(error.retry))}
+    </p>`;
+  }
+  if (!work.busy) return nothing;
+  return html`<div class="progress">
+    ${progress
+      ? html`<label>${progress.text} <progress max=${progress.max} .value=${progress.value}></progress></label>`
+      : html`<span>${t("shell.starting")}</span>`}
+    ${button(t("shell.cancel"), () => work.cancel(), "quiet")}
+  </div>`;
+}
+
+/** `facts` are fetched when somebody wants to know: `onOpen`. */
+export function badgePart(
+  { recorded, milliseconds }: BadgeFacts,
+  facts: ModelFacts[] | undefined,
+  training: string,
+  onOpen: () => void,
+): TemplateResult {
+  return html`<details class="badge" @toggle=${onOpen}>
+    <summary>${t("shell.badge")} <span class="chip">${t(recorded ? "shell.recorded" : "shell.live")}</span></summary>
+    <p>${t(recorded ? "shell.recorded-means" : "shell.live-means")}</p>
+    <ul>
+      ${facts?.map(({ name, parameters, bytes }) => {
+        const values = { name, parameters: number(parameters / 1e6, 1), size: megabytes(bytes) };
+        return html`<li>
+          ${t("shell.model", values)} <a href=${siteUrl(`models/${name}/README.md`)}>${t("shell.card", { name })}</a>
+        </li>`;
+      })}
+      ${milliseconds ? html`<li>${t("shell.speed", { ms: number(milliseconds, 0) })}</li>` : nothing}
+      <li>${training}</li>
+    </ul>
+  </details>`;
+}
+
+export function alternativePart({ sentence, table }: Alternative): TemplateResult {
+  return html`<details class="twin">
+    <summary>${t("shell.twin")}</summary>
+    <p>${sentence}</p>
+    ${dataTable(table)}
+  </details>`;
+}
+
+export function codePart(code: Code, clipboard: Clipboard): TemplateResult {
+  const lines = [["python", code.python], ["shell", code.shell]] as const;
+  const { copied } = clipboard;
+  return html`<details class="code">
+    <summary>${t("shell.code")}</summary>
+    ${lines.map(([what, text]) =>
+      text
+        ? html`<pre tabindex="0" aria-label=${t(`shell.${what}`)}><code>${text}</code></pre>
+            ${button(t("shell.copy", { what: t(`shell.${what}`) }), () => void clipboard.copy(what, text))}
+            <span role="status">${copied?.what === what && copied.done ? t("shell.copied") : ""}</span>`
+        : nothing,
+    )}
+  </details>`;
+}
+
+/** `share` gives the link. */
+export function sharePart(share: () => string, clipboard: Clipboard): TemplateResult {
+  const shared = clipboard.copied?.what === "share" ? clipboard.copied : undefined;
+  const selectAll = (event: Event) => (event.target as HTMLInputElement).select();
+  return html`<div class="share">
+    ${button(t("shell.share"), () => void clipboard.copy("share", share()), "quiet")}
+    ${shared
+      ? html`<span role="status">${t(shared.done ? "shell.copied" : "shell.copy-this")}</span>
+          <input readonly aria-label=${t("shell.link")} .value=${shared.text} @focus=${selectAll} />`
+      : nothing}
+  </div>`;
+}

@@ -1,0 +1,79 @@
+// The state of a figure, kept in the page's address: read when the figure appears and when the address changes,
+// written a moment after each change.
+import type { ReactiveController, ReactiveControllerHost } from "lit";
+import { defaults, type Fields, read, type State, write } from "./state.js";
+
+export class LinkState<S extends State> implements ReactiveController {
+  /** Empty until the figure is on the page. */
+  state = {} as S;
+  /** Names of fields that the link set. */
+  fromLink: string[] = [];
+  /** Names of fields whose value in the link was of no use. A note says so until a person changes something. */
+  rejected: string[] = [];
+  private hidden: ReadonlySet<string> = new Set();
+  private writing: ReturnType<typeof setTimeout> | undefined;
+
+  /** `onLink` is told when another link has changed the state. */
+  constructor(
+    private readonly host: ReactiveControllerHost,
+    private readonly figure: string,
+    private readonly fields: () => Fields,
+    private readonly onLink: () => void,
+  ) {
+    host.addController(this);
+  }
+
+  hostConnected(): void {
+    this.read();
+    addEventListener("hashchange", this.onHash);
+  }
+
+  hostDisconnected(): void {
+    removeEventListener("hashchange", this.onHash);
+  }
+
+  /** Whether a teacher's link hides this control. */
+  hides(name: string): boolean {
+    return this.hidden.has(name);
+  }
+
+  /** Back to how the figure is first met, by a person. */
+  reset(): void {
+    this.set(defaults<S>(this.fields()));
+  }
+
+  /** What a person changes. */
+  set(changes: Partial<S>): void {
+    this.rejected = [];
+    this.follow(changes);
+  }
+
+  /** What the figure begins with; the address need not say it. */
+  begin(changes: Partial<S>): void {
+    this.state = { ...this.state, ...changes };
+    this.host.requestUpdate();
+  }
+
+  /** What the figure changes by itself, as it goes on. */
+  follow(changes: Partial<S>): void {
+    this.begin(changes);
+    clearTimeout(this.writing); // browsers refuse an address that changes too often
+    this.writing = setTimeout(() => this.write(), 300);
+  }
+
+  write(): void {
+    clearTimeout(this.writing);
+    history.replaceState(history.state, "", write(this.figure, this.state, location.hash));
+  }
+
+  private read(): void {
+    Object.assign(this, read<S>(this.figure, this.fields(), location.hash));
+    this.host.requestUpdate();
+  }
+
+  private readonly onHash = (): void => {
+    if (!location.hash.includes(`${this.figure}.`)) return; // a jump to a heading
+    this.read();
+    this.onLink();
+  };
+}
