@@ -11,14 +11,17 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 course: .venv/core $(BUILT)
 	$(BIN)/bozzetto course
 
-test: .venv/dev $(BUILT) data/world.parquet chromium
-	$(BIN)/ruff check .
-	npm run --silent check
+test: lint $(BUILT) data/world.parquet chromium
 	npm run --silent test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # two files at a time, a thread each
 
-lint: .venv/dev
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+# Style, types and unused code, of both languages.
+lint: .venv/dev node_modules/.package-lock.json
+	$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	$(BIN)/vulture
+	npm run --silent check
+	npm run --silent lint
 
 # What a wheel carries needs no Node any more. Setuptools would pack again whatever an earlier build has left.
 wheel: .venv/core $(BUILT)

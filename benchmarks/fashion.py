@@ -41,6 +41,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from bozzetto.diffusion import samplers, schedule
+from bozzetto.files import write_atomically
 from bozzetto.metrics.coverage import coverage_metrics
 from bozzetto.metrics.fashion_features import NETS, fashion_features
 from bozzetto.metrics.frechet import Estimate, bootstrap_interval, frechet_distance, kernel_distance
@@ -98,9 +99,7 @@ def count(*modules: nn.Module) -> int:
 
 def write_json(content: dict, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_atomically(path, json.dumps(content, indent=2) + "\n")
 
 
 def last_lines(log: Path) -> list[dict]:
