@@ -11,7 +11,10 @@ export function rememberPredictions(progress: Progress, lesson: string): void {
     question.querySelector("details > div")?.prepend(said);
 
     const tell = (): void => {
-      const option = inputs.find((input) => input.checked)?.closest("label")?.textContent?.trim();
+      const option = inputs
+        .find((input) => input.checked)
+        ?.closest("label")
+        ?.textContent?.trim();
       said.hidden = !option;
       if (option) said.textContent = t("site.predicted", { option });
     };
@@ -20,7 +23,11 @@ export function rememberPredictions(progress: Progress, lesson: string): void {
     if (before) before.checked = true;
     tell();
     question.addEventListener("change", () => {
-      progress.predict(lesson, id, inputs.findIndex((input) => input.checked));
+      progress.predict(
+        lesson,
+        id,
+        inputs.findIndex((input) => input.checked),
+      );
       tell();
     });
   }

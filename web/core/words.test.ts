@@ -3,7 +3,12 @@ import { test } from "node:test";
 import { a, conceptOf, plural } from "./words.js";
 
 test("articles, plurals and names are those of the picture world", () => {
-  assert.deepEqual(["eagle", "bell", "unicorn", "hourglass"].map(a), ["an eagle", "a bell", "a unicorn", "an hourglass"]);
+  assert.deepEqual(["eagle", "bell", "unicorn", "hourglass"].map(a), [
+    "an eagle",
+    "a bell",
+    "a unicorn",
+    "an hourglass",
+  ]);
   assert.deepEqual(["rose", "mouse", "sheep", "fox"].map(plural), ["roses", "mice", "sheep", "foxes"]);
   assert.deepEqual(["dog", "penguin", "constructor"].map(conceptOf), ["dog face", "penguin", "constructor"]);
 });

@@ -1,8 +1,21 @@
 /** The page's side of the runtime, and the only part that figures talk to. */
 import { RuntimeError } from "./errors.js";
 import type {
-  AnswerOptions, Calls, DenoiseOptions, GanRound, GenerateOptions, LookOptions, ModelConfig, ModelName, PlayOptions, Progress, Reply,
-  SampleOptions, Seen, StepEvent, Word,
+  AnswerOptions,
+  Calls,
+  DenoiseOptions,
+  GanRound,
+  GenerateOptions,
+  LookOptions,
+  ModelConfig,
+  ModelName,
+  PlayOptions,
+  Progress,
+  Reply,
+  SampleOptions,
+  Seen,
+  StepEvent,
+  Word,
 } from "./messages.js";
 import { checkBrowser } from "./session.js";
 

@@ -44,8 +44,11 @@ function listener() {
   return { heard, emit: (round: GanRound) => void heard.push(round), pause: async () => undefined };
 }
 
-const balanced = (rounds: number, trains: [boolean, boolean] = [true, true]) =>
-  ({ settings: BALANCED, trains, rounds });
+const balanced = (rounds: number, trains: [boolean, boolean] = [true, true]) => ({
+  settings: BALANCED,
+  trains,
+  rounds,
+});
 
 test("a verdict above one half says real, and accuracy weighs real pictures and fakes alike", () => {
   const verdicts = (...values: number[]) => Float32Array.from(values);
@@ -88,9 +91,18 @@ test("calls wait for each other, one of 0 rounds ends them, and all answer with 
   const last = game.play(balanced(3), ears);
   const ends = await Promise.all([endless, waiting, stop, more, last]);
   const at = ends[0]!.rounds;
-  assert.deepEqual(ends.map((frame) => frame && frame.rounds - at), [0, undefined, undefined, 2, 5]);
-  assert.deepEqual(ears.heard.map(({ rounds }) => rounds), Array.from({ length: at + 5 }, (_, i) => i + 1));
-  assert.ok(log.every((word, i) => word === (i % 2 ? "ends" : "begins")), "two rounds at once");
+  assert.deepEqual(
+    ends.map((frame) => frame && frame.rounds - at),
+    [0, undefined, undefined, 2, 5],
+  );
+  assert.deepEqual(
+    ears.heard.map(({ rounds }) => rounds),
+    Array.from({ length: at + 5 }, (_, i) => i + 1),
+  );
+  assert.ok(
+    log.every((word, i) => word === (i % 2 ? "ends" : "begins")),
+    "two rounds at once",
+  );
 });
 
 test("a new game forgets the old one, and without a game there is no round", async () => {

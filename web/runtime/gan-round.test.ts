@@ -2,9 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import {
-  GAN_ROUND, MODES, modes, play, realPictures, start, variety, type Settings, type Sizes,
-} from "./gan-round.js";
+import { GAN_ROUND, MODES, modes, play, realPictures, start, variety, type Settings, type Sizes } from "./gan-round.js";
 import { SETTINGS } from "../lessons/2/moves.js";
 import { type Input, openSession } from "./session.js";
 
@@ -19,7 +17,9 @@ interface Golden {
 const at = (path: string): URL => new URL(`../../${path}`, import.meta.url);
 const json = <T>(path: string): T => JSON.parse(readFileSync(at(path), "utf8")) as T;
 const folder = `src/bozzetto/weights/${GAN_ROUND}`;
-const { config: sizes, settings } = json<{ config: Sizes; settings: Record<string, Settings> }>(`${folder}/config.json`);
+const { config: sizes, settings } = json<{ config: Sizes; settings: Record<string, Settings> }>(
+  `${folder}/config.json`,
+);
 const golden = json<Golden>("tests/golden/gan_round.json");
 
 function assertClose(found: ArrayLike<number>, expected: number[], tolerance: number): void {

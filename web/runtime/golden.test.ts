@@ -60,8 +60,15 @@ test("Philox gives the published answers", () => {
 test("noise is that of Python, up to a last bit", () => {
   for (const { seed, stream, shape, words, first, last } of golden("noise").noise) {
     const key: [number, number] = [seed % 2 ** 32, Math.floor(seed / 2 ** 32)];
-    assert.deepEqual([0, 1].flatMap((block) => philox([block, 0, stream, 0], key)), words);
-    const values = normal(seed, shape.reduce((a, b) => a * b), stream);
+    assert.deepEqual(
+      [0, 1].flatMap((block) => philox([block, 0, stream, 0], key)),
+      words,
+    );
+    const values = normal(
+      seed,
+      shape.reduce((a, b) => a * b),
+      stream,
+    );
     first.forEach((value, i) => assert.ok(ulps(values[i]!, value) <= 1, `${seed} ${stream} [${i}]`));
     last.forEach((value, i) => assert.ok(ulps(values.at(i - last.length)!, value) <= 1));
   }
@@ -75,7 +82,11 @@ test("a seed that is none is refused by name", () => {
 
 test("the flow schedule is that of Python", () => {
   for (const { steps, shift, levels } of golden("schedule")) {
-    assertClose(flow(steps, shift).flatMap(({ t, alpha, sigma }) => [t, alpha, sigma]), levels.flat(), 1e-14);
+    assertClose(
+      flow(steps, shift).flatMap(({ t, alpha, sigma }) => [t, alpha, sigma]),
+      levels.flat(),
+      1e-14,
+    );
   }
   assert.throws(() => flow(0), /num_inference_steps must be a whole number from 1 to 1000, not 0/);
 });
@@ -190,9 +201,10 @@ test("a vocabulary must start with the special tokens", () => {
 
 test("a picture without holes has its bytes rounded and cut off as in Python", () => {
   const planes = Float32Array.of(-2, -1, -0.5, 0, 0.5, 1, 2, 1 / 255, 3 / 255, 0, 0, 0);
-  assert.deepEqual([...toSolidPicture(planes)], [
-    0, 191, 129, 255, 0, 255, 128, 255, 64, 255, 128, 255, 128, 128, 128, 255,
-  ]);
+  assert.deepEqual(
+    [...toSolidPicture(planes)],
+    [0, 191, 129, 255, 0, 255, 128, 255, 64, 255, 128, 255, 128, 128, 128, 255],
+  );
 });
 
 test("pixels are those of Python", () => {

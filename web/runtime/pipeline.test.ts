@@ -18,7 +18,14 @@ test("a small picture is the sampler on estimates with its class and without", a
     x.map((value) => value / (1 + Math.fround(t)) + told);
   const denoise = classifier_free(assert.fail, async (x, t) => [estimate(x, t, 2), estimate(x, t, 0)], 2);
   assert.deepEqual(planes, await SAMPLERS.heun(denoise, normal(7, 3072), flow(3)));
-  assert.deepEqual(events.map(({ step, steps }) => [step, steps]), [[0, 3], [1, 3], [2, 3]]);
+  assert.deepEqual(
+    events.map(({ step, steps }) => [step, steps]),
+    [
+      [0, 3],
+      [1, 3],
+      [2, 3],
+    ],
+  );
   assert.deepEqual(events.at(-1)!.noisy, planes);
   assert.ok(log.runs.every(({ batch }) => batch === 2));
   log.runs = [];
@@ -63,7 +70,11 @@ test("a small picture is steered by words, and another graph costs no more than 
   assert.deepEqual(await runtime.sample({ ...sampling, prompt: "a red", clip_guidance_scale: 0 }), plain);
   await fails(runtime.sample({ ...options, label: "cat" }), "failed", /^a prompt steers diffusion of any class/);
   await fails(runtime.sample({ ...options, model: "few_steps" as const }), "failed", /take no student/);
-  await fails(runtime.sample({ ...options, clip_guidance_scale: 101 }), "failed", /^clip_guidance_scale must be a number/);
+  await fails(
+    runtime.sample({ ...options, clip_guidance_scale: 101 }),
+    "failed",
+    /^clip_guidance_scale must be a number/,
+  );
   await runtime.load(["clip/text", "clip/order", "diffusion"]);
   await fails(runtime.sample(options), "failed", /steer.onnx is not loaded/);
 });
@@ -100,10 +111,19 @@ test("what is left out comes from the config, and a prompt in numbers needs no t
 test("texts, pictures, latents: in batches, in order", async () => {
   await runtime.load(ALL);
   const texts = Array.from({ length: 20 }, (_, i) => "a ".repeat(i));
-  assert.deepEqual((await runtime.encodeText(texts)).map((row) => row[0]), texts.map((_, i) => i + 1));
+  assert.deepEqual(
+    (await runtime.encodeText(texts)).map((row) => row[0]),
+    texts.map((_, i) => i + 1),
+  );
   assert.deepEqual(await runtime.summarise(texts), await runtime.encodeText(texts)); // of these networks
   const pictures = [0, 255].map((value) => new Uint8ClampedArray(4 * 64 * 64).fill(value));
-  assert.deepEqual((await runtime.encodeImage(pictures)).map((row) => [row.length, row[0]]), [[256, 1], [256, 1]]);
+  assert.deepEqual(
+    (await runtime.encodeImage(pictures)).map((row) => [row.length, row[0]]),
+    [
+      [256, 1],
+      [256, 1],
+    ],
+  );
   assert.deepEqual(await runtime.tokens("a green apples"), {
     pieces: ["a", "[unk]", "apple", "##s"],
     unknown: ["green", "apples"],
@@ -117,14 +137,20 @@ test("an answer comes piece by piece, from a cache that grows, until its end", a
   const progress: number[] = [];
   await runtime.load(READER, { onProgress: ({ total }) => progress.push(total) });
   const sizes = Object.values(files("vlm")).map(({ length }) => length);
-  assert.equal(progress[0], sizes.reduce((a, b) => a + b)); // one folder is fetched once
+  assert.equal(
+    progress[0],
+    sizes.reduce((a, b) => a + b),
+  ); // one folder is fetched once
   assert.deepEqual(log.opened, READER);
   const picture = new Uint8ClampedArray(4 * 64 * 64).fill(255);
   const told: Word[] = [];
   const seen = await runtime.look({ picture });
   const words = await runtime.answer({ seen, question: "red apples" }, { onWord: (word) => told.push(word) });
   // After [start] comes a, after it apple, and after that, round the end of the vocabulary, [pad]: the end.
-  assert.deepEqual(words.map(({ text }) => text), ["a", " apple"]);
+  assert.deepEqual(
+    words.map(({ text }) => text),
+    ["a", " apple"],
+  );
   assert.deepEqual(told, words);
   const sure = Math.exp(3) / (Math.exp(3) + VOCABULARY.length - 1);
   for (const { probability, alternatives } of words) {
@@ -132,7 +158,10 @@ test("an answer comes piece by piece, from a cache that grows, until its end", a
     assert.equal(alternatives.length, 3);
     assert.equal(alternatives[1]!.text, ""); // of those that are as probable, the end has the lowest number
   }
-  assert.deepEqual([...words[1]!.looked], Array.from({ length: 64 }, (_, i) => (i === 0 || i === 5 ? 0.5 : 0)));
+  assert.deepEqual(
+    [...words[1]!.looked],
+    Array.from({ length: 64 }, (_, i) => (i === 0 || i === 5 ? 0.5 : 0)),
+  );
   const blind = await runtime.answer({ seen: await runtime.look({ picture, seen: false }), question: "red" });
   assert.ok(blind[0]!.probability < sure);
   const fails = (question: string, message: RegExp) =>

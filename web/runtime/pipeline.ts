@@ -5,7 +5,16 @@ import { RuntimeError, checkChoice, checkNumber } from "./errors.js";
 import { CONTEXT_LENGTH, FRAME, JUMPS, LATENT_SHAPE, LIMITS, SMALL_SHAPE, STEERED } from "./generated.js";
 import { classifier_free, clip_guided, type Pair } from "./guidance.js";
 import type {
-  Control, DenoiseOptions, Generated, GenerateOptions, Prompt, SampleOptions, Sampling, StepEvent, TextHidden, Tokens,
+  Control,
+  DenoiseOptions,
+  Generated,
+  GenerateOptions,
+  Prompt,
+  SampleOptions,
+  Sampling,
+  StepEvent,
+  TextHidden,
+  Tokens,
 } from "./messages.js";
 import type { Models } from "./models.js";
 import { normal } from "./noise.js";
@@ -137,11 +146,24 @@ function wanted(models: Models, model: string, prompt: Prompt, style?: string): 
 async function estimate(models: Models, model: string, x: Float32Array, t: number, conditions: Condition[]) {
   const { hidden, embedding } = conditions[0]!;
   const outputs = await models.run(model, {
-    x: stack(conditions.map(() => x), ...LATENT_SHAPE),
+    x: stack(
+      conditions.map(() => x),
+      ...LATENT_SHAPE,
+    ),
     t: stack(conditions.map(() => Float32Array.of(t))),
-    hidden: stack(conditions.map((each) => each.hidden), CONTEXT_LENGTH, hidden.length / CONTEXT_LENGTH),
-    mask: stack(conditions.map((each) => each.mask), CONTEXT_LENGTH),
-    embedding: stack(conditions.map((each) => each.embedding), embedding.length),
+    hidden: stack(
+      conditions.map((each) => each.hidden),
+      CONTEXT_LENGTH,
+      hidden.length / CONTEXT_LENGTH,
+    ),
+    mask: stack(
+      conditions.map((each) => each.mask),
+      CONTEXT_LENGTH,
+    ),
+    embedding: stack(
+      conditions.map((each) => each.embedding),
+      embedding.length,
+    ),
     style: numbers(conditions.map((each) => each.style)),
   });
   return split(outputs["clean"]!, conditions.length);
@@ -188,7 +210,8 @@ async function walk(
   };
   const noise = (step: number): Float32Array => normal(seed, size, step + 1);
   const start = normal(seed, size);
-  if (student) return few_steps(async (x, t, until) => (await ask(x, t, false, until))[0]!, start, schedule, tell, noise);
+  if (student)
+    return few_steps(async (x, t, until) => (await ask(x, t, false, until))[0]!, start, schedule, tell, noise);
   return SAMPLERS[sampler](steered(guided), start, schedule, tell, noise);
 }
 
@@ -217,11 +240,15 @@ export async function sample(models: Models, options: SampleOptions, steps: Step
   const { label, prompt, seed, model = "diffusion", ...asked } = options;
   const { config, defaults } = models.config(model);
   if (prompt !== undefined && (label !== undefined || config.jumps)) {
-    throw new RuntimeError("failed", "a prompt steers diffusion of any class: leave out the label, and take no student");
+    throw new RuntimeError(
+      "failed",
+      "a prompt steers diffusion of any class: leave out the label, and take no student",
+    );
   }
   const all = { ...PLAIN, ...defaults, ...(prompt !== undefined && STEERED), ...asked };
   const sampling = all as Sampling;
-  if (label === undefined) sampling.guidance_scale = 1; // both estimates would be the same
+  if (label === undefined)
+    sampling.guidance_scale = 1; // both estimates would be the same
   else checkChoice("label", label, config.classes!);
   if (config.jumps) {
     Object.assign(sampling, PLAIN);
@@ -230,7 +257,11 @@ export async function sample(models: Models, options: SampleOptions, steps: Step
   const number = config.classes!.indexOf(label!) + 1; // 0 for any
   const ask = async (x: Float32Array, t: number, two: boolean, until?: number) => {
     const labels = two ? [number, 0] : [number];
-    const each = (values: Float32Array, ...shape: number[]) => stack(labels.map(() => values), ...shape);
+    const each = (values: Float32Array, ...shape: number[]) =>
+      stack(
+        labels.map(() => values),
+        ...shape,
+      );
     const inputs = { x: each(x, ...SMALL_SHAPE), t: each(Float32Array.of(t)), label: numbers(labels) };
     const end = until !== undefined && { until: each(Float32Array.of(until)) };
     const { clean } = await models.run(model, { ...inputs, ...end });

@@ -14,7 +14,13 @@ test("load reports its progress in bytes and gives the configs", async () => {
   const configs = await runtime.load(["clip/text", "text_to_image"], { onProgress });
   assert.deepEqual(configs["text_to_image"].styles, ["flat", "3d"]);
   const total = ["clip/text", "text_to_image"].flatMap((name) => Object.values(files(name))).join("").length;
-  assert.deepEqual([seen[0], seen.at(-1)], [[0, total], [total, total]]);
+  assert.deepEqual(
+    [seen[0], seen.at(-1)],
+    [
+      [0, total],
+      [total, total],
+    ],
+  );
   assert.ok(seen.every(([loaded], index) => index === 0 || loaded > seen[index - 1]![0]));
 });
 
@@ -53,10 +59,21 @@ for (const sampler of Object.keys(SAMPLERS) as SamplerName[]) {
       (step) => normal(7, 1024, step + 1),
     );
     assert.deepEqual(latents, end);
-    assert.deepEqual(events.map(({ step, noisy, clean }) => ({ step, noisy, clean })), expected);
-    assert.deepEqual(events.map(({ t, steps }) => [t, steps]), flow(3).slice(0, 3).map(({ t }) => [t, 3]));
+    assert.deepEqual(
+      events.map(({ step, noisy, clean }) => ({ step, noisy, clean })),
+      expected,
+    );
+    assert.deepEqual(
+      events.map(({ t, steps }) => [t, steps]),
+      flow(3)
+        .slice(0, 3)
+        .map(({ t }) => [t, 3]),
+    );
     for (const { clean, withPrompt, withoutPrompt } of events) {
-      assert.deepEqual(clean, withoutPrompt!.map((value, i) => value + 2 * (withPrompt![i]! - value)));
+      assert.deepEqual(
+        clean,
+        withoutPrompt!.map((value, i) => value + 2 * (withPrompt![i]! - value)),
+      );
     }
     assert.equal(picture.length, 4 * 64 * 64);
     const batches = log.runs.filter(({ model }) => model === "text_to_image").map(({ batch }) => batch);

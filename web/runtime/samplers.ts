@@ -52,13 +52,14 @@ const move = (now: Level, then: Level, clean: Float32Array, eps: Float32Array): 
 
 /** D with noise at the next level again: of eps as much as is kept, the rest fresh. */
 const renoised = (
-  x: Float32Array, clean: Float32Array, now: Level, then: Level, kept: number, fresh: Float32Array,
+  x: Float32Array,
+  clean: Float32Array,
+  now: Level,
+  then: Level,
+  kept: number,
+  fresh: Float32Array,
 ): Float32Array =>
-  sum(
-    [then.alpha, clean],
-    [then.sigma * kept, noiseIn(x, clean, now)],
-    [then.sigma * Math.sqrt(1 - kept ** 2), fresh],
-  );
+  sum([then.alpha, clean], [then.sigma * kept, noiseIn(x, clean, now)], [then.sigma * Math.sqrt(1 - kept ** 2), fresh]);
 
 /** What a sampler does in one step: from x, and D at its start, to the new x. */
 type Step = (
@@ -187,7 +188,11 @@ export type Jump = (x: Float32Array, t: number, until: number) => Promise<Float3
 /** How a few-step student draws: each step jumps two levels ahead and goes back one with fresh noise, which is a step
  * of ddpm with the E of the step after it. Counterpart: src/bozzetto/diffusion/few_steps.py */
 export async function few_steps(
-  jump: Jump, x: Float32Array, schedule: Schedule, onStep?: OnStep, noise?: Noise,
+  jump: Jump,
+  x: Float32Array,
+  schedule: Schedule,
+  onStep?: OnStep,
+  noise?: Noise,
 ): Promise<Float32Array> {
   const draw = needed(noise, "few_steps");
   const last = schedule.length - 1;

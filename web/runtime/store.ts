@@ -54,7 +54,9 @@ const cancelled = (): RuntimeError => new RuntimeError("cancelled", "cancelled")
 
 async function get(url: URL, mode: RequestCache, signal?: AbortSignal): Promise<Response> {
   const response = await fetch(url, { cache: mode, signal }).catch((error: unknown) => {
-    throw signal?.aborted ? cancelled() : new RuntimeError("failed", `${url.pathname} cannot be fetched: ${String(error)}`);
+    throw signal?.aborted
+      ? cancelled()
+      : new RuntimeError("failed", `${url.pathname} cannot be fetched: ${String(error)}`);
   });
   if (!response.ok) throw new RuntimeError("missing", `${url.pathname} is missing: the server says ${response.status}`);
   return response;

@@ -91,7 +91,10 @@ async function openSession(graph: Uint8Array): Promise<Session> {
 
 function rowOf({ data, dims }: Input, batch: number, index: number): number[] {
   assert.equal(dims[0], batch);
-  assert.equal(data.length, dims.reduce((a, b) => a * b));
+  assert.equal(
+    data.length,
+    dims.reduce((a, b) => a * b),
+  );
   const size = data.length / batch;
   return Array.from(data.slice(index * size, (index + 1) * size), Number);
 }

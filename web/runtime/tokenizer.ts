@@ -53,7 +53,7 @@ export class Tokenizer {
   /** The tokens of one word; [unk] when it cannot be spelt. */
   pieces(word: string): string[] {
     const found: string[] = [];
-    for (let start = 0; start < word.length; ) {
+    for (let start = 0; start < word.length;) {
       const prefix = start > 0 ? "##" : "";
       let end = Math.min(word.length, start + this.longest);
       while (end > start && !this.numbers.has(prefix + word.slice(start, end))) end--;

@@ -27,6 +27,9 @@ test("pictures differ as they look over white, not by what lies under a clear pi
 test("heat gets darker all the way", () => {
   const { data } = heat(new Float32Array([0, 0.25, 0.5, 0.75, 1]), 5);
   const light = [0, 1, 2, 3, 4].map((i) => data[4 * i]! + data[4 * i + 1]! + data[4 * i + 2]!);
-  assert.deepEqual(light, [...light].sort((a, b) => b - a));
+  assert.deepEqual(
+    light,
+    [...light].sort((a, b) => b - a),
+  );
   assert.ok(new Set(light).size === 5);
 });

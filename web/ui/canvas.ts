@@ -56,7 +56,11 @@ export function difference(a: Pixels, b: Pixels): Float32Array {
 
 /** Values 0 to 1 as a heat map from paper over clay to ink, so that it reads in grey as well. */
 export function heat(values: Float32Array, width: number): Pixels {
-  const stops = [[250, 246, 238], [196, 92, 54], [38, 20, 16]] as const;
+  const stops = [
+    [250, 246, 238],
+    [196, 92, 54],
+    [38, 20, 16],
+  ] as const;
   const data = new Uint8ClampedArray(values.length * 4);
   values.forEach((value, i) => {
     const place = 2 * Math.min(1, Math.max(0, value));

@@ -15,7 +15,10 @@ test("ticks are round and cover the values", () => {
   assert.deepEqual(ticks(0, 1), [0, 0.2, 0.4, 0.6, 0.8, 1]);
   assert.deepEqual(ticks(0.03, 0.31, 4), [0, 0.1, 0.2, 0.3, 0.4]);
   assert.deepEqual(ticks(-0.1, 0.5, 3), [-0.2, 0, 0.2, 0.4, 0.6]);
-  for (const [low, high] of [[0, 0], [5, 5]] as const) {
+  for (const [low, high] of [
+    [0, 0],
+    [5, 5],
+  ] as const) {
     const found = ticks(low, high);
     assert.ok(found[0]! <= low && found.at(-1)! >= high && found.length < 12);
   }

@@ -71,7 +71,10 @@ export function chart(title: string, series: Series[], x: Axis, y: Axis, marks: 
   const right = WIDTH - (named.length > 1 ? 30 + 8 * Math.max(...named.map(({ name }) => name.length)) : 16);
   const at = scale([x.ticks[0]!, x.ticks.at(-1)!], [LEFT + 8, right - 8], x.log);
   const up = scale([y.ticks[0]!, y.ticks.at(-1)!], [HEIGHT - BOTTOM, TOP], y.log);
-  const ends = spread(named.map(({ points }) => up(points.at(-1)?.y ?? 0)), 17);
+  const ends = spread(
+    named.map(({ points }) => up(points.at(-1)?.y ?? 0)),
+    17,
+  );
   const path = (points: Point[]) => points.map(({ x, y }, j) => `${j ? "L" : "M"}${at(x)} ${up(y)}`).join("");
   const place = (mark: Mark) => {
     if ("y" in mark) return { d: `M${LEFT} ${up(mark.y)}H${right}`, x: LEFT + 10, y: up(mark.y) - 5, anchor: "start" };
@@ -80,24 +83,43 @@ export function chart(title: string, series: Series[], x: Axis, y: Axis, marks: 
     return { d, x: at(mark.x) + (left ? -5 : 5), y: TOP + 10, anchor: left ? "end" : "start" };
   };
   return svg`<svg class="chart" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label=${title}>
-    ${y.ticks.map((tick) => svg`<path class="grid-line" d="M${LEFT} ${up(tick)}H${right}"></path>
-      <text x=${LEFT - 6} y=${up(tick) + 4} text-anchor="end">${y.format(tick)}</text>`)}
-    ${x.ticks.map((tick) => svg`<text x=${at(tick)} y=${HEIGHT - BOTTOM + 17} text-anchor="middle">
-      ${x.format(tick)}</text>`)}
+    ${y.ticks.map(
+      (tick) => svg`<path class="grid-line" d="M${LEFT} ${up(tick)}H${right}"></path>
+      <text x=${LEFT - 6} y=${up(tick) + 4} text-anchor="end">${y.format(tick)}</text>`,
+    )}
+    ${x.ticks.map(
+      (tick) => svg`<text x=${at(tick)} y=${HEIGHT - BOTTOM + 17} text-anchor="middle">
+      ${x.format(tick)}</text>`,
+    )}
     <text x=${(LEFT + right) / 2} y=${HEIGHT - 5} text-anchor="middle">${x.label}</text>
     <text x="4" y="12">${y.label}</text>
-    ${series.map(({ quiet, points }) => quiet ? svg`<path class="quiet" d=${path(points)}></path>` : nothing)}
-    ${marks.map((mark) => [mark.label, place(mark)] as const).map(([label, { d, x, y, anchor }]) => svg`
-      <path class="mark" d=${d}></path><text x=${x} y=${y} text-anchor=${anchor}>${label}</text>`)}
-    ${named.map(({ name, points }, i) => svg`<g class="series series-${i % MARKERS.length}">
-      ${points.map(({ x, low, high }) => low === undefined || high === undefined ? nothing
-        : svg`<path class="interval" d="M${at(x)} ${up(low)}V${up(high)}"></path>`)}
+    ${series.map(({ quiet, points }) => (quiet ? svg`<path class="quiet" d=${path(points)}></path>` : nothing))}
+    ${marks
+      .map((mark) => [mark.label, place(mark)] as const)
+      .map(
+        ([label, { d, x, y, anchor }]) => svg`
+      <path class="mark" d=${d}></path><text x=${x} y=${y} text-anchor=${anchor}>${label}</text>`,
+      )}
+    ${named.map(
+      ({ name, points }, i) => svg`<g class="series series-${i % MARKERS.length}">
+      ${points.map(({ x, low, high }) =>
+        low === undefined || high === undefined
+          ? nothing
+          : svg`<path class="interval" d="M${at(x)} ${up(low)}V${up(high)}"></path>`,
+      )}
       <path class="line" d=${path(points)}></path>
-      ${points.map(({ x, y }) => svg`<path class="marker" d=${MARKERS[i % MARKERS.length]!}
-        transform="translate(${at(x)} ${up(y)})"></path>`)}
-      ${named.length > 1 ? svg`<path class="marker" d=${MARKERS[i % MARKERS.length]!}
+      ${points.map(
+        ({ x, y }) => svg`<path class="marker" d=${MARKERS[i % MARKERS.length]!}
+        transform="translate(${at(x)} ${up(y)})"></path>`,
+      )}
+      ${
+        named.length > 1
+          ? svg`<path class="marker" d=${MARKERS[i % MARKERS.length]!}
         transform="translate(${right + 8} ${ends[i]!})"></path>
-        <text x=${right + 18} y=${ends[i]! + 4}>${name}</text>` : nothing}
-    </g>`)}
+        <text x=${right + 18} y=${ends[i]! + 4}>${name}</text>`
+          : nothing
+      }
+    </g>`,
+    )}
   </svg>`;
 }

@@ -23,7 +23,9 @@ export function classOptions(chosen: string): TemplateResult {
   const option = (label: string) => html`<option value=${label} ?selected=${label === chosen}>
     ${classWords(label)}
   </option>`;
-  return html`${option(ANY)} ${Object.entries(GROUPS).map(([group, words]) => html`<optgroup label=${group}>
+  return html`${option(ANY)} ${Object.entries(GROUPS).map(
+    ([group, words]) => html`<optgroup label=${group}>
     ${Object.keys(words).map(option)}
-  </optgroup>`)}`;
+  </optgroup>`,
+  )}`;
 }

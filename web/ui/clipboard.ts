@@ -9,7 +9,10 @@ export class Clipboard {
   async copy(what: string, text: string): Promise<void> {
     // The clipboard is closed to pages that come over plain http from another machine.
     const { clipboard } = navigator as Partial<Navigator>;
-    const done = clipboard?.writeText(text).then(() => true, () => false);
+    const done = clipboard?.writeText(text).then(
+      () => true,
+      () => false,
+    );
     this.copied = { what, text, done: (await done) ?? false };
     this.host.requestUpdate();
   }

@@ -46,10 +46,12 @@ function control({ id, field, label, value, invalid, word, choices, onText, onFl
     default: {
       const { min, max, step = field.kind === "int" ? 1 : 0.5 } = field;
       const slider = max - min <= 1000; // a wider range is typed, not dragged
-      return html`${slider
+      return html`${
+        slider
           ? html`<input type="range" aria-label=${label} min=${min} max=${max} step=${step}
               .value=${String(value)} @input=${input} />`
-          : nothing}
+          : nothing
+      }
         <input id=${id} type="number" min=${min} max=${max} step=${field.kind === "int" ? 1 : "any"}
           aria-invalid=${wrong} aria-describedby=${described} .value=${String(value)} @change=${input} />`;
     }

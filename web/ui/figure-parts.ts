@@ -64,9 +64,11 @@ export function workPart(work: Work): Content {
   }
   if (!work.busy) return nothing;
   return html`<div class="progress">
-    ${progress
-      ? html`<label>${progress.text} <progress max=${progress.max} .value=${progress.value}></progress></label>`
-      : html`<span>${t("shell.starting")}</span>`}
+    ${
+      progress
+        ? html`<label>${progress.text} <progress max=${progress.max} .value=${progress.value}></progress></label>`
+        : html`<span>${t("shell.starting")}</span>`
+    }
     ${button(t("shell.cancel"), () => work.cancel(), "quiet")}
   </div>`;
 }
@@ -103,7 +105,10 @@ export function alternativePart({ sentence, table }: Alternative): TemplateResul
 }
 
 export function codePart(code: Code, clipboard: Clipboard): TemplateResult {
-  const lines = [["python", code.python], ["shell", code.shell]] as const;
+  const lines = [
+    ["python", code.python],
+    ["shell", code.shell],
+  ] as const;
   const { copied } = clipboard;
   return html`<details class="code">
     <summary>${t("shell.code")}</summary>
@@ -123,9 +128,11 @@ export function sharePart(share: () => string, clipboard: Clipboard): TemplateRe
   const selectAll = (event: Event) => (event.target as HTMLInputElement).select();
   return html`<div class="share">
     ${button(t("shell.share"), () => void clipboard.copy("share", share()), "quiet")}
-    ${shared
-      ? html`<span role="status">${t(shared.done ? "shell.copied" : "shell.copy-this")}</span>
+    ${
+      shared
+        ? html`<span role="status">${t(shared.done ? "shell.copied" : "shell.copy-this")}</span>
           <input readonly aria-label=${t("shell.link")} .value=${shared.text} @focus=${selectAll} />`
-      : nothing}
+        : nothing
+    }
   </div>`;
 }

@@ -7,8 +7,17 @@ import { Clipboard } from "./clipboard.js";
 import type { Code } from "./code.js";
 import { complaint, fieldControl } from "./field-control.js";
 import {
-  type Alternative, alternativePart, badgePart, type BadgeFacts, button, codePart, type Content, modelFacts,
-  type ModelFacts, sharePart, workPart,
+  type Alternative,
+  alternativePart,
+  badgePart,
+  type BadgeFacts,
+  button,
+  codePart,
+  type Content,
+  modelFacts,
+  type ModelFacts,
+  sharePart,
+  workPart,
 } from "./figure-parts.js";
 import { LinkState } from "./link-state.js";
 import { type Field, type Fields, parse, type State, type Value } from "./state.js";
@@ -26,7 +35,12 @@ export abstract class BzFigure<S extends State> extends LitElement {
   @reactive() protected invalid: { name: string; text: string } | undefined;
   @reactive() private facts: ModelFacts[] | undefined;
 
-  protected readonly link = new LinkState<S>(this, this.figureName, () => this.fields, () => this.changed(this.state));
+  protected readonly link = new LinkState<S>(
+    this,
+    this.figureName,
+    () => this.fields,
+    () => this.changed(this.state),
+  );
   readonly work = new Work(this);
   private readonly clipboard = new Clipboard(this);
   private caption: Node[] = [];
@@ -117,11 +131,13 @@ export abstract class BzFigure<S extends State> extends LitElement {
     const { rejected } = this.link;
     return html`<figure>
       <h2 class="figure-title">${title}</h2>
-      ${rejected.length
-        ? html`<p class="note" role="status">
+      ${
+        rejected.length
+          ? html`<p class="note" role="status">
             ${t("shell.refused", { fields: rejected.map((name) => this.label(name)).join(", ") })}
           </p>`
-        : nothing}
+          : nothing
+      }
       <div class="figure-stage" role="group" tabindex=${keys ? 0 : nothing} @keydown=${this.onKey}
         aria-label=${keys ? t("shell.stage", { title }) : title}>${this.figure()}</div>
       ${workPart(this.work)}

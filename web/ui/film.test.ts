@@ -9,11 +9,18 @@ const latent = (value: number) => new Float32Array([value]);
 function film(decode?: (latents: Float32Array) => Promise<Pixels>) {
   const decoded: number[] = [];
   let told = 0;
-  const one = new Film("run", 3, false, decode ?? (async (latents) => {
-    decoded.push(latents[0]!);
-    await turn();
-    return pixels(new Uint8ClampedArray(4).fill(latents[0]!), 1);
-  }), () => told++);
+  const one = new Film(
+    "run",
+    3,
+    false,
+    decode ??
+      (async (latents) => {
+        decoded.push(latents[0]!);
+        await turn();
+        return pixels(new Uint8ClampedArray(4).fill(latents[0]!), 1);
+      }),
+    () => told++,
+  );
   one.frames.push({ noisy: latent(0) });
   for (const k of [1, 2, 3]) one.frames.push({ noisy: latent(k), clean: latent(10 * k), milliseconds: 10 - k });
   return { one, decoded, told: () => told };

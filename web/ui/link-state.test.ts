@@ -11,7 +11,12 @@ const FIELDS = defineFields({
 let updates = 0;
 let heard = 0;
 let listeners: Record<string, () => void>;
-const host = { addController() {}, removeController() {}, requestUpdate: () => updates++, updateComplete: Promise.resolve(true) };
+const host = {
+  addController() {},
+  removeController() {},
+  requestUpdate: () => updates++,
+  updateComplete: Promise.resolve(true),
+};
 
 /** A page at this address, with a figure on it. */
 function opened(hash: string): LinkState<StateOf<typeof FIELDS>> {
@@ -19,11 +24,19 @@ function opened(hash: string): LinkState<StateOf<typeof FIELDS>> {
   listeners = {};
   Object.assign(globalThis, {
     location,
-    history: { state: null, replaceState: (_state: unknown, _title: string, address: string) => (location.hash = address) },
+    history: {
+      state: null,
+      replaceState: (_state: unknown, _title: string, address: string) => (location.hash = address),
+    },
     addEventListener: (name: string, listener: () => void) => (listeners[name] = listener),
     removeEventListener: (name: string) => delete listeners[name],
   });
-  const link = new LinkState<StateOf<typeof FIELDS>>(host, "toy", () => FIELDS, () => heard++);
+  const link = new LinkState<StateOf<typeof FIELDS>>(
+    host,
+    "toy",
+    () => FIELDS,
+    () => heard++,
+  );
   link.hostConnected();
   return link;
 }

@@ -8,7 +8,10 @@ export const MAX_PIXELS = 64e6;
 export type Refusal = "empty" | "heavy" | "type" | "large" | "broken";
 
 export class PictureError extends Error {
-  constructor(readonly reason: Refusal, readonly values: Record<string, number> = {}) {
+  constructor(
+    readonly reason: Refusal,
+    readonly values: Record<string, number> = {},
+  ) {
     super(reason);
   }
 }
@@ -51,7 +54,7 @@ function webp(view: DataView, chunk: string): Dimensions | undefined {
 
 /** Walks over the segments to the frame header (C0 to CF, but for the three of them that are tables). */
 function jpeg(view: DataView): Dimensions {
-  for (let at = 2; ; ) {
+  for (let at = 2; ;) {
     if (view.getUint8(at) !== 0xff) throw new RangeError("no marker where one belongs");
     const marker = view.getUint8(at + 1);
     const frame = marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;

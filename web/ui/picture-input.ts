@@ -115,13 +115,15 @@ export class PictureInput extends LitElement {
     return html`<label class="field">
         ${t("picture-input.filter")} <input type="search" autocomplete="off" .value=${this.filter} @input=${onFilter} />
       </label>
-      ${shown.length
-        ? this.choices("strip", t("picture-input.gallery"), pictures, String(this.selected), (value) => {
-            const index = Number(value);
-            this.selected = index;
-            this.emit(gallery.pixels(index).data, gallery.items[index]!.name, index);
-          })
-        : html`<p class="hint">${t("picture-input.none", { name: this.filter })}</p>`}
+      ${
+        shown.length
+          ? this.choices("strip", t("picture-input.gallery"), pictures, String(this.selected), (value) => {
+              const index = Number(value);
+              this.selected = index;
+              this.emit(gallery.pixels(index).data, gallery.items[index]!.name, index);
+            })
+          : html`<p class="hint">${t("picture-input.none", { name: this.filter })}</p>`
+      }
       <div class="pager">
         ${turn(-1, t("picture-input.previous"), start > 0)}
         <span role="status">${shown.length ? t("picture-input.range", range) : ""}</span>

@@ -22,5 +22,8 @@ test("numbers are short", () => {
 });
 
 test("cosines are written with equal digits, a true minus and no negative zero", () => {
-  assert.deepEqual([0.1, -0.256, -0.001, 1].map((value) => fixed(value, 2)), ["0.10", "\u22120.26", "0.00", "1.00"]);
+  assert.deepEqual(
+    [0.1, -0.256, -0.001, 1].map((value) => fixed(value, 2)),
+    ["0.10", "\u22120.26", "0.00", "1.00"],
+  );
 });

@@ -34,23 +34,27 @@ export function copiesPart({ made, found, told, training, count, copies, taught,
   return html`<h3>${t("sorter-maker.memorised")}</h3>
     <ul class="neighbours">
       <li>${picture(made, t("sorter-maker.this-one"), "thumb")} <span>${t("sorter-maker.this-one")}</span></li>
-      ${found.map(({ index, distance }) => html`<li>
+      ${found.map(
+        ({ index, distance }) => html`<li>
         ${thumb(index)}
         <span aria-hidden="true">${training.name(index)}</span>
         <span class="match-number">${fixed(distance, 3)}</span>
-      </li>`)}
+      </li>`,
+      )}
     </ul>
     <div class="pager">${give}</div>
     ${ruler(found, training.typical, t("sorter-maker.ruler", values))}
     <p class="verdict ${told}"><b>${MARKS[told]} ${t(`sorter-maker.verdict-${told}`, values)}</b></p>
     <p class="hint">${t("sorter-maker.rule", values)}</p>
     <p>${t("sorter-maker.copies", { copies, count })}</p>
-    ${taught.length
-      ? html`<p>${t("sorter-maker.twin-why", { count: taught.length })}</p>
+    ${
+      taught.length
+        ? html`<p>${t("sorter-maker.twin-why", { count: taught.length })}</p>
           <ul class="neighbours taught">
             ${taught.map((index) => html`<li>${thumb(index)}</li>`)}
           </ul>`
-      : nothing}`;
+        : nothing
+    }`;
 }
 
 /** Distances on a line: the band where unseen real pictures lie, and the three found. */

@@ -12,7 +12,10 @@ test("a picture shrinks by box averages over white", () => {
   const cells = shrink(data, 64);
   assert.deepEqual([...cells.slice(0, 6)].map(Math.round), [255, 255, 255, 128, 128, 128]);
   const below = [...cells.slice(3 * SIDE, 3 * SIDE + 3)];
-  assert.deepEqual(below.map((value) => Number(value.toFixed(3))), [255, 251.813, 251.813]); // 255 - 51 / 16
+  assert.deepEqual(
+    below.map((value) => Number(value.toFixed(3))),
+    [255, 251.813, 251.813],
+  ); // 255 - 51 / 16
   assert.deepEqual([...cells.slice(-3)], [255, 255, 255]);
 });
 
@@ -26,7 +29,10 @@ test("a tile of a sheet shrinks like the tile alone", () => {
 test("the nearest come first, at root mean square distances", () => {
   const table = Uint8ClampedArray.from([0, 200, 90, 255, 110].flatMap((value) => [...grey(value)]));
   const found = nearest(Float32Array.from(grey(100)), table);
-  assert.deepEqual(found.map(({ index }) => index), [2, 4, 0]); // of equal distances the earlier one
+  assert.deepEqual(
+    found.map(({ index }) => index),
+    [2, 4, 0],
+  ); // of equal distances the earlier one
   assert.ok(Math.abs(found[0]!.distance - 10 / 255) < 1e-9);
   const [exact] = nearest(Float32Array.from(grey(255)), table, 1);
   assert.deepEqual(exact, { index: 3, distance: 0 });

@@ -255,9 +255,11 @@ export class SorterMaker extends BzFigure<State> {
             <button type="button" class="made-one" ?disabled=${!made} aria-pressed=${i === this.asked}
               @click=${() => this.ask(i)}>
               ${picture(made, label, "thumb")}
-              ${told
-                ? html`<span class="verdict ${told}">${MARKS[told]} ${t(`sorter-maker.mark-${told}`)}</span>`
-                : nothing}
+              ${
+                told
+                  ? html`<span class="verdict ${told}">${MARKS[told]} ${t(`sorter-maker.mark-${told}`)}</span>`
+                  : nothing
+              }
             </button>
           </li>`;
         })}

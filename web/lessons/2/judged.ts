@@ -31,15 +31,19 @@ export function judgedPart(trial: Trial, again: TemplateResult, onChange: (trial
   return html`<section class="judged" aria-label=${t("step-the-game.judge", { count })}>
     <p>${t("step-the-game.judge-how")}</p>
     <ol class="fakes">
-      ${pictures.map((one, i) => html`<li>
+      ${pictures.map(
+        (one, i) => html`<li>
         ${picture(one, t("step-the-game.judged", { index: i + 1 }))}
         <label class="tick"><input type="checkbox" .checked=${said[i]!} ?disabled=${told} @change=${say(i)} />
           ${t("step-the-game.fake")}</label>
-        ${told
-          ? html`<b>${t(`step-the-game.is-${fake[i] ? "fake" : "real"}`)}</b>
+        ${
+          told
+            ? html`<b>${t(`step-the-game.is-${fake[i] ? "fake" : "real"}`)}</b>
               ${mark("you", said[i] === fake[i])} ${mark("detective", verdicts[i]! <= 0.5 === fake[i])}`
-          : nothing}
-      </li>`)}
+            : nothing
+        }
+      </li>`,
+      )}
     </ol>
     <div class="pager">
       ${told ? again : button(t("step-the-game.compare"), compare, "primary")}

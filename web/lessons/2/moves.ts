@@ -44,8 +44,10 @@ export function add(moves: Move[], move: Move): Move[] {
 /** Python that plays the same game. */
 export function code(seed: number, moves: Move[]): string {
   const flag = (yes: boolean): string => (yes ? "True" : "False");
-  const rows = moves.map(({ settings, who, rounds }) =>
-    `    (gan.${settings.toUpperCase()}, (${TRAINS[who]!.map(flag).join(", ")}), ${rounds}),\n`);
+  const rows = moves.map(
+    ({ settings, who, rounds }) =>
+      `    (gan.${settings.toUpperCase()}, (${TRAINS[who]!.map(flag).join(", ")}), ${rounds}),\n`,
+  );
   const play = `for settings, trains, rounds in [  # trains: forger, detective
 ${rows.join("")}]:
     for _ in range(rounds):

@@ -138,7 +138,8 @@ export class StepTheGame extends BzFigure<State> {
   }
 
   override pause(): void {
-    if (this.playing) void Runtime.get().playGame({ settings: this.settings["balanced"]!, trains: TRAINS.both!, rounds: 0 });
+    if (this.playing)
+      void Runtime.get().playGame({ settings: this.settings["balanced"]!, trains: TRAINS.both!, rounds: 0 });
   }
 
   private collapse(): void {
@@ -156,14 +157,17 @@ export class StepTheGame extends BzFigure<State> {
   private show(frame: GanFrame): void {
     clearTimeout(this.showing);
     const moves = write(this.log);
-    this.showing = window.setTimeout(() => {
-      this.shownAt = Date.now();
-      const planes = realPictures(this.state.seed, 2 * Math.max(frame.rounds, 1) + 1, SHOWN + JUDGED);
-      const fakes = seen(frame.fakes, 0, SHOWN + JUDGED);
-      this.view = { frame, fakes, real: seen(planes, 0, SHOWN + JUDGED) };
-      this.told = moves;
-      this.follow({ moves });
-    }, Math.max(0, this.shownAt + PACE - Date.now()));
+    this.showing = window.setTimeout(
+      () => {
+        this.shownAt = Date.now();
+        const planes = realPictures(this.state.seed, 2 * Math.max(frame.rounds, 1) + 1, SHOWN + JUDGED);
+        const fakes = seen(frame.fakes, 0, SHOWN + JUDGED);
+        this.view = { frame, fakes, real: seen(planes, 0, SHOWN + JUDGED) };
+        this.told = moves;
+        this.follow({ moves });
+      },
+      Math.max(0, this.shownAt + PACE - Date.now()),
+    );
   }
 
   // ---------------------------------------------------------------- judge it yourself
@@ -180,8 +184,12 @@ export class StepTheGame extends BzFigure<State> {
   private judge(): Content {
     const { trial, view } = this;
     if (!this.shows("judge")) return nothing;
-    const again = button(t(`step-the-game.${trial?.told ? "judge-again" : "judge"}`, { count: JUDGED }),
-      () => view && this.deal(view), "", !view);
+    const again = button(
+      t(`step-the-game.${trial?.told ? "judge-again" : "judge"}`, { count: JUDGED }),
+      () => view && this.deal(view),
+      "",
+      !view,
+    );
     if (!trial) return html`<div class="pager">${again}</div>`;
     return judgedPart(trial, again, (trial) => (this.trial = trial));
   }
@@ -260,9 +268,11 @@ export class StepTheGame extends BzFigure<State> {
       <p><meter min="0" max=${MODES} .value=${values.kinds} aria-label=${t("step-the-game.variety")}></meter>
         <b>${t("step-the-game.kinds", values)}</b></p>
       <ol class="kinds-drawn">
-        ${counts.map((count, mode) => html`<li class=${count ? "" : "missing"}>
+        ${counts.map(
+          (count, mode) => html`<li class=${count ? "" : "missing"}>
           ${picture(PROTOTYPES[mode], this.kind(mode))} <span>${count ? `✓ ${count}` : "–"}</span>
-        </li>`)}
+        </li>`,
+        )}
       </ol>
       <p class="hint">${t("step-the-game.variety-means")}</p>
     </section>`;

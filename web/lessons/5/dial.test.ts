@@ -3,7 +3,12 @@ import { test } from "node:test";
 import { byName, enough, gain, jumps, type Measured, quickestFirst, removed } from "./dial.js";
 
 const row = (steps: number, frechet: number, half = 5): Measured => ({
-  name: "euler", steps, frechet, low: frechet - half, high: frechet + half, milliseconds: 50 * steps,
+  name: "euler",
+  steps,
+  frechet,
+  low: frechet - half,
+  high: frechet + half,
+  milliseconds: 50 * steps,
 });
 
 test("more steps stop helping where the best is not clearly better", () => {
@@ -16,7 +21,10 @@ test("more steps stop helping where the best is not clearly better", () => {
 test("rows are put together by name and sorted by steps", () => {
   const rows = [row(8, 0), { ...row(2, 0), name: "heun" }, row(1, 0)];
   const found = [...byName(rows)].map(([name, rows]) => [name, ...rows.map(({ steps }) => steps)]);
-  assert.deepEqual(found, [["euler", 1, 8], ["heun", 2]]);
+  assert.deepEqual(found, [
+    ["euler", 1, 8],
+    ["heun", 2],
+  ]);
 });
 
 test("the table is filled from its cheap side, and wholly", () => {

@@ -15,7 +15,19 @@ import { FILM_FIELDS, FilmFigure, SAMPLER_NAMES } from "../../ui/film-figure.js"
 import { optionalJson } from "../../ui/site.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { number, t } from "../../ui/strings.js";
-import { byName, type Cell, type Dial, enough, gain, jumps, quickestFirst, removed, stepsOf, STUDENT, type Way } from "./dial.js";
+import {
+  byName,
+  type Cell,
+  type Dial,
+  enough,
+  gain,
+  jumps,
+  quickestFirst,
+  removed,
+  stepsOf,
+  STUDENT,
+  type Way,
+} from "./dial.js";
 
 const WAYS: readonly Way[] = [...SAMPLER_NAMES, STUDENT];
 
@@ -151,7 +163,10 @@ export class SpeedDial extends FilmFigure<State, Run> {
     const text = times > 1 ? t("speed-dial.removed-times", { times }) : t("speed-dial.removed");
     return html`<div class="subtraction" role="group" aria-label=${t("speed-dial.subtraction")}>
       ${shot(before, t("speed-dial.before"))} <b aria-hidden="true">−</b>
-      ${shot(change.map((value) => value * times), text)}
+      ${shot(
+        change.map((value) => value * times),
+        text,
+      )}
       <b aria-hidden="true">=</b> ${shot(after, t("speed-dial.after"))}
     </div>`;
   }
@@ -161,15 +176,19 @@ export class SpeedDial extends FilmFigure<State, Run> {
     const own = t("speed-dial.compare-steps", { sampler: this.way(sampler) });
     const all = t("speed-dial.compare-all");
     const choose = (num_inference_steps: number) => () => this.set({ num_inference_steps });
-    return html`${this.shows("num_inference_steps")
+    return html`${
+      this.shows("num_inference_steps")
         ? html`<div class="controls dial-steps" role="group" aria-label=${this.label("num_inference_steps")}>
             <span class="hint">${this.label("num_inference_steps")}</span>
-            ${stepsOf(sampler).map((count) => html`<button type="button" @click=${choose(count)}
+            ${stepsOf(sampler).map(
+              (count) => html`<button type="button" @click=${choose(count)}
               class="button ${count === steps ? "primary" : ""}"
-              aria-pressed=${count === steps ? "true" : "false"}>${count}</button>`)}
+              aria-pressed=${count === steps ? "true" : "false"}>${count}</button>`,
+            )}
             ${this.runButton()}
           </div>`
-        : nothing}
+        : nothing
+    }
       <div class="controls">
         ${this.field("label", classOptions)} ${this.field("sampler")}
         ${sampler === STUDENT ? nothing : this.field("guidance_scale")}
@@ -187,7 +206,8 @@ export class SpeedDial extends FilmFigure<State, Run> {
     if (!this.rows.length) return nothing;
     return html`<section class="multiples">
       <h3>${t("speed-dial.table", { seed: String(this.state.seed) })}</h3>
-      ${this.rows.map((sampler) => html`
+      ${this.rows.map(
+        (sampler) => html`
         <h4>${this.way(sampler)} <span class="hint">${t(`speed-dial.about-${sampler}`)}</span></h4>
         <ol>
           ${stepsOf(sampler).map((steps) => {
@@ -202,7 +222,8 @@ export class SpeedDial extends FilmFigure<State, Run> {
               <b>${steps}</b> <span>${time ?? "…"}</span>
             </li>`;
           })}
-        </ol>`)}
+        </ol>`,
+      )}
       <p class="hint">${t("speed-dial.table-note")}</p>
     </section>`;
   }

@@ -41,9 +41,9 @@ export class Answers {
     const [now] = this.all;
     if (!now) return html`<p class="hint">${t("read-the-picture.waiting")}</p>`;
     const word = this.all[this.focused[0]]?.words[this.focused[1]];
-    return html`${now.complete && now.asked !== asked
-        ? html`<p class="note">${t("read-the-picture.stale")}</p>`
-        : nothing}
+    return html`${
+      now.complete && now.asked !== asked ? html`<p class="note">${t("read-the-picture.stale")}</p>` : nothing
+    }
       <div class="answers">${this.all.map((answer, index) => this.answerPart(answer, index))}</div>
       ${word ? this.wordPart(word) : nothing}`;
   }
@@ -60,9 +60,11 @@ export class Answers {
     const title = t(`read-the-picture.${index ? "before" : "now"}`);
     return html`<section class="answer" aria-label=${title}>
       <h3><span class="chip">${title}</span> <bdi>${answer.question}</bdi></h3>
-      ${answer.blind
-        ? html`<span class="unseen">${t("read-the-picture.eyes-closed")}</span>`
-        : picture(shown, t("read-the-picture.looked-picture"))}
+      ${
+        answer.blind
+          ? html`<span class="unseen">${t("read-the-picture.eyes-closed")}</span>`
+          : picture(shown, t("read-the-picture.looked-picture"))
+      }
       <div class="said">
         ${answer.words.map(
           ({ text, probability }, place) => html`<button type="button" class="said-word"
@@ -81,11 +83,13 @@ export class Answers {
     return html`<div class="alternatives">
       <h3>${t("read-the-picture.instead", { word: text.trim() })}</h3>
       <ul>
-        ${alternatives.map((guess) => html`<li>
+        ${alternatives.map(
+          (guess) => html`<li>
           <bdi>${guess.text.trim() || t("read-the-picture.end")}</bdi>
           <span class="match-bar" aria-hidden="true"><i .style=${`width: ${100 * guess.probability}%`}></i></span>
           <span class="match-number">${percent(guess.probability)}</span>
-        </li>`)}
+        </li>`,
+        )}
       </ul>
       <p class="hint">
         ${this.all[this.focused[0]]!.blind ? nothing : t("read-the-picture.looked", { ...mostLooked(looked) })}

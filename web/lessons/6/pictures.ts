@@ -85,6 +85,10 @@ export class Pictures {
   square(gallery: Gallery, place: number, count: number): TemplateResult {
     const { data } = this.seen(gallery);
     const key = `square ${place} of ${count} ${this.key}`;
-    return picture(this.once(key, () => squareOf(data, place, count), FRAME / Math.sqrt(count)), "", "patch");
+    return picture(
+      this.once(key, () => squareOf(data, place, count), FRAME / Math.sqrt(count)),
+      "",
+      "patch",
+    );
   }
 }

@@ -100,7 +100,9 @@ export class ReadThePicture extends BzFigure<State> implements Host {
   /** The question as tokens; before the model is there, nobody knows them. */
   private async read(): Promise<void> {
     const { question } = this;
-    const read = await Runtime.get().tokens(question).catch(() => undefined);
+    const read = await Runtime.get()
+      .tokens(question)
+      .catch(() => undefined);
     if (read && question === this.question) this.tokens = { question, read };
     this.requestUpdate();
   }
@@ -132,11 +134,13 @@ export class ReadThePicture extends BzFigure<State> implements Host {
   private sources(): TemplateResult {
     return html`<fieldset class="picks tabs">
       <legend class="visually-hidden">${this.label("source")}</legend>
-      ${SOURCES.map((source) => html`<label class="pick">
+      ${SOURCES.map(
+        (source) => html`<label class="pick">
         <input type="radio" name="read-the-picture-source" .checked=${this.state.source === source}
           @change=${() => this.set({ source, covered: 0, shuffle: 0 })} />
         <span>${t(`read-the-picture.source-${source}`)}</span>
-      </label>`)}
+      </label>`,
+      )}
     </fieldset>`;
   }
 
@@ -154,13 +158,15 @@ export class ReadThePicture extends BzFigure<State> implements Host {
   private paperPart(): TemplateResult {
     return html`<fieldset class="picks strip">
       <legend>${this.label("paper")}</legend>
-      ${this.papers.map((paper, index) => html`<label class="pick">
+      ${this.papers.map(
+        (paper, index) => html`<label class="pick">
         <input type="radio" name="read-the-picture-paper" .checked=${paper === this.paper}
           @change=${() => this.set({ paper: index, covered: 0, shuffle: 0, question: paper.questions[0]! })} />
         <span>
           ${picture(paper.pixels, this.paperLabel(paper, index), "thumb")}
         </span>
-      </label>`)}
+      </label>`,
+      )}
     </fieldset>`;
   }
 
@@ -170,11 +176,16 @@ export class ReadThePicture extends BzFigure<State> implements Host {
 
   private sourcePart(gallery: Gallery): TemplateResult {
     const { source } = this.state;
-    return source === "own" ? this.ownPart(gallery) : source === "paper" ? this.paperPart() : this.editor.tools(gallery);
+    return source === "own"
+      ? this.ownPart(gallery)
+      : source === "paper"
+        ? this.paperPart()
+        : this.editor.tools(gallery);
   }
 
   private questionPart(): TemplateResult {
-    const suggested = this.paper?.questions ?? questions(this.state.source === "scene" ? parse(this.state.scene) : undefined);
+    const suggested =
+      this.paper?.questions ?? questions(this.state.source === "scene" ? parse(this.state.scene) : undefined);
     const choose = (event: Event) => {
       const { value } = event.target as HTMLSelectElement;
       if (value) this.set({ question: value });

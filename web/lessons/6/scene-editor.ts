@@ -45,9 +45,11 @@ export class SceneEditor {
         aria-label=${label} @keydown=${this.onKey} @pointerdown=${this.onDown} @pointermove=${this.onMove}
         @pointerup=${() => (this.dragging = undefined)} @pointercancel=${() => (this.dragging = undefined)}>
         ${picture(this.pictures.shown(gallery), label)}
-        ${build && held
-          ? html`<i class="held" .style=${`--x: ${held.x}; --y: ${held.y}; --size: ${held.size}`}></i>`
-          : nothing}
+        ${
+          build && held
+            ? html`<i class="held" .style=${`--x: ${held.x}; --y: ${held.y}; --size: ${held.size}`}></i>`
+            : nothing
+        }
       </div>
       <span>${build ? t("read-the-picture.drag") : label}</span>
     </div>`;
@@ -81,9 +83,11 @@ export class SceneEditor {
       <div class="things">${scene.things.map((thing, index) => this.thingRow(scene, thing, index))}</div>
       <label class="field">${t("read-the-picture.ground")}
         <select @change=${(e: Event) => (this.things = { ...scene, ground: (e.target as HTMLSelectElement).value })}>
-          ${Object.keys(PALETTE).map((name) => html`<option value=${name} ?selected=${name === scene.ground}>
+          ${Object.keys(PALETTE).map(
+            (name) => html`<option value=${name} ?selected=${name === scene.ground}>
             ${t(`read-the-picture.${name}`)}
-          </option>`)}
+          </option>`,
+          )}
         </select>
       </label>`;
   }

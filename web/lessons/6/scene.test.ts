@@ -10,8 +10,17 @@ test("a scene is a line of text and comes back from it; what does not fit the fo
     assert.match(text, scene.FORM);
     assert.equal(scene.write(scene.parse(text)), text);
   }
-  for (const text of ["", "dog", "white*unicorn.1.1.20", "white*dog.1.1", "white*dog.-1.1.20", "white*dog.1.1.200",
-    `white${"*dog.1.1.20".repeat(5)}`, "constructor"]) assert.doesNotMatch(text, scene.FORM);
+  for (const text of [
+    "",
+    "dog",
+    "white*unicorn.1.1.20",
+    "white*dog.1.1",
+    "white*dog.-1.1.20",
+    "white*dog.1.1.200",
+    `white${"*dog.1.1.20".repeat(5)}`,
+    "constructor",
+  ])
+    assert.doesNotMatch(text, scene.FORM);
 });
 
 test("things stay in the frame, and new ones take the room that is left", () => {
@@ -31,7 +40,10 @@ test("things stay in the frame, and new ones take the room that is left", () => 
 test("tiles are mixed without loss, and a covered one stays covered wherever it goes", () => {
   assert.deepEqual(scene.order(0), [...new Array(16).keys()]);
   assert.notDeepEqual(scene.order(1), scene.order(2));
-  assert.deepEqual([...scene.order(1)].sort((a, b) => a - b), scene.order(0));
+  assert.deepEqual(
+    [...scene.order(1)].sort((a, b) => a - b),
+    scene.order(0),
+  );
   assert.deepEqual(scene.arrange(solid, 0, 0), solid);
   const mixed = scene.arrange(solid, 1 << 6, 1);
   for (const [place, tile] of scene.order(1).entries()) {

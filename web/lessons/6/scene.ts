@@ -71,7 +71,12 @@ export function write({ ground, things }: Scene): string {
 /** The scene with one thing more, in the quarter that is emptiest, or in the middle of where it was dropped. */
 export function add(scene: Scene, name: string, at?: { x: number; y: number }): Scene {
   if (scene.things.length >= MOST) return scene;
-  const quarters = [{ x: 16, y: 16 }, { x: 48, y: 16 }, { x: 16, y: 48 }, { x: 48, y: 48 }];
+  const quarters = [
+    { x: 16, y: 16 },
+    { x: 48, y: 16 },
+    { x: 16, y: 48 },
+    { x: 48, y: 48 },
+  ];
   const room = ({ x, y }: { x: number; y: number }) =>
     Math.min(...scene.things.map((one) => Math.hypot(one.x + one.size / 2 - x, one.y + one.size / 2 - y)));
   const middle = at ?? quarters.sort((a, b) => room(b) - room(a))[0]!;

@@ -34,7 +34,11 @@ export function tiles(host: Host, pictures: Pictures, gallery: Gallery, blind: C
 
 /** What stands in the model's row: the patches, then the words of the question. */
 export function tokenRow(
-  host: Host, pictures: Pictures, gallery: Gallery, question: string, known: Tokens | undefined,
+  host: Host,
+  pictures: Pictures,
+  gallery: Gallery,
+  question: string,
+  known: Tokens | undefined,
 ): TemplateResult {
   const pieces = known?.pieces ?? question.split(/\s+/).filter(Boolean);
   const unknown = known?.unknown.join(", ");

@@ -57,8 +57,10 @@ export class MapMode implements Mode {
         </span>
         <span class="map-caption ${chosen}" .style=${at(read)} @click=${choose(i)}>${untrained!.texts[i]}</span>`;
     });
-    const names = html`${untrained?.items.map((index, i) => html`<option value=${i} ?selected=${i === point}>
-      ${space.gallery.items[index]!.name}</option>`)}`;
+    const names = html`${untrained?.items.map(
+      (index, i) => html`<option value=${i} ?selected=${i === point}>
+      ${space.gallery.items[index]!.name}</option>`,
+    )}`;
     return html`${radios(this.host, "time", TIMES)}
       <p class="hint">${t(`match-score.time-${this.host.state.time}-means`)}</p>
       <div class="map" aria-hidden="true">${points}</div>

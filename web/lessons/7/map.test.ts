@@ -29,5 +29,9 @@ test("the gap is the distance between the middles, and the closest caption goes 
 
 test("points that all lie together have a place too", () => {
   const one = [vector(1), vector(1)];
-  assert.ok(sheet({ pictures: one, captions: one }).flat().every((value) => value === 0));
+  assert.ok(
+    sheet({ pictures: one, captions: one })
+      .flat()
+      .every((value) => value === 0),
+  );
 });

@@ -52,10 +52,12 @@ export class MatrixMode implements Mode {
         <table class="matrix" @keydown=${this.onKey}>
           <thead><tr>
             <th scope="col">${t("match-score.picture")}</th>
-            ${captions.map((caption, i) => html`<th scope="col">
+            ${captions.map(
+              (caption, i) => html`<th scope="col">
               <textarea rows="2" aria-label=${t("match-score.caption-of", { index: i + 1, caption })} .value=${caption}
                 @change=${(event: Event) => type(i, event)}></textarea>
-            </th>`)}
+            </th>`,
+            )}
           </tr></thead>
           <tbody>${shown.map(row)}</tbody>
         </table>
@@ -71,7 +73,9 @@ export class MatrixMode implements Mode {
     const column = (cell % SIDE) + (Math.abs(by) === 1 ? by : 0);
     if (column < 0 || column >= SIDE || cell + by < 0 || cell + by >= SIDE * SIDE) return;
     this.host.set({ cell: cell + by });
-    void this.host.updateComplete.then(() => this.host.querySelector<HTMLElement>(".match-cell[aria-pressed=true]")?.focus());
+    void this.host.updateComplete.then(() =>
+      this.host.querySelector<HTMLElement>(".match-cell[aria-pressed=true]")?.focus(),
+    );
   };
 
   private sentence(space: Space): string {

@@ -6,7 +6,19 @@ import type { Alternative } from "../../ui/figure-parts.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import { fixed, percent, t } from "../../ui/strings.js";
-import { captionOf, captionTable, type Compared, type Host, listHead, type Mode, numbers, six, star, textBox, two } from "./mode.js";
+import {
+  captionOf,
+  captionTable,
+  type Compared,
+  type Host,
+  listHead,
+  type Mode,
+  numbers,
+  six,
+  star,
+  textBox,
+  two,
+} from "./mode.js";
 import type { Entry, Space } from "./space.js";
 
 export class ScoreMode implements Mode {
@@ -91,20 +103,24 @@ function dial({ usual }: Space, value: number | undefined): TemplateResult {
         return svg`<circle class="dial-tick" cx=${x} cy=${y} r="2.5" />
           <text x=${place.x} y=${place.y} text-anchor="middle">${fixed(tick, tick % 1 ? 1 : 0)}</text>`;
       })}
-      ${value === undefined
-        ? nothing
-        : svg`<path class="dial-needle" d=${`M 120 118 L ${point(value, 92).join(" ")}`} />`}
+      ${
+        value === undefined
+          ? nothing
+          : svg`<path class="dial-needle" d=${`M 120 118 L ${point(value, 92).join(" ")}`} />`
+      }
       <circle class="dial-hub" cx="120" cy="118" r="5" />
     </svg>
     <output>${t("match-score.cosine", { value: two(value) })}</output>
     <p class="hint">${t("match-score.not-percent")}</p>
-    ${usual
-      ? html`<ul class="dial-legend">
+    ${
+      usual
+        ? html`<ul class="dial-legend">
           ${(["match", "mismatch"] as const).map((kind) => {
             const { low, high } = usual[kind];
             return html`<li class=${kind}>${t(`match-score.usual-${kind}`, { low: two(low), high: two(high) })}</li>`;
           })}
         </ul>`
-      : nothing}
+        : nothing
+    }
   </div>`;
 }

@@ -47,7 +47,10 @@ export class SearchMode implements Mode {
   alternative(space: Space): Alternative {
     const found = space.search(this.searched, FOUND);
     const rows = found.map(({ index, cosine }) => [space.gallery.items[index]!.name, two(cosine)]);
-    const names = rows.slice(0, 3).map(([name]) => name).join(", ");
+    const names = rows
+      .slice(0, 3)
+      .map(([name]) => name)
+      .join(", ");
     const sentence = t("match-score.search-said", { text: this.searched, names });
     return { sentence, table: { head: heads("picture", "cosine-head"), rows } };
   }

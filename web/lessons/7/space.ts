@@ -92,7 +92,10 @@ export class Space {
       newTexts.forEach((text, i) => this.texts.set(text, vectors[i]!));
     }
     if (newPictures.length) {
-      const vectors = await Runtime.get().encodeImage(newPictures.map(({ pixels }) => pixels.data), { signal });
+      const vectors = await Runtime.get().encodeImage(
+        newPictures.map(({ pixels }) => pixels.data),
+        { signal },
+      );
       newPictures.forEach(({ pixels }, i) => this.pictures.set(pixels, vectors[i]!));
     }
   }

@@ -39,7 +39,11 @@ export class TrapsMode implements Mode {
     for (let i = 0; i < TRIALS; i += BATCH) {
       this.host.work.report(t("match-score.measuring", { done: i, count: TRIALS }), i, TRIALS);
       const batch = trials.slice(i, i + BATCH);
-      await space.read(batch.flatMap(({ captions }) => captions), batch.map((one) => space.scene(one)), signal);
+      await space.read(
+        batch.flatMap(({ captions }) => captions),
+        batch.map((one) => space.scene(one)),
+        signal,
+      );
       right += batch.filter((one) => one.right.includes(space.compare(space.scene(one), one.captions)!.best)).length;
     }
     this.measured.set(key, right);
@@ -69,12 +73,14 @@ export class TrapsMode implements Mode {
         </div>
       </div>
       <p class="match-said">${sentence(now, scores)}</p>
-      ${now.right.length
-        ? html`<div class="pager">
+      ${
+        now.right.length
+          ? html`<div class="pager">
             ${button(t("match-score.measure", { count: TRIALS }), measure)}
             <span role="status">${right === undefined ? "" : t("match-score.measured", counts)}</span>
           </div>`
-        : nothing}`;
+          : nothing
+      }`;
   }
 
   alternative(space: Space): Alternative {

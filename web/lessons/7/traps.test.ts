@@ -14,13 +14,22 @@ test("a pair is two different things, and a seed gives the same pairs, one after
 
 test("what a trial calls right is what its scene shows", () => {
   const order = trial("order", "owl", "rose");
-  assert.deepEqual(order.scene.map(({ thing, x }) => [thing, x]), [["owl", 0], ["rose", 32]]);
+  assert.deepEqual(
+    order.scene.map(({ thing, x }) => [thing, x]),
+    [
+      ["owl", 0],
+      ["rose", 32],
+    ],
+  );
   assert.equal(order.captions[order.right[0]!], "an owl to the left of a rose");
   const count = trial("count", "rose", "owl");
   assert.equal(count.scene.length, 2);
   assert.equal(count.captions[count.right[0]!], "two roses");
   const negation = trial("negation", "rose", "owl");
-  assert.deepEqual(negation.scene.map(({ thing }) => thing), ["rose"]);
+  assert.deepEqual(
+    negation.scene.map(({ thing }) => thing),
+    ["rose"],
+  );
   assert.equal(negation.captions[negation.right[0]!], "not an owl");
   assert.deepEqual(trial("none", "rose", "owl").right, []);
 });

@@ -24,8 +24,26 @@ export function pipelinePart(
   const unseen = html`<span class="unseen">${t("words-steer.unseen")}</span>`;
   return html`<ol class="pipeline">
     ${stage("tokens", html`<span class="chips">${chips}</span>`)}
-    ${stage("vector", vector ? picture(once(drawn, vector, () => cells(vector, 16, 0.15)), t("words-steer.vector"), "numbers") : unseen)}
-    ${stage("latent", latents ? picture(once(drawn, latents, () => mosaic(latents)), t("words-steer.latent"), "numbers") : unseen)}
+    ${stage(
+      "vector",
+      vector
+        ? picture(
+            once(drawn, vector, () => cells(vector, 16, 0.15)),
+            t("words-steer.vector"),
+            "numbers",
+          )
+        : unseen,
+    )}
+    ${stage(
+      "latent",
+      latents
+        ? picture(
+            once(drawn, latents, () => mosaic(latents)),
+            t("words-steer.latent"),
+            "numbers",
+          )
+        : unseen,
+    )}
     ${stage("decoded", film ? picture(film.picture(at, "noisy"), t("words-steer.noisy"), "small picture") : unseen)}
   </ol>`;
 }
@@ -55,18 +73,24 @@ export function filmPart(film: Film, at: number, prompt: string, letter: string)
       <bdi>${prompt}</bdi>
     </h3>
     <div class="shots">${show("noisy")} ${show("clean")}</div>
-    ${frame?.withPrompt
-      ? html`<div class="shots thirds">
+    ${
+      frame?.withPrompt
+        ? html`<div class="shots thirds">
           ${show("withoutPrompt")} ${show("withPrompt")} ${differenceShot(film, k)}
         </div>`
-      : html`<p class="hint">${t(`words-steer.no-pair-${why}`)}</p>`}
+        : html`<p class="hint">${t(`words-steer.no-pair-${why}`)}</p>`
+    }
   </section>`;
 }
 
 function differenceShot(film: Film, k: number): TemplateResult {
   const [one, other] = [film.picture(k, "withPrompt"), film.picture(k, "withoutPrompt")];
   const frame = film.frames[k]!.withPrompt!;
-  const draw = (a: Pixels, b: Pixels) => heat(difference(a, b).map((value) => 2 * value), 64);
+  const draw = (a: Pixels, b: Pixels) =>
+    heat(
+      difference(a, b).map((value) => 2 * value),
+      64,
+    );
   const map = one && other ? once(drawn, frame, () => draw(one, other)) : undefined;
   return html`<div class="shot">
     ${picture(map, t("words-steer.difference"))} <span>${t("words-steer.difference")}</span>

@@ -61,16 +61,26 @@ export function trialPart(trial: Trial | undefined): Content {
   return html`<section class="trial ${trial.kind}">
     <h3>${t(`words-steer.${trial.kind}-title`, { prompt: trial.prompt, steps: SKETCH_STEPS })}</h3>
     <ol>
-      ${trial.tiles.map(({ name, pixels, seen }) => html`<li class="shot">
+      ${trial.tiles.map(
+        ({ name, pixels, seen }) => html`<li class="shot">
         ${picture(pixels ?? null, t("words-steer.tile", { name }))} <bdi>${name}</bdi>
-        ${seen === undefined ? nothing : html`<span class=${seen ? "no" : "yes"}>
+        ${
+          seen === undefined
+            ? nothing
+            : html`<span class=${seen ? "no" : "yes"}>
           ${seen ? t("words-steer.disagrees", { seen }) : t("words-steer.agrees")}
-        </span>`}
-      </li>`)}
+        </span>`
+        }
+      </li>`,
+      )}
     </ol>
-    ${trial.kind === "grow" ? nothing : html`<p class="hint">
+    ${
+      trial.kind === "grow"
+        ? nothing
+        : html`<p class="hint">
       ${scored.length ? t("words-steer.count", values) : t("words-steer.no-judge")}
       ${scored.length ? html`<a href=${card}>${t("words-steer.judge-card")}</a>` : nothing}
-    </p>`}
+    </p>`
+    }
   </section>`;
 }

@@ -141,12 +141,20 @@ export class WordsSteer extends FilmFigure<State, Run> {
   private grow(): void {
     const prompts = prefixes(this.runOf({}).prompt);
     const runs = prompts.map((prompt) => this.runOf({ prompt }));
-    void this.sketch("grow", runs, prompts.map((prompt, i) => added(prompt, prompts[i - 1])));
+    void this.sketch(
+      "grow",
+      runs,
+      prompts.map((prompt, i) => added(prompt, prompts[i - 1])),
+    );
   }
 
   private manySeeds(): void {
     const seeds = seedsFrom(this.runOf({}).seed, SEEDS);
-    void this.sketch("seeds", seeds.map((seed) => this.runOf({ seed })), seeds.map((seed) => number(seed)));
+    void this.sketch(
+      "seeds",
+      seeds.map((seed) => this.runOf({ seed })),
+      seeds.map((seed) => number(seed)),
+    );
   }
 
   /** Draws quick pictures of several runs, one after the other; with CLIP at hand it scores each. */
@@ -155,7 +163,8 @@ export class WordsSteer extends FilmFigure<State, Run> {
       const { prompt } = this.runOf({});
       const trial: Trial = (this.trial = { kind, prompt, rivals: 0, tiles: names.map((name) => ({ name })) });
       await this.prepare(signal);
-      const scorer = kind === "seeds" && this.state.match ? await openScorer(prompt, this.targets.get(prompt)!) : undefined;
+      const scorer =
+        kind === "seeds" && this.state.match ? await openScorer(prompt, this.targets.get(prompt)!) : undefined;
       trial.rivals = scorer?.rivals ?? 0;
       for (const [i, run] of runs.entries()) {
         this.work.report(t("words-steer.sketching", { i: i + 1, n: runs.length }), i, runs.length);
@@ -182,9 +191,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
         ${this.field("prompt")} ${this.field("prompt_b")} ${this.runButton()} ${this.promptNotes()}
       </div>
       ${pipelinePart(chips(prompt, this.tokenizer), vector, film, at)} ${this.filmNote()}
-      ${films.length
-        ? html`<div class="films">${films.map(show)}</div>${this.scrubber()}`
-        : this.beforeRun()}
+      ${films.length ? html`<div class="films">${films.map(show)}</div>${this.scrubber()}` : this.beforeRun()}
       ${this.matchChart()}`;
   }
 

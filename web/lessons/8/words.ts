@@ -29,7 +29,11 @@ export function problem(prompt: string, tokenizer: Tokenizer): "empty" | "unknow
 
 /** The places of names that share no word with the prompt: what CLIP might see in a picture instead. */
 export function rivals(prompt: string, names: readonly string[]): number[] {
-  const split = (text: string) => text.toLowerCase().split(/[^a-z0-9]+/).map((word) => word.replace(/e?s?$/, ""));
+  const split = (text: string) =>
+    text
+      .toLowerCase()
+      .split(/[^a-z0-9]+/)
+      .map((word) => word.replace(/e?s?$/, ""));
   const words = new Set(split(prompt).filter((word) => word.length > 1));
   return [...names.keys()].filter((i) => !split(names[i]!).some((word) => words.has(word)));
 }
