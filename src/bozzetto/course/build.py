@@ -37,7 +37,7 @@ from bozzetto.course.content import (
     read_toml,
 )
 from bozzetto.errors import NotBuilt, one_of
-from bozzetto.families import FAMILIES
+from bozzetto.families import BY_NAME, FAMILIES
 from bozzetto.runtime import store
 
 Site = dict[str, bytes | Path]
@@ -372,9 +372,10 @@ def _code(renderer: RendererHTML, *place: Any) -> str:
 
 def model_facts(weights: Path, entry: dict[str, Any]) -> dict[str, Any]:
     """An entry of [[models]] with what the model's files say: parameters, bytes, training, measured scores."""
-    home = weights / entry["folders"][0].split("/")[0]
+    families = [BY_NAME[name] for name in entry["families"]]
+    home = weights / families[0].home
     entry["parameters"] = entry["bytes"] = 0
-    for name in entry["folders"]:
+    for name in (folder for family in families for folder in family.folders):
         config = json.loads((weights / name / "config.json").read_text(encoding="utf-8"))
         entry["parameters"] += config["parameters"]
         entry["bytes"] += sum(file["bytes"] for file in config["files"].values())
