@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from bozzetto import cli
+from bozzetto.cli.app import app
 from bozzetto.course.build import HERE
 from bozzetto.course.content import LESSON, read_glossary, read_quiz, read_source, read_toml
 
@@ -152,7 +152,7 @@ def test_code_runs_as_far_as_can_be_seen(lesson) -> None:
     for line in "".join(code(lesson.text, "sh")).splitlines():
         program, verb, *arguments = shlex.split(line)
         assert program == "bozzetto"
-        typer.main.get_command(cli.app).commands[verb].make_context(verb, arguments)  # raises on an unknown option
+        typer.main.get_command(app).commands[verb].make_context(verb, arguments)  # raises on an unknown option
 
 
 def test_the_question_bank_is_full() -> None:
