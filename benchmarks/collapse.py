@@ -3,7 +3,7 @@
     python benchmarks/collapse.py --steps 600 --seeds 3     # about an hour on two cores; a killed run goes on
 
 Both players, data, batches and learning rate are the same; the exhibit has the classic loss and no penalty (recipes/
-gan.py, `exhibit`). At every snapshot the averaged forger draws pictures, and three things are counted against the
+gan.py, `exhibit`). At every snapshot the averaged generator draws pictures, and three things are counted against the
 training pictures: kinds of picture drawn (metrics/variety.py, a kind is a class), recall and coverage
 (metrics/coverage.py), each beside what as many real pictures score. After so short a training the pictures are blots,
 which these hardly tell apart; whether they are all the *same* blot is told by their `spread` in pixels, as a share of

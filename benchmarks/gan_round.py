@@ -64,7 +64,7 @@ def learn(graph: game.Game, seed: int) -> list[dict[str, object]]:
             for played in range(1, rounds + 1):
                 state, _ = graph.play(state, settings, seed)
                 if played % EVERY == 0:
-                    fakes = graph.look(state, state, seed + UNSEEN).fakes
+                    fakes = graph.evaluate(state, state, seed + UNSEEN).fakes
                     shapes = float((game.modes(fakes) >= 0).mean())
                     line = {"phase": phase, "rounds": played, "modes": game.variety(fakes), "shapes": round(shapes, 3)}
                     print(seed, line, flush=True)

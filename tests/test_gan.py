@@ -12,14 +12,14 @@ from torch.func import functional_call
 
 from bozzetto.metrics.variety import spread, variety
 from bozzetto.models.gan import (
+    CODE_NOISE,
     COMMITMENT,
     RULES,
-    SHAKEN,
     Discriminator,
     Gan,
     GanConfig,
     Generator,
-    Study,
+    Pretraining,
     augment,
     classic,
     play,
@@ -58,19 +58,19 @@ def flags(count=60, seed=0):
 
 def test_losses_are_those_of_the_papers():
     real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 3.0])
-    detective, forger = relativistic(real, fake)
-    assert detective.item() == pytest.approx(-np.log([1 / (1 + np.exp(-1.5)), 1 / (1 + np.exp(4))]).mean())
-    assert forger.item() == pytest.approx(-np.log([1 / (1 + np.exp(1.5)), 1 / (1 + np.exp(-4))]).mean())
-    detective, forger = classic(real, fake)
+    discriminator, generator = relativistic(real, fake)
+    assert discriminator.item() == pytest.approx(-np.log([1 / (1 + np.exp(-1.5)), 1 / (1 + np.exp(4))]).mean())
+    assert generator.item() == pytest.approx(-np.log([1 / (1 + np.exp(1.5)), 1 / (1 + np.exp(-4))]).mean())
+    discriminator, generator = classic(real, fake)
     probability = torch.sigmoid
     expected = F.binary_cross_entropy(probability(real), torch.ones(2))
     expected = expected + F.binary_cross_entropy(probability(fake), torch.zeros(2))
-    assert detective.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert forger.item() == pytest.approx(F.binary_cross_entropy(probability(fake), torch.ones(2)).item(), rel=1e-5)
+    assert discriminator.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert generator.item() == pytest.approx(F.binary_cross_entropy(probability(fake), torch.ones(2)).item(), rel=1e-5)
 
 
 class Fixed(nn.Module):
-    """A forger of one vector, whatever the noise."""
+    """A generator of one vector, whatever the noise."""
 
     def __init__(self, value):
         super().__init__()
@@ -91,17 +91,17 @@ class Quadratic(nn.Module):
         return (x @ self.a * x).sum(1) / 2 + x @ self.b
 
 
-def test_the_penalty_of_a_quadratic_detective_is_its_closed_form():
+def test_the_penalty_of_a_quadratic_discriminator_is_its_closed_form():
     torch.manual_seed(0)
     a = torch.randn(4, 4, dtype=torch.double)
     a, b, point = (a + a.T) / 2, torch.randn(4, dtype=torch.double), torch.randn(4, dtype=torch.double)
     real, noise, label = torch.randn(6, 4, dtype=torch.double), torch.zeros(6, 1), torch.zeros(6, dtype=torch.long)
-    detective = Quadratic(a, b)
-    values = play(Fixed(point), detective, real, noise, label, relativistic, 0.7)
+    discriminator = Quadratic(a, b)
+    values = play(Fixed(point), discriminator, real, noise, label, relativistic, 0.7)
     slopes = torch.cat([real, point.expand(6, 4)]) @ a + b
     assert values["penalty"].item() == pytest.approx(slopes.square().sum(1).mean().item())
     values["penalty"].backward()
-    torch.testing.assert_close(detective.b.grad, 2 * slopes.mean(0))  # d|Ax + b|^2 / db = 2 (Ax + b)
+    torch.testing.assert_close(discriminator.b.grad, 2 * slopes.mean(0))  # d|Ax + b|^2 / db = 2 (Ax + b)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def exact(monkeypatch):
 @pytest.mark.parametrize("gamma", [0.0, 0.5])
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_each_player_gets_the_gradient_of_its_own_loss(rule, gamma, exact):
-    """Against two separate backward passes, the forger's through a detective that does not learn."""
+    """Against two separate backward passes, the generator's through a discriminator that does not learn."""
     model = awake().double()
     g, d = model.generator, model.discriminator
     real, noise = torch.rand(5, 3, 32, 32).double() * 2 - 1, torch.randn(5, 64).double()
@@ -127,16 +127,16 @@ def test_each_player_gets_the_gradient_of_its_own_loss(rule, gamma, exact):
     fake = g(noise, label)
     frozen = {name: p.detach() for name, p in d.named_parameters()}
     shown, forged = changed(torch.cat([real, fake])).chunk(2)
-    _, forger = rule(functional_call(d, frozen, (shown, label)), functional_call(d, frozen, (forged, label)))
-    for theirs, ours in zip(torch.autograd.grad(forger, list(g.parameters())), g.parameters(), strict=True):
+    _, generator = rule(functional_call(d, frozen, (shown, label)), functional_call(d, frozen, (forged, label)))
+    for theirs, ours in zip(torch.autograd.grad(generator, list(g.parameters())), g.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs, rtol=1e-6, atol=1e-10)
 
     shown, forged = shown.detach().requires_grad_(), forged.detach().requires_grad_()
-    detective, _ = rule(d(shown, label), d(forged, label))
+    discriminator, _ = rule(d(shown, label), d(forged, label))
     for seen in (shown, forged):
         (slope,) = torch.autograd.grad(d(seen, label).sum(), seen, create_graph=True)
-        detective = detective + gamma / 2 * slope.square().sum((1, 2, 3)).mean()
-    for theirs, ours in zip(torch.autograd.grad(detective, list(d.parameters())), d.parameters(), strict=True):
+        discriminator = discriminator + gamma / 2 * slope.square().sum((1, 2, 3)).mean()
+    for theirs, ours in zip(torch.autograd.grad(discriminator, list(d.parameters())), d.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs, rtol=1e-6, atol=1e-10)
 
 
@@ -148,7 +148,7 @@ def test_the_penalised_gradient_agrees_with_finite_differences(exact):
 
     def value():
         values = play(model.generator, model.discriminator, real, noise, label, relativistic, 2.0)
-        return values["detective"] + 2.0 * values["penalty"]
+        return values["discriminator"] + 2.0 * values["penalty"]
 
     (gradient,) = torch.autograd.grad(value(), weight)
     direction = torch.randn_like(weight)
@@ -162,7 +162,7 @@ def test_the_penalised_gradient_agrees_with_finite_differences(exact):
     assert (above - below) / (2 * step) == pytest.approx((gradient * direction).sum().item(), rel=1e-5)
 
 
-def test_augmentation_changes_a_picture_and_its_forgery_alike_and_is_differentiable():
+def test_augmentation_changes_a_picture_and_its_fake_alike_and_is_differentiable():
     pixels = torch.rand(6, 3, 32, 32).double()
     both = torch.cat([pixels, pixels]).requires_grad_()
 
@@ -220,16 +220,16 @@ RING = 2 * torch.stack([ANGLES.cos(), ANGLES.sin()], 1)  # of eight Gaussians, e
 def ring(rule, gamma, seed, steps=700):
     """Train on the ring; -> how many of the eight modes get at least a quarter of their share of samples."""
     torch.manual_seed(seed)
-    forger, detective = Mixer(8, 2), Mixer(2, 1)
-    optimizer = torch.optim.Adam([*forger.parameters(), *detective.parameters()], lr=2e-3, betas=(0.5, 0.9))
+    generator, discriminator = Mixer(8, 2), Mixer(2, 1)
+    optimizer = torch.optim.Adam([*generator.parameters(), *discriminator.parameters()], lr=2e-3, betas=(0.5, 0.9))
     label = torch.zeros(64, dtype=torch.long)
     for _ in range(steps):
         real = RING[torch.randint(8, (64,))] + 0.05 * torch.randn(64, 2)
         optimizer.zero_grad()
-        play(forger, detective, real, torch.randn(64, 8), label, rule, gamma)["loss"].backward()
+        play(generator, discriminator, real, torch.randn(64, 8), label, rule, gamma)["loss"].backward()
         optimizer.step()
     with torch.no_grad():
-        distance = torch.cdist(forger(torch.randn(1024, 8), label), RING)
+        distance = torch.cdist(generator(torch.randn(1024, 8), label), RING)
     nearest = distance.argmin(1)[distance.min(1).values < 0.4]
     return sum((nearest == mode).sum().item() >= 1024 / 8 / 4 for mode in range(8))
 
@@ -275,20 +275,20 @@ def run(tmp_path_factory):
 
 
 def test_the_recipe_learns_and_its_snapshots_play_each_other(run):
-    """Some detective catches nearly all that the first forger draws, and is itself fooled by the last one."""
+    """Some discriminator catches nearly all that the first generator draws, and is itself fooled by the last one."""
     folder, pictures, budget = run
     players = crossplay.load_players(folder, SMALL, budget.adversarial.steps, budget.snapshots)
     assert list(players) == recipe.milestones(budget.adversarial.steps, budget.snapshots)
     assert list(players)[-1] == budget.adversarial.steps and len(players) >= 6
     score = crossplay.tournament(players, pictures, 256)
     assert score.steps == tuple(players) and score.pairs == 256
-    best = min(range(len(players)), key=lambda detective: score.fooled[0][detective])
-    assert score.fooled[0][best] < 0.1 < score.fooled[0][0]  # the detective learned
-    assert score.fooled[-1][best] > 0.3  # and then the forger
+    best = min(range(len(players)), key=lambda discriminator: score.fooled[0][discriminator])
+    assert score.fooled[0][best] < 0.1 < score.fooled[0][0]  # the discriminator learned
+    assert score.fooled[-1][best] > 0.3  # and then the generator
 
 
 def test_cross_play_counts_pairs():
-    class Forger(nn.Module):
+    class Generator(nn.Module):
         def __init__(self, level):
             super().__init__()
             self.level, self.label = level, nn.Embedding(4, 2)
@@ -304,27 +304,27 @@ def test_cross_play_counts_pairs():
         def forward(self, pixels, label):
             return -super().forward(pixels, label)
 
-    table = crossplay.cross_play([Forger(1.0), Forger(-1.0)], [Brightness(), Darkness()], flags(), 200)
+    table = crossplay.cross_play([Generator(1.0), Generator(-1.0)], [Brightness(), Darkness()], flags(), 200)
     assert table == [[1, 0], [0, 1]]
 
 
 def test_the_study_draws_from_the_code_and_from_the_noise_whose_code_is_nearest():
     """Against the same, one picture and one try at a time."""
     model = awake()
-    study = Study(model)
-    forger, detective = model.generator, model.discriminator
-    real, noise, shake = torch.rand(4, 3, 32, 32) * 2 - 1, torch.randn(4, 6, 64), torch.randn(4, 64)
+    study = Pretraining(model)
+    generator, discriminator = model.generator, model.discriminator
+    real, noise, code_noise = torch.rand(4, 3, 32, 32) * 2 - 1, torch.randn(4, 6, 64), torch.randn(4, 64)
     label = torch.tensor([1, 0, 3, 2])
-    values = study.loss(real, noise, shake, label)
+    values = study.loss(real, noise, code_noise, label)
     with torch.no_grad():
         codes, nearest, drawn = [], [], []
         for number in range(4):
-            seen = study.read(detective.describe(real[number : number + 1]))[0]
+            seen = study.read(discriminator.describe(real[number : number + 1]))[0]
             codes.append(seen / seen.square().mean().sqrt())
-            tries = [forger.code(one[None], label[number : number + 1])[0] for one in noise[number]]
+            tries = [generator.code(one[None], label[number : number + 1])[0] for one in noise[number]]
             nearest.append(min(tries, key=lambda code: (code - codes[-1]).square().sum()))
-            shaken = codes[-1] + SHAKEN * shake[number]
-            drawn.append(forger.draw((shaken if number < 2 else nearest[-1])[None])[0])
+            moved = codes[-1] + CODE_NOISE * code_noise[number]
+            drawn.append(generator.draw((moved if number < 2 else nearest[-1])[None])[0])
         error = torch.stack(drawn) - real
         match = F.mse_loss(torch.stack(nearest), torch.stack(codes))
     for code in (*codes, *nearest):
@@ -350,17 +350,17 @@ def studied(run, tmp_path_factory):
     return folder, pictures, budget
 
 
-def test_after_the_study_the_forger_draws_every_kind_in_its_colour(studied):
+def test_after_the_study_the_generator_draws_every_kind_in_its_colour(studied):
     folder, pictures, _ = studied
     last = json.loads((folder / "pretraining" / "log.jsonl").read_text().splitlines()[-1])
     real = pictures.images.astype(float) / 127.5 - 1
     means = np.stack([real[pictures.labels == label].mean(0) for label in range(3)])[pictures.labels]
     assert last["copied"] < 0.9 * np.sqrt(np.square(real - means).mean())  # a copy says more than the class
-    forger = read_final(folder, Gan, GanConfig)[0].generator
+    generator = read_final(folder, Gan, GanConfig)[0].generator
     noise = torch.randn(32, 64, generator=torch.Generator().manual_seed(0))
     for label in range(1, 4):
         with torch.no_grad():
-            drawn = forger(noise, torch.full((32,), label))
+            drawn = generator(noise, torch.full((32,), label))
         ink = (1 - drawn).clamp(min=0).mean((0, 2, 3))  # what is missing to white, by channel: least in its own colour
         assert ink.argmin() == label - 1
 

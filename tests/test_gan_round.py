@@ -73,14 +73,14 @@ def test_one_round_is_that_of_ordinary_torch(graph, pairing, gamma):
     settings = game.Settings(rates=(0.0, 0.0), pairing=pairing, gamma=gamma)
     state, shown = graph.play(game.start(1), settings, 1)
     given = tensors(game.inputs(game.start(1), settings, 1))
-    forger, detective = (
-        module(given["forger"][0], game.FORGER),
-        module(given["detective"][0], game.DETECTIVE),
+    generator, discriminator = (
+        module(given["generator"][0], game.GENERATOR),
+        module(given["discriminator"][0], game.DISCRIMINATOR),
     )
     real = given["real"].flatten(1)
-    fake = forger(given["latents"]).tanh()
+    fake = generator(given["latents"]).tanh()
     xr, xf = real.clone().requires_grad_(), fake.detach().requires_grad_()
-    on_real, on_fake = detective(xr)[:, 0], detective(xf)[:, 0]
+    on_real, on_fake = discriminator(xr)[:, 0], discriminator(xf)[:, 0]
     slopes = [
         torch.autograd.grad(on.sum(), x, create_graph=True)[0].square().sum(1).mean()
         for on, x in ((on_real, xr), (on_fake, xf))
@@ -88,14 +88,14 @@ def test_one_round_is_that_of_ordinary_torch(graph, pairing, gamma):
     alone = F.binary_cross_entropy_with_logits(on_real, torch.ones(64))
     alone = alone + F.binary_cross_entropy_with_logits(on_fake, torch.zeros(64))
     loss_d = pairing * F.softplus(on_fake - on_real).mean() + (1 - pairing) * alone + gamma / 2 * sum(slopes)
-    on_fake = detective(fake)[:, 0]
+    on_fake = discriminator(fake)[:, 0]
     lone = F.binary_cross_entropy_with_logits(on_fake, torch.ones(64))
     loss_f = pairing * F.softplus(on_real.detach() - on_fake).mean() + (1 - pairing) * lone
     np.testing.assert_allclose(shown.losses, [loss_f.item(), loss_d.item()], atol=1e-5)
     np.testing.assert_allclose(shown.fakes.reshape(64, -1), fake.detach(), atol=1e-5)
     for after, expected in (
-        (state.forger, gradients(forger, loss_f)),
-        (state.detective, gradients(detective, loss_d)),
+        (state.generator, gradients(generator, loss_f)),
+        (state.discriminator, gradients(discriminator, loss_d)),
     ):
         first = after[1] / (1 - training.BETA1)
         np.testing.assert_allclose(first, expected, atol=1e-5)
@@ -105,21 +105,21 @@ def test_one_round_is_that_of_ordinary_torch(graph, pairing, gamma):
     np.testing.assert_allclose(shown.verdicts_fake, torch.sigmoid(on_fake - doubt).detach(), atol=1e-5)
 
 
-@pytest.mark.parametrize("who", ["forger", "detective"])
+@pytest.mark.parametrize("who", ["generator", "discriminator"])
 def test_gradients_are_finite_differences(who):
     """In float64: the players of a second round, twelve coordinates each, penalties included."""
     given = {key: value.double() for key, value in tensors(game.inputs(game.start(2), game.BALANCED, 2)).items()}
     real, gamma, pairing = given["real"].flatten(1), given["gamma"], given["pairing"] * 0.7
-    forger, detective = given["forger"][0], given["detective"][0]
+    generator, discriminator = given["generator"][0], given["discriminator"][0]
 
     def loss(flat):
-        if who == "forger":
-            players = training.unpack(flat, game.FORGER), training.unpack(detective, game.DETECTIVE)
-            return training.forger_loss(*players, real, given["latents"], pairing)[0]
-        fake = training.forge(training.unpack(forger, game.FORGER), given["latents"])
-        return training.detective_loss(training.unpack(flat, game.DETECTIVE), real, fake, pairing, gamma)
+        if who == "generator":
+            players = training.unpack(flat, game.GENERATOR), training.unpack(discriminator, game.DISCRIMINATOR)
+            return training.generator_loss(*players, real, given["latents"], pairing)[0]
+        fake = training.generate(training.unpack(generator, game.GENERATOR), given["latents"])
+        return training.discriminator_loss(training.unpack(flat, game.DISCRIMINATOR), real, fake, pairing, gamma)
 
-    flat = forger if who == "forger" else detective
+    flat = generator if who == "generator" else discriminator
     gradient = torch.func.grad(loss)(flat)
     rng = np.random.default_rng(0)
     for at in rng.choice(np.flatnonzero(gradient.abs() > 1e-4), 12, replace=False):
@@ -161,24 +161,24 @@ def test_who_does_not_train_stays_as_it_was(graph):
     both, _ = graph.play(before, game.BALANCED, 4)
     for trains in ((True, False), (False, True), (False, False)):
         after, shown = graph.play(before, game.BALANCED, 4, trains)
-        assert np.array_equal(after.forger, before.forger) != trains[0]
-        assert np.array_equal(after.detective, before.detective) != trains[1]
+        assert np.array_equal(after.generator, before.generator) != trains[0]
+        assert np.array_equal(after.discriminator, before.discriminator) != trains[1]
         assert after.steps.tolist() == [1 + trains[0], 1 + trains[1]]
     alone, _ = graph.play(before, game.BALANCED, 4, (False, True))
-    np.testing.assert_array_equal(alone.detective, both.detective)  # the detective learns first
+    np.testing.assert_array_equal(alone.discriminator, both.discriminator)  # the discriminator learns first
     assert shown.verdicts_fake.min() >= 0 and shown.verdicts_real.max() <= 1
 
 
-def test_the_detective_learns_alone_and_then_the_forger_fools_it(graph):
+def test_the_discriminator_learns_alone_and_then_the_generator_fools_it(graph):
     state = game.start(5)
     for _ in range(40):
         state, _ = graph.play(state, game.BALANCED, 5, (False, True))
-    told = graph.look(state, state, 9)
+    told = graph.evaluate(state, state, 9)
     assert told.verdicts_real.min() > 0.5 > told.verdicts_fake.max()
     trained = state
     for _ in range(60):
         trained, _ = graph.play(trained, game.BALANCED, 5, (True, False))
-    fooled = graph.look(trained, state, 9)
+    fooled = graph.evaluate(trained, state, 9)
     assert fooled.losses[0] < told.losses[0] - 0.1
     assert fooled.verdicts_fake.mean() > told.verdicts_fake.mean() + 0.1
 
@@ -186,10 +186,10 @@ def test_the_detective_learns_alone_and_then_the_forger_fools_it(graph):
 def test_a_balanced_game_learns_many_modes(graph):
     """A third of the way to all sixteen, which benchmarks/gan_round.py plays to the end."""
     state = game.start(1)
-    assert game.variety(graph.look(state, state, 99).fakes) == 0
+    assert game.variety(graph.evaluate(state, state, 99).fakes) == 0
     for _ in range(500):
         state, _ = graph.play(state, game.BALANCED, 1)
-    assert game.variety(graph.look(state, state, 99).fakes) >= 6  # 256 fakes of noise that it was not trained on
+    assert game.variety(graph.evaluate(state, state, 99).fakes) >= 6  # 256 fakes of noise that it was not trained on
 
 
 def test_a_game_is_its_seed(graph):
@@ -207,8 +207,12 @@ def test_the_folder_says_what_the_code_says():
     config = open_model(game.MODEL).config
     settings = {"balanced": asdict(game.BALANCED), "collapsing": asdict(game.COLLAPSING)}
     assert config["settings"] == json.loads(json.dumps(settings))
-    assert config["config"] == {"forger": list(game.FORGER), "detective": list(game.DETECTIVE), "batch": game.BATCH}
-    assert config["parameters"] == sum(getattr(game.start(0), who).shape[1] for who in ("forger", "detective"))
+    assert config["config"] == {
+        "generator": list(game.GENERATOR),
+        "discriminator": list(game.DISCRIMINATOR),
+        "batch": game.BATCH,
+    }
+    assert config["parameters"] == sum(getattr(game.start(0), who).shape[1] for who in ("generator", "discriminator"))
 
 
 def test_a_settings_change_changes_the_round(graph):

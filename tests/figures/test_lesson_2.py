@@ -36,7 +36,7 @@ def test_the_game_is_played(reader):
 
 def test_the_rounds_of_a_game_agree_with_python(worker):
     game, state = gan_round.Game(), gan_round.start(7)
-    expected = [game.look(state, state, 7, 1)]
+    expected = [game.evaluate(state, state, 7, 1)]
     for trains in ((True, True), (True, True), (False, True), (True, False), (True, True)):
         state, shown = game.play(state, gan_round.BALANCED, 7, trains)
         expected.append(shown)

@@ -8,7 +8,7 @@ import type { GanRound } from "./messages.js";
 const BALANCED: Settings = { rates: [1, 1], pairing: 1, gamma: 1 };
 const first = (values: ArrayLike<number | bigint>): number => Number(values[0]);
 
-/** Who trained more is better: the detective's verdicts follow from its lead over the forger. */
+/** Who trained more is better: the discriminator's verdicts follow from its lead over the generator. */
 function graph(log: string[] = []): () => GanRoundGraph {
   const run: GanRoundGraph["run"] = async (inputs) => {
     log.push("begins");
@@ -22,12 +22,12 @@ function graph(log: string[] = []): () => GanRoundGraph {
       }
       return data;
     };
-    const [forger, detective] = [trained("forger", 0), trained("detective", 1)];
-    const lead = detective.at(-1)! - forger.at(-1)!;
+    const [generator, discriminator] = [trained("generator", 0), trained("discriminator", 1)];
+    const lead = discriminator.at(-1)! - generator.at(-1)!;
     log.push("ends");
     return {
-      new_forger: forger,
-      new_detective: detective,
+      new_generator: generator,
+      new_discriminator: discriminator,
       new_steps: steps,
       losses: Float32Array.of(lead, -lead),
       fakes: new Float32Array(64 * 768).fill(1),
@@ -35,7 +35,7 @@ function graph(log: string[] = []): () => GanRoundGraph {
       verdicts_fake: new Float32Array(64).fill(lead >= 0 ? 0.1 : 0.9),
     };
   };
-  const sizes = { forger: [16, 96, 96, 768], detective: [768, 96, 96, 1], batch: 64 };
+  const sizes = { generator: [16, 96, 96, 768], discriminator: [768, 96, 96, 1], batch: 64 };
   return () => ({ run, sizes, settings: { balanced: BALANCED } });
 }
 
@@ -72,7 +72,7 @@ test("today's players meet the frozen ones, and not each other", async () => {
   const skills = ears.heard.flatMap(({ skill }) => skill ?? []);
   assert.deepEqual(skills, [
     { rounds: 25, fooled: [0], told: [1], raw: 1 },
-    { rounds: 50, fooled: [1], told: [1], raw: 0 }, // the forger has passed today's detective and the frozen one
+    { rounds: 50, fooled: [1], told: [1], raw: 0 }, // the generator has passed today's discriminator and the frozen one
     { rounds: 75, fooled: [1], told: [1], raw: 1 / 25 },
     { rounds: 100, fooled: [1, 0], told: [1, 1], raw: 1 },
   ]);

@@ -1,6 +1,6 @@
 /** The game that the worker keeps: the players, frozen copies of them, and what the page is told. */
 import { RuntimeError } from "./errors.js";
-import { type GanRoundGraph, look, modes, play, start, type Played, type State } from "./gan-round.js";
+import { evaluate, type GanRoundGraph, modes, play, start, type Played, type State } from "./gan-round.js";
 import type { Control, GanFrame, GanRound, GanSkill, PlayOptions } from "./messages.js";
 
 export const FROZEN = [25, 100, 300, 1000]; // the rounds of whose players copies are kept, to be played against
@@ -41,7 +41,7 @@ export class GanGame {
     return this.next(true, async () => {
       const graph = this.graph();
       const state = start(seed, graph.sizes);
-      const shown = await look(graph, state, state, seed, 1);
+      const shown = await evaluate(graph, state, state, seed, 1);
       [this.seed, this.state, this.frozen, this.right] = [seed, state, [], []];
       return frame(0, shown);
     });
@@ -77,8 +77,8 @@ export class GanGame {
     const skill: GanSkill = { rounds: state.rounds, fooled: [], told: [], raw: mean(this.right) };
     this.right = [];
     for (const old of this.frozen) {
-      skill.fooled.push(share((await look(this.graph(), state, old, seed, BATCHES)).verdicts_fake, true));
-      skill.told.push(accuracy(await look(this.graph(), old, state, seed, BATCHES)));
+      skill.fooled.push(share((await evaluate(this.graph(), state, old, seed, BATCHES)).verdicts_fake, true));
+      skill.told.push(accuracy(await evaluate(this.graph(), old, state, seed, BATCHES)));
     }
     return skill;
   }

@@ -77,8 +77,8 @@ export interface Settings {
 
 /** What config.json says of the graph: widths from layer to layer, and pictures of each kind in a round. */
 export interface Sizes {
-  forger: number[];
-  detective: number[];
+  generator: number[];
+  discriminator: number[];
   batch: number;
 }
 
@@ -119,14 +119,14 @@ function player(seed: number, widths: number[], stream: number): Float32Array {
 }
 
 /** Untrained players. */
-export function start(seed: number, { forger, detective }: Sizes): State {
+export function start(seed: number, { generator, discriminator }: Sizes): State {
   const steps = new Float32Array(2);
-  return { generator: player(seed, forger, 0), discriminator: player(seed, detective, 1), steps, rounds: 0 };
+  return { generator: player(seed, generator, 0), discriminator: player(seed, discriminator, 1), steps, rounds: 0 };
 }
 
 /** The round after `state`; trains: whether generator and discriminator learn in it. */
 export async function play(
-  { run, sizes: { forger, batch } }: GanRoundGraph,
+  { run, sizes }: GanRoundGraph,
   state: State,
   settings: Settings,
   seed: number,
@@ -134,12 +134,12 @@ export async function play(
 ): Promise<{ state: State; played: Played }> {
   const { generator, discriminator } = state;
   const stream = 2 * (state.rounds + 1);
-  const latent = forger[0]!;
+  const [latent, batch] = [sizes.generator[0]!, sizes.batch];
   const numbers = (...values: number[]): Input => ({ data: Float32Array.from(values), dims: [values.length] });
   const number = (value: number): Input => ({ data: Float32Array.of(value), dims: [] });
   const out = await run({
-    forger: { data: generator, dims: [3, generator.length / 3] },
-    detective: { data: discriminator, dims: [3, discriminator.length / 3] },
+    generator: { data: generator, dims: [3, generator.length / 3] },
+    discriminator: { data: discriminator, dims: [3, discriminator.length / 3] },
     steps: { data: state.steps, dims: [2] },
     real: { data: realPictures(seed, stream + 1, batch), dims: [batch, 3, SIZE, SIZE] },
     latents: { data: normal(seed, batch * latent, stream), dims: [batch, latent] },
@@ -148,8 +148,8 @@ export async function play(
     pairing: number(settings.pairing),
     gamma: number(settings.gamma),
   });
-  const { new_forger, new_detective, new_steps, losses, fakes, verdicts_real, verdicts_fake } = out;
-  const players = { generator: new_forger!, discriminator: new_detective! };
+  const { new_generator, new_discriminator, new_steps, losses, fakes, verdicts_real, verdicts_fake } = out;
+  const players = { generator: new_generator!, discriminator: new_discriminator! };
   return {
     state: { ...players, steps: new_steps!, rounds: state.rounds + 1 },
     played: { losses: losses!, fakes: fakes!, verdicts_real: verdicts_real!, verdicts_fake: verdicts_fake! },
@@ -157,7 +157,7 @@ export async function play(
 }
 
 /** A generator before a discriminator, perhaps of different times, and nobody learns: pictures of so many batches. */
-export async function look(
+export async function evaluate(
   graph: GanRoundGraph,
   { generator }: Pick<State, "generator">,
   { discriminator }: Pick<State, "discriminator">,

@@ -1,20 +1,21 @@
-"""A generative adversarial network: a forger draws pictures, a detective tells them from real ones (Goodfellow et al.
-2014, https://arxiv.org/abs/1406.2661).
+"""A generative adversarial network: a generator draws pictures, a discriminator tells them from real ones (Goodfellow
+et al. 2014, https://arxiv.org/abs/1406.2661).
 
 Both are small residual networks without normalisation that mirror each other, 4 x 4 to 32 x 32, and are trained in
 simultaneous gradient steps with the relativistic pairing loss (Jolicoeur-Martineau 2018,
-https://arxiv.org/abs/1807.00734): a forgery is judged next to a real picture, so the detective must keep *every* real
-picture above the forgeries near it and the forger cannot win by drawing one thing well. Zero-centred gradient
-penalties on real pictures and forgeries (R1 + R2, Mescheder et al. 2018, https://arxiv.org/abs/1801.04406, eq. 9-10)
-make the steps converge; Huang et al. 2024 (https://arxiv.org/abs/2501.05441) show that this loss and these penalties
-need no further tricks. The classic loss is here too, for the exhibit of a game that goes wrong.
+https://arxiv.org/abs/1807.00734): a fake is scored next to a real picture, so the discriminator must keep *every* real
+picture above the fakes near it and the generator cannot win by drawing one thing well. Zero-centred gradient penalties
+on real pictures and fakes (R1 + R2, Mescheder et al. 2018, https://arxiv.org/abs/1801.04406, eq. 9-10) make the steps
+converge; Huang et al. 2024 (https://arxiv.org/abs/2501.05441) show that this loss and these penalties need no further
+tricks. The classic loss is here too, for the exhibit of a game that goes wrong.
 
-A game from nothing takes many pictures to find what there is to draw. So both may `Study` first, together: the
-detective describes a picture by a code, the forger draws it from the code and learns which noise to make it of.
+A game from nothing takes many pictures to find what there is to draw. So both may go through `Pretraining` first,
+together: the discriminator describes a picture by a code, the generator draws it from the code and learns which noise
+to make it of.
 
-Pictures: float [B,C,32,32] in [-1, 1], from the forger about so. Noise: float [B,64], standard normal. Code: float
-[B,64] of root mean square 1, what the forger makes of noise and label. Label: int64 [B], 0 is any class, k + 1 is the
-k-th class. Logits: float [B], positive for real.
+Pictures: float [B,C,32,32] in [-1, 1], from the generator about so. Noise: float [B,64], standard normal. Code: float
+[B,64] of root mean square 1, what the generator makes of noise and label. Label: int64 [B], 0 is any class, k + 1 is
+the k-th class. Logits: float [B], positive for real.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Block(nn.Module):
 
 
 class Generator(nn.Module):
-    """The forger: noise and label -> pixels."""
+    """Noise and label -> pixels."""
 
     def __init__(self, config: GanConfig):
         super().__init__()
@@ -105,7 +106,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """The detective: pixels and label -> logits, by projection (Miyato & Koyama 2018, eq. 3)."""
+    """Pixels and label -> logits, by projection (Miyato & Koyama 2018, eq. 3)."""
 
     def __init__(self, config: GanConfig):
         super().__init__()
@@ -130,8 +131,8 @@ class Discriminator(nn.Module):
         return self.judge(features)[:, 0].float() + (features * self.label(label)).sum(1)
 
     @torch.no_grad()
-    def clear(self) -> None:
-        """Forget every opinion about what is real, and keep the eyes."""
+    def reset_head(self) -> None:
+        """Forget what was learned about real and fake; `describe` stays."""
         for weight in (*self.judge.parameters(), self.label.weight):
             weight.zero_()
 
@@ -150,11 +151,11 @@ class Gan(nn.Module):
         self.register_buffer("progress", torch.zeros(()))
 
 
-SHAKEN = 0.2  # how far a code is moved, as a share of its own size, for the forger to draw the same picture still
-COMMITMENT = 0.25  # of a code to the forger's codes, as a share of theirs to it (van den Oord et al. 2017, eq. 3)
+CODE_NOISE = 0.2  # how far a code is moved, as a share of its own size, and the same picture still drawn of it
+COMMITMENT = 0.25  # of a code to the generator's codes, as a share of theirs to it (van den Oord et al. 2017, eq. 3)
 
 
-class Study(nn.Module):
+class Pretraining(nn.Module):
     """What both players learn before the game: an autoencoder, and which noise becomes which code.
 
     Of many noises for a picture's class the one whose code is nearest to the picture's is made to come nearer: implicit
@@ -168,20 +169,20 @@ class Study(nn.Module):
         self.gan = gan
         self.read = nn.Linear(gan.config.widths[0], gan.config.code_size)
 
-    def loss(self, real: Tensor, noise: Tensor, shake: Tensor, label: Tensor) -> dict[str, Tensor]:
-        """real [B,C,32,32]; noise [B,N,Z], N tries for each picture; shake [B,D], normal; label [B].
+    def loss(self, real: Tensor, noise: Tensor, code_noise: Tensor, label: Tensor) -> dict[str, Tensor]:
+        """real [B,C,32,32]; noise [B,N,Z], N tries for each picture; code_noise [B,D], normal; label [B].
 
         Half of the pictures are drawn from their own codes and half from the nearest tries'. Logged: "copied" and
         "forged", root mean square errors of both halves in pixel units of [-1, 1], and "match", codes apart.
         """
-        forger, half = self.gan.generator, len(real) // 2
+        generator, half = self.gan.generator, len(real) // 2
         code = to_code(self.read(self.gan.discriminator.describe(real)))
         with torch.no_grad():
-            tries = forger.code(noise, label[:, None].expand(noise.shape[:2]))
+            tries = generator.code(noise, label[:, None].expand(noise.shape[:2]))
             best = torch.einsum("bnd,bd->bn", tries, code).argmax(1)
-        nearest = forger.code(noise[torch.arange(len(noise), device=noise.device), best], label)
+        nearest = generator.code(noise[torch.arange(len(noise), device=noise.device), best], label)
         match = F.mse_loss(nearest, code.detach()) + COMMITMENT * F.mse_loss(nearest.detach(), code)
-        error = forger.draw(torch.cat([(code + SHAKEN * shake)[:half], nearest[half:]])) - real
+        error = generator.draw(torch.cat([(code + CODE_NOISE * code_noise)[:half], nearest[half:]])) - real
         square = error.square().flatten(1).mean(1)
         copied, forged = square[:half].mean().sqrt(), square[half:].mean().sqrt()
         loss = error.abs().mean() + square.mean() + match
@@ -192,7 +193,7 @@ Rule = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def relativistic(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits [B] of real pictures and of their forgeries -> the detective's loss and the forger's, each a mean
+    """Logits [B] of real pictures and of their fakes -> the discriminator's loss and the generator's, each a mean
     (Jolicoeur-Martineau 2018, section 4.1, with f = softplus)."""
     return F.softplus(fake - real).mean(), F.softplus(real - fake).mean()
 
@@ -217,42 +218,42 @@ def play(
 ) -> dict[str, Tensor]:
     """One round. The gradient of "loss" is, for each player's weights, that of its own loss and of nothing else:
 
-        detective:  rule + gamma / 2 * (E |dD/dx (real)|^2 + E |dD/dx (fake)|^2)        forger: rule
+        discriminator: rule + gamma / 2 * (E |dD/dx (real)|^2 + E |dD/dx (fake)|^2)     generator: rule
 
-    real [B,...], noise [B,Z], label [B] of both; augment: changes real pictures and forgeries, stacked [2B,...], alike.
+    real [B,...], noise [B,Z], label [B] of both; augment: changes real pictures and fakes, stacked [2B,...], alike.
     Each logit must depend on its own picture alone (no batch normalisation): then dD/dx, whose length is penalised,
-    is also what the forger learns from, and need not be computed twice.
+    is also what the generator learns from, and need not be computed twice.
     """
     fake = generator(noise, label)
     shown = augment(torch.cat([real, fake]))
     seen = shown.detach().requires_grad_()
     logits = discriminator(seen, torch.cat([label, label]))
     real_logits, fake_logits = logits.chunk(2)
-    detective, _ = rule(real_logits, fake_logits)
+    discriminator_loss, _ = rule(real_logits, fake_logits)
     (slope,) = torch.autograd.grad(logits.sum(), seen, create_graph=gamma > 0, retain_graph=True)
     penalty = slope.flatten(1).square().sum(1).mean()  # (R1 + R2) / 2
 
-    # The chain rule by hand, for the forger: d forger / d fake = d forger / d logit * d logit / d fake.
+    # The chain rule by hand, for the generator: d loss / d fake = d loss / d logit * d logit / d fake.
     leaf = fake_logits.detach().requires_grad_()
-    _, forger = rule(real_logits.detach(), leaf)
-    (pull,) = torch.autograd.grad(forger, leaf)
+    _, generator_loss = rule(real_logits.detach(), leaf)
+    (pull,) = torch.autograd.grad(generator_loss, leaf)
     forged = shown.chunk(2)[1].flatten(1)
     towards = ((slope.detach().chunk(2)[1].flatten(1) * pull[:, None]) * forged).sum()
-    loss = detective + gamma * penalty + (towards - towards.detach()) + forger.detach()
+    loss = discriminator_loss + gamma * penalty + (towards - towards.detach()) + generator_loss.detach()
     return {
         "loss": loss,
-        "detective": detective,
-        "forger": forger,
+        "discriminator": discriminator_loss,
+        "generator": generator_loss,
         "penalty": penalty,
         "told_apart": (real_logits > fake_logits).float().mean(),
     }
 
 
 def augment(pixels: Tensor, share: float | Tensor, generator: torch.Generator) -> Tensor:
-    """Move pictures by up to an eighth and cut a square out of them, each in a share of cases, so that the detective
-    cannot learn a small set by heart (Zhao et al. 2020, https://arxiv.org/abs/2006.10738).
+    """Move pictures by up to an eighth and cut a square out of them, each in a share of cases, so that the
+    discriminator cannot learn a small set by heart (Zhao et al. 2020, https://arxiv.org/abs/2006.10738).
 
-    pixels: real pictures and their forgeries, stacked [2B,C,S,S]; picture b and forgery b are changed alike.
+    pixels: real pictures and their fakes, stacked [2B,C,S,S]; picture b and fake b are changed alike.
     Differentiable in `pixels`. What comes in from outside is the picture's edge; what is cut out is grey.
     """
     count, size, device = len(pixels) // 2, pixels.shape[-1], pixels.device

@@ -1,16 +1,16 @@
 """A GAN that trains while one watches: its whole training round is one ONNX graph, state in and state out.
 
-Two small players (Goodfellow et al. 2014, "Generative adversarial nets"): the *forger* makes 16 x 16 pictures from
-noise, the *detective* scores pictures, high for real. `Game` plays rounds on states that are plain arrays: keep an old
-one and it is a frozen opponent. A round in which nobody trains only looks, at the fakes and the verdicts.
+Two small players (Goodfellow et al. 2014, "Generative adversarial nets"): the *generator* makes 16 x 16 pictures from
+noise, the *discriminator* scores pictures, high for real. `Game` plays rounds on states that are plain arrays: keep an
+old one and it is a frozen opponent. A round in which nobody trains only looks, at the fakes and the verdicts.
 
 The real pictures are made on the spot: a shape in a colour, a little displaced. There are exactly sixteen kinds
 ("modes") of them, and which kind a picture is follows from the nearest of sixteen prototypes, so the variety of the
 fakes is counted and not guessed.
 
 Everything random is a function of the seed (diffusion/noise.py), the same in web/runtime/gan-round.ts. Streams of the
-seed: 0 and 1 are the starting weights of forger and detective; 2r and 2r + 1 are the noise and the real pictures of
-round r = 1, 2, ...
+seed: 0 and 1 are the starting weights of generator and discriminator; 2r and 2r + 1 are the noise and the real pictures
+of round r = 1, 2, ...
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from bozzetto.runtime.store import open_model
 
 MODEL = "gan_round"
 SIZE = 16  # pixels a side
-LATENT = 16  # numbers that the forger makes a picture from
+LATENT = 16  # numbers that the generator makes a picture from
 WIDTH = 96
 BATCH = 64  # pictures of each kind, real and fake, in a round: fixed in the graph
 PIXELS = 3 * SIZE * SIZE
-FORGER = (LATENT, WIDTH, WIDTH, PIXELS)  # widths from layer to layer
-DETECTIVE = (PIXELS, WIDTH, WIDTH, 1)
+GENERATOR = (LATENT, WIDTH, WIDTH, PIXELS)  # widths from layer to layer
+DISCRIMINATOR = (PIXELS, WIDTH, WIDTH, 1)
 
 SHAPES = ("ring", "square", "triangle", "cross")
 COLOURS = {"red": (225, 45, 57), "yellow": (250, 195, 20), "green": (40, 160, 80), "blue": (45, 95, 215)}
@@ -105,8 +105,8 @@ def variety(pictures: np.ndarray) -> int:
 class Settings:
     """How a round is trained.
 
-    rates: Adam's learning rates of forger and detective; pairing: 1 compares fakes with real pictures, 0 judges each
-    by itself; gamma: the weight of the penalties that keep the detective smooth.
+    rates: Adam's learning rates of generator and discriminator; pairing: 1 compares fakes with real pictures, 0 judges
+    each by itself; gamma: the weight of the penalties that keep the discriminator smooth.
     """
 
     rates: tuple[float, float]
@@ -122,8 +122,8 @@ COLLAPSING = Settings(rates=(5e-4, 2e-3), pairing=0.0, gamma=0.02)  # from the s
 class State:
     """Both players: parameters and Adam's moments [3,P] and [3,Q], the steps each has trained [2], rounds played."""
 
-    forger: np.ndarray
-    detective: np.ndarray
+    generator: np.ndarray
+    discriminator: np.ndarray
     steps: np.ndarray
     rounds: int
 
@@ -142,7 +142,7 @@ def start(seed: int) -> State:
         parameters = np.concatenate(parts)
         return np.stack([parameters, np.zeros_like(parameters), np.zeros_like(parameters)]).astype(np.float32)
 
-    return State(player(FORGER, 0), player(DETECTIVE, 1), np.zeros(2, np.float32), 0)
+    return State(player(GENERATOR, 0), player(DISCRIMINATOR, 1), np.zeros(2, np.float32), 0)
 
 
 def inputs(
@@ -151,8 +151,8 @@ def inputs(
     """What the graph is given for the round after `state`."""
     stream = 2 * (state.rounds + 1)
     return {
-        "forger": state.forger,
-        "detective": state.detective,
+        "generator": state.generator,
+        "discriminator": state.discriminator,
         "steps": state.steps,
         "real": real_pictures(seed, stream + 1),
         "latents": normal(seed, (BATCH, LATENT), stream),
@@ -165,8 +165,8 @@ def inputs(
 
 @dataclass(frozen=True, eq=False)
 class Played:
-    """What a round showed: losses of forger and detective before they learned [2], the fakes [64,3,16,16], and the
-    verdicts [64] on the real pictures and the fakes, the probability that each is real."""
+    """What a round showed: losses of generator and discriminator before they learned [2], the fakes [64,3,16,16], and
+    the verdicts [64] on the real pictures and the fakes, the probability that each is real."""
 
     losses: np.ndarray
     fakes: np.ndarray
@@ -186,14 +186,14 @@ class Game:
     def play(
         self, state: State, settings: Settings, seed: int, trains: tuple[bool, bool] = (True, True)
     ) -> tuple[State, Played]:
-        """The round after `state`; trains: whether forger and detective learn in it."""
+        """The round after `state`; trains: whether generator and discriminator learn in it."""
         out = self._network(**inputs(state, settings, seed, trains))
         shown = Played(out["losses"], out["fakes"], out["verdicts_real"], out["verdicts_fake"])
-        return State(out["new_forger"], out["new_detective"], out["new_steps"], state.rounds + 1), shown
+        return State(out["new_generator"], out["new_discriminator"], out["new_steps"], state.rounds + 1), shown
 
-    def look(self, forger: State, detective: State, seed: int, batches: int = 4) -> Played:
-        """A forger before a detective, perhaps of different times, and nobody learns: 64 pictures for each batch."""
-        state = State(forger.forger, detective.detective, np.zeros(2, np.float32), 0)
+    def evaluate(self, generator: State, discriminator: State, seed: int, batches: int = 4) -> Played:
+        """A generator before a discriminator, perhaps of different times, and nobody learns: 64 pictures a batch."""
+        state = State(generator.generator, discriminator.discriminator, np.zeros(2, np.float32), 0)
         shown = []
         for _ in range(batches):
             state, one = self.play(state, BALANCED, seed, (False, False))

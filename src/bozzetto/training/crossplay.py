@@ -1,4 +1,4 @@
-"""Who got better? Today's forger against yesterday's detectives, and the reverse.
+"""Who got better? Today's generator against yesterday's discriminators, and the reverse.
 
 In a game the losses of a run say little: both players may improve and the score stay even. Frozen players of several
 ages measure skill (Olsson et al. 2018, https://arxiv.org/abs/1808.04888, tournaments of snapshots).
@@ -24,8 +24,9 @@ BATCH = 128
 
 @dataclass(frozen=True)
 class CrossPlay:
-    """fooled[f][d]: share of pairs in [0, 1] in which detective d takes forger f's picture for the real one; half is
-    what a coin does, 1 - fooled is the share told apart. steps: how long the players of each row and column trained."""
+    """fooled[f][d]: share of pairs in [0, 1] in which discriminator d takes generator f's picture for the real one;
+    half is what a coin does, 1 - fooled is the share told apart. steps: how long the players of each row and column
+    trained."""
 
     steps: tuple[int, ...]
     pairs: int
@@ -47,27 +48,31 @@ def load_players(run: Path, config: GanConfig, steps: int, count: int) -> dict[i
 
 @torch.inference_mode()
 def cross_play(
-    forgers: Sequence[nn.Module], detectives: Sequence[nn.Module], pictures: Pictures, pairs: int = 512, seed: int = 0
+    generators: Sequence[nn.Module],
+    discriminators: Sequence[nn.Module],
+    pictures: Pictures,
+    pairs: int = 512,
+    seed: int = 0,
 ) -> list[list[float]]:
-    """Share of pairs fooled, [forgers][detectives]. A pair is a real picture and a forgery of the same class; every
-    forger gets the same noise. Without a class (label 0) in one pair of ten, as in training."""
-    fooled = torch.zeros(len(forgers), len(detectives))
+    """Share of pairs fooled, [generators][discriminators]. A pair is a real picture and a fake of the same class; every
+    generator gets the same noise. Without a class (label 0) in one pair of ten, as in training."""
+    fooled = torch.zeros(len(generators), len(discriminators))
     for number, start in enumerate(range(0, pairs, BATCH)):
-        rng, generator = step_randomness(seed, number, torch.device("cpu"))
+        rng, draws = step_randomness(seed, number, torch.device("cpu"))
         real, label = pictures.batch(rng, min(BATCH, pairs - start))
         label = label.masked_fill(torch.from_numpy(rng.random(len(label)) < 0.1), 0)
-        noise = torch.randn(len(label), forgers[0].label.embedding_dim, generator=generator)
-        truth = [detective(real, label) for detective in detectives]
-        for f, forger in enumerate(forgers):
-            fake = forger(noise, label)
-            for d, detective in enumerate(detectives):
-                fooled[f, d] += (detective(fake, label) > truth[d]).sum()
+        noise = torch.randn(len(label), generators[0].label.embedding_dim, generator=draws)
+        truth = [discriminator(real, label) for discriminator in discriminators]
+        for f, generator in enumerate(generators):
+            fake = generator(noise, label)
+            for d, discriminator in enumerate(discriminators):
+                fooled[f, d] += (discriminator(fake, label) > truth[d]).sum()
     return (fooled / pairs).tolist()
 
 
 def tournament(players: dict[int, Gan], pictures: Pictures, pairs: int = 512, seed: int = 0) -> CrossPlay:
-    """Every forger against every detective of one run's snapshots."""
-    forgers = [player.generator for player in players.values()]
-    detectives = [player.discriminator for player in players.values()]
-    table = cross_play(forgers, detectives, pictures, pairs, seed)
+    """Every generator against every discriminator of one run's snapshots."""
+    generators = [player.generator for player in players.values()]
+    discriminators = [player.discriminator for player in players.values()]
+    table = cross_play(generators, discriminators, pictures, pairs, seed)
     return CrossPlay(tuple(players), pairs, tuple(map(tuple, table)))

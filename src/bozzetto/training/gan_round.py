@@ -21,7 +21,7 @@ from torch._decomp import core_aten_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from bozzetto.runtime import gan_round as game
-from bozzetto.runtime.gan_round import DETECTIVE, FORGER
+from bozzetto.runtime.gan_round import DISCRIMINATOR, GENERATOR
 from bozzetto.training.export import Graph, write_folder
 
 BETA1, BETA2, EPSILON = 0.0, 0.9, 1e-8
@@ -49,40 +49,44 @@ def layers(player: Player, x: Tensor) -> Tensor:
     return x
 
 
-def forge(forger: Player, latents: Tensor) -> Tensor:
+def generate(generator: Player, latents: Tensor) -> Tensor:
     """[B,16] -> flat pictures [B,768] in (-1, 1)."""
-    return torch.tanh(layers(forger, latents))
+    return torch.tanh(layers(generator, latents))
 
 
-def score(detective: Player, pictures: Tensor) -> Tensor:
+def score(discriminator: Player, pictures: Tensor) -> Tensor:
     """Flat pictures [B,768] -> [B], the higher the more real."""
-    return layers(detective, pictures)[:, 0]
+    return layers(discriminator, pictures)[:, 0]
 
 
-def penalty(detective: Player, pictures: Tensor) -> Tensor:
+def penalty(discriminator: Player, pictures: Tensor) -> Tensor:
     """The mean squared norm of the score's gradient by the picture: R1 on real ones, R2 on fakes (Mescheder et al.
     2018, "Which training methods for GANs do actually converge?", eq. 9)."""
-    slope = torch.func.grad(lambda x: score(detective, x).sum())(pictures)
+    slope = torch.func.grad(lambda x: score(discriminator, x).sum())(pictures)
     return slope.square().sum(1).mean()
 
 
-def detective_loss(detective: Player, real: Tensor, fake: Tensor, pairing: Tensor, gamma: Tensor) -> Tensor:
+def discriminator_loss(discriminator: Player, real: Tensor, fake: Tensor, pairing: Tensor, gamma: Tensor) -> Tensor:
     """pairing 1: each fake is compared with a real picture (Jolicoeur-Martineau 2018, "The relativistic
     discriminator", eq. 10); 0: each picture is judged by itself (Goodfellow et al. 2014, eq. 1); between: a mix.
     gamma weighs both penalties, as in Huang et al. 2024, "The GAN is dead; long live the GAN!"."""
-    on_real, on_fake = score(detective, real), score(detective, fake)
+    on_real, on_fake = score(discriminator, real), score(discriminator, fake)
     pairs = F.softplus(on_fake - on_real).mean()
     alone = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
-    return pairing * pairs + (1 - pairing) * alone + gamma / 2 * (penalty(detective, real) + penalty(detective, fake))
+    return (
+        pairing * pairs
+        + (1 - pairing) * alone
+        + gamma / 2 * (penalty(discriminator, real) + penalty(discriminator, fake))
+    )
 
 
-def forger_loss(
-    forger: Player, detective: Player, real: Tensor, latents: Tensor, pairing: Tensor
+def generator_loss(
+    generator: Player, discriminator: Player, real: Tensor, latents: Tensor, pairing: Tensor
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
     """The same pairs the other way round, and the non-saturating loss of Goodfellow et al. 2014, section 3. Also the
     fakes and both scores."""
-    fake = forge(forger, latents)
-    on_real, on_fake = score(detective, real), score(detective, fake)
+    fake = generate(generator, latents)
+    on_real, on_fake = score(discriminator, real), score(discriminator, fake)
     loss = pairing * F.softplus(on_real - on_fake).mean() + (1 - pairing) * F.softplus(-on_fake).mean()
     return loss, (fake, on_real, on_fake)
 
@@ -99,35 +103,36 @@ def adam(state: Tensor, gradient: Player, steps: Tensor, rate: Tensor) -> Tensor
 
 
 def play(
-    forger: Tensor, detective: Tensor, steps: Tensor, real: Tensor, latents: Tensor,
+    generator: Tensor, discriminator: Tensor, steps: Tensor, real: Tensor, latents: Tensor,
     trains: Tensor, rates: Tensor, pairing: Tensor, gamma: Tensor,
 ) -> tuple[Tensor, ...]:  # fmt: skip
-    """One round: the detective learns, then the forger from the detective that has learned.
+    """One round: the discriminator learns, then the generator from the discriminator that has learned.
 
-    In: forger [3,P] and detective [3,Q], each its parameters and Adam's two moments; steps [2], how many each has
-    trained; real [B,3,16,16] in [-1,1]; latents [B,16]; trains [2], 1 or 0, whether it does so now; rates [2]; pairing
-    and gamma [], see `detective_loss`. Where there are two, the forger is first.
+    In: generator [3,P] and discriminator [3,Q], each its parameters and Adam's two moments; steps [2], how many each
+    has trained; real [B,3,16,16] in [-1,1]; latents [B,16]; trains [2], 1 or 0, whether it does so now; rates [2];
+    pairing and gamma [], see `discriminator_loss`. Where there are two, the generator is first.
 
-    Out: forger, detective and steps after the round; losses [2], each before its player learned; fakes [B,3,16,16] of
-    the forger before; verdicts on real and fake [B], of the detective after: the probability that the picture is real.
-    In pairs only differences of scores mean anything, so there the round's mean score is the point of doubt.
+    Out: generator, discriminator and steps after the round; losses [2], each before its player learned; fakes
+    [B,3,16,16] of the generator before; verdicts on real and fake [B], of the discriminator after: the probability that
+    the picture is real. In pairs only differences of scores mean anything, so there the round's mean score is the point
+    of doubt.
     """
-    real_rows, fake_rows = real.flatten(1), forge(unpack(forger[0], FORGER), latents)
-    learn = torch.func.grad_and_value(detective_loss)
-    gradient, loss_d = learn(unpack(detective[0], DETECTIVE), real_rows, fake_rows, pairing, gamma)
-    detective = torch.where(trains[1] > 0, adam(detective, gradient, steps[1], rates[1]), detective)
-    learn = torch.func.grad_and_value(forger_loss, has_aux=True)
+    real_rows, fake_rows = real.flatten(1), generate(unpack(generator[0], GENERATOR), latents)
+    learn = torch.func.grad_and_value(discriminator_loss)
+    gradient, loss_d = learn(unpack(discriminator[0], DISCRIMINATOR), real_rows, fake_rows, pairing, gamma)
+    discriminator = torch.where(trains[1] > 0, adam(discriminator, gradient, steps[1], rates[1]), discriminator)
+    learn = torch.func.grad_and_value(generator_loss, has_aux=True)
     gradient, (loss_f, (fakes, on_real, on_fake)) = learn(
-        unpack(forger[0], FORGER), unpack(detective[0], DETECTIVE), real_rows, latents, pairing
+        unpack(generator[0], GENERATOR), unpack(discriminator[0], DISCRIMINATOR), real_rows, latents, pairing
     )
-    forger = torch.where(trains[0] > 0, adam(forger, gradient, steps[0], rates[0]), forger)
+    generator = torch.where(trains[0] > 0, adam(generator, gradient, steps[0], rates[0]), generator)
     doubt = pairing * (on_real.mean() + on_fake.mean()) / 2
     losses = torch.stack([loss_f, loss_d])
     verdicts = torch.sigmoid(on_real - doubt), torch.sigmoid(on_fake - doubt)
-    return forger, detective, steps + trains, losses, fakes.view_as(real), *verdicts
+    return generator, discriminator, steps + trains, losses, fakes.view_as(real), *verdicts
 
 
-OUTPUTS = ("new_forger", "new_detective", "new_steps", "losses", "fakes", "verdicts_real", "verdicts_fake")
+OUTPUTS = ("new_generator", "new_discriminator", "new_steps", "losses", "fakes", "verdicts_real", "verdicts_fake")
 
 
 def export_gan_round(to: Path) -> None:
@@ -139,8 +144,8 @@ def export_gan_round(to: Path) -> None:
     inputs = {name: torch.as_tensor(value) for name, value in start.items()}
     traced = make_fx(play, decomposition_table=core_aten_decompositions())(*inputs.values())
     description = {
-        "parameters": inputs["forger"].shape[1] + inputs["detective"].shape[1],
-        "config": {"forger": FORGER, "detective": DETECTIVE, "batch": game.BATCH},
+        "parameters": inputs["generator"].shape[1] + inputs["discriminator"].shape[1],
+        "config": {"generator": GENERATOR, "discriminator": DISCRIMINATOR, "batch": game.BATCH},
         "settings": {"balanced": asdict(game.BALANCED), "collapsing": asdict(game.COLLAPSING)},
     }
     write_folder(to, game.MODEL, {}, description, {"graph.onnx": Graph(traced, inputs, list(OUTPUTS), batch=False)}, {})

@@ -1,9 +1,9 @@
 """Recipe: generator and discriminator, in simultaneous steps, on small pictures with a class each.
 
-First both learn together what there is to draw (`pretraining`, see `Study` in models/gan.py), then against each other
-(`adversarial`). A class is dropped now and then, so that both also know what *any* picture looks like. What is exported
-is the average of each player's weights over the last part of training: the players circle around each other, their
-averages hardly do. Snapshots of both on the way there are kept for cross-play (see crossplay.py).
+First both learn together what there is to draw (`pretraining`, see `Pretraining` in models/gan.py), then against each
+other (`adversarial`). A class is dropped now and then, so that both also know what *any* picture looks like. What is
+exported is the average of each player's weights over the last part of training: the players circle around each other,
+their averages hardly do. Snapshots of both on the way there are kept for cross-play (see crossplay.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bozzetto.models.gan import RULES, Gan, GanConfig, Study, augment, play
+from bozzetto.models.gan import RULES, Gan, GanConfig, Pretraining, augment, play
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import export_folder, read_final
 from bozzetto.training.loop import TrainingSchedule, pick_device
@@ -84,19 +84,19 @@ def build_model(pictures: Pictures, seed: int) -> Gan:
 def pretrain(pictures: Pictures, model: Gan, budget: Budget, run: Run) -> None:
     """Both players learn what there is to draw, in place."""
     device, schedule, config = pick_device(), budget.pretraining, model.config
-    together = Study(model).to(device, memory_format=torch.channels_last)
+    together = Pretraining(model).to(device, memory_format=torch.channels_last)
 
-    def loss(together: Study, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(together: Pretraining, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         real, label = pictures.batch(rng, schedule.batch_size, device, budget.drop_label)
         real = real.contiguous(memory_format=torch.channels_last)
         noise = torch.randn(len(label), budget.tries, config.noise_size, generator=generator, device=device)
-        shake = torch.randn(len(label), config.code_size, generator=generator, device=device)
-        return together.loss(real, noise, shake, label)
+        code_noise = torch.randn(len(label), config.code_size, generator=generator, device=device)
+        return together.loss(real, noise, code_noise, label)
 
     recipe = {"model": asdict(config), "tries": budget.tries, "drop_label": budget.drop_label}
     average = run.train(Stage("pretraining", together, loss, schedule, recipe))
     model.load_state_dict(average.gan.state_dict())
-    model.discriminator.clear()
+    model.discriminator.reset_head()
 
 
 def play_against(pictures: Pictures, model: Gan, budget: Budget, run: Run) -> Gan:
