@@ -50,7 +50,7 @@ def test_the_rounds_of_a_game_agree_with_python(worker):
           const parts = ({ fakes, verdicts_real, verdicts_fake }) => [fakes, verdicts_real, verdicts_fake];
           return JSON.stringify(frames.map(frame => parts(frame).map(part => [...part])));
         }""",
-        "balanced",
+        {"rates": gan_round.BALANCED.rates, "pairing": 1, "gamma": gan_round.BALANCED.gamma},
     )
     for frame, shown in zip(json.loads(found), expected, strict=True):
         for part, name in zip(frame, ("fakes", "verdicts_real", "verdicts_fake"), strict=True):
