@@ -28,9 +28,9 @@ from bozzetto.runtime.session import open_network
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import World, load_world
-from bozzetto.world.papers import KINDS as PAPERS
-from bozzetto.world.papers import make_paper, render_paper
-from bozzetto.world.questions import paper_questions
+from bozzetto.world.documents import KINDS as DOCUMENT_KINDS
+from bozzetto.world.documents import make_document, render_document
+from bozzetto.world.questions import document_questions
 from bozzetto.world.scenes import make_scene, render, scene_objects
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +49,7 @@ STILLS = {  # the first sight of a live figure: a prompt and a seed
     "sorter-maker": ("a cat face", 7),
     "match-score": ("a sunflower", 7),
 }
-PAPERS_EACH = 4  # signs, charts and receipts
+DOCUMENTS_EACH = 4  # signs, charts and receipts
 ON_MAP = 28  # pictures, and as many captions
 DIAL_RUN = ("face-smiling", 7)  # lesson 5's: a class of the pixel model, and a seed
 HOME = (
@@ -132,14 +132,15 @@ def record_papers(world: World) -> None:
     """Signs, charts and receipts that no training showed, with what each can be asked."""
     objects, rng = scene_objects(world), np.random.default_rng(0)
     nouns = [thing.noun for thing in objects]
-    papers = [make_paper(world, objects, HELD_OUT_SEED + i, kind=kind) for kind in PAPERS for i in range(PAPERS_EACH)]
-    pictures = np.stack([render_paper(world, paper) for paper in papers])
+    which = [(kind, HELD_OUT_SEED + i) for kind in DOCUMENT_KINDS for i in range(DOCUMENTS_EACH)]
+    documents = [make_document(world, objects, seed, kind=kind) for kind, seed in which]
+    pictures = np.stack([render_document(world, document) for document in documents])
     sheet(pictures, len(pictures)).save(DATA / "papers.webp", lossless=True)
-    own = ("read", "chart", "receipt")  # kinds of questions that only a paper can be asked come first
+    own = ("read", "chart", "receipt")  # kinds of questions that only a document can be asked come first
     items = []
-    for paper in papers:
-        questions = sorted(paper_questions(paper, nouns, rng), key=lambda question: question.kind not in own)
-        items.append({"kind": paper.kind, "questions": [question.text for question in questions]})
+    for document in documents:
+        questions = sorted(document_questions(document, nouns, rng), key=lambda question: question.kind not in own)
+        items.append({"kind": document.kind, "questions": [question.text for question in questions]})
     write("papers.json", {"size": 64, "items": items})
 
 

@@ -19,7 +19,7 @@ from bozzetto.runtime import clip as towers
 from bozzetto.runtime import sample, store, text_to_image
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import load_world
-from bozzetto.world.papers import KINDS, make_paper, render_paper
+from bozzetto.world.documents import KINDS, make_document, render_document
 from bozzetto.world.scenes import scene_objects
 
 ROOT = Path(__file__).parents[1]
@@ -127,8 +127,10 @@ def test_papers_are_new_and_are_asked_what_they_can_be_asked(world):
     with Image.open(DATA / "papers.webp") as sprite:
         for place in range(0, len(items), 3):
             kind = items[place]["kind"]
-            paper = make_paper(world, objects, HELD_OUT_SEED + place % (len(items) // 3), kind=kind)
-            assert (np.asarray(cell(sprite.convert("RGBA"), 64, place)) == render_paper(world, paper)).all(), AGAIN
+            document = make_document(world, objects, HELD_OUT_SEED + place % (len(items) // 3), kind=kind)
+            assert (np.asarray(cell(sprite.convert("RGBA"), 64, place)) == render_document(world, document)).all(), (
+                AGAIN
+            )
             first = items[place]["questions"][0]
             own = {"sign": "sign|written", "chart": "bar", "receipt": "total|sum|much|cost|price|bought|receipt"}[kind]
             assert re.search(own, first) and len(items[place]["questions"]) > 4

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 import bozzetto
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world.captions import STYLE_WORDS
-from bozzetto.world.papers import Paper, make_paper
+from bozzetto.world.documents import Document, make_document
 from bozzetto.world.questions import (
     CANNOT_TELL,
     KINDS,
     Question,
     canonical,
-    paper_questions,
+    document_questions,
     scene_questions,
 )
 from bozzetto.world.scenes import Scene, make_scene, plural
@@ -26,14 +26,14 @@ NOUNS = [thing.noun for thing in OBJECTS]
 WORDS = ("zero", "one", "two", "three", "four", "five")
 SEEDS = st.tuples(st.integers(0, 2**40), st.sampled_from(["train", "test"]), st.integers(0, 2**32))
 TOKENIZER = Tokenizer.load(Path(bozzetto.__file__).parent / "weights" / "clip" / "text" / "vocabulary.txt")
-ASKED: list[tuple[Scene | Paper, list[Question]]] = [
+ASKED: list[tuple[Scene | Document, list[Question]]] = [
     (make(WORLD, OBJECTS, seed, split), [])
-    for make in (make_scene, make_paper)
+    for make in (make_scene, make_document)
     for seed in range(1000)
     for split in ("train", "test")
 ]
 for _seed, (_picture, _questions) in enumerate(ASKED):
-    _ask = scene_questions if isinstance(_picture, Scene) else paper_questions
+    _ask = scene_questions if isinstance(_picture, Scene) else document_questions
     _questions += _ask(_picture, NOUNS, np.random.default_rng(_seed))
 
 
@@ -92,7 +92,7 @@ def scene_answer(scene: Scene, question: Question) -> str:
     return CANNOT_TELL
 
 
-def reason_for(picture: Scene | Paper, question: Question) -> str:
+def reason_for(picture: Scene | Document, question: Question) -> str:
     """What is to be said before the answer, found again: what has to be looked at first."""
     if isinstance(picture, Scene):
         both = len(noun_in(question.text, picture.names)) > 0
@@ -108,31 +108,31 @@ def reason_for(picture: Scene | Paper, question: Question) -> str:
     return " and ".join(f"{color} {WORDS[level[color]]}" for color in pair) if len(pair) == 2 else ""
 
 
-def paper_answer(paper: Paper, question: Question) -> str:
-    text, level = question.text, dict(paper.bars)
-    price = {thing.name: cost for thing, cost in zip(paper.things, paper.prices, strict=True)}
-    name = {"sign": "sign", "chart": "bar chart", "receipt": "receipt"}[paper.kind]
+def paper_answer(document: Document, question: Question) -> str:
+    text, level = question.text, dict(document.bars)
+    price = {thing.name: cost for thing, cost in zip(document.things, document.prices, strict=True)}
+    name = {"sign": "sign", "chart": "bar chart", "receipt": "receipt"}[document.kind]
     shown, bars = noun_in(text, tuple(price)), noun_in(text, tuple(level))
     if question.kind == "what":
         return name
     if question.kind == "exists":
         return "yes" if shown or name in text else "no"
     if question.kind == "read":
-        return paper.word
+        return document.word
     if question.kind == "color":
         assert "sign" in text
-        return paper.color
+        return document.color
     if question.kind == "background":
-        return paper.background
+        return document.background
     if question.kind == "describe":
         return {
             "sign": "a sign",
             "chart": f"a bar chart with {WORDS[len(level)]} bars",
             "receipt": f"a receipt with {WORDS[len(price)]} things",
-        }[paper.kind]
+        }[document.kind]
     if question.kind == "chart":
         if re.search("read|say|list|bars", text) and not re.search("many|count", text):
-            return " and ".join(f"{color} {WORDS[height]}" for color, height in paper.bars)
+            return " and ".join(f"{color} {WORDS[height]}" for color, height in document.bars)
         if "many" in text or "count" in text:
             return WORDS[len(level)]
         if "est" in text:
@@ -150,7 +150,7 @@ def paper_answer(paper: Paper, question: Question) -> str:
             return str(price[shown[0]])
         return WORDS[len(price)] if "how many" in text else str(sum(price.values()))
     assert question.kind == "unanswerable" and not shown and not bars
-    own = {"sign": "sign", "chart": "est|chart|bars", "receipt": "total|sum|everything|receipt|prices"}[paper.kind]
+    own = {"sign": "sign", "chart": "est|chart|bars", "receipt": "total|sum|everything|receipt|prices"}[document.kind]
     assert not re.search(own, text)
     return CANNOT_TELL
 
@@ -159,22 +159,22 @@ def paper_answer(paper: Paper, question: Question) -> str:
 @given(SEEDS)
 def test_every_answer_is_true(seeds: tuple[int, str, int]) -> None:
     seed, split, order = seeds
-    scene, paper = make_scene(WORLD, OBJECTS, seed, split), make_paper(WORLD, OBJECTS, seed, split)
+    scene, document = make_scene(WORLD, OBJECTS, seed, split), make_document(WORLD, OBJECTS, seed, split)
     for question in scene_questions(scene, NOUNS, np.random.default_rng(order)):
         assert question.answer == scene_answer(scene, question), (scene.sentence, question)
         assert question.reason == reason_for(scene, question), (scene.sentence, question)
-    for question in paper_questions(paper, NOUNS, np.random.default_rng(order)):
-        assert question.answer == paper_answer(paper, question), (paper, question)
+    for question in document_questions(document, NOUNS, np.random.default_rng(order)):
+        assert question.answer == paper_answer(document, question), (document, question)
         # Sides are named in the order of the comparison: "shorter" names them the other way round.
-        assert sorted(question.reason.split(" and ")) == sorted(reason_for(paper, question).split(" and "))
+        assert sorted(question.reason.split(" and ")) == sorted(reason_for(document, question).split(" and "))
 
 
 @settings(deadline=None, max_examples=30)
 @given(SEEDS)
 def test_the_same_generator_asks_the_same(seeds: tuple[int, str, int]) -> None:
     seed, split, order = seeds
-    scene, paper = make_scene(WORLD, OBJECTS, seed, split), make_paper(WORLD, OBJECTS, seed, split)
-    for ask, picture in ((scene_questions, scene), (paper_questions, paper)):
+    scene, document = make_scene(WORLD, OBJECTS, seed, split), make_document(WORLD, OBJECTS, seed, split)
+    for ask, picture in ((scene_questions, scene), (document_questions, document)):
         first, again = (ask(picture, NOUNS, np.random.default_rng(order)) for _ in range(2))
         assert first == again
         others = [ask(picture, NOUNS, np.random.default_rng(order + more)) for more in range(1, 9)]
@@ -259,6 +259,6 @@ def test_nouns_that_are_all_there_are_an_error(nouns: list[str]) -> None:
     scene = next(scene for scene, _ in ASKED if scene.kind == "single" and scene.names == ("dog",))
     with pytest.raises(ValueError, match="nouns must name a thing that is not in the picture"):
         scene_questions(scene, nouns, np.random.default_rng(0))
-    receipt = next(paper for paper, _ in ASKED if paper.kind == "receipt")
+    receipt = next(document for document, _ in ASKED if document.kind == "receipt")
     with pytest.raises(ValueError, match="nouns must name a thing that is not in the picture"):
-        paper_questions(receipt, [thing.name for thing in receipt.things], np.random.default_rng(0))
+        document_questions(receipt, [thing.name for thing in receipt.things], np.random.default_rng(0))

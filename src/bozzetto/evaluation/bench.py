@@ -34,7 +34,7 @@ FACTS = {  # what a grader sees in a scene
     "size": "the two and their sizes",
 }
 FEATURE_SIZE = 128
-HELD_OUT_SEED = 10**9  # seeds of scenes and papers that no training reaches
+HELD_OUT_SEED = 10**9  # seeds of scenes and documents that no training reaches
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The vision-language model: answers about scenes and papers, kind by kind, beside its blind guesses."""
+"""The vision-language model: answers about scenes and documents, kind by kind, beside its blind guesses."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bozzetto.evaluation.scores import Measured, Scores, share
 from bozzetto.metrics.features import on_white
 from bozzetto.metrics.retrieval import share_of
 from bozzetto.progress import track
-from bozzetto.world.papers import make_paper, render_paper
-from bozzetto.world.questions import CANNOT_TELL, KINDS, Question, paper_questions, scene_questions
+from bozzetto.world.documents import make_document, render_document
+from bozzetto.world.questions import CANNOT_TELL, KINDS, Question, document_questions, scene_questions
 from bozzetto.world.scenes import make_scene, render
 
 N = 0  # it draws nothing
@@ -42,8 +42,8 @@ def score(context: EvaluationContext, reply: Callable[[np.ndarray, list[str], bo
     """`reply`: (picture uint8 [64,64,4], questions, whether the picture is shown) -> answers. An answer is right when
     it is the true one, word for word; a reason given before it is not judged.
 
-    In domain: new scenes and papers of known combinations. Held out: combinations that no training showed. Beside each
-    kind stand the model's blind guesses and the best answer that looks at neither picture nor question.
+    In domain: new scenes and documents of known combinations. Held out: combinations that no training showed. Beside
+    each kind stand the model's blind guesses and the best answer that looks at neither picture nor question.
     """
     scores, told = {}, []  # told: (is it "i cannot tell", should it be)
     for where, split in ((IN_DOMAIN, "train"), (HELD_OUT, "test")):
@@ -74,14 +74,14 @@ def score(context: EvaluationContext, reply: Callable[[np.ndarray, list[str], bo
 
 
 def questions(context: EvaluationContext, split: str) -> list[tuple[np.ndarray, list[Question]]]:
-    """Pictures and what they are asked: `context.questions` of each kind at most, two scenes to one paper."""
+    """Pictures and what they are asked: `context.questions` of each kind at most, two scenes to one document."""
     rng, counts = np.random.default_rng(context.seed), dict.fromkeys(KINDS, 0)
     nouns = [thing.noun for thing in context.objects]
     asked = []
     for number in range(HELD_OUT_SEED + context.seed, HELD_OUT_SEED + context.seed + 20 * context.questions):
         if number % 3 == 2:
-            paper = make_paper(context.world, context.objects, number, split)
-            picture, some = render_paper(context.world, paper), paper_questions(paper, nouns, rng)
+            document = make_document(context.world, context.objects, number, split)
+            picture, some = render_document(context.world, document), document_questions(document, nouns, rng)
         else:
             scene = make_scene(context.world, context.objects, number, split)
             picture, some = render(context.world, scene), scene_questions(scene, nouns, rng)

@@ -1,6 +1,6 @@
 """Questions about a picture with answers that are true by construction.
 
-Scenes and papers know their facts, so every question below has exactly one right answer: it can train the
+Scenes and documents know their facts, so every question below has exactly one right answer: it can train the
 vision-language model and grade it by comparing strings, with no judge in between (as CLEVR did for reasoning, Johnson
 et al. 2017, arXiv 1612.06890). A share of the questions has no answer in the picture; saying so is the right answer
 (POPE, Li et al. 2023, arXiv 2305.10355, measures how rarely large models do).
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bozzetto.world.captions import STYLE_WORDS, article
-from bozzetto.world.papers import Paper
+from bozzetto.world.documents import Document
 from bozzetto.world.scenes import COLORS, NUMBERS, OPPOSITE, Scene, describe, plural
 
 KINDS = (
@@ -37,7 +37,7 @@ KINDS = (
     "unanswerable",
 )
 CANNOT_TELL = "i cannot tell"
-PAPER_NAMES = {"sign": "sign", "chart": "bar chart", "receipt": "receipt"}
+DOCUMENT_NAMES = {"sign": "sign", "chart": "bar chart", "receipt": "receipt"}
 
 _WORDINGS: dict[str, tuple[str, ...]] = {
     "what": ("what is this?", "what is shown here?", "which thing is this?", "name the thing."),
@@ -125,7 +125,7 @@ _WORDINGS: dict[str, tuple[str, ...]] = {
         "when was this made?",
     ),
 }
-# Questions about one kind of paper: asked of another picture, they have no answer.
+# Questions about one kind of document: asked of another picture, they have no answer.
 _ONLY = {"sign": ("read",), "chart": ("tallest", "shortest", "bars"), "receipt": ("total", "lines")}
 # Parts that a picture of something else may show: a dog has a nose. Never asked for, there or not.
 _PARTS = frozenset({"eye", "ear", "nose", "tooth", "heart", "bone", "wheel", "shell", "door", "window"})
@@ -215,31 +215,31 @@ def scene_questions(scene: Scene, nouns: Sequence[str], rng: np.random.Generator
     if rng.random() < _SOMETIMES:
         wordings, relation = _pick(("color", "place"), rng), _pick(("left of", "right of", "above", "below"), rng)
         asked.append(_ask("unanswerable", wordings, CANNOT_TELL, rng, one=absent, relation=relation))
-    papers = [kind for kind in _ONLY if kind != "sign" or not any("sign" in name for name in names)]
-    return asked + _untold(papers, rng)
+    documents = [kind for kind in _ONLY if kind != "sign" or not any("sign" in name for name in names)]
+    return asked + _untold(documents, rng)
 
 
-def paper_questions(paper: Paper, nouns: Sequence[str], rng: np.random.Generator) -> list[Question]:
-    """Questions the paper answers, or does not; arguments and errors as for scene_questions."""
-    names = tuple(thing.name for thing in paper.things)
+def document_questions(document: Document, nouns: Sequence[str], rng: np.random.Generator) -> list[Question]:
+    """Questions the document answers, or does not; arguments and errors as for scene_questions."""
+    names = tuple(thing.name for thing in document.things)
     absent = _absent(nouns, names, rng)
-    name = PAPER_NAMES[paper.kind]
+    name = DOCUMENT_NAMES[document.kind]
     asked = [_ask("what", "what", name, rng)]
-    asked += _exist([name], _pick([other for other in PAPER_NAMES.values() if other != name], rng), rng)
-    if paper.kind == "sign":
+    asked += _exist([name], _pick([other for other in DOCUMENT_NAMES.values() if other != name], rng), rng)
+    if document.kind == "sign":
         shown = "a sign"
-        asked.append(_ask("read", "read", paper.word, rng, spelled=True))
-        asked.append(_ask("color", "color", paper.color, rng, one="sign"))
-        asked.append(_ask("background", "background", paper.background, rng))
-    elif paper.kind == "chart":
-        shown = f"a bar chart with {NUMBERS[len(paper.bars)]} bars"
-        asked += _chart(paper.bars, rng)
+        asked.append(_ask("read", "read", document.word, rng, spelled=True))
+        asked.append(_ask("color", "color", document.color, rng, one="sign"))
+        asked.append(_ask("background", "background", document.background, rng))
+    elif document.kind == "chart":
+        shown = f"a bar chart with {NUMBERS[len(document.bars)]} bars"
+        asked += _chart(document.bars, rng)
     else:
         shown = f"a receipt with {NUMBERS[len(names)]} things"
         asked += _exist([name for name in names if name not in _PARTS], absent, rng)
-        asked += _receipt(names, paper.prices, absent, rng)
+        asked += _receipt(names, document.prices, absent, rng)
     asked.append(_ask("describe", "describe", shown, rng))
-    return asked + _untold([kind for kind in _ONLY if kind != paper.kind], rng)
+    return asked + _untold([kind for kind in _ONLY if kind != document.kind], rng)
 
 
 def canonical(scene: Scene) -> str:
@@ -331,11 +331,11 @@ def _exist(present: list[str], absent: str, rng: np.random.Generator) -> list[Qu
     return [_ask("exists", "exists", answer, rng, a=f"{article(name)} {name}") for name, answer in pair]
 
 
-def _untold(papers: list[str], rng: np.random.Generator) -> list[Question]:
-    """Sometimes a question about a paper that is not there, sometimes one that no picture answers."""
+def _untold(documents: list[str], rng: np.random.Generator) -> list[Question]:
+    """Sometimes a question about a document that is not there, sometimes one that no picture answers."""
     keys = []
     if rng.random() < _SOMETIMES:
-        keys.append(_pick(_ONLY[_pick(papers, rng)], rng))
+        keys.append(_pick(_ONLY[_pick(documents, rng)], rng))
     if rng.random() < _SOMETIMES:
         keys.append("untold")
     return [_ask("unanswerable", key, CANNOT_TELL, rng) for key in keys]

@@ -1,8 +1,8 @@
-"""Recipe: the vision-language model, on questions about scenes and small drawn papers.
+"""Recipe: the vision-language model, on questions about scenes and small drawn documents.
 
 The picture tower and the tokens begin as CLIP's; the decoder begins from nothing. First it learns to talk while the
 tower stays as it is (`talk`), then both learn (`image`), last with the weights as they are stored (`rounded`). A
-picture is seen once for several questions; what is slow to learn, place and papers, is shown more often. Now and then
+picture is seen once for several questions; what is slow to learn, place and documents, is shown more often. At times
 there is no picture, only the questions: so the same network can tell its blind guess, which is what its answers are
 measured against. Beside the pictures, every step drills to find in a given reason what was asked for (`drill`).
 """
@@ -27,8 +27,8 @@ from bozzetto.training.loop import TrainingSchedule, pick_device
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
 from bozzetto.world.dataset import World
-from bozzetto.world.papers import Paper, make_paper, render_paper
-from bozzetto.world.questions import Question, paper_questions, scene_questions
+from bozzetto.world.documents import Document, make_document, render_document
+from bozzetto.world.questions import Question, document_questions, scene_questions
 from bozzetto.world.scenes import Scene, make_scene, render, scene_objects
 
 IGNORED = -100  # a position that is not to be learned
@@ -45,7 +45,7 @@ class Budget:
     image: TrainingSchedule
     rounded: TrainingSchedule
     scenes: int  # how many are drawn beforehand
-    papers: int
+    documents: int
     questions: int = 6  # about a picture
     no_picture: float = 0.06  # share of pictures that are not shown
     drilled: int = 128  # questions of a step whose reason is given, to be concluded without the picture
@@ -65,7 +65,7 @@ BUDGETS = {
         _schedule(20, 16, 2e-3, warmup=5, ema=0.9),
         _schedule(5, 16, 1e-3, True, warmup=2, ema=0.9),
         scenes=64,
-        papers=16,
+        documents=16,
         model={"width": 64, "layers": 2, "heads": 2},
     ),
     "cpu": Budget(
@@ -73,14 +73,14 @@ BUDGETS = {
         _schedule(5000, 64, 1e-3),
         _schedule(200, 64, 3e-4, True),
         scenes=40_000,
-        papers=30_000,
+        documents=30_000,
     ),
     "gpu": Budget(
         _schedule(2000, 512, 2e-3, warmup=200, ema=0.999),
         _schedule(20_000, 512, 1e-3, warmup=200, ema=0.999),
         _schedule(4000, 512, 3e-4, True, ema=0.999),
         scenes=200_000,
-        papers=60_000,
+        documents=60_000,
         questions=8,
     ),
 }
@@ -112,15 +112,17 @@ def padded(rows: list[list[int]], filler: int, device: torch.device) -> Tensor:
 
 
 class QuestionDataset:
-    """Scenes and papers drawn once: `pictures` uint8 [N,64,64,4], how often each is shown, `shares` [N], and the
+    """Scenes and documents drawn once: `pictures` uint8 [N,64,64,4], how often each is shown, `shares` [N], and the
     questions that each can be asked."""
 
-    def __init__(self, world: World, scenes: int, papers: int, split: str = "train", first: int = 0):
+    def __init__(self, world: World, scenes: int, documents: int, split: str = "train", first: int = 0):
         objects = scene_objects(world)
         self.nouns = [thing.noun for thing in objects]
-        self.facts: list[Scene | Paper] = [make_scene(world, objects, first + i, split) for i in range(scenes)]
-        self.facts += [make_paper(world, objects, first + i, split) for i in range(papers)]
-        drawn = [render(world, fact) if isinstance(fact, Scene) else render_paper(world, fact) for fact in self.facts]
+        self.facts: list[Scene | Document] = [make_scene(world, objects, first + i, split) for i in range(scenes)]
+        self.facts += [make_document(world, objects, first + i, split) for i in range(documents)]
+        drawn = [
+            render(world, fact) if isinstance(fact, Scene) else render_document(world, fact) for fact in self.facts
+        ]
         self.pictures = np.array(drawn, np.uint8).reshape(-1, *PICTURE)
         shares = np.array([SHARES.get(fact.kind, 1) for fact in self.facts])
         self.shares = shares / shares.sum()
@@ -128,7 +130,7 @@ class QuestionDataset:
 
     def questions(self, row: int, rng: np.random.Generator) -> list[Question]:
         fact = self.facts[row]
-        ask = scene_questions if isinstance(fact, Scene) else paper_questions
+        ask = scene_questions if isinstance(fact, Scene) else document_questions
         return ask(fact, self.nouns, rng)
 
     def reasoned(self, count: int, rng: np.random.Generator) -> list[Question]:
@@ -186,7 +188,7 @@ def learn(world: World, budget: Budget, run: Run, start: Path) -> Vlm:
     tokenizer = Tokenizer.load(start / "vocabulary.txt")
     tokenizer.save(run.out / "vocabulary.txt")
     model = build_model(clip, budget.model).to(device, memory_format=torch.channels_last)
-    dataset = QuestionDataset(world, budget.scenes, budget.papers)
+    dataset = QuestionDataset(world, budget.scenes, budget.documents)
 
     def loss(model: Vlm, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         rows = rng.choice(len(dataset.facts), budget.talk.batch_size, p=dataset.shares)
