@@ -14,8 +14,8 @@ from bozzetto.models.vlm import PATCHES
 from bozzetto.runtime import ask, gan_round, requests, sample, text_to_image, tokenizer
 from bozzetto.world import scenes
 from bozzetto.world.captions import article
-from bozzetto.world.emoji import STYLES
 from bozzetto.world.scenes import vocabulary
+from bozzetto.world.styles import STYLES
 
 FILE = Path(__file__).parents[1] / "web/runtime/generated.ts"
 NOUNS = [entry.strip().partition("=") for entry in vocabulary.NOUNS.replace("\n", " ").split(",")]

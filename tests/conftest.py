@@ -10,8 +10,8 @@ from hypothesis import settings
 from bozzetto.world import dataset
 from bozzetto.world.captions import templates
 from bozzetto.world.dataset import World
-from bozzetto.world.emoji import STYLES
 from bozzetto.world.scenes import SceneObject
+from bozzetto.world.styles import STYLES
 
 # The same examples in every run, and no example fails because the machine is busy.
 settings.register_profile("steady", deadline=None, derandomize=True)
@@ -64,7 +64,7 @@ def draw(shape: str, colour: tuple[int, int, int], radius: float) -> np.ndarray:
 def shapes() -> World:
     """16 concepts ("red disc", ...) in 8 styles (sizes): 128 pictures; each concept's style k is held out for one k."""
     rows = [
-        (f"{colour} {shape}", STYLES[k], draw(shape, rgb, 14 + 2 * k), "test" if (i + j) % 8 == k else "train")
+        (f"{colour} {shape}", list(STYLES)[k], draw(shape, rgb, 14 + 2 * k), "test" if (i + j) % 8 == k else "train")
         for i, shape in enumerate(("square", "disc", "ring", "cross"))
         for j, (colour, rgb) in enumerate(COLOURS.items())
         for k in range(8)

@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bozzetto.world.captions import (
-    STYLE_WORDS,
     caption,
     held_out_keywords,
     plain_name,
     templates,
     with_article,
 )
+from bozzetto.world.styles import STYLES
 
 KEYWORDS = ["dog_face", "animal", "puppy", "puppies", "pet", "woof", "faithful", ":D", "best friend ever"]
 
@@ -79,7 +79,7 @@ def test_captions_are_short_varied_and_mostly_say_the_name() -> None:
 def test_style_is_said_sometimes_and_never_when_there_is_none() -> None:
     assert 0.2 < np.mean(["style" in text for text in captions(1000)]) < 0.4
     assert not any("style" in text for text in captions(500, style=None))
-    assert len({words[0] for words in STYLE_WORDS.values()}) == 8
+    assert len({style.words[0] for style in STYLES.values()}) == 8
 
 
 def test_same_rng_same_captions() -> None:
@@ -92,7 +92,7 @@ def test_zero_shot_templates_are_training_captions() -> None:
 
 
 def test_an_unknown_style_is_an_error() -> None:
-    with pytest.raises(ValueError, match="style 'oil' is unknown; use one of noto"):
+    with pytest.raises(ValueError, match="style 'oil' is unknown: choose one of noto"):
         caption("dog", [], "oil", np.random.default_rng(0), codepoints="1f415")
 
 

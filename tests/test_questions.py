@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 import bozzetto
 from bozzetto.runtime.tokenizer import Tokenizer
-from bozzetto.world.captions import STYLE_WORDS
 from bozzetto.world.documents import Document, make_document
 from bozzetto.world.questions import (
     CANNOT_TELL,
@@ -20,6 +19,7 @@ from bozzetto.world.questions import (
     scene_questions,
 )
 from bozzetto.world.scenes import Scene, make_scene, plural
+from bozzetto.world.styles import STYLES
 from scene_world import OBJECTS, WORLD
 
 NOUNS = [thing.noun for thing in OBJECTS]
@@ -74,7 +74,7 @@ def scene_answer(scene: Scene, question: Question) -> str:
     if question.kind == "background":
         return scene.background or "white"
     if question.kind == "style":
-        return STYLE_WORDS[scene.objects[0].style][0]
+        return STYLES[scene.objects[0].style].words[0]
     relations = sorted((r for r in ("left of", "right of", "above", "below") if r in text), key=text.index)
     if question.kind == "place" and len(relations) == 1:
         (found,) = (name for name in boxes if name not in shown and holds(relations[0], boxes[name], boxes[shown[0]]))

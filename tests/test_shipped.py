@@ -19,6 +19,7 @@ from bozzetto.world import emoji
 from bozzetto.world.captions import caption, templates, with_article
 from bozzetto.world.dataset import load_world
 from bozzetto.world.scenes import make_scene, scene_objects
+from bozzetto.world.styles import STYLES
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,8 @@ def world():
 
 def test_the_world_has_its_size_and_only_permissive_artwork(world):
     assert 10_000 < len(world) < 11_500
-    assert set(world.styles) == set(emoji.STYLES) == set(emoji.LICENSES)
-    assert set(emoji.LICENSES.values()) == {"Apache-2.0", "MIT", "CC-BY-4.0"}
+    assert set(world.styles) == set(STYLES)
+    assert {style.license for style in STYLES.values()} == {"Apache-2.0", "MIT", "CC-BY-4.0"}
     assert min(Counter(world.styles).values()) > 400
     assert len({key for key, core in zip(world.codepoints, world.core, strict=True) if core}) > 1100
 
@@ -42,13 +43,13 @@ def test_no_held_out_picture_has_a_twin_in_training(world):
     for part in np.array_split(np.flatnonzero(test), 10):
         squared = (small[part] ** 2).sum(1)[:, None] + (small[~test] ** 2).sum(1) - 2 * small[part] @ small[~test].T
         nearest = min(nearest, squared.min() / small.shape[1])
-    assert nearest > 0.99 * emoji.TWIN_DISTANCE**2
+    assert nearest > 0.99 * emoji.DUPLICATE_DISTANCE**2
 
 
 def test_every_held_out_pair_is_of_a_concept_seen_in_two_other_families(world):
     families = defaultdict(lambda: defaultdict(set))
     for key, style, split in zip(world.codepoints, world.styles, world.splits, strict=True):
-        families[key][split].add(emoji.FAMILY[style])
+        families[key][split].add(STYLES[style].family)
     for seen in families.values():
         assert not seen["train"] & seen["test"]
         assert not seen["test"] or len(seen["train"]) >= 2

@@ -60,7 +60,7 @@ def weights(run, tmp_path_factory):
 
 def test_words_one_at_a_time_are_words_at_once(network):
     pixels, tokens = torch.randn(3, 3, 64, 64), torch.randint(2, 50, (3, 9))
-    keys, values, _ = network.look(pixels, torch.ones(3))
+    keys, values, _ = network.encode_image(pixels, torch.ones(3))
     logits, *_, looked = network(tokens, keys, values)
     for i in range(9):
         one, keys, values, look = network(tokens[:, i : i + 1], keys, values)
@@ -71,7 +71,7 @@ def test_words_one_at_a_time_are_words_at_once(network):
 
 
 def test_a_word_does_not_know_what_comes_after_it(network):
-    keys, values, _ = network.look(torch.randn(1, 3, 64, 64), torch.ones(1))
+    keys, values, _ = network.encode_image(torch.randn(1, 3, 64, 64), torch.ones(1))
     tokens = torch.randint(2, 50, (1, 6))
     changed = tokens.clone()
     changed[0, 4] = (tokens[0, 4] + 1) % 50
@@ -82,7 +82,7 @@ def test_a_word_does_not_know_what_comes_after_it(network):
 
 def test_a_picture_that_is_not_shown_changes_nothing(network):
     both = torch.randn(2, 3, 64, 64)
-    blind, shown = (network.look(both, torch.full((2,), seen))[0] for seen in (0.0, 1.0))
+    blind, shown = (network.encode_image(both, torch.full((2,), seen))[0] for seen in (0.0, 1.0))
     assert torch.equal(blind[0], blind[1])
     assert not torch.allclose(shown[0], shown[1])
 
@@ -148,7 +148,7 @@ def test_the_graphs_answer_as_the_network_does(run, weights):
     tokens = TOKENIZER("how many cats are there?")[:, 1:7]
     for seen in (True, False):
         keys, values = ask.see(model, pictures, seen)
-        ours = network.look(pixels, torch.full((2,), float(seen)))
+        ours = network.encode_image(pixels, torch.full((2,), float(seen)))
         np.testing.assert_allclose(keys, ours[0].detach(), atol=1e-4)
         out = model.read(tokens=np.repeat(tokens, 2, 0), keys=keys, values=values)
         logits, *_, looked = network(torch.from_numpy(np.repeat(tokens, 2, 0)), ours[0], ours[1])

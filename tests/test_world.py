@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bozzetto.world import dataset, emoji
+from bozzetto.world.styles import STYLES
 
 SQUARE = '<rect x="4" y="4" width="24" height="24" fill="#f00"/>'
 
@@ -64,7 +65,7 @@ def artwork(tmp_path):
         "cldr-annotations-derived-full/annotationsDerived/en/annotations.json",
         {"annotationsDerived": {"annotations": {}}},
     )
-    for style, package in emoji.PACKAGES.items():
+    for style, package in ((name, style.package) for name, style in STYLES.items()):
         if style == "fluent-3d":
             (tmp_path / package / "assets").mkdir(parents=True)
             continue
@@ -122,8 +123,8 @@ def test_held_out_pairs_leave_their_concept_in_training_and_never_split_a_family
     assert 0.08 < (splits == "test").mean() < 0.2
     for concept in set(codepoints):
         rows = [i for i, c in enumerate(codepoints) if c == concept]
-        train = {emoji.FAMILY[styles[i]] for i in rows if splits[i] == "train"}
-        test = {emoji.FAMILY[styles[i]] for i in rows if splits[i] == "test"}
+        train = {STYLES[styles[i]].family for i in rows if splits[i] == "train"}
+        test = {STYLES[styles[i]].family for i in rows if splits[i] == "test"}
         assert len(train) >= 2 and len(test) <= 1 and not train & test
 
 

@@ -23,6 +23,7 @@ def build(
     """Render all emoji sets to one table of pictures and words (about a minute)."""
     require("resvg_py", "pyarrow")
     from bozzetto.world import dataset, emoji
+    from bozzetto.world.styles import STYLES
 
     if not artwork.is_dir():
         raise NotBuilt(f"the artwork folder {artwork} is not there: run `npm ci`, or name it with --artwork")
@@ -35,7 +36,7 @@ def build(
             finished[style] = done, total
             all_done = sum(done for done, _ in finished.values())
             # The styles to come have about as many pictures as those so far.
-            expected = sum(total for _, total in finished.values()) * len(emoji.STYLES) // len(finished)
+            expected = sum(total for _, total in finished.values()) * len(STYLES) // len(finished)
             progress(all_done, max(expected, all_done))
 
         columns = emoji.build(artwork, show)
@@ -64,14 +65,14 @@ def world_sheet(
     from PIL.Image import fromarray
 
     from bozzetto import pictures
-    from bozzetto.world.captions import STYLE_WORDS
     from bozzetto.world.dataset import load_world
+    from bozzetto.world.styles import STYLES
 
     pictures.check_output(out)
     whole_number("n", n, 1, 5000)
     whole_number("seed", seed, 0, MAX_SEED)
     if style is not None:
-        one_of("style", style, STYLE_WORDS)
+        one_of("style", style, STYLES)
     if split is not None:
         one_of("split", split, ("train", "test"))
     require("pyarrow")

@@ -96,7 +96,7 @@ class OrderTower(nn.Module):
         return through(self, words, mask)[1]
 
     @torch.no_grad()
-    def begin(self, tower: TextTower) -> None:
+    def start_from(self, tower: TextTower) -> None:
         """Make it a copy of the text tower's stack, which must have as many layers."""
         ours = self.state_dict().keys()
         self.load_state_dict({name: tensor for name, tensor in tower.state_dict().items() if name in ours})
@@ -141,14 +141,14 @@ class ImageTower(nn.Module):
         self.norm = nn.LayerNorm(w4)
         self.project = nn.Linear(w4, config.embedding_size, bias=False)
 
-    def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def grids(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """-> patches [B,16,256], and cells [B,160,8,8]: the finer grid, from before the last halving."""
         cells = self.net[: self.halving](pixels)
         squares = self.net[self.halving :](cells)
         return self.norm(self.layer(squares.flatten(2).transpose(1, 2) + self.position)), cells
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        patches, _ = self.look(pixels)
+        patches, _ = self.grids(pixels)
         return F.normalize(self.project(patches.mean(1)).float(), dim=-1), patches
 
 

@@ -32,8 +32,8 @@ class DenoiserConfig:
     jumps: bool = False  # a few-step student, see models/diffusion.py
 
 
-class Look(nn.Module):
-    """Attention of a picture's cells to each other, then to the words. [B,C,H,W] -> [B,C,H,W]."""
+class SpatialTransformer(nn.Module):
+    """Attention of a picture's cells to each other, then to the words (Rombach et al. 2022). [B,C,H,W] -> [B,C,H,W]."""
 
     def __init__(self, channels: int, hidden: int, cells: int, head_size: int):
         super().__init__()
@@ -56,8 +56,8 @@ class Denoiser(nn.Module):
         w8, w4 = config.widths
         size = config.condition_size
 
-        def look(width: int, cells: int) -> Look:
-            return Look(width, config.hidden_size, cells, config.head_size)
+        def attention(width: int, cells: int) -> SpatialTransformer:
+            return SpatialTransformer(width, config.hidden_size, cells, config.head_size)
 
         self.time = nn.Sequential(nn.Linear(TIME_WAVES, size), nn.SiLU(), nn.Linear(size, size))
         self.until = TimestepEmbedding(size) if config.jumps else None
@@ -66,14 +66,14 @@ class Denoiser(nn.Module):
         nn.init.normal_(self.style.weight, std=0.5)
         self.enter = nn.Conv2d(config.latent_channels, w8, 3, padding=1)
         self.down = nn.ModuleList(FilmBlock(w8, size) for _ in range(2))
-        self.look_down = look(w8, 64)
+        self.look_down = attention(w8, 64)
         self.shrink = nn.Conv2d(w8, w4, 2, stride=2)
         self.middle = nn.ModuleList(FilmBlock(w4, size) for _ in range(2))
-        self.look_middle = nn.ModuleList(look(w4, 16) for _ in range(2))
+        self.look_middle = nn.ModuleList(attention(w4, 16) for _ in range(2))
         self.grow = nn.ConvTranspose2d(w4, w8, 2, stride=2)
         self.merge = nn.Conv2d(2 * w8, w8, 1)
         self.up = nn.ModuleList(FilmBlock(w8, size) for _ in range(3))
-        self.look_up = look(w8, 64)
+        self.look_up = attention(w8, 64)
         self.leave = nn.Sequential(
             nn.GroupNorm(8, w8), nn.SiLU(), zero_init(nn.Conv2d(w8, config.latent_channels, 3, padding=1))
         )

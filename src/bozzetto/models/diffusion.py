@@ -39,7 +39,7 @@ class DiffusionConfig:
     jumps: bool = False
 
 
-class LookAround(nn.Module):
+class SpatialAttention(nn.Module):
     """Attention of a picture's cells to each other. [B,C,H,W] -> [B,C,H,W] with H W = cells."""
 
     def __init__(self, channels: int, cells: int, head_size: int):
@@ -61,8 +61,8 @@ class PixelDenoiser(nn.Module):
         w16, w8, w4 = config.widths
         size, patch = config.condition_size, 4 * config.channels
 
-        def look(width: int, cells: int) -> LookAround:
-            return LookAround(width, cells, config.head_size)
+        def attention(width: int, cells: int) -> SpatialAttention:
+            return SpatialAttention(width, cells, config.head_size)
 
         def blocks(width: int, count: int) -> nn.ModuleList:
             return nn.ModuleList(FilmBlock(width, size) for _ in range(count))
@@ -74,11 +74,11 @@ class PixelDenoiser(nn.Module):
         self.enter = nn.Conv2d(patch, w16, 3, padding=1)
         self.down16, self.down8 = blocks(w16, 2), blocks(w8, 2)
         self.shrink16, self.shrink8 = nn.Conv2d(w16, w8, 2, stride=2), nn.Conv2d(w8, w4, 2, stride=2)
-        self.look_down = look(w8, 64)
-        self.middle, self.look_middle = blocks(w4, 2), look(w4, 16)
+        self.look_down = attention(w8, 64)
+        self.middle, self.look_middle = blocks(w4, 2), attention(w4, 16)
         self.grow8, self.grow16 = nn.ConvTranspose2d(w4, w8, 2, stride=2), nn.ConvTranspose2d(w8, w16, 2, stride=2)
         self.merge8, self.merge16 = nn.Conv2d(2 * w8, w8, 1), nn.Conv2d(2 * w16, w16, 1)
-        self.up8, self.look_up, self.up16 = blocks(w8, 2), look(w8, 64), blocks(w16, 3)
+        self.up8, self.look_up, self.up16 = blocks(w8, 2), attention(w8, 64), blocks(w16, 3)
         self.leave = nn.Sequential(nn.GroupNorm(8, w16), nn.SiLU(), zero_init(nn.Conv2d(w16, patch, 3, padding=1)))
 
     def forward(self, x: Tensor, t: Tensor, label: Tensor, until: Tensor | None = None) -> Tensor:

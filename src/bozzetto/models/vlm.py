@@ -3,11 +3,11 @@
 The picture stands before the words as 64 patches, as if they were words (Liu et al. 2023, LLaVA,
 https://arxiv.org/abs/2304.08485, section 4.1): of each 8 x 8 pixels what the tower makes of them halfway, beside what
 it makes of the 16 x 16 around them in the end. The end knows what a thing is, halfway still knows its strokes, so that
-a letter has a patch of its own. Patches are seen once: `look` leaves keys and values of every layer for them, and
-`forward` reads words with what came before as its cache, in training (many questions about one picture) as in
-answering (a word at a time). The decoder is a plain pre-norm transformer with
-rotary positions (Su et al. 2021, https://arxiv.org/abs/2104.09864, eq. 34), unit-norm queries and keys, and squared
-ReLU (So et al. 2021, https://arxiv.org/abs/2109.08668).
+a letter has a patch of its own. Patches are seen once: `encode_image` leaves keys and values of every layer for them,
+and `forward` reads words with what came before as its cache, in training (many questions about one picture) as in
+answering (a word at a time). The decoder is a plain pre-norm transformer with rotary positions (Su et al. 2021,
+https://arxiv.org/abs/2104.09864, eq. 34), unit-norm queries and keys, and squared ReLU (So et al. 2021,
+https://arxiv.org/abs/2109.08668).
 
 A conversation: question tokens, START, answer tokens, END. Pixels: float [B,3,64,64], RGB in [-1, 1]. Tokens: int64
 [B,T]. A cache is keys and values, each [B,layers,heads,P,size] for the P positions so far.
@@ -15,7 +15,6 @@ A conversation: question tokens, START, answer tokens, END. Pixels: float [B,3,6
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 
@@ -121,24 +120,18 @@ class Vlm(nn.Module):
             looks.append(looked.mean(1))
         return x, (torch.stack(keys, 1), torch.stack(values, 1)), torch.stack(looks, 1)
 
-    def look(self, pixels: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def encode_image(self, pixels: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """-> the cache of the pictures, keys and values, and the patches [B,64,width], which all look at each other.
 
         seen: float [B], 1 for a picture that is shown, 0 for one that is not: then the answers are blind guesses.
         """
-        squares, cells = self.image.look(pixels)
+        squares, cells = self.image.grids(pixels)
         around = squares.transpose(1, 2).unflatten(2, (4, 4)).repeat_interleave(2, 2).repeat_interleave(2, 3)
         cells = self.norm_cells(cells.flatten(2).transpose(1, 2).float())
         patches = self.project(torch.cat([cells, around.flatten(2).transpose(1, 2)], -1)).float() + self.place
         shown = torch.where(seen[:, None, None] > 0, patches, self.nothing)
         _, (keys, values), _ = self._through(shown, None, torch.zeros(1, device=pixels.device))
         return keys, values, patches
-
-    def looker(self) -> nn.Module:
-        """A module of the same weights whose forward is `look`, for export."""
-        looker = copy.copy(self)
-        looker.__class__ = type("Looker", (Vlm,), {"forward": Vlm.look})
-        return looker
 
     def read(self, tokens: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Cache, Tensor]:
         """-> hidden [B,T,token_size], from which `words` makes logits, the longer cache, and looks [B,layers,T,P+T]."""
@@ -157,3 +150,10 @@ class Vlm(nn.Module):
         looked at each patch, in each layer [B,layers,T,64]."""
         hidden, cache, looks = self.read(tokens, keys, values)
         return self.words(hidden), *cache, looks[..., :PATCHES]
+
+
+class VlmEncoder(Vlm):
+    """The same network, whose forward is `encode_image`, for export."""
+
+    def forward(self, pixels: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        return self.encode_image(pixels, seen)

@@ -29,7 +29,7 @@ Cache = tuple[np.ndarray, np.ndarray]
 @dataclass(frozen=True)
 class Vlm:
     tokenizer: Tokenizer
-    look: Network
+    encode_image: Network
     read: Network
 
 
@@ -54,7 +54,7 @@ def load(weights: Path) -> Vlm:
 def see(model: Vlm, pictures: np.ndarray, seen: bool = True) -> Cache:
     """Look at pictures uint8 [N,64,64,3], RGB. Not `seen`: as if they were not there, for blind guesses."""
     pixels = pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
-    out = model.look(pixels=pixels, seen=np.full(len(pixels), seen, np.float32))
+    out = model.encode_image(pixels=pixels, seen=np.full(len(pixels), seen, np.float32))
     return out["keys"], out["values"]
 
 

@@ -24,9 +24,10 @@ from safetensors import SafetensorError, safe_open
 from bozzetto.errors import NotBuilt, WeightsError
 from bozzetto.runtime.tokenizer import SPECIAL, split_words
 from bozzetto.training.checkpoint import write_tensors
-from bozzetto.world.captions import STYLE_WORDS, templates, usable_keywords
+from bozzetto.world.captions import templates, usable_keywords
 from bozzetto.world.dataset import World
 from bozzetto.world.scenes import make_scene, scene_objects
+from bozzetto.world.styles import STYLES
 
 DEFAULT_PATH = Path("data/teacher.safetensors")
 VOCABULARY_SIZE = 8192
@@ -89,7 +90,7 @@ def caption_texts(world: World, scenes: int = 12_000) -> list[str]:
             seen.add(codepoints)
             texts |= dict.fromkeys(templates(name))
             texts |= dict.fromkeys(usable_keywords(codepoints, keywords, name))
-    texts |= dict.fromkeys(f"{word} style" for words in STYLE_WORDS.values() for word in words)
+    texts |= dict.fromkeys(f"{word} style" for style in STYLES.values() for word in style.words)
     objects = scene_objects(world)
     texts |= dict.fromkeys(make_scene(world, objects, seed).sentence for seed in range(scenes))
     return list(texts)

@@ -15,17 +15,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-# How each style is called in words: the first is its name, the others are what people also say.
-STYLE_WORDS: dict[str, tuple[str, ...]] = {
-    "noto": ("noto", "google"),
-    "noto-v1": ("noto blob", "blob"),
-    "twemoji": ("twemoji", "twitter"),
-    "fluent-flat": ("fluent flat", "flat"),
-    "fluent": ("fluent", "microsoft"),
-    "fluent-3d": ("fluent 3d", "3d"),
-    "emojione": ("emojione", "emojitwo"),
-    "fxemoji": ("fxemoji", "firefox"),
-}
+from bozzetto.errors import one_of
+from bozzetto.world.styles import STYLES
 
 HELD_OUT_SHARE = 0.1
 
@@ -49,7 +40,9 @@ _NO_ARTICLE = _words(
 )
 _PERSON = _words("person man woman face")
 _PLURAL = _words("two men women people santa mount")
-_TEMPLATE_WORDS = _words("picture drawing icon emoji style") | _words(" ".join(sum(STYLE_WORDS.values(), ())))
+_TEMPLATE_WORDS = _words("picture drawing icon emoji style") | _words(
+    " ".join(word for style in STYLES.values() for word in style.words)
+)
 # Letters that mislead: spelled with a vowel but said with a consonant, and the other way round.
 _SAYS_A = ("uni", "use", "eu", "one", "once", "ukulele", "ufo", "utensil")
 _SAYS_AN = ("hour", "honest", "x-ray", "mri")
@@ -132,8 +125,8 @@ def caption(
     `codepoints` is the concept's key; its held-out keywords are left out. Raises ValueError on an
     unknown style.
     """
-    if style is not None and style not in STYLE_WORDS:
-        raise ValueError(f"style {style!r} is unknown; use one of {', '.join(STYLE_WORDS)} or None")
+    if style is not None:
+        one_of("style", style, STYLES)
     plain = plain_name(name)
     words = usable_keywords(codepoints, keywords, name)
     alone = [word for word in words if word not in _TOO_GENERAL]
@@ -149,7 +142,7 @@ def caption(
         text = _pick(templates(name), rng, [0.3, 0.3, 0.1, 0.1, 0.1, 0.1])
     if style is None or rng.random() >= 0.3:
         return text
-    spoken = _pick(STYLE_WORDS[style], rng, None if rng.random() < 0.5 else [1.0, 0.0])
+    spoken = _pick(STYLES[style].words, rng, None if rng.random() < 0.5 else [1.0, 0.0])
     if text == plain and rng.random() < 0.5:
         return f"{spoken} style {text}"
     return f"{text}, {spoken} style"

@@ -8,8 +8,8 @@ A *concept* is one emoji without skin tone, keyed by its code points ("1f436", z
 names change between Unicode releases and code points do not. A *picture* is one concept in one style.
 
 Splits: for about one picture in ten, a (concept, style family) pair is held out as `test`; its concept stays in
-`train` in at least two other families. A held-out picture that has a near-twin among the training pictures goes back
-to `train`, so that what is measured on `test` is never a copy of what was learnt.
+`train` in at least two other families. A held-out picture that has a near-duplicate among the training pictures goes
+back to `train`, so that what is measured on `test` is never a copy of what was learnt.
 """
 
 from __future__ import annotations
@@ -30,36 +30,12 @@ import numpy as np
 from PIL import Image
 
 from bozzetto.errors import MissingFile
+from bozzetto.world.styles import STYLES
 
 SIZE = 64
 
-# What is drawn in which style. Two styles of one family are drawings of the same shapes: never one in train, one in
-# test.
-STYLES = ("noto", "noto-v1", "twemoji", "fluent-flat", "fluent", "fluent-3d", "emojione", "fxemoji")
-FAMILY = {style: style for style in STYLES} | {"fluent": "fluent-soft", "fluent-3d": "fluent-soft"}
-LICENSES = {
-    "noto": "Apache-2.0",
-    "noto-v1": "Apache-2.0",
-    "twemoji": "CC-BY-4.0",
-    "fluent-flat": "MIT",
-    "fluent": "MIT",
-    "fluent-3d": "MIT",
-    "emojione": "CC-BY-4.0",
-    "fxemoji": "CC-BY-4.0",
-}
-PACKAGES = {
-    "noto": "@iconify-json/noto",
-    "noto-v1": "@iconify-json/noto-v1",
-    "twemoji": "@iconify-json/twemoji",
-    "fluent-flat": "@iconify-json/fluent-emoji-flat",
-    "fluent": "@iconify-json/fluent-emoji",
-    "fluent-3d": "@lobehub/fluent-emoji-3d",
-    "emojione": "@iconify-json/emojione",
-    "fxemoji": "@iconify-json/fxemoji",
-}
-
-HELD_OUT_SHARE = 0.13  # of (concept, family) pairs, before near-twins go back to train
-TWIN_DISTANCE = 0.075  # root mean square difference at 32 px over white, pictures in [0, 1]
+HELD_OUT_SHARE = 0.13  # of (concept, family) pairs, before near-duplicates go back to train
+DUPLICATE_DISTANCE = 0.075  # root mean square difference at 32 px over white, pictures in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -95,15 +71,15 @@ def _clean_keyword(word: str) -> str:
     return re.sub(r" +", " ", word)
 
 
-# A twin is drawn like the plain person, so telling them apart would be a coin flip: they stay out of the core.
-_TWIN = re.compile(r"^(man|woman|men|women|family|kiss|couple with heart|people|person:)\b.*\S")
+# A variant is drawn like the plain person, so telling them apart would be a coin flip: they stay out of the core.
+_VARIANT = re.compile(r"^(man|woman|men|women|family|kiss|couple with heart|people|person:)\b.*\S")
 _PLAIN_PEOPLE = {"man", "woman", "person", "family", "kiss", "couple with heart", "people hugging"}
 
 
 def _is_core(name: str, group: str, subgroup: str) -> bool:
     if group in ("symbols", "flags") or subgroup in ("time", "hair-style", "skin-tone"):
         return False
-    return not (_TWIN.match(name) and name not in _PLAIN_PEOPLE)
+    return not (_VARIANT.match(name) and name not in _PLAIN_PEOPLE)
 
 
 def read_concepts(artwork: Path) -> list[Concept]:
@@ -183,7 +159,7 @@ def _draw_file(path: Path) -> np.ndarray:
 
 def _jobs(artwork: Path, style: str, concepts: list[Concept]) -> Iterator[tuple[Concept, Callable, object]]:
     """What to draw of one style: (concept, drawing function, its argument)."""
-    package = artwork / PACKAGES[style]
+    package = artwork / STYLES[style].package
     if style == "fluent-3d":
         assets = package / "assets"
         if not assets.is_dir():
@@ -231,24 +207,24 @@ def split(images: np.ndarray, codepoints: list[str], styles: list[str]) -> list[
     """'train' or 'test' for each picture: see the module's docstring."""
     families: dict[str, set[str]] = defaultdict(set)
     for concept, style in zip(codepoints, styles, strict=True):
-        families[concept].add(FAMILY[style])
+        families[concept].add(STYLES[style].family)
     held_out = {}
     for concept, members in families.items():
         if len(members) >= 3:  # at most one family a concept, so at least two others stay
             chosen = min(members, key=lambda family: _unit_hash(f"{concept}|{family}"))
             if _unit_hash(f"{concept}|held out") < HELD_OUT_SHARE * len(members):
                 held_out[concept] = chosen
-    test = np.array([held_out.get(c) == FAMILY[s] for c, s in zip(codepoints, styles, strict=True)])
+    test = np.array([held_out.get(c) == STYLES[s].family for c, s in zip(codepoints, styles, strict=True)])
     small = on_white(images, 32).reshape(len(images), -1)
     norms = (small**2).sum(1)
-    pairs = np.array([f"{c}|{FAMILY[s]}" for c, s in zip(codepoints, styles, strict=True)])
-    while True:  # what goes back to training may be the twin of another
+    pairs = np.array([f"{c}|{STYLES[s].family}" for c, s in zip(codepoints, styles, strict=True)])
+    while True:  # what goes back to training may be the duplicate of another
         test_rows, train_rows = np.flatnonzero(test), np.flatnonzero(~test)
         squared = norms[test_rows, None] + norms[train_rows] - 2 * small[test_rows] @ small[train_rows].T
-        twin = squared.min(1, initial=np.inf) / small.shape[1] < TWIN_DISTANCE**2
-        if not twin.any():
+        duplicate = squared.min(1, initial=np.inf) / small.shape[1] < DUPLICATE_DISTANCE**2
+        if not duplicate.any():
             return ["test" if held else "train" for held in test]
-        test &= ~np.isin(pairs, pairs[test_rows[twin]])  # the whole pair, both fluent drawings
+        test &= ~np.isin(pairs, pairs[test_rows[duplicate]])  # the whole pair, both fluent drawings
 
 
 def build(artwork: Path, progress: Callable[[str, int, int], None] | None = None) -> dict[str, list]:
@@ -279,5 +255,5 @@ def build(artwork: Path, progress: Callable[[str, int, int], None] | None = None
         "style": styles,
         "split": split(images, [c.codepoints for c in owners], styles),
         "core": [c.core for c in owners],
-        "license": [LICENSES[s] for s in styles],
+        "license": [STYLES[s].license for s in styles],
     }

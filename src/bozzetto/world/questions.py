@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bozzetto.world.captions import STYLE_WORDS, article
+from bozzetto.world.captions import article
 from bozzetto.world.documents import Document
 from bozzetto.world.scenes import COLORS, NUMBERS, OPPOSITE, Scene, describe, plural
+from bozzetto.world.styles import STYLES
 
 KINDS = (
     "what",
@@ -187,7 +188,7 @@ def scene_questions(scene: Scene, nouns: Sequence[str], rng: np.random.Generator
     absent = _absent(nouns, names, rng)
     asked = []
     if not scene.color:  # a thing in another colour has lost the shades that tell a style
-        asked.append(_ask("style", "style", STYLE_WORDS[scene.objects[0].style][0], rng))
+        asked.append(_ask("style", "style", STYLES[scene.objects[0].style].words[0], rng))
     if len(names) == 1:
         asked.append(_ask("what", "what", first, rng))
     # Most scenes show one of a thing, or two things.

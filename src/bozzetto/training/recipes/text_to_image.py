@@ -31,7 +31,7 @@ from bozzetto.training.rounding import restore
 from bozzetto.training.stages import Run, Stage
 from bozzetto.world.captions import caption
 from bozzetto.world.dataset import World
-from bozzetto.world.emoji import STYLES
+from bozzetto.world.styles import STYLES, style_number
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ def training_batches(
     scene_latents = encode_all(encoder, scenes.pictures, device)
     weight = np.where(shown.core, 1.0, budget.symbol_share)
     cumulative = np.cumsum(weight / weight.sum())
-    style_number = np.array([STYLES.index(style) + 1 for style in shown.styles])
-    scene_style = np.array([STYLES.index(scene.objects[0].style) + 1 for scene in scenes.scenes], np.int64)
+    shown_style = np.array([style_number(style) for style in shown.styles])
+    scene_style = np.array([style_number(scene.objects[0].style) for scene in scenes.scenes], np.int64)
 
     # Wordings are made beforehand: making them anew at every step would keep a GPU waiting.
     rng = np.random.default_rng(seed)
@@ -137,7 +137,7 @@ def training_batches(
         rows = np.minimum(rows, len(shown) - 1)
         chosen = rng.integers(0, max(1, len(scenes.scenes)), scene_count)
         tokens = np.concatenate([captions[rng.integers(0, len(captions), len(rows)), rows], sentences[chosen]])
-        style = np.concatenate([style_number[rows], scene_style[chosen]])
+        style = np.concatenate([shown_style[rows], scene_style[chosen]])
         dropped = rng.random(count) < budget.drop_words
         tokens[dropped] = empty
         style[dropped | (rng.random(count) < budget.drop_style)] = 0

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bozzetto.models.clip import Clip, ClipConfig
-from bozzetto.models.vlm import END, PATCHES, START, Vlm, VlmConfig
+from bozzetto.models.vlm import END, PATCHES, START, Vlm, VlmConfig, VlmEncoder
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
 from bozzetto.training.data import PICTURE
@@ -196,12 +196,12 @@ def learn(world: World, budget: Budget, run: Run, start: Path) -> Vlm:
         # Over white, as a person's picture will be seen.
         pixels = data.over(pixels, torch.ones(1, 3, 1, 1, device=device))
         seen = torch.from_numpy(rng.random(len(rows)) >= budget.no_picture).float().to(device)
-        keys, values, _ = model.look(pixels.contiguous(memory_format=torch.channels_last), seen)
+        keys, values, _ = model.encode_image(pixels.contiguous(memory_format=torch.channels_last), seen)
         asked = [question for row in rows for question in chosen(dataset.questions(row, rng), budget.questions, rng)]
         pairs = [conversation(tokenizer, question) for question in asked]
         logits, aim = replies(model, pairs, keys, values, np.repeat(np.arange(len(rows)), budget.questions))
         # To find in what was said what was asked for is learned by many short examples, and needs no picture.
-        nothing = model.look(pixels[:1], torch.zeros(1, device=device))[:2]
+        nothing = model.encode_image(pixels[:1], torch.zeros(1, device=device))[:2]
         reasoned = [drill(tokenizer, question) for question in dataset.reasoned(budget.drilled, rng)]
         concluded, answers = replies(model, reasoned, *nothing, np.zeros(len(reasoned), int))
         losses = {"talk": F.cross_entropy(logits, aim), "drill": F.cross_entropy(concluded, answers)}
@@ -223,6 +223,8 @@ def export(run: Path, to: Path) -> None:
     """One file of weights, two graphs: look.onnx sees a picture once, graph.onnx reads and says words."""
     model, config = read_final(run, Vlm, VlmConfig)
     cache = torch.zeros(2, config.layers, config.heads, PATCHES, config.width // config.heads)
+    encoder = VlmEncoder(config)
+    encoder.load_state_dict(model.state_dict())
     shown = {"pixels": torch.zeros(2, 3, 64, 64), "seen": torch.ones(2)}
     export_folder(
         model,
@@ -233,7 +235,7 @@ def export(run: Path, to: Path) -> None:
         ["logits", "all_keys", "all_values", "looked"],
         {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")},
         dynamic={"tokens": (1,), "keys": (3,), "values": (3,)},
-        more_graphs={"look.onnx": Graph(model.looker(), shown, ["keys", "values", "patches"])},
+        more_graphs={"look.onnx": Graph(encoder, shown, ["keys", "values", "patches"])},
     )
 
 

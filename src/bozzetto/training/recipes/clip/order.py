@@ -22,7 +22,7 @@ def with_order(clip: Clip) -> Clip:
     """The same model with an order tower, and a text tower that no longer learns."""
     model = Clip(replace(clip.config, order_layers=clip.config.text_layers))
     model.load_state_dict(clip.state_dict(), strict=False)
-    model.order.begin(model.text)
+    model.order.start_from(model.text)
     model.text.requires_grad_(False)
     return model
 
