@@ -55,7 +55,7 @@ def run(arguments: list[str] | None) -> int:
     """Run one command and return its exit code, see `bozzetto.cli.main`."""
     open_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
-    command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
     try:
         with command.make_context("bozzetto", list(arguments)) as context:
             command.invoke(context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
@@ -16,7 +16,8 @@ verbs = typer.Typer()
 SMALL = families.names(takes="pictures")
 STARTS = ", ".join(f"{f.name} of {f.start}" for f in families.FAMILIES if f.start in families.BY_NAME)
 if TYPE_CHECKING:
-    Trained = Data = str
+    Trained: TypeAlias = str
+    Data: TypeAlias = str
 else:
     Trained = Literal[tuple(families.names(trained=True))]
     Data = Literal[tuple(dict.fromkeys(kind for family in families.FAMILIES for kind in family.data))]

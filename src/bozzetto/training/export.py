@@ -26,7 +26,7 @@ from bozzetto.errors import MissingFile, WeightsError
 from bozzetto.files import write_atomically
 from bozzetto.runtime.store import FORMAT
 from bozzetto.training.checkpoint import read_metadata, read_tensors, write_tensors
-from bozzetto.training.loop import LOG, STATE
+from bozzetto.training.loop import LOG, STATE, Network
 from bozzetto.training.rounding import GROUP, SCALE, restore, stored
 from bozzetto.training.stages import FINAL
 
@@ -38,7 +38,8 @@ OPSET = 21  # the first with four-bit integers
 
 def save_final(model: nn.Module, out: Path) -> None:
     """Leave the finished model of a run, with its sizes, for export and for later recipes."""
-    write_tensors(model.state_dict(), out / FINAL, {"config": json.dumps(asdict(model.config))})
+    config: Any = model.config
+    write_tensors(model.state_dict(), out / FINAL, {"config": json.dumps(asdict(config))})
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
@@ -49,7 +50,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
         raise WeightsError(f"{path} is not a readable weights file ({error}): train it first") from error
 
 
-def read_final(run: Path, network: type[nn.Module], sizes: type) -> tuple[nn.Module, Any]:
+def read_final(run: Path, network: type[Network], sizes: type) -> tuple[Network, Any]:
     """What `save_final` left: the network with its weights, and its config."""
     tensors, metadata = read_weights(run / FINAL)
     config = sizes(**json.loads(metadata["config"]))
@@ -151,6 +152,7 @@ def graph_bytes(graph: Graph, weights: Path) -> bytes:
         opset_version=OPSET,
         verbose=False,
     )
+    assert program is not None  # only the old exporter returns nothing
     return point_into_safetensors(program.model_proto.SerializeToString(), weights, graph.outputs)
 
 

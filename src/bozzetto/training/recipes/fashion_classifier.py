@@ -18,7 +18,7 @@ from torch import Tensor
 from bozzetto.models.fashion_classifier import ClassifierConfig, FashionClassifier
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import export_folder, read_final
-from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
 
@@ -64,7 +64,7 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> F
     device = pick_device()
     torch.manual_seed(run.seed)
     config = ClassifierConfig(tuple(pictures.classes), budget.widths)
-    model = FashionClassifier(config).to(device, memory_format=torch.channels_last)
+    model = placed(FashionClassifier(config), device)
 
     def loss(model: FashionClassifier, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         pixels, label = pictures.batch(rng, budget.fit.batch_size, device)

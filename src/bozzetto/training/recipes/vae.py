@@ -17,7 +17,7 @@ from torch import Tensor
 from bozzetto.models.vae import LatentSampler, SamplerConfig, Vae, VaeConfig
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import export_folder, read_final, save_final, sha256
-from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
 
@@ -77,7 +77,7 @@ def train_vae(pictures: Pictures, config: VaeConfig, schedule: TrainingSchedule,
     """One autoencoder, with the statistics of its latents."""
     device = pick_device()
     torch.manual_seed(run.seed)
-    model = Vae(config).to(device, memory_format=torch.channels_last)
+    model = placed(Vae(config), device)
 
     def loss(model: Vae, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         pixels, _ = pictures.batch(rng, schedule.batch_size, device)
@@ -140,10 +140,10 @@ def export(run: Path, to: Path) -> None:
         pixels, latents = torch.zeros(2, config.channels, 32, 32), torch.zeros(2, config.latent_size)
         export_folder(model.encoder, to, f"vae/{prefix}encoder", extras, {"pixels": pixels}, ["mean", "logvar"])
         export_folder(model.decoder, to, f"vae/{prefix}decoder", extras, {"latents": latents}, ["pixels"])
-    model, config = read_final(run, LatentSampler, SamplerConfig)
-    inputs = {"z": torch.zeros(2, config.latent_size), "t": torch.ones(2), "label": torch.zeros(2, dtype=torch.long)}
-    extras = {"config": asdict(config), "needs": {"vae/decoder": sha256(to / "vae/decoder/model.safetensors")}}
-    export_folder(model, to, "vae/sampler", extras, inputs, ["clean"])
+    sampler, sizes = read_final(run, LatentSampler, SamplerConfig)
+    inputs = {"z": torch.zeros(2, sizes.latent_size), "t": torch.ones(2), "label": torch.zeros(2, dtype=torch.long)}
+    extras = {"config": asdict(sizes), "needs": {"vae/decoder": sha256(to / "vae/decoder/model.safetensors")}}
+    export_folder(sampler, to, "vae/sampler", extras, inputs, ["clean"])
 
 
 RECIPE = Recipe("vae", learn, export, BUDGETS, EXPECTED)
