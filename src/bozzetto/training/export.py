@@ -180,28 +180,24 @@ def write_folder(
 
 
 def export_folder(
-    module: nn.Module,
     to: Path,
     name: str,
+    graph: Graph,
     config: dict,
-    inputs: dict[str, Tensor],
-    outputs: list[str],
-    texts: dict[str, str] | None = None,
     four_bits: bool = True,
-    dynamic: dict[str, tuple[int, ...]] | None = None,
+    texts: dict[str, str] | None = None,
     more_graphs: dict[str, Graph] | None = None,
 ) -> None:
-    """Write a network as the model folder `name` of the weights folder `to`.
+    """Write a network, and what it computes, as the model folder `name` of the weights folder `to`.
 
-    inputs, outputs, dynamic: of `module`, see Graph; texts: more files of the folder, by name; four_bits: for a network
-    that bears it, most by learning with rounded weights; otherwise all are stored in fp16; more_graphs: other things
-    to compute with the same weights, by file name.
+    four_bits: for a network that bears it, most by learning with rounded weights; otherwise all are stored in fp16;
+    texts: more files of the folder, by name; more_graphs: other things to compute with the same weights, by file name.
     """
-    module = module.eval().float().cpu()
+    module = graph.module.eval().float().cpu()
     tensors = stored(module, four_bits)
     restore(module, tensors)
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    graphs = {"graph.onnx": Graph(module, inputs, outputs, dynamic or {})} | (more_graphs or {})
+    graphs = {"graph.onnx": graph} | (more_graphs or {})
     write_folder(to, name, tensors, {"parameters": parameters, **config}, graphs, texts or {})
 
 

@@ -11,19 +11,14 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from torch import nn
 
 from bozzetto.training.checkpoint import read_metadata
 from bozzetto.training.loop import STATE, Loss, TrainingSchedule, fit
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 FINAL = "model.safetensors"  # what a finished run leaves in its folder, in fp32
-
-Budget = TypeVar("Budget", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ class Run:
         stage.module.load_state_dict(self.train(stage).state_dict())
 
 
-def with_steps(budget: Budget, steps: int) -> Budget:
+def with_steps(budget: Any, steps: int) -> Any:
     """A recipe's budget, every stage of it with this many steps."""
     stages = {item.name: getattr(budget, item.name) for item in fields(budget)}
     shorter = {name: replace(s, steps=steps) for name, s in stages.items() if isinstance(s, TrainingSchedule)}

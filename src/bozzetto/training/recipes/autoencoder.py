@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig, reconstruction_loss
 from bozzetto.training import data
-from bozzetto.training.export import export_folder, read_final
+from bozzetto.training.export import Graph, export_folder, read_final
 from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.rounding import restore, stored
@@ -102,8 +102,8 @@ def export(run: Path, to: Path) -> None:
     model, config = read_final(run, Autoencoder, AutoencoderConfig)
     sizes = {"config": asdict(config)}
     pixels, latents = torch.zeros(2, 4, 64, 64), torch.zeros(2, config.latent_channels, 8, 8)
-    export_folder(model.encoder, to, "autoencoder/encoder", sizes, {"pixels": pixels}, ["latents"])
-    export_folder(model.decoder, to, "autoencoder/decoder", sizes, {"latents": latents}, ["pixels"])
+    export_folder(to, "autoencoder/encoder", Graph(model.encoder, {"pixels": pixels}, ["latents"]), sizes)
+    export_folder(to, "autoencoder/decoder", Graph(model.decoder, {"latents": latents}, ["pixels"]), sizes)
 
 
 RECIPE = Recipe("autoencoder", learn, export, BUDGETS, EXPECTED)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.training.data import Pictures
-from bozzetto.training.export import export_folder, read_final
+from bozzetto.training.export import Graph, export_folder, read_final
 from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
@@ -95,7 +95,7 @@ def export(run: Path, to: Path, name: str = "diffusion") -> None:
     if config.jumps:
         inputs["until"] = torch.zeros(2)
         defaults = {"num_inference_steps": 4}
-    export_folder(model, to, name, {"config": asdict(config), "defaults": defaults}, inputs, ["clean"])
+    export_folder(to, name, Graph(model, inputs, ["clean"]), {"config": asdict(config), "defaults": defaults})
 
 
 RECIPE = Recipe("diffusion", learn, export, BUDGETS, EXPECTED)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bozzetto.models.gan import RULES, Gan, GanConfig, Pretraining, augment, play
 from bozzetto.training.data import Pictures
-from bozzetto.training.export import export_folder, read_final
+from bozzetto.training.export import Graph, export_folder, read_final
 from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
@@ -130,10 +130,11 @@ def export(run: Path, to: Path) -> None:
     model, config = read_final(run, Gan, GanConfig)
     sizes = {"config": asdict(config)}
     label = torch.zeros(2, dtype=torch.long)
-    generator = {"noise": torch.zeros(2, config.noise_size), "label": label}
-    discriminator = {"pixels": torch.zeros(2, config.channels, 32, 32), "label": label}
-    export_folder(model.generator, to, "gan/generator", sizes, generator, ["pixels"], four_bits=False)
-    export_folder(model.discriminator, to, "gan/discriminator", sizes, discriminator, ["logits"], four_bits=False)
+    noise, pixels = torch.zeros(2, config.noise_size), torch.zeros(2, config.channels, 32, 32)
+    generator = Graph(model.generator, {"noise": noise, "label": label}, ["pixels"])
+    discriminator = Graph(model.discriminator, {"pixels": pixels, "label": label}, ["logits"])
+    export_folder(to, "gan/generator", generator, sizes, four_bits=False)
+    export_folder(to, "gan/discriminator", discriminator, sizes, four_bits=False)
 
 
 RECIPE = Recipe("gan", learn, export, BUDGETS, EXPECTED)

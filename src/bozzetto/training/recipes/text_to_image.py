@@ -24,7 +24,7 @@ from bozzetto.runtime.text_to_image import LATENT_SHAPE
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
 from bozzetto.training.data import Scenes, shortest
-from bozzetto.training.export import export_folder, read_final, read_weights, sha256
+from bozzetto.training.export import Graph, export_folder, read_final, read_weights, sha256
 from bozzetto.training.loop import Network, TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.recipes.diffusion import sample_times
@@ -191,7 +191,7 @@ def export(run: Path, to: Path, name: str = "text_to_image") -> None:
         inputs["until"] = torch.zeros(2)
         defaults = {"num_inference_steps": 1}
     extras = {"config": asdict(config), "styles": list(STYLES), "needs": needs, "defaults": defaults}
-    export_folder(model, to, name, extras, inputs, ["clean"])
+    export_folder(to, name, Graph(model, inputs, ["clean"]), extras)
 
 
 RECIPE = Recipe("text-to-image", learn, export, BUDGETS, EXPECTED)

@@ -216,15 +216,14 @@ def export(run: Path, to: Path) -> None:
     model, config = read_final(run, Vlm, VlmConfig)
     cache = torch.zeros(2, config.layers, config.heads, PATCHES, config.width // config.heads)
     shown = {"pixels": torch.zeros(2, 3, 64, 64), "seen": torch.ones(2)}
+    said = {"tokens": torch.ones(2, 5, dtype=torch.long), "keys": cache, "values": cache.clone()}
+    outputs = ["logits", "all_keys", "all_values", "looked"]
     export_folder(
-        model,
         to,
         "vlm",
+        Graph(model, said, outputs, dynamic={"tokens": (1,), "keys": (3,), "values": (3,)}),
         {"config": asdict(config)},
-        {"tokens": torch.ones(2, 5, dtype=torch.long), "keys": cache, "values": cache.clone()},
-        ["logits", "all_keys", "all_values", "looked"],
-        {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")},
-        dynamic={"tokens": (1,), "keys": (3,), "values": (3,)},
+        texts={"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")},
         more_graphs={"look.onnx": Graph(model.looker(), shown, ["keys", "values", "patches"])},
     )
 

@@ -129,10 +129,8 @@ def learn(world: World, budget: Budget, run: Run, start: Path) -> Clip:
     run.advance(Stage("distil", model.text, distil_loss, budget.distil, recipe))
     placed(model, device)
 
-    shown, scenes = Captioned(world.split("train"), words), Scenes(world, budget.scenes)
-    scene_count = round(budget.joint.batch_size * budget.scene_share)
-    counts = (budget.joint.batch_size - scene_count, scene_count, budget.more_names)
-    match = partial(shown.match_loss, scenes=scenes, counts=counts)
+    shown, scenes = Captioned(world.split("train"), words, budget.more_names), Scenes(world, budget.scenes)
+    match = partial(shown.match_loss, scenes=scenes, size=budget.joint.batch_size, share=budget.scene_share)
     name_vectors = words.vectors[[words.number[name] for name in shown.names]]
 
     def joint_loss(model: Clip, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
@@ -175,10 +173,9 @@ def learn(world: World, budget: Budget, run: Run, start: Path) -> Clip:
     restore(tower, stored(average))
     tower.requires_grad_(False)
 
-    scene_count = round(budget.negatives.batch_size * budget.negative_share)
-    counts = (budget.negatives.batch_size - scene_count, scene_count, budget.more_names)
     aims = label_vectors(ordered, words.tokenizer, shown.names)
-    loss = partial(shown.negatives_loss, scenes=composed, counts=counts, aims=aims, scene_aims=scene_aims)
+    among_false = partial(shown.negatives_loss, scenes=composed, aims=aims, scene_aims=scene_aims)
+    loss = partial(among_false, size=budget.negatives.batch_size, share=budget.negative_share)
     average = run.train(Stage("negatives", ordered, loss, budget.negatives, recipe))
     average.none_below.copy_(none_below(average, words.tokenizer, shown.world.select(shown.world.core)))
     return average
@@ -194,15 +191,15 @@ def export(run: Path, to: Path) -> None:
     }
     tokens = torch.ones(2, config.context_length, dtype=torch.long)
     vocabulary = {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")}
-    outputs = ["hidden", "summary", "words"]
-    export_folder(model.text, to, "clip/text", shared, {"tokens": tokens}, outputs, vocabulary)
+    text = Graph(model.text, {"tokens": tokens}, ["hidden", "summary", "words"])
+    export_folder(to, "clip/text", text, shared, texts=vocabulary)
     inputs = {"words": torch.zeros(2, config.context_length, config.text_width), "mask": torch.ones(tokens.shape)}
     needs = {"needs": {"clip/text": sha256(to / "clip/text/model.safetensors")}}
-    export_folder(model.get_submodule("order"), to, "clip/order", shared | needs, inputs, ["embedding"])
-    inputs, outputs = {"pixels": torch.zeros(2, 3, 64, 64)}, ["embedding", "patches"]
+    export_folder(to, "clip/order", Graph(model.get_submodule("order"), inputs, ["embedding"]), shared | needs)
+    image = Graph(model.image, {"pixels": torch.zeros(2, 3, 64, 64)}, ["embedding", "patches"])
     steer = Steer(model.image, config)
     graphs = {"steer.onnx": Graph(steer, steer.inputs, ["cosine", "gradient"], batch=False)}
-    export_folder(model.image, to, "clip/image", shared, inputs, outputs, more_graphs=graphs)
+    export_folder(to, "clip/image", image, shared, more_graphs=graphs)
 
 
 RECIPE = Recipe("clip", learn, export, BUDGETS, EXPECTED)

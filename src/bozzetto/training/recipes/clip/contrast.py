@@ -58,35 +58,32 @@ def false_sentences(scene: Scene, rng: np.random.Generator) -> list[str]:
 class Captioned:
     """The training pictures of one thing each, and what a model loses among them, scenes and sentences.
 
-    names: of all concepts; concept int64 [N]: which of them each picture shows; first_row: a picture of each.
+    names: of all concepts; concept int64 [N]: which of them each picture shows; first_row: a picture of each;
+    more_names: how many names of random concepts stand beside a batch's own captions.
     """
 
-    def __init__(self, world: World, words: Words):
-        self.world, self.words, self.device = world, words, words.device
+    def __init__(self, world: World, words: Words, more_names: int):
+        self.world, self.words, self.device, self.more_names = world, words, words.device, more_names
         self.pictures = torch.from_numpy(world.images).to(self.device)
         self.first_row, self.concept = np.unique(world.codepoints, return_index=True, return_inverse=True)[1:]
         self.names = [plain_name(world.names[i]) for i in self.first_row]
         self.sided = np.array(["left" in name or "right" in name for name in world.names])  # must not be mirrored
 
-    def single(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, Tensor, list[str]]:
-        """Rows, pixels [count,3,64,64] and captions of pictures, at random."""
-        shown = self.world
+    def batch(
+        self, scenes: Scenes, rng: np.random.Generator, size: int, share: float
+    ) -> tuple[np.ndarray, np.ndarray, Tensor, list[str]]:
+        """Pictures, and a share of scenes over white or over a colour: the rows of both, pixels [size,3,64,64], and the
+        pictures' captions."""
+        shown, scene_count = self.world, round(size * share)
+        count = size - scene_count
         rows = rng.integers(0, len(shown), count)
         pixels = data.premultiplied(self.pictures[torch.from_numpy(rows).to(self.device)], self.device)
         mirror = torch.from_numpy((rng.random(count) < 0.5) & ~self.sided[rows]).to(self.device)
-        pixels = data.augment(torch.where(mirror[:, None, None, None], pixels.flip(3), pixels), rng)
+        single = data.augment(torch.where(mirror[:, None, None, None], pixels.flip(3), pixels), rng)
         texts = [
             caption(shown.names[i], shown.keywords[i], shown.styles[i], rng, codepoints=shown.codepoints[i])
             for i in rows
         ]
-        return rows, pixels, texts
-
-    def batch(
-        self, scenes: Scenes, rng: np.random.Generator, count: int, scene_count: int
-    ) -> tuple[np.ndarray, np.ndarray, Tensor, list[str]]:
-        """Pictures, and scenes over white or over a colour: the rows of both, pixels [count + scene_count,3,64,64], and
-        the pictures' captions."""
-        rows, single, texts = self.single(rng, count)
         places = rng.integers(0, len(scenes.scenes), scene_count)
         several = data.premultiplied(scenes.pictures[places], self.device)
         colours = torch.from_numpy(rng.uniform(-1, 1, (scene_count, 3, 1, 1)).astype(np.float32)).to(self.device)
@@ -105,15 +102,15 @@ class Captioned:
 
     def match_loss(
         self, model: Clip, rng: np.random.Generator, _: torch.Generator, *,
-        scenes: Scenes, counts: tuple[int, int, int], aims: Tensor,
+        scenes: Scenes, size: int, share: float, aims: Tensor,
     ) -> dict[str, Tensor]:  # fmt: skip
-        """Pictures and sentences. counts: of pictures, scenes and more names; aims [names,256]: of the pictures."""
-        rows, places, pixels, texts = self.batch(scenes, rng, *counts[:2])
+        """Pictures and sentences. size: of the batch; share: of scenes in it; aims [names,256]: of the pictures."""
+        rows, places, pixels, texts = self.batch(scenes, rng, size, share)
         chosen = [scenes.scenes[i] for i in places]
         texts += [scene.sentence for scene in chosen]
         wrong = [hard_negative(scene, rng) for scene in chosen]
         texts += [text for text in wrong if text]
-        more = rng.integers(0, len(self.names), counts[2])
+        more = rng.integers(0, len(self.names), self.more_names)
 
         # Names are shorter than captions, so they are encoded apart, with less padding.
         batches = (texts, [self.names[i] for i in more])
@@ -129,17 +126,17 @@ class Captioned:
 
     def negatives_loss(
         self, model: Clip, rng: np.random.Generator, _: torch.Generator, *,
-        scenes: Scenes, counts: tuple[int, int, int], aims: Tensor, scene_aims: Tensor,
+        scenes: Scenes, size: int, share: float, aims: Tensor, scene_aims: Tensor,
     ) -> dict[str, Tensor]:  # fmt: skip
         """Scenes among false sentences of the same words; pictures of one thing, so that nothing is forgotten.
 
-        counts, aims: as in `match_loss`; scene_aims [scenes,256]: where the scenes should lie.
+        size, share, aims: as in `match_loss`; scene_aims [scenes,256]: where the scenes should lie.
         """
-        rows, places, pixels, captions = self.batch(scenes, rng, *counts[:2])
+        rows, places, pixels, captions = self.batch(scenes, rng, size, share)
         chosen = [scenes.scenes[i] for i in places]
         false = [false_sentences(scene, rng) for scene in chosen]
         belongs = np.repeat(np.arange(len(chosen)), [len(some) for some in false])
-        more = rng.integers(0, len(self.names), counts[2])
+        more = rng.integers(0, len(self.names), self.more_names)
         batches = (
             captions + [self.names[i] for i in more],
             [paraphrase(scene, rng) for scene in chosen] + [text for some in false for text in some],
