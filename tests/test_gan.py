@@ -29,7 +29,7 @@ from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import open_model
 from bozzetto.training import crossplay
 from bozzetto.training.data import Pictures
-from bozzetto.training.export import export_folder, read_final
+from bozzetto.training.export import Graph, export_folder, read_final
 from bozzetto.training.recipes import gan as recipe
 from bozzetto.training.stages import Run
 
@@ -391,9 +391,8 @@ def test_onnx_runtime_agrees_with_torch(run, tmp_path, part):
     }[part]
     output = "pixels" if part == "generator" else "logits"
     sizes = {"config": dataclasses.asdict(config)}
-    export_folder(
-        module, tmp_path, f"gan/{part}", sizes, {name: example[:2], "label": label[:2]}, [output], four_bits=False
-    )
+    graph = Graph(module, {name: example[:2], "label": label[:2]}, [output])
+    export_folder(tmp_path, f"gan/{part}", graph, sizes, four_bits=False)
     network = open_network(open_model(f"gan/{part}", tmp_path))
     with torch.inference_mode():
         expected = module(example, label)

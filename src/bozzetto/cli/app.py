@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bozzetto.cli import course, draw, evaluation, search, training, words, world
+from bozzetto.cli import course, draw, search, training, words, world
 from bozzetto.cli.shell import close_streams, fail, flags, open_streams
 from bozzetto.errors import BozzettoError, InvalidInput
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for verbs in (draw.verbs, words.verbs, course.verbs, training.verbs, evaluation.verbs):
+for verbs in (draw.verbs, words.verbs, course.verbs, training.verbs):
     app.add_typer(verbs)
 app.add_typer(world.verbs, name="world")
 app.add_typer(search.verbs, name="search")
@@ -55,7 +55,7 @@ def run(arguments: list[str] | None) -> int:
     """Run one command and return its exit code, see `bozzetto.cli.main`."""
     open_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
-    command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
     try:
         with command.make_context("bozzetto", list(arguments)) as context:
             command.invoke(context)

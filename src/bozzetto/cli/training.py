@@ -1,10 +1,10 @@
-"""Verbs that train a model and export it."""
+"""Verbs that train a model, export it and measure what is there."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
@@ -16,7 +16,8 @@ verbs = typer.Typer()
 SMALL = families.names(takes="pictures")
 STARTS = ", ".join(f"{f.name} of {f.start}" for f in families.FAMILIES if f.start in families.BY_NAME)
 if TYPE_CHECKING:
-    Trained = Data = str
+    Trained: TypeAlias = str
+    Data: TypeAlias = str
 else:
     Trained = Literal[tuple(families.names(trained=True))]
     Data = Literal[tuple(dict.fromkeys(kind for family in families.FAMILIES for kind in family.data))]
@@ -103,3 +104,25 @@ def export(
 
     export_run(recipes.find(model), run, to)
     print(to)
+
+
+@verbs.command(epilog=examples("evaluate --out results.json", "evaluate text-to-image --sheet drawn.png"))
+def evaluate(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help=f"{', '.join(families.names(scorer=True))}; all by default."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The JSON file to write; it keeps what it has of other models.")] = Path(
+        "results.json"
+    ),
+    sheet: Annotated[Path | None, typer.Option(help="A PNG file for the pictures that are drawn.")] = None,
+    n: Annotated[
+        int | None, typer.Option("--n", "-n", help="How many pictures to draw: 200, or 250 small ones, by default.")
+    ] = None,
+    scenes: Annotated[int, typer.Option(help="How many scenes of a kind.")] = 60,
+    seed: Annotated[int, typer.Option(help="Which scenes, and which noise.")] = 0,
+) -> None:
+    """Measure the models on held-out pictures, print a table and write JSON."""
+    from bozzetto.evaluation import report
+
+    report.evaluate(models or [], out, sheet=sheet, n=n, scenes=scenes, seed=seed)

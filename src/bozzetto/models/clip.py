@@ -153,6 +153,8 @@ class ImageTower(nn.Module):
 
 
 class Clip(nn.Module):
+    none_below: Tensor
+
     def __init__(self, config: ClipConfig):
         super().__init__()
         self.config = config

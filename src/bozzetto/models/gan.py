@@ -143,6 +143,8 @@ class Gan(nn.Module):
     progress: share of the training that is done, in [0, 1]; saved with the weights.
     """
 
+    progress: Tensor
+
     def __init__(self, config: GanConfig):
         super().__init__()
         self.config = config

@@ -113,6 +113,9 @@ def calibrated_nll(mse: Tensor) -> Tensor:
 class Vae(nn.Module):
     """Encoder, decoder, and the mean and standard deviation [L] of the latents of all training pictures."""
 
+    latent_mean: Tensor
+    latent_std: Tensor
+
     def __init__(self, config: VaeConfig | None = None):
         super().__init__()
         self.config = config = config or VaeConfig()

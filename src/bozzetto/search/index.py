@@ -111,7 +111,8 @@ def _update(
     store.remove(index, table, [*gone, *twice])
 
     wanted = [path for path, status in there.files.items() if known.get(path) != status]
-    skipped, spoiled, pending = there.skipped, [], []
+    skipped, spoiled = there.skipped, list[str]()
+    pending: list[tuple[str, np.ndarray]] = []
     embedded = animated = done = 0
     complete = True
     memory = _Memory()
@@ -223,7 +224,7 @@ def _read(folder: Path, path: str, embedder: Embedder, memory: _Memory) -> tuple
     except Exception as error:  # a parser of strange files can fail in every way
         cause = error.__cause__ or error
         if isinstance(cause, OSError) and cause.errno:  # the disk, not the picture
-            return Skipped(path, UNREADABLE, cause.strerror)
+            return Skipped(path, UNREADABLE, cause.strerror or str(cause))
         reason = str(error).removeprefix(f"picture {file} ")
         kinds = {"0 bytes": "empty", " at most": "too large", "is none of": "not a picture"}
         return Skipped(path, next((kind for text, kind in kinds.items() if text in reason), "broken"), reason)

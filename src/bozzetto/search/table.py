@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -62,6 +62,11 @@ def check_name(field: str, path: Path) -> None:
         raise InvalidInput(field, f"{shown} has a name that is no UTF-8: rename it to be indexed") from None
 
 
+def _forget_unfinished(index: Path) -> None:
+    if not exists(index):
+        shutil.rmtree(index, ignore_errors=True)
+
+
 @contextmanager
 def writing(index: Path) -> Iterator[None]:
     """Hold an index alone; InvalidInput when it cannot be written to, or another process holds it.
@@ -72,7 +77,7 @@ def writing(index: Path) -> Iterator[None]:
         with _engine(index, "written to"):
             if not index.exists():
                 index.mkdir(exist_ok=True)
-                stack.callback(lambda: exists(index) or shutil.rmtree(index, ignore_errors=True))
+                stack.callback(_forget_unfinished, index)
             stack.enter_context(locked(index / LOCK, "index", "indexing"))
         yield
 
@@ -204,7 +209,8 @@ def build_ann(table: Table) -> None:
 def nearest(index: Path, table: Table, vector: np.ndarray, k: int) -> list[tuple[str, float]]:
     """The k rows nearest to a unit vector: (path, cosine). Exact, unless the table has an approximate index."""
     with _engine(index, "read"):
-        query = table.search(vector).distance_type("dot").select(["path", "_distance"]).limit(k)
+        query: Any = table.search(vector)  # of a vector, which LanceDB's types do not tell from other queries
+        query = query.distance_type("dot").select(["path", "_distance"]).limit(k)
         found = query.nprobes(NPROBES).to_arrow()
     scores = 1 - found["_distance"].to_numpy()
     return list(zip(found["path"].to_pylist(), scores.tolist(), strict=True))

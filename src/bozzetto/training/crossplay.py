@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from bozzetto.models.gan import Gan, GanConfig
+from bozzetto.models.gan import Discriminator, Gan, GanConfig, Generator
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import read_weights
 from bozzetto.training.loop import snapshot, step_randomness
@@ -48,8 +47,8 @@ def load_players(run: Path, config: GanConfig, steps: int, count: int) -> dict[i
 
 @torch.inference_mode()
 def cross_play(
-    generators: Sequence[nn.Module],
-    discriminators: Sequence[nn.Module],
+    generators: Sequence[Generator],
+    discriminators: Sequence[Discriminator],
     pictures: Pictures,
     pairs: int = 512,
     seed: int = 0,

@@ -18,6 +18,11 @@ from bozzetto.world.scenes import Scene, make_scene, render, scene_objects
 PICTURE = (64, 64, 4)
 
 
+def scaled(images: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """uint8 [N,H,W,C] -> float [N,C,H,W] in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
 @dataclass(frozen=True)
 class Pictures:
     """What the makers of lessons 2 to 5 learn from: small pictures in named classes.
@@ -44,11 +49,10 @@ class Pictures:
         images = self.images[rows]
         if self.mirrored:
             images = np.where(rng.random((count, 1, 1, 1)) < 0.5, images[:, :, ::-1], images)
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
         labels = self.labels[rows] + 1
         if drop_label:
             labels[rng.random(count) < drop_label] = 0
-        return pixels, torch.from_numpy(labels).to(device)
+        return scaled(images, device), torch.from_numpy(labels).to(device)
 
 
 def emoji(world: World, split: str = "train") -> Pictures:

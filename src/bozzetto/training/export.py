@@ -26,7 +26,7 @@ from bozzetto.errors import MissingFile, WeightsError
 from bozzetto.files import write_atomically
 from bozzetto.runtime.store import FORMAT
 from bozzetto.training.checkpoint import read_metadata, read_tensors, write_tensors
-from bozzetto.training.loop import LOG, STATE
+from bozzetto.training.loop import LOG, STATE, Network
 from bozzetto.training.rounding import GROUP, SCALE, restore, stored
 from bozzetto.training.stages import FINAL
 
@@ -38,7 +38,8 @@ OPSET = 21  # the first with four-bit integers
 
 def save_final(model: nn.Module, out: Path) -> None:
     """Leave the finished model of a run, with its sizes, for export and for later recipes."""
-    write_tensors(model.state_dict(), out / FINAL, {"config": json.dumps(asdict(model.config))})
+    config: Any = model.config
+    write_tensors(model.state_dict(), out / FINAL, {"config": json.dumps(asdict(config))})
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
@@ -49,7 +50,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
         raise WeightsError(f"{path} is not a readable weights file ({error}): train it first") from error
 
 
-def read_final(run: Path, network: type[nn.Module], sizes: type) -> tuple[nn.Module, Any]:
+def read_final(run: Path, network: type[Network], sizes: type) -> tuple[Network, Any]:
     """What `save_final` left: the network with its weights, and its config."""
     tensors, metadata = read_weights(run / FINAL)
     config = sizes(**json.loads(metadata["config"]))
@@ -151,6 +152,7 @@ def graph_bytes(graph: Graph, weights: Path) -> bytes:
         opset_version=OPSET,
         verbose=False,
     )
+    assert program is not None  # only the old exporter returns nothing
     return point_into_safetensors(program.model_proto.SerializeToString(), weights, graph.outputs)
 
 
@@ -178,28 +180,24 @@ def write_folder(
 
 
 def export_folder(
-    module: nn.Module,
     to: Path,
     name: str,
+    graph: Graph,
     config: dict,
-    inputs: dict[str, Tensor],
-    outputs: list[str],
-    texts: dict[str, str] | None = None,
     four_bits: bool = True,
-    dynamic: dict[str, tuple[int, ...]] | None = None,
+    texts: dict[str, str] | None = None,
     more_graphs: dict[str, Graph] | None = None,
 ) -> None:
-    """Write a network as the model folder `name` of the weights folder `to`.
+    """Write a network, and what it computes, as the model folder `name` of the weights folder `to`.
 
-    inputs, outputs, dynamic: of `module`, see Graph; texts: more files of the folder, by name; four_bits: for a network
-    that bears it, most by learning with rounded weights; otherwise all are stored in fp16; more_graphs: other things
-    to compute with the same weights, by file name.
+    four_bits: for a network that bears it, most by learning with rounded weights; otherwise all are stored in fp16;
+    texts: more files of the folder, by name; more_graphs: other things to compute with the same weights, by file name.
     """
-    module = module.eval().float().cpu()
+    module = graph.module.eval().float().cpu()
     tensors = stored(module, four_bits)
     restore(module, tensors)
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    graphs = {"graph.onnx": Graph(module, inputs, outputs, dynamic or {})} | (more_graphs or {})
+    graphs = {"graph.onnx": graph} | (more_graphs or {})
     write_folder(to, name, tensors, {"parameters": parameters, **config}, graphs, texts or {})
 
 

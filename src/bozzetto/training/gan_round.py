@@ -13,6 +13,7 @@ import sys
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +32,7 @@ Player = dict[str, Tensor]
 
 def unpack(flat: Tensor, widths: tuple[int, ...]) -> Player:
     """A player's parameters by name, from one row of numbers [P]: each layer's weight [out,in] and bias [out]."""
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for i, (fan_in, fan_out) in enumerate(pairwise(widths), 1):
         shapes |= {f"weight{i}": (fan_out, fan_in), f"bias{i}": (fan_out,)}
     parts = flat.split([torch.Size(shape).numel() for shape in shapes.values()])
@@ -118,11 +119,11 @@ def play(
     of doubt.
     """
     real_rows, fake_rows = real.flatten(1), generate(unpack(generator[0], GENERATOR), latents)
-    learn = torch.func.grad_and_value(discriminator_loss)
-    gradient, loss_d = learn(unpack(discriminator[0], DISCRIMINATOR), real_rows, fake_rows, pairing, gamma)
+    gradient, loss_d = torch.func.grad_and_value(discriminator_loss)(
+        unpack(discriminator[0], DISCRIMINATOR), real_rows, fake_rows, pairing, gamma
+    )
     discriminator = torch.where(trains[1] > 0, adam(discriminator, gradient, steps[1], rates[1]), discriminator)
-    learn = torch.func.grad_and_value(generator_loss, has_aux=True)
-    gradient, (loss_f, (fakes, on_real, on_fake)) = learn(
+    gradient, (loss_f, (fakes, on_real, on_fake)) = torch.func.grad_and_value(generator_loss, has_aux=True)(
         unpack(generator[0], GENERATOR), unpack(discriminator[0], DISCRIMINATOR), real_rows, latents, pairing
     )
     generator = torch.where(trains[0] > 0, adam(generator, gradient, steps[0], rates[0]), generator)
@@ -142,7 +143,8 @@ def export_gan_round(to: Path) -> None:
     """
     start = game.inputs(game.start(0), game.BALANCED, 0)
     inputs = {name: torch.as_tensor(value) for name, value in start.items()}
-    traced = make_fx(play, decomposition_table=core_aten_decompositions())(*inputs.values())
+    table: Any = core_aten_decompositions()  # a mapping from more than make_fx asks for
+    traced = make_fx(play, decomposition_table=table)(*inputs.values())
     description = {
         "parameters": inputs["generator"].shape[1] + inputs["discriminator"].shape[1],
         "config": {"generator": GENERATOR, "discriminator": DISCRIMINATOR, "batch": game.BATCH},

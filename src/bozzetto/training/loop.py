@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ from bozzetto.training.rounding import rounded
 STATE = "state.safetensors"
 LOG = "log.jsonl"
 
+Network = TypeVar("Network", bound=nn.Module)
 Loss = Callable[[Any, np.random.Generator, torch.Generator], dict[str, Tensor]]  # of the model and one step's chance
 
 
@@ -76,6 +77,11 @@ def pick_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def placed(model: Network, device: torch.device) -> Network:
+    """The model, moved to the device in the memory layout that convolutions are quickest in."""
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types lack it
+
+
 def fast_dtype(device: torch.device) -> torch.dtype:
     """bf16 where the machine computes it fast, fp32 elsewhere: on a CPU without bf16 units bf16 is 200 times slower."""
     return torch.bfloat16 if device.type == "cuda" or torch.cpu._is_avx512_bf16_supported() else torch.float32
@@ -108,8 +114,8 @@ def step_randomness(seed: int, step: int, device: torch.device) -> tuple[np.rand
 
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    theirs, ours = list(model.parameters()), list(average.parameters())
-    torch._foreach_lerp_(ours, theirs, 1 - decay)
+    ours: list[Tensor] = list(average.parameters())
+    torch._foreach_lerp_(ours, list[Tensor](model.parameters()), 1 - decay)
     for mean, now in zip(average.buffers(), model.buffers(), strict=True):
         mean.copy_(now)
 

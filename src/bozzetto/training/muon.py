@@ -9,8 +9,10 @@ bf16 units does two hundred times slower than fp32.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
@@ -30,7 +32,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        params: list[dict] | list[nn.Parameter],
+        params: Iterable[Tensor],
         lr: float,
         momentum: float = 0.95,
         weight_decay: float = 0.01,
@@ -40,7 +42,7 @@ class Muon(torch.optim.Optimizer):
         self.dtype = dtype
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]  # torch's takes a closure, for which there is no need here
         for group in self.param_groups:
             for parameter in group["params"]:
                 state, gradient = self.state[parameter], parameter.grad

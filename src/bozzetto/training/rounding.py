@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeAlias, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +20,13 @@ from torch import Tensor, nn
 GROUP = 64
 SMALLEST = 8192  # numbers in a tensor worth rounding
 SCALE = ".scale"  # the name of a tensor's scales is its own name and this
-LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
+Layer: TypeAlias = nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding
 
 
-def is_rounded(module: nn.Module) -> bool:
+def is_rounded(module: nn.Module) -> TypeGuard[Layer]:
     """Whether the weight of this layer is stored in four bits."""
     return (
-        isinstance(module, LAYERS)
+        isinstance(module, Layer)
         and module.weight.numel() >= SMALLEST
         and module.weight.numel() % GROUP == 0
         and max(module.weight.shape[2:], default=1) < 8  # the autoencoder's linear path: exact components of patches

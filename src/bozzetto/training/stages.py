@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from torch import nn
 
@@ -19,8 +19,6 @@ from bozzetto.training.checkpoint import read_metadata
 from bozzetto.training.loop import STATE, Loss, TrainingSchedule, fit
 
 FINAL = "model.safetensors"  # what a finished run leaves in its folder, in fp32
-
-Budget = TypeVar("Budget")
 
 
 @dataclass(frozen=True)
@@ -60,13 +58,19 @@ class Run:
         origin = {"place": len(self.finished), "began": self.finished[before] if before else self.began}
         if not state.exists() or "finished" not in read_metadata(state):
             (self.out / FINAL).unlink(missing_ok=True)  # it belongs to stages that are gone
-        options = {"seed": self.seed, "deadline": self.deadline, "recipe": stage.recipe | origin, "keep": stage.keep}
-        average = fit(stage.module, stage.loss, stage.schedule, out, **options)
+        shared: dict[str, Any] = {"seed": self.seed, "deadline": self.deadline}
+        average = fit(
+            stage.module, stage.loss, stage.schedule, out, recipe=stage.recipe | origin, keep=stage.keep, **shared
+        )
         self.finished[stage.name] = read_metadata(state)["finished"]
         return average
 
+    def advance(self, stage: Stage) -> None:
+        """`train`, and let the module go on from the average."""
+        stage.module.load_state_dict(self.train(stage).state_dict())
 
-def with_steps(budget: Budget, steps: int) -> Budget:
+
+def with_steps(budget: Any, steps: int) -> Any:
     """A recipe's budget, every stage of it with this many steps."""
     stages = {item.name: getattr(budget, item.name) for item in fields(budget)}
     shorter = {name: replace(s, steps=steps) for name, s in stages.items() if isinstance(s, TrainingSchedule)}

@@ -58,5 +58,5 @@ class Steer(ImageTower):
         # A method, not the module that it is of: its weights are no part of this one's state.
         self.traced = trace(dict(tower.named_parameters()), *self.inputs.values()).forward
 
-    def forward(self, pixels: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, pixels: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # of its own
         return self.traced(dict(self.named_parameters()), pixels, target)

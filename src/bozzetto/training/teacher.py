@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from bozzetto.errors import NotBuilt, WeightsError
 from bozzetto.runtime.tokenizer import SPECIAL, split_words
-from bozzetto.training.checkpoint import write_tensors
+from bozzetto.training.checkpoint import read_tensors, write_tensors
 from bozzetto.world.captions import templates, usable_keywords
 from bozzetto.world.dataset import World
 from bozzetto.world.scenes import make_scene, scene_objects
@@ -144,10 +144,10 @@ def load(path: Path = DEFAULT_PATH) -> Teacher:
     if not path.is_file():
         raise NotBuilt(f"the teacher's word table {path} is not there: run `bozzetto world teach` first")
     try:
-        with safe_open(path, framework="pt") as file:
-            vectors = file.get_tensor("vectors").float() * file.get_tensor("scale")
-            texts = bytes(file.get_tensor("text").numpy()).decode().split("\n")
-            vocabulary = json.loads(file.metadata()["vocabulary"])
+        tensors, metadata = read_tensors(path)
+        vectors = tensors["vectors"].float() * tensors["scale"]
+        texts = bytes(tensors["text"].numpy()).decode().split("\n")
+        vocabulary = json.loads(metadata["vocabulary"])
     except (SafetensorError, KeyError) as error:
         raise WeightsError(f"{path} is not a word table ({error}): run `bozzetto world teach` again") from error
     return Teacher(texts, torch.nn.functional.normalize(vectors, dim=-1).numpy(), vocabulary)

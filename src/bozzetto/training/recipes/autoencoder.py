@@ -18,8 +18,8 @@ from torch import Tensor
 
 from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig, reconstruction_loss
 from bozzetto.training import data
-from bozzetto.training.export import export_folder, read_final
-from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.export import Graph, export_folder, read_final
+from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.rounding import restore, stored
 from bozzetto.training.stages import Run, Stage
@@ -62,7 +62,7 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Autoenc
     pictures = torch.from_numpy(world.split("train").images)
     first = pictures[torch.from_numpy(np.random.default_rng(run.seed).permutation(len(pictures))[:2048])]
     model.start_from_principal_components(data.premultiplied(first))
-    model.to(device, memory_format=torch.channels_last)
+    placed(model, device)
     pictures = pictures.to(device)
 
     def draw(rng: np.random.Generator, count: int) -> Tensor:
@@ -90,12 +90,10 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Autoenc
         return reconstruction_loss(model.decoder(latents + noise).float(), batch)
 
     recipe = {"model": asdict(model.config)}
-    average = run.train(Stage("whole", model, whole_loss, budget.whole, recipe))
-    average.standardise(data.premultiplied(pictures[:: max(1, len(pictures) // 2048)], device))
-    model.load_state_dict(average.state_dict())
+    run.advance(Stage("whole", model, whole_loss, budget.whole, recipe))
+    model.standardise(data.premultiplied(pictures[:: max(1, len(pictures) // 2048)], device))
     model.encoder.requires_grad_(False)
-    average = run.train(Stage("decoder", model, decoder_loss, budget.decoder, recipe))
-    model.load_state_dict(average.state_dict())
+    run.advance(Stage("decoder", model, decoder_loss, budget.decoder, recipe))
     restore(model.encoder, stored(model.encoder))
     return run.train(Stage("rounded", model, decoder_loss, budget.rounded, recipe))
 
@@ -104,8 +102,8 @@ def export(run: Path, to: Path) -> None:
     model, config = read_final(run, Autoencoder, AutoencoderConfig)
     sizes = {"config": asdict(config)}
     pixels, latents = torch.zeros(2, 4, 64, 64), torch.zeros(2, config.latent_channels, 8, 8)
-    export_folder(model.encoder, to, "autoencoder/encoder", sizes, {"pixels": pixels}, ["latents"])
-    export_folder(model.decoder, to, "autoencoder/decoder", sizes, {"latents": latents}, ["pixels"])
+    export_folder(to, "autoencoder/encoder", Graph(model.encoder, {"pixels": pixels}, ["latents"]), sizes)
+    export_folder(to, "autoencoder/decoder", Graph(model.decoder, {"latents": latents}, ["pixels"]), sizes)
 
 
 RECIPE = Recipe("autoencoder", learn, export, BUDGETS, EXPECTED)

@@ -8,6 +8,7 @@ with four bits a weight (see rounding.py).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from torch import Tensor
 
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.training.data import Pictures
-from bozzetto.training.export import export_folder, read_final
-from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.export import Graph, export_folder, read_final
+from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
 
@@ -31,21 +32,17 @@ class Budget:
     prediction_type: str = "sample"
 
 
-def _schedule(steps: int, rate: float, rounding: bool = False, **more: object) -> TrainingSchedule:
-    usual = {"batch_size": 128, "warmup": 100, "betas": (0.9, 0.95), "ema": 0.998, "muon": True}
-    return TrainingSchedule(steps=steps, learning_rate=rate, rounding=rounding, **{**usual, **more})
-
-
+_schedule = partial(TrainingSchedule, warmup=100, betas=(0.9, 0.95), ema=0.998, muon=True)
 BUDGETS = {
     "smoke": Budget(
-        _schedule(60, 3e-3, batch_size=16, warmup=5, ema=0.9),
-        _schedule(6, 1e-3, True, batch_size=16, warmup=2, ema=0.9),
+        _schedule(60, 16, 3e-3, warmup=5, ema=0.9),
+        _schedule(6, 16, 1e-3, warmup=2, ema=0.9, rounding=True),
         widths=(16, 32, 32),
     ),
-    "cpu": Budget(_schedule(2600, 1.5e-3), _schedule(500, 5e-4, True, warmup=20, ema=0.99)),
+    "cpu": Budget(_schedule(2600, 128, 1.5e-3), _schedule(500, 128, 5e-4, warmup=20, ema=0.99, rounding=True)),
     "gpu": Budget(
-        _schedule(40_000, 1e-3, batch_size=512, warmup=500, ema=0.9998),
-        _schedule(5000, 3e-4, True, batch_size=512, ema=0.999),
+        _schedule(40_000, 512, 1e-3, warmup=500, ema=0.9998),
+        _schedule(5000, 512, 3e-4, ema=0.999, rounding=True),
         widths=(96, 192, 256),
     ),
 }
@@ -74,7 +71,7 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> P
         data_mean=round(float(scaled.mean()), 4),
         data_std=round(float(scaled.std()), 4),
     )
-    model = PixelDenoiser(config).to(device, memory_format=torch.channels_last)
+    model = placed(PixelDenoiser(config), device)
 
     def loss(model: PixelDenoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         pixels, label = pictures.batch(rng, budget.fit.batch_size, device, budget.drop_label)
@@ -82,8 +79,7 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> P
         return model.loss(pixels, noise, sample_times(len(pixels), generator, device), label)
 
     recipe = {"model": asdict(replace(config, classes=()))}
-    average = run.train(Stage("fit", model, loss, budget.fit, recipe, keep=(budget.fit.steps // 8,)))
-    model.load_state_dict(average.state_dict())
+    run.advance(Stage("fit", model, loss, budget.fit, recipe, keep=(budget.fit.steps // 8,)))
     return run.train(Stage("rounded", model, loss, budget.rounded, recipe))
 
 
@@ -99,7 +95,7 @@ def export(run: Path, to: Path, name: str = "diffusion") -> None:
     if config.jumps:
         inputs["until"] = torch.zeros(2)
         defaults = {"num_inference_steps": 4}
-    export_folder(model, to, name, {"config": asdict(config), "defaults": defaults}, inputs, ["clean"])
+    export_folder(to, name, Graph(model, inputs, ["clean"]), {"config": asdict(config), "defaults": defaults})
 
 
 RECIPE = Recipe("diffusion", learn, export, BUDGETS, EXPECTED)

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bozzetto.models.fashion_classifier import ClassifierConfig, FashionClassifier
-from bozzetto.training.data import Pictures
-from bozzetto.training.export import export_folder, read_final
-from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.data import Pictures, scaled
+from bozzetto.training.export import Graph, export_folder, read_final
+from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
 
@@ -54,8 +54,8 @@ def accuracy(model: FashionClassifier, pictures: Pictures) -> float:
     device = next(model.parameters()).device
     right = 0
     for start in range(0, len(pictures), 500):
-        pixels = torch.from_numpy(pictures.images[start : start + 500]).to(device).permute(0, 3, 1, 2) / 127.5 - 1
-        right += int((model(pixels)[1].argmax(1).cpu().numpy() == pictures.labels[start : start + 500]).sum())
+        _, logits = model(scaled(pictures.images[start : start + 500], device))
+        right += int((logits.argmax(1).cpu().numpy() == pictures.labels[start : start + 500]).sum())
     return right / len(pictures)
 
 
@@ -64,7 +64,7 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> F
     device = pick_device()
     torch.manual_seed(run.seed)
     config = ClassifierConfig(tuple(pictures.classes), budget.widths)
-    model = FashionClassifier(config).to(device, memory_format=torch.channels_last)
+    model = placed(FashionClassifier(config), device)
 
     def loss(model: FashionClassifier, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         pixels, label = pictures.batch(rng, budget.fit.batch_size, device)
@@ -78,8 +78,8 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> F
 
 def export(run: Path, to: Path) -> None:
     model, config = read_final(run, FashionClassifier, ClassifierConfig)
-    inputs, sizes = {"pixels": torch.zeros(2, 1, 32, 32)}, {"config": asdict(config)}
-    export_folder(model, to, "fashion_classifier", sizes, inputs, ["features", "logits"], four_bits=False)
+    graph = Graph(model, {"pixels": torch.zeros(2, 1, 32, 32)}, ["features", "logits"])
+    export_folder(to, "fashion_classifier", graph, {"config": asdict(config)}, four_bits=False)
 
 
 RECIPE = Recipe("fashion-classifier", learn, export, BUDGETS, EXPECTED)

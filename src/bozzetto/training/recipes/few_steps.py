@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -30,11 +31,12 @@ from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.models.layers import zero_init
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import read_final
-from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.recipes import diffusion
 from bozzetto.training.stages import Run, Stage
 
+Network = TypeVar("Network", PixelDenoiser, Denoiser)
 Denoise = Callable[[Tensor, Tensor], Tensor]  # x_t [B,C,32,32] and t [B] -> clean
 Jump = Callable[[Tensor, Tensor, Tensor], Tensor]  # x_t, t and until [B] -> the picture to aim at
 
@@ -47,15 +49,11 @@ class Budget:
     short: float = 0.6  # the share of the batch that learns the short jumps
 
 
-def _schedule(steps: int, rate: float, **more: object) -> TrainingSchedule:
-    usual = {"batch_size": 128, "warmup": 50, "betas": (0.9, 0.95), "ema": 0.995, "muon": True, "rounding": True}
-    return TrainingSchedule(steps=steps, learning_rate=rate, **{**usual, **more})
-
-
+schedule = partial(TrainingSchedule, warmup=50, betas=(0.9, 0.95), ema=0.995, muon=True, rounding=True)
 BUDGETS = {
-    "smoke": Budget(_schedule(60, 2e-3, batch_size=16, warmup=5, ema=0.9)),
-    "cpu": Budget(_schedule(1800, 6e-4)),
-    "gpu": Budget(_schedule(15_000, 5e-4, batch_size=512, ema=0.999)),
+    "smoke": Budget(schedule(60, 16, 2e-3, warmup=5, ema=0.9)),
+    "cpu": Budget(schedule(1800, 128, 6e-4)),
+    "gpu": Budget(schedule(15_000, 512, 5e-4, ema=0.999)),
 }
 EXPECTED = {
     "smoke": "the loss falls",
@@ -64,10 +62,11 @@ EXPECTED = {
 }
 
 
-def copy_of(teacher: PixelDenoiser | Denoiser) -> PixelDenoiser | Denoiser:
+def copy_of(teacher: Network) -> Network:
     """A student that answers as its teacher does, wherever the next step goes."""
     student = type(teacher)(replace(teacher.config, jumps=True))
     student.load_state_dict(teacher.state_dict(), strict=False)
+    assert student.until is not None
     zero_init(student.until.second)
     return student
 
@@ -154,8 +153,8 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: Path) -> PixelDen
     device = pick_device()
     torch.manual_seed(run.seed)
     trained, _ = read_final(start, PixelDenoiser, DiffusionConfig)
-    trained = trained.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    model = copy_of(trained).to(device, memory_format=torch.channels_last)
+    trained = placed(trained, device).eval().requires_grad_(False)
+    model = placed(copy_of(trained), device)
 
     def guided_loss(model: PixelDenoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         pixels, label = pictures.batch(rng, budget.fit.batch_size, device, budget.drop_label)

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from bozzetto.models.gan import RULES, Gan, GanConfig, Pretraining, augment, play
 from bozzetto.training.data import Pictures
-from bozzetto.training.export import export_folder, read_final
-from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.export import Graph, export_folder, read_final
+from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
 
@@ -39,21 +39,17 @@ class Budget:
     snapshots: int = 8
 
 
-def _budget(pretraining: TrainingSchedule, steps: int, batch_size: int, learning_rate: float, ema: float) -> Budget:
-    # Momentum makes simultaneous steps circle (Gidel et al. 2019), and no gradient of a fair game needs clipping. The
-    # rate does not fall: the average is good because the players circle, and so it is of many places.
-    how = {"weight_decay": 0, "betas": (0.0, 0.99), "ema": ema, "clip": 1e9}
-    return Budget(pretraining, TrainingSchedule(steps, batch_size, learning_rate, 20, last_rate=1.0, **how))
-
-
 def _pretraining(steps: int, batch_size: int, ema: float) -> TrainingSchedule:
     return TrainingSchedule(steps, batch_size, 3e-3, warmup=steps // 20, weight_decay=0, ema=ema, muon=True)
 
 
+# Momentum makes simultaneous steps circle (Gidel et al. 2019), and no gradient of a fair game needs clipping. The rate
+# does not fall: the average is good because the players circle, and so it is of many places.
+_adversarial = partial(TrainingSchedule, warmup=20, last_rate=1.0, weight_decay=0, betas=(0.0, 0.99), clip=1e9)
 BUDGETS = {
-    "smoke": _budget(_pretraining(20, 16, 0.9), 40, 16, 2e-3, 0.9),
-    "cpu": _budget(_pretraining(1000, 64, 0.99), 10_000, 32, 4e-4, 0.999),
-    "gpu": _budget(_pretraining(10_000, 256, 0.999), 60_000, 256, 2e-4, 0.9998),
+    "smoke": Budget(_pretraining(20, 16, 0.9), _adversarial(40, 16, 2e-3, ema=0.9)),
+    "cpu": Budget(_pretraining(1000, 64, 0.99), _adversarial(10_000, 32, 4e-4, ema=0.999)),
+    "gpu": Budget(_pretraining(10_000, 256, 0.999), _adversarial(60_000, 256, 2e-4, ema=0.9998)),
 }
 EXPECTED = {
     "smoke": "the discriminator catches the first generator, the last generator fools that discriminator",
@@ -78,13 +74,15 @@ def build_model(pictures: Pictures, seed: int) -> Gan:
     """Both players, who have learned nothing yet."""
     torch.manual_seed(seed)
     config = GanConfig(classes=tuple(pictures.classes), channels=pictures.images.shape[-1])
-    return Gan(config).to(pick_device(), memory_format=torch.channels_last)
+    return placed(Gan(config), pick_device())
 
 
 def pretrain(pictures: Pictures, model: Gan, budget: Budget, run: Run) -> None:
-    """Both players learn what there is to draw, in place."""
+    """Both players learn what there is to draw, in place, if the budget says so."""
     device, schedule, config = pick_device(), budget.pretraining, model.config
-    together = Pretraining(model).to(device, memory_format=torch.channels_last)
+    if schedule is None:
+        return
+    together = placed(Pretraining(model), device)
 
     def loss(together: Pretraining, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         real, label = pictures.batch(rng, schedule.batch_size, device, budget.drop_label)
@@ -94,8 +92,7 @@ def pretrain(pictures: Pictures, model: Gan, budget: Budget, run: Run) -> None:
         return together.loss(real, noise, code_noise, label)
 
     recipe = {"model": asdict(config), "tries": budget.tries, "drop_label": budget.drop_label}
-    average = run.train(Stage("pretraining", together, loss, schedule, recipe))
-    model.load_state_dict(average.gan.state_dict())
+    run.advance(Stage("pretraining", together, loss, schedule, recipe))
     model.discriminator.reset_head()
 
 
@@ -121,8 +118,7 @@ def play_against(pictures: Pictures, model: Gan, budget: Budget, run: Run) -> Ga
 def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> Gan:
     """Both stages; returns the averages of both players."""
     model = build_model(pictures, run.seed)
-    if budget.pretraining:
-        pretrain(pictures, model, budget, run)
+    pretrain(pictures, model, budget, run)
     return play_against(pictures, model, budget, run)
 
 
@@ -130,10 +126,11 @@ def export(run: Path, to: Path) -> None:
     model, config = read_final(run, Gan, GanConfig)
     sizes = {"config": asdict(config)}
     label = torch.zeros(2, dtype=torch.long)
-    generator = {"noise": torch.zeros(2, config.noise_size), "label": label}
-    discriminator = {"pixels": torch.zeros(2, config.channels, 32, 32), "label": label}
-    export_folder(model.generator, to, "gan/generator", sizes, generator, ["pixels"], four_bits=False)
-    export_folder(model.discriminator, to, "gan/discriminator", sizes, discriminator, ["logits"], four_bits=False)
+    noise, pixels = torch.zeros(2, config.noise_size), torch.zeros(2, config.channels, 32, 32)
+    generator = Graph(model.generator, {"noise": noise, "label": label}, ["pixels"])
+    discriminator = Graph(model.discriminator, {"pixels": pixels, "label": label}, ["logits"])
+    export_folder(to, "gan/generator", generator, sizes, four_bits=False)
+    export_folder(to, "gan/discriminator", discriminator, sizes, four_bits=False)
 
 
 RECIPE = Recipe("gan", learn, export, BUDGETS, EXPECTED)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,12 +49,8 @@ class Budget:
 
 
 BUDGETS = {
-    "smoke": Budget(0, 20, TrainingSchedule(steps=60, batch_size=128, learning_rate=2e-3, warmup=5, ema=0.9)),
-    "cpu": Budget(
-        2,
-        3000,
-        TrainingSchedule(steps=2000, batch_size=256, learning_rate=3e-3, warmup=100, weight_decay=0.1, ema=0.995),
-    ),
+    "smoke": Budget(0, 20, TrainingSchedule(60, 128, 2e-3, warmup=5, ema=0.9)),
+    "cpu": Budget(2, 3000, TrainingSchedule(2000, 256, 3e-3, warmup=100, weight_decay=0.1, ema=0.995)),
 }
 EXPECTED = {
     "smoke": "the loss falls",
@@ -153,17 +150,12 @@ def extract(world: World, budget: Budget, out: Path, seed: int) -> Views:
         rng = np.random.default_rng([seed, view, start])
         return (picture_view(part.images, part.names, rng) if view else part.images), part.codepoints
 
-    jobs = [
-        (f"view{view}-{start:05d}", lambda view=view, start=start: pictures(view, start))
-        for view in range(budget.views + 1)
-        for start in range(0, len(shown), CHUNK)
-    ] + [
-        (
-            f"scenes-{start:05d}",
-            lambda start=start: scene_crops(world, objects, range(start, min(start + CHUNK, budget.scenes))),
-        )
-        for start in range(0, budget.scenes, CHUNK)
-    ]
+    def crops(start: int) -> tuple[np.ndarray, list[str]]:
+        return scene_crops(world, objects, range(start, min(start + CHUNK, budget.scenes)))
+
+    starts, views = range(0, len(shown), CHUNK), range(budget.views + 1)
+    jobs = [(f"view{view}-{start:05d}", partial(pictures, view, start)) for view in views for start in starts]
+    jobs += [(f"scenes-{start:05d}", partial(crops, start)) for start in range(0, budget.scenes, CHUNK)]
     features, codepoints = [], []
     for name, draw in jobs:
         path = out / f"{name}.npz"
@@ -228,22 +220,15 @@ def learn(world: World, budget: Budget, run: Run, start: Path) -> Head:
 def export(run: Path, to: Path) -> None:
     """No graph: metrics/judge.py computes the head in numpy."""
     head, config = read_final(run, Head, HeadConfig)
-    tensors = {name: tensor.half() for name, tensor in head.state_dict().items()}
-    labels = tensors.pop("labels")
+    tensors = {f"head.{name}": tensor.half() for name, tensor in head.state_dict().items()}
+    tensors["labels"] = tensors.pop("head.labels")
     description = {
         "parameters": sum(parameter.numel() for parameter in head.parameters()),
         "features": "efficientnet-lite0",
         "size": config.size,
         "labels": config.labels,
     }
-    write_folder(
-        to,
-        "judge",
-        {f"head.{name}": tensor for name, tensor in tensors.items()} | {"labels": labels},
-        description,
-        {},
-        {},
-    )
+    write_folder(to, "judge", tensors, description, {}, {})
 
 
 RECIPE = Recipe("judge", learn, export, BUDGETS, EXPECTED)

@@ -42,7 +42,7 @@ EXPECTED = {"smoke": "the loss falls", "cpu": "each of the sixteen redrawn from 
 
 def sixteen(world: World) -> World:
     """The pictures it is trained on: one training picture of each name, all of one style."""
-    rows = {}
+    rows: dict[str, int] = {}
     for row, (name, style, split) in enumerate(zip(world.names, world.styles, world.splits, strict=True)):
         if style == STYLE and split == "train":
             rows.setdefault(plain_name(name), row)

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.runtime import store
-from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.recipes import few_steps, text_to_image
+from bozzetto.training.recipes.few_steps import schedule
 from bozzetto.training.stages import Run, Stage
 from bozzetto.world.dataset import World
 
@@ -30,15 +31,10 @@ class Budget:
     short: float = 0.6
 
 
-def _budget(name: str, steps: int, rate: float, **more: object) -> Budget:
-    usual = {"batch_size": 128, "warmup": 50, "betas": (0.9, 0.95), "ema": 0.995, "muon": True, "rounding": True}
-    return Budget(TrainingSchedule(steps=steps, learning_rate=rate, **{**usual, **more}), text_to_image.BUDGETS[name])
-
-
 BUDGETS = {
-    "smoke": _budget("smoke", 40, 1e-3, batch_size=16, warmup=5, ema=0.9),
-    "cpu": _budget("cpu", 600, 5e-4),
-    "gpu": _budget("gpu", 10_000, 4e-4, batch_size=512, ema=0.999),
+    "smoke": Budget(schedule(40, 16, 1e-3, warmup=5, ema=0.9), text_to_image.BUDGETS["smoke"]),
+    "cpu": Budget(schedule(600, 128, 5e-4), text_to_image.BUDGETS["cpu"]),
+    "gpu": Budget(schedule(10_000, 512, 4e-4, ema=0.999), text_to_image.BUDGETS["gpu"]),
 }
 EXPECTED = {
     "smoke": "the loss falls",
@@ -58,7 +54,7 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoise
         world, budget.batches, seed=run.seed, weights=start, device=device
     )
     torch.manual_seed(run.seed)
-    model = few_steps.copy_of(trained).to(device, memory_format=torch.channels_last).requires_grad_(True)
+    model = placed(few_steps.copy_of(trained), device).requires_grad_(True)
 
     def guided_loss(model: Denoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         count = budget.fit.batch_size

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bozzetto.models.autoencoder import AutoencoderConfig, Encoder
 from bozzetto.models.clip import ClipConfig, TextTower
@@ -23,8 +24,8 @@ from bozzetto.runtime.text_to_image import LATENT_SHAPE
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
 from bozzetto.training.data import Scenes, shortest
-from bozzetto.training.export import export_folder, read_final, read_weights, sha256
-from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.export import Graph, export_folder, read_final, read_weights, sha256
+from bozzetto.training.loop import Network, TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.recipes.diffusion import sample_times
 from bozzetto.training.rounding import restore
@@ -47,10 +48,7 @@ class Budget:
     symbol_share: float = 0.2  # symbols and drawings of near-duplicates are kept this much rarer than core pictures
 
 
-def _schedule(steps: int, batch_size: int, rate: float, **more: object) -> TrainingSchedule:
-    return TrainingSchedule(steps, batch_size, rate, **{"betas": (0.9, 0.95), **more})
-
-
+_schedule = partial(TrainingSchedule, betas=(0.9, 0.95))
 BUDGETS = {
     "smoke": Budget(
         TrainingSchedule(80, 32, 3e-3, warmup=5, ema=0.9, muon=True),
@@ -76,7 +74,7 @@ EXPECTED = {
 }
 
 
-def load_part(module: nn.Module, folder: Path, device: torch.device) -> nn.Module:
+def load_part(module: Network, folder: Path, device: torch.device) -> Network:
     """Put the exported weights of a model folder into a network that is not to be trained."""
     restore(module, read_weights(folder / "model.safetensors")[0])
     return module.to(device).eval().requires_grad_(False)
@@ -158,7 +156,7 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoise
     device = pick_device()
     draw, _, needs = training_batches(world, budget, seed=run.seed, weights=start, device=device)
     torch.manual_seed(run.seed)
-    model = Denoiser(budget.model).to(device, memory_format=torch.channels_last)
+    model = placed(Denoiser(budget.model), device)
 
     def loss(model: Denoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         batch, condition = draw(rng, budget.fit.batch_size)
@@ -167,8 +165,7 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoise
         return model.loss(batch, noise, times, *condition)
 
     recipe = {"model": asdict(model.config), "needs": needs}
-    average = run.train(Stage("fit", model, loss, budget.fit, recipe))
-    model.load_state_dict(average.state_dict())
+    run.advance(Stage("fit", model, loss, budget.fit, recipe))
     return run.train(Stage("rounded", model, loss, budget.rounded, recipe))
 
 
@@ -194,7 +191,7 @@ def export(run: Path, to: Path, name: str = "text_to_image") -> None:
         inputs["until"] = torch.zeros(2)
         defaults = {"num_inference_steps": 1}
     extras = {"config": asdict(config), "styles": list(STYLES), "needs": needs, "defaults": defaults}
-    export_folder(model, to, name, extras, inputs, ["clean"])
+    export_folder(to, name, Graph(model, inputs, ["clean"]), extras)
 
 
 RECIPE = Recipe("text-to-image", learn, export, BUDGETS, EXPECTED)

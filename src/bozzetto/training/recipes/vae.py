@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from bozzetto.models.vae import LatentSampler, SamplerConfig, Vae, VaeConfig
-from bozzetto.training.data import Pictures
-from bozzetto.training.export import export_folder, read_final, save_final, sha256
-from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.data import Pictures, scaled
+from bozzetto.training.export import Graph, export_folder, read_final, save_final, sha256
+from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
 
@@ -64,10 +64,7 @@ EXPECTED = {
 def encode_all(model: Vae, pictures: Pictures, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and standard deviation [M,L] of every picture's latent, mirrored ones too, and labels [M] (k + 1)."""
     images = np.concatenate([pictures.images, pictures.images[:, :, ::-1]]) if pictures.mirrored else pictures.images
-    parts = []
-    for start in range(0, len(images), 512):
-        pixels = torch.from_numpy(np.ascontiguousarray(images[start : start + 512])).to(device)
-        parts.append(model.encoder(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1))
+    parts = [model.encoder(scaled(images[i : i + 512], device)) for i in range(0, len(images), 512)]
     means, logvars = (torch.cat(part) for part in zip(*parts, strict=True))
     labels = torch.from_numpy(np.resize(pictures.labels + 1, len(images))).to(device)
     return means, (logvars / 2).exp(), labels
@@ -77,7 +74,7 @@ def train_vae(pictures: Pictures, config: VaeConfig, schedule: TrainingSchedule,
     """One autoencoder, with the statistics of its latents."""
     device = pick_device()
     torch.manual_seed(run.seed)
-    model = Vae(config).to(device, memory_format=torch.channels_last)
+    model = placed(Vae(config), device)
 
     def loss(model: Vae, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         pixels, _ = pictures.batch(rng, schedule.batch_size, device)
@@ -138,12 +135,12 @@ def export(run: Path, to: Path) -> None:
             "latent_std": model.latent_std.tolist(),
         }
         pixels, latents = torch.zeros(2, config.channels, 32, 32), torch.zeros(2, config.latent_size)
-        export_folder(model.encoder, to, f"vae/{prefix}encoder", extras, {"pixels": pixels}, ["mean", "logvar"])
-        export_folder(model.decoder, to, f"vae/{prefix}decoder", extras, {"latents": latents}, ["pixels"])
-    model, config = read_final(run, LatentSampler, SamplerConfig)
-    inputs = {"z": torch.zeros(2, config.latent_size), "t": torch.ones(2), "label": torch.zeros(2, dtype=torch.long)}
-    extras = {"config": asdict(config), "needs": {"vae/decoder": sha256(to / "vae/decoder/model.safetensors")}}
-    export_folder(model, to, "vae/sampler", extras, inputs, ["clean"])
+        export_folder(to, f"vae/{prefix}encoder", Graph(model.encoder, {"pixels": pixels}, ["mean", "logvar"]), extras)
+        export_folder(to, f"vae/{prefix}decoder", Graph(model.decoder, {"latents": latents}, ["pixels"]), extras)
+    sampler, sizes = read_final(run, LatentSampler, SamplerConfig)
+    inputs = {"z": torch.zeros(2, sizes.latent_size), "t": torch.ones(2), "label": torch.zeros(2, dtype=torch.long)}
+    extras = {"config": asdict(sizes), "needs": {"vae/decoder": sha256(to / "vae/decoder/model.safetensors")}}
+    export_folder(to, "vae/sampler", Graph(sampler, inputs, ["clean"]), extras)
 
 
 RECIPE = Recipe("vae", learn, export, BUDGETS, EXPECTED)

@@ -10,6 +10,7 @@ measured against. Beside the pictures, every step drills to find in a given reas
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
 from bozzetto.training.data import PICTURE
 from bozzetto.training.export import Graph, export_folder, read_final
-from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
 from bozzetto.world.dataset import World
@@ -52,18 +53,12 @@ class Budget:
     model: dict = field(default_factory=dict)
 
 
-def _schedule(steps: int, batch_size: int, rate: float, rounding: bool = False, **more: object) -> TrainingSchedule:
-    usual = {"warmup": 50, "weight_decay": 0.1, "betas": (0.9, 0.95), "ema": 0.995, "muon": True}
-    return TrainingSchedule(
-        steps=steps, batch_size=batch_size, learning_rate=rate, rounding=rounding, **{**usual, **more}
-    )
-
-
+_schedule = partial(TrainingSchedule, warmup=50, weight_decay=0.1, betas=(0.9, 0.95), ema=0.995, muon=True)
 BUDGETS = {
     "smoke": Budget(
         _schedule(40, 16, 3e-3, warmup=5, ema=0.9),
         _schedule(20, 16, 2e-3, warmup=5, ema=0.9),
-        _schedule(5, 16, 1e-3, True, warmup=2, ema=0.9),
+        _schedule(5, 16, 1e-3, warmup=2, ema=0.9, rounding=True),
         scenes=64,
         documents=16,
         model={"width": 64, "layers": 2, "heads": 2},
@@ -71,14 +66,14 @@ BUDGETS = {
     "cpu": Budget(
         _schedule(600, 64, 2e-3),
         _schedule(5000, 64, 1e-3),
-        _schedule(200, 64, 3e-4, True),
+        _schedule(200, 64, 3e-4, rounding=True),
         scenes=40_000,
         documents=30_000,
     ),
     "gpu": Budget(
         _schedule(2000, 512, 2e-3, warmup=200, ema=0.999),
         _schedule(20_000, 512, 1e-3, warmup=200, ema=0.999),
-        _schedule(4000, 512, 3e-4, True, ema=0.999),
+        _schedule(4000, 512, 3e-4, ema=0.999, rounding=True),
         scenes=200_000,
         documents=60_000,
         questions=8,
@@ -130,8 +125,9 @@ class QuestionDataset:
 
     def questions(self, row: int, rng: np.random.Generator) -> list[Question]:
         fact = self.facts[row]
-        ask = scene_questions if isinstance(fact, Scene) else document_questions
-        return ask(fact, self.nouns, rng)
+        if isinstance(fact, Scene):
+            return scene_questions(fact, self.nouns, rng)
+        return document_questions(fact, self.nouns, rng)
 
     def reasoned(self, count: int, rng: np.random.Generator) -> list[Question]:
         """So many questions that have a reason, about facts at random."""
@@ -187,7 +183,7 @@ def learn(world: World, budget: Budget, run: Run, start: Path) -> Vlm:
     clip, _ = read_final(start, Clip, ClipConfig)
     tokenizer = Tokenizer.load(start / "vocabulary.txt")
     tokenizer.save(run.out / "vocabulary.txt")
-    model = build_model(clip, budget.model).to(device, memory_format=torch.channels_last)
+    model = placed(build_model(clip, budget.model), device)
     dataset = QuestionDataset(world, budget.scenes, budget.documents)
 
     def loss(model: Vlm, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
@@ -211,11 +207,9 @@ def learn(world: World, budget: Budget, run: Run, start: Path) -> Vlm:
 
     recipe = {"model": asdict(model.config)}
     model.image.requires_grad_(False)
-    average = run.train(Stage("talk", model, loss, budget.talk, recipe))
-    model.load_state_dict(average.state_dict())
+    run.advance(Stage("talk", model, loss, budget.talk, recipe))
     model.image.requires_grad_(True)
-    average = run.train(Stage("image", model, loss, budget.image, recipe))
-    model.load_state_dict(average.state_dict())
+    run.advance(Stage("image", model, loss, budget.image, recipe))
     return run.train(Stage("rounded", model, loss, budget.rounded, recipe))
 
 
@@ -226,15 +220,14 @@ def export(run: Path, to: Path) -> None:
     encoder = VlmEncoder(config)
     encoder.load_state_dict(model.state_dict())
     shown = {"pixels": torch.zeros(2, 3, 64, 64), "seen": torch.ones(2)}
+    said = {"tokens": torch.ones(2, 5, dtype=torch.long), "keys": cache, "values": cache.clone()}
+    outputs = ["logits", "all_keys", "all_values", "looked"]
     export_folder(
-        model,
         to,
         "vlm",
+        Graph(model, said, outputs, dynamic={"tokens": (1,), "keys": (3,), "values": (3,)}),
         {"config": asdict(config)},
-        {"tokens": torch.ones(2, 5, dtype=torch.long), "keys": cache, "values": cache.clone()},
-        ["logits", "all_keys", "all_values", "looked"],
-        {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")},
-        dynamic={"tokens": (1,), "keys": (3,), "values": (3,)},
+        texts={"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")},
         more_graphs={"look.onnx": Graph(encoder, shown, ["keys", "values", "patches"])},
     )
 

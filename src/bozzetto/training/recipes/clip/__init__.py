@@ -29,16 +29,9 @@ from bozzetto.models.clip import NONE_COUNTS, Clip, ClipConfig, TextTower
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training.data import Scenes
 from bozzetto.training.export import Graph, export_folder, read_final, sha256
-from bozzetto.training.loop import TrainingSchedule, pick_device
+from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
-from bozzetto.training.recipes.clip.contrast import (
-    NEGATIVE_KINDS,
-    Captioned,
-    label_vectors,
-    match_loss,
-    negatives_loss,
-    none_below,
-)
+from bozzetto.training.recipes.clip.contrast import NEGATIVE_KINDS, Captioned, label_vectors, none_below
 from bozzetto.training.recipes.clip.order import bound, order_loss, with_order
 from bozzetto.training.recipes.clip.words import Words, apart, start_from_words
 from bozzetto.training.rounding import restore, stored
@@ -66,12 +59,8 @@ class Budget:
     more_names: int = 192  # names of random concepts beside the batch's own captions
 
 
-def _rounded(steps: int, learning_rate: float, **more: float) -> TrainingSchedule:
-    """A late stage on a CPU, which lives with the weights as they are stored."""
-    usual = {"batch_size": 128, "warmup": 20, "weight_decay": 0, "ema": 0.98, "muon": True, "rounding": True}
-    return TrainingSchedule(steps=steps, learning_rate=learning_rate, **{**usual, **more})
-
-
+# A late stage on a CPU, which lives with the weights as they are stored.
+_rounded = partial(TrainingSchedule, warmup=20, weight_decay=0, ema=0.98, muon=True, rounding=True)
 BUDGETS = {
     "smoke": Budget(
         TrainingSchedule(60, 128, 2e-3, warmup=5, ema=0.9),
@@ -91,10 +80,10 @@ BUDGETS = {
         TrainingSchedule(1100, 128, 2e-3, warmup=50, weight_decay=0.1, ema=0.99, muon=True),
         TrainingSchedule(2000, 128, 1.5e-3, warmup=30, weight_decay=0.1, ema=0.99, muon=True),
         TrainingSchedule(600, 512, 5e-4, warmup=20, weight_decay=0, ema=0.98, rounding=True),
-        _rounded(500, 3e-4, weight_decay=0.1),
-        _rounded(1200, 3e-3),
-        _rounded(800, 1.5e-3),
-        _rounded(900, 1e-3, warmup=30, weight_decay=0.1, ema=0.99),
+        _rounded(500, 128, 3e-4, weight_decay=0.1),
+        _rounded(1200, 128, 3e-3),
+        _rounded(800, 128, 1.5e-3),
+        _rounded(900, 128, 1e-3, warmup=30, weight_decay=0.1, ema=0.99),
         scenes=12_000,
         negative_scenes=40_000,
     ),
@@ -137,14 +126,11 @@ def learn(world: World, budget: Budget, run: Run, start: Path) -> Clip:
     def distil_loss(tower: TextTower, rng: np.random.Generator, _: torch.Generator) -> dict[str, Tensor]:
         return {"loss": words.imitation(tower, rng, budget.distil.batch_size)}
 
-    average = run.train(Stage("distil", model.text, distil_loss, budget.distil, recipe))
-    model.text.load_state_dict(average.state_dict())
-    model.to(memory_format=torch.channels_last)
+    run.advance(Stage("distil", model.text, distil_loss, budget.distil, recipe))
+    placed(model, device)
 
-    shown, scenes = Captioned(world.split("train"), device), Scenes(world, budget.scenes)
-    scene_count = round(budget.joint.batch_size * budget.scene_share)
-    counts = (budget.joint.batch_size - scene_count, scene_count, budget.more_names)
-    match = partial(match_loss, words=words, shown=shown, scenes=scenes, counts=counts)
+    shown, scenes = Captioned(world.split("train"), words, budget.more_names), Scenes(world, budget.scenes)
+    match = partial(shown.match_loss, scenes=scenes, size=budget.joint.batch_size, share=budget.scene_share)
     name_vectors = words.vectors[[words.number[name] for name in shown.names]]
 
     def joint_loss(model: Clip, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
@@ -152,8 +138,7 @@ def learn(world: World, budget: Budget, run: Run, start: Path) -> Clip:
         imitation = 10 * words.imitation(model.text, rng, budget.joint.batch_size // 2)
         return losses | {"loss": losses["loss"] + imitation, "imitation": imitation}
 
-    average = run.train(Stage("joint", model, joint_loss, budget.joint, recipe))
-    model.load_state_dict(average.state_dict())
+    run.advance(Stage("joint", model, joint_loss, budget.joint, recipe))
 
     # The picture tower goes on alone: the words that it is held against stay as they are.
     model.text.requires_grad_(False)
@@ -174,26 +159,23 @@ def learn(world: World, budget: Budget, run: Run, start: Path) -> Clip:
     model.text.requires_grad_(False)
     model.image.load_state_dict(image.state_dict())
     image_loss = partial(match, aims=label_vectors(model, words.tokenizer, shown.names))
-    average = run.train(Stage("image_rounded", model, image_loss, budget.image_rounded, recipe))
-    model.load_state_dict(average.state_dict())
+    run.advance(Stage("image_rounded", model, image_loss, budget.image_rounded, recipe))
 
-    ordered = with_order(model).to(device, memory_format=torch.channels_last)
+    ordered, tower = with_order(model)
+    placed(ordered, device)
     recipe = {"model": asdict(ordered.config)}
     composed = Scenes(world, budget.negative_scenes, NEGATIVE_KINDS)
     scene_aims = bound(ordered.text, composed.scenes, words)
     count = budget.order.batch_size
     order = partial(order_loss, text=ordered.text, words=words, scenes=composed, aims=scene_aims, count=count)
-    average = run.train(Stage("order", ordered.order, partial(order, hold=False), budget.order, recipe))
-    ordered.order.load_state_dict(average.state_dict())
-    average = run.train(Stage("settle", ordered.order, partial(order, hold=True), budget.settle, recipe))
-    restore(ordered.order, stored(average))
-    ordered.order.requires_grad_(False)
+    run.advance(Stage("order", tower, partial(order, hold=False), budget.order, recipe))
+    average = run.train(Stage("settle", tower, partial(order, hold=True), budget.settle, recipe))
+    restore(tower, stored(average))
+    tower.requires_grad_(False)
 
-    scene_count = round(budget.negatives.batch_size * budget.negative_share)
-    counts = (budget.negatives.batch_size - scene_count, scene_count, budget.more_names)
     aims = label_vectors(ordered, words.tokenizer, shown.names)
-    among_false = partial(negatives_loss, words=words, shown=shown, scenes=composed, counts=counts, aims=aims)
-    loss = partial(among_false, scene_aims=scene_aims)
+    among_false = partial(shown.negatives_loss, scenes=composed, aims=aims, scene_aims=scene_aims)
+    loss = partial(among_false, size=budget.negatives.batch_size, share=budget.negative_share)
     average = run.train(Stage("negatives", ordered, loss, budget.negatives, recipe))
     average.none_below.copy_(none_below(average, words.tokenizer, shown.world.select(shown.world.core)))
     return average
@@ -209,15 +191,15 @@ def export(run: Path, to: Path) -> None:
     }
     tokens = torch.ones(2, config.context_length, dtype=torch.long)
     vocabulary = {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")}
-    outputs = ["hidden", "summary", "words"]
-    export_folder(model.text, to, "clip/text", shared, {"tokens": tokens}, outputs, vocabulary)
+    text = Graph(model.text, {"tokens": tokens}, ["hidden", "summary", "words"])
+    export_folder(to, "clip/text", text, shared, texts=vocabulary)
     inputs = {"words": torch.zeros(2, config.context_length, config.text_width), "mask": torch.ones(tokens.shape)}
     needs = {"needs": {"clip/text": sha256(to / "clip/text/model.safetensors")}}
-    export_folder(model.order, to, "clip/order", shared | needs, inputs, ["embedding"])
-    inputs, outputs = {"pixels": torch.zeros(2, 3, 64, 64)}, ["embedding", "patches"]
+    export_folder(to, "clip/order", Graph(model.get_submodule("order"), inputs, ["embedding"]), shared | needs)
+    image = Graph(model.image, {"pixels": torch.zeros(2, 3, 64, 64)}, ["embedding", "patches"])
     steer = Steer(model.image, config)
     graphs = {"steer.onnx": Graph(steer, steer.inputs, ["cosine", "gradient"], batch=False)}
-    export_folder(model.image, to, "clip/image", shared, inputs, outputs, more_graphs=graphs)
+    export_folder(to, "clip/image", image, shared, more_graphs=graphs)
 
 
 RECIPE = Recipe("clip", learn, export, BUDGETS, EXPECTED)

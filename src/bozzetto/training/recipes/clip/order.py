@@ -11,20 +11,21 @@ from torch import Tensor
 
 from bozzetto.models.clip import Clip, OrderTower, TextTower, present
 from bozzetto.training.data import Scenes
-from bozzetto.training.recipes.clip.words import Words, away
+from bozzetto.training.recipes.clip.words import Words, away, summed
 from bozzetto.world.scenes import OPPOSITE, Scene, paraphrase
 
 ROLES = tuple(OPPOSITE)  # what a thing is to another
 BINDING = 0.7  # how much it counts beside the words alone
 
 
-def with_order(clip: Clip) -> Clip:
-    """The same model with an order tower, and a text tower that no longer learns."""
+def with_order(clip: Clip) -> tuple[Clip, OrderTower]:
+    """The same model with an order tower, and a text tower that no longer learns. Also that tower."""
     model = Clip(replace(clip.config, order_layers=clip.config.text_layers))
     model.load_state_dict(clip.state_dict(), strict=False)
+    assert model.order is not None
     model.order.start_from(model.text)
     model.text.requires_grad_(False)
-    return model
+    return model, model.order
 
 
 @torch.no_grad()
@@ -43,13 +44,13 @@ def bound(tower: TextTower, scenes: list[Scene], words: Words) -> Tensor:
     aims = embed([scene.sentence for scene in scenes])
     size = aims.shape[1]
     rotations = torch.linalg.qr(torch.randn(len(ROLES), size, size, generator=generator)).Q.to(words.device)
-    related = [i for i, scene in enumerate(scenes) if scene.relation]
+    related = [(i, scene.relation) for i, scene in enumerate(scenes) if scene.relation]
     for place in (0, 1):
-        roles = [ROLES.index(scenes[i].relation if place == 0 else OPPOSITE[scenes[i].relation]) for i in related]
-        nouns = embed([scenes[i].names[place] for i in related])
+        roles = [ROLES.index(relation if place == 0 else OPPOSITE[relation]) for _, relation in related]
+        nouns = embed([scenes[i].names[place] for i, _ in related])
         for role in set(roles):
             rows = [k for k, other in enumerate(roles) if other == role]
-            aims[[related[k] for k in rows]] += BINDING * nouns[rows] @ rotations[role]
+            aims[[related[k][0] for k in rows]] += BINDING * nouns[rows] @ rotations[role]
     return F.normalize(aims, dim=-1)
 
 
@@ -85,4 +86,4 @@ def order_loss(
     if hold:
         moved = [away(*read(text, tower, tokens)) for tokens, _ in words.some(rng, 2 * count)]
         losses["kept"] = 10 * torch.stack(moved).mean()
-    return {"loss": sum(losses.values()), **losses}
+    return summed(losses)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -39,6 +42,11 @@ def apart(tower: TextTower, other: TextTower, tokens: Tensor) -> Tensor:
     ours, summary, _ = tower(tokens)
     relative = (ours.float() - hidden.float()).square().mean() / hidden.float().square().mean()
     return away(summary, aim) + 0.1 * relative
+
+
+def summed(losses: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The losses, and "loss", which is their sum."""
+    return {"loss": reduce(add, losses.values()), **losses}
 
 
 class Words:
