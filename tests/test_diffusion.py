@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bozzetto
-from bozzetto.diffusion import euler, flow, normal
+from bozzetto.diffusion import flow, normal
 from bozzetto.diffusion.prediction import PREDICTION_TYPES, clean_from, prediction_from
+from bozzetto.diffusion.samplers import euler
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.runtime import sample, store
 from bozzetto.runtime.denoising import Steps, guided_denoiser

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from bozzetto.diffusion import SAMPLERS, SCHEDULES, STOCHASTIC, ddim, flow, heun, img2img, inpaint, invert, normal
+from bozzetto.diffusion import SAMPLERS, SCHEDULES, STOCHASTIC, flow, img2img, inpaint, invert, normal
+from bozzetto.diffusion.samplers import ddim, heun
 from bozzetto.diffusion.schedule import karras
 from exact import MEAN, MEANS, STD, STDS, gaussian_denoiser, gaussian_solution, level_at, mixture_denoiser
 

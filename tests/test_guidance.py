@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bozzetto.diffusion import classifier_free, flow, heun, normal
+from bozzetto.diffusion import classifier_free, flow, normal
+from bozzetto.diffusion.samplers import heun
 from exact import MEAN, STD, gaussian_denoiser, gaussian_solution
 
 X = np.float32([[0.5, -1.0, 2.0]])

@@ -160,3 +160,20 @@ def test_the_locked_set_is_whole_and_what_tests_run_on():
                 waiting += [(inner, one) for inner in here.requires or []]
     assert len(seen) > 50
     assert lock["pillow"] >= Version("12.3")
+
+
+def test_the_map_in_the_readme_is_true_and_whole():
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").partition("```\nsrc/bozzetto/\n")[2].partition("```")[0]
+    named, room = set(), "src/bozzetto"
+    for line in lines.splitlines():
+        names = [name for name in line[:23].split() if "<" not in name]
+        if not line.startswith(" "):
+            room, names = names[0].rstrip("/"), names
+            named.add(room)
+        else:
+            named |= {f"{room}/{name.rstrip('/')}" for name in names}
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    left_out = {"__pycache__", "py.typed"}
+    for folder in ("src/bozzetto", "web"):
+        there = {path.name for path in (ROOT / folder).iterdir()} - left_out
+        assert {name for name in there if f"{folder}/{name}" not in named} <= {"lessons"}

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import bozzetto
-from bozzetto.diffusion import euler, few_steps, flow
+from bozzetto.diffusion import few_steps, flow
+from bozzetto.diffusion.samplers import euler
 from bozzetto.errors import InvalidInput, MissingFile
 from bozzetto.models.autoencoder import Autoencoder
 from bozzetto.models.clip import Clip, ClipConfig, TextTower

@@ -9,17 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bozzetto.diffusion import (
-    JUMPS,
-    SAMPLERS,
-    SCHEDULES,
-    STOCHASTIC,
-    TWICE,
-    Schedule,
-    few_steps,
-    normal,
-    normal_batch,
-)
+from bozzetto.diffusion import JUMPS, SAMPLERS, SCHEDULES, STOCHASTIC, TWICE, Schedule, few_steps, normal, normal_batch
 from bozzetto.diffusion.schedule import cosine, flow, karras, linear
 from exact import (
     MEAN,

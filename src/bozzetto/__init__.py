@@ -68,8 +68,8 @@ def generate(
     seed: 0 .. 2^53 - 1, with n 1 .. 100. num_inference_steps: 1 .. 1000.
     guidance_scale: 0 .. 30, 1 is none, more follows the prompt more closely; guidance_interval: the noise levels
         (low, high) in 0 .. 1 where it acts. negative_prompt: what the picture should move away from.
-    style: "noto", "twemoji", ... or None for any. sampler: "euler", "heun", "dpmpp_2m", "unipc", "ddim",
-        "ddpm", "euler_ancestral" or "dpmpp_2m_sde".
+    style: "noto", "twemoji", ... or None for any. sampler: "euler", "dpmpp_2m", ..., a name in
+        `bozzetto.diffusion.SAMPLERS`.
     few_steps: draw with the few-step student, in 1, 2, 4 or 8 steps; its guidance and sampler cannot be chosen.
     Whatever is None takes the default that the weights recommend.
     callback_on_step_end(step, num_steps, picture_index, noisy, clean): called after every step, from 0, with the noisy

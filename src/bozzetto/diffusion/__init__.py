@@ -11,19 +11,7 @@ from bozzetto.diffusion.edit import img2img, inpaint, invert
 from bozzetto.diffusion.few_steps import JUMPS, few_steps
 from bozzetto.diffusion.guidance import classifier_free, clip_guided
 from bozzetto.diffusion.noise import MAX_SEED, normal, normal_batch
-from bozzetto.diffusion.samplers import (
-    SAMPLERS,
-    STOCHASTIC,
-    TWICE,
-    ddim,
-    ddpm,
-    dpmpp_2m,
-    dpmpp_2m_sde,
-    euler,
-    euler_ancestral,
-    heun,
-    unipc,
-)
+from bozzetto.diffusion.samplers import SAMPLERS, STOCHASTIC, TWICE
 from bozzetto.diffusion.schedule import MAX_STEPS, SCHEDULES, Schedule, cosine, flow, karras, linear
 
 __all__ = [
@@ -38,15 +26,8 @@ __all__ = [
     "classifier_free",
     "clip_guided",
     "cosine",
-    "ddim",
-    "ddpm",
-    "dpmpp_2m",
-    "dpmpp_2m_sde",
-    "euler",
-    "euler_ancestral",
     "few_steps",
     "flow",
-    "heun",
     "img2img",
     "inpaint",
     "invert",
@@ -54,5 +35,4 @@ __all__ = [
     "linear",
     "normal",
     "normal_batch",
-    "unipc",
 ]
