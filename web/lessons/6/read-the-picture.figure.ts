@@ -50,11 +50,6 @@ export class ReadThePicture extends BzFigure<State> implements Host {
     super.reset();
   }
 
-  /** This answer, and the one before it. */
-  get answers(): readonly Answer[] {
-    return this.answerList.all;
-  }
-
   // ---------------------------------------------------------------- what is asked
 
   private get question(): string {
