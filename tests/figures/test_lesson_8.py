@@ -167,6 +167,10 @@ def test_any_prompt_gets_at_most_one_message(reader):
         if runs:
             run(figure)
         assert figure.locator("p.error[role=alert]").count() == 0
+    field(figure, "words-steer.prompt").fill("two 🍎🍎")
+    expect(figure.locator(".chips .chip", has_text="apple")).to_have_count(2)
+    assert messages.count() == 0
+    run(figure)
 
 
 def test_a_damaged_file_is_named_and_retried(visit):

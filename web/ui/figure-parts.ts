@@ -97,8 +97,8 @@ export function badgePart(
 }
 
 export function alternativePart({ sentence, table }: Alternative): TemplateResult {
-  return html`<details class="twin">
-    <summary>${t("shell.twin")}</summary>
+  return html`<details class="in-words">
+    <summary>${t("shell.in-words")}</summary>
     <p>${sentence}</p>
     ${dataTable(table)}
   </details>`;
