@@ -7,7 +7,7 @@ import { type ModelName, Runtime, type TextHidden } from "../../runtime/client.j
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { type Code, python, shellWord } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
-import { type Alternative, type BadgeFacts, button, type Content } from "../../ui/figure-parts.js";
+import { type Alternative, type BadgeFacts, bar, button, type Content } from "../../ui/figure-parts.js";
 import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
@@ -222,7 +222,7 @@ export class SorterMaker extends BzFigure<State> {
             const share = sorted!.shares[index]!;
             return html`<li>
               <span>${this.names[index]}</span> <b>${percent(share)}</b>
-              <span class="match-bar" aria-hidden="true"><i .style=${`width: ${100 * share}%`}></i></span>
+              ${bar(share)}
             </li>`;
           })}
         </ol>
