@@ -11,7 +11,7 @@ from bozzetto.course.build import MODELS
 from bozzetto.diffusion import JUMPS, SAMPLERS, STOCHASTIC, TWICE
 from bozzetto.diffusion.guidance import MAX_CLIP_GUIDANCE, MAX_GUIDANCE
 from bozzetto.models.vlm import PATCHES
-from bozzetto.runtime import ask, gan_round, requests, sample, text_to_image, tokenizer
+from bozzetto.runtime import ask, gan_round, reading, requests, sample, text_to_image, tokenizer
 from bozzetto.world import scenes
 from bozzetto.world.captions import article
 from bozzetto.world.scenes import vocabulary
@@ -63,6 +63,7 @@ CONSTANTS = {
     ),
     "STYLES": ("Styles of drawing, as text-to-image numbers them from 1.", list(STYLES)),
     "CONTEXT_LENGTH": ("Tokens that the text tower reads, [start] and padding among them.", tokenizer.CONTEXT_LENGTH),
+    "EMOJI_BYTES": ("Of the names of emoji, data/emoji.tsv of the site.", reading.NAMES.stat().st_size),
     "FRAME": ("Pixels a side of a picture.", scenes.FRAME),
     "LATENT_SHAPE": ("Of what text-to-image denoises.", list(text_to_image.LATENT_SHAPE)),
     "SMALL_SHAPE": ("Of the small makers' pictures: planes R, G, B.", [3, 32, 32]),

@@ -244,7 +244,7 @@ def too_wide(page: Page) -> list[str]:
 
 def alternative(figure: Locator) -> Locator:
     """What a figure shows, as a sentence."""
-    return figure.locator("details", has_text=t("shell.twin")).locator("p")
+    return figure.locator("details", has_text=t("shell.in-words")).locator("p")
 
 
 def pictures(canvases: Locator) -> list[list[int]]:

@@ -24,6 +24,7 @@ FILES = {
     "data/a.json": "application/json",
     "data/a.webp": "image/webp",
     "data/a.bin": "application/octet-stream",
+    "data/a.tsv": "text/tab-separated-values; charset=utf-8",
     "models/a/graph.onnx": "application/octet-stream",
     "models/a/model.safetensors": "application/octet-stream",
     "assets/icon.svg": "image/svg+xml",

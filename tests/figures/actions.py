@@ -135,7 +135,7 @@ def answered(figure: Locator) -> dict[str, object]:
     expect(alternative(figure)).not_to_contain_text(t("read-the-picture.waiting"))
     expect(figure.get_by_role("alert")).to_have_count(0)
     answer = figure.locator(".answer").first
-    rows = figure.locator("details", has_text=t("shell.twin")).locator("tbody tr")
+    rows = figure.locator("details", has_text=t("shell.in-words")).locator("tbody tr")
     lit = answer.locator("canvas")
     return {
         "question": answer.locator("h3 bdi").inner_text(),

@@ -43,12 +43,12 @@ def states(visit: Visit):
     button(figure, "sorter-maker.give").click()
     field(figure, "picture-input.draw").check()
     yield "given to the sorter"
-    figure = visit.figure(1, picture=0, twin=1)
+    figure = visit.figure(1, picture=0, memoriser=1)
     bars(figure)
     make(figure)
     figure.locator(".made-one").first.click()
     expect(figure.locator(".taught")).to_be_visible()
-    yield "the twin"
+    yield "the memoriser"
 
 
 def test_no_state_has_a_barrier(tour):

@@ -155,8 +155,8 @@ def test_any_prompt_gets_at_most_one_message(reader):
         ("", t("words-steer.empty"), False),
         ("   \t ", t("words-steer.empty"), False),
         ("x" * 10_000, t("shell.too-long", label=t("words-steer.prompt"), length=10_000, max=300), False),
-        ("قطة سعيدة", t("words-steer.unknown"), True),
-        ("😀🐙", t("words-steer.unknown"), True),
+        ("قطة سعيدة", t("words-steer.unknown"), False),
+        ("a zebroid 猫", t("words-steer.skipped", words="猫"), True),
         ("a cat " * 40, t("words-steer.unread", words="").split(":")[0], True),
     ):
         field(figure, "words-steer.prompt").fill(prompt)
@@ -167,6 +167,10 @@ def test_any_prompt_gets_at_most_one_message(reader):
         if runs:
             run(figure)
         assert figure.locator("p.error[role=alert]").count() == 0
+    field(figure, "words-steer.prompt").fill("two 🍎🍎")
+    expect(figure.locator(".chips .chip", has_text="apple")).to_have_count(2)
+    assert messages.count() == 0
+    run(figure)
 
 
 def test_a_damaged_file_is_named_and_retried(visit):

@@ -1,6 +1,6 @@
 /** Questions about a picture, answered a piece at a time. Counterpart: src/bozzetto/runtime/ask.py */
 import { softmax, top } from "./arrays.js";
-import { RuntimeError } from "./errors.js";
+import { RuntimeError, unreadable } from "./errors.js";
 import { FRAME, LIMITS, VLM as FACTS } from "./generated.js";
 import type { AnswerOptions, Control, Guess, LookOptions, Seen, Word } from "./messages.js";
 import type { Models } from "./models.js";
@@ -16,15 +16,14 @@ function failed(message: string): never {
 }
 
 /** The question as tokens, without a [start] before them. */
-function check(question: string, tokenizer: Tokenizer): number[] {
+async function check(models: Models, question: string, tokenizer: Tokenizer): Promise<number[]> {
   const length = [...question].length;
   if (!question.trim()) failed("question is empty: ask something, for example 'how many cats are there?'");
   if (length > LIMITS.question) failed(`question has ${length} characters: ${LIMITS.question} at most`);
-  const tokens = tokenizer.encode(question).slice(1);
+  const [read] = await models.readable([question]);
+  const tokens = tokenizer.encode(read!).slice(1);
   const unknown = tokens.filter((token) => tokenizer.vocabulary[token] === "[unk]").length;
-  if (2 * unknown > tokens.length || !tokens.length) {
-    failed("question cannot be read: the model knows English words in Latin letters");
-  }
+  if (2 * unknown > tokens.length || !tokens.length) throw unreadable(question);
   if (tokens.length > FACTS.tokens) {
     failed(`question has ${tokens.length} tokens: ${FACTS.tokens} at most, make it shorter`);
   }
@@ -47,7 +46,7 @@ export async function answer(
   const tokenizer = models.tokenizer();
   const { layers, heads, width } = models.config(VLM).config as Record<"layers" | "heads" | "width", number>;
   let { keys, values } = seen;
-  let tokens = [...check(question, tokenizer), FACTS.start];
+  let tokens = [...(await check(models, question, tokenizer)), FACTS.start];
   const said: string[] = [];
   const words: Word[] = [];
   while (words.length < FACTS.tokens) {

@@ -1,5 +1,6 @@
 /** What can go wrong, as one class: `kind` chooses what the page says, `message` names the thing and the fix. */
-export type ErrorKind = "missing" | "truncated" | "hash" | "no-simd" | "no-wasm" | "cancelled" | "failed";
+export type ErrorKind =
+  "missing" | "truncated" | "hash" | "no-simd" | "no-wasm" | "unreadable" | "cancelled" | "failed";
 
 export class RuntimeError extends Error {
   constructor(
@@ -27,4 +28,12 @@ export function checkChoice(name: string, value: string, choices: string[]): voi
   if (!choices.includes(value)) {
     throw new RuntimeError("failed", `${name} "${value}" is unknown: choose one of ${choices.join(", ")}`);
   }
+}
+
+/** For a text in letters that no model knows. */
+export function unreadable(text: string): RuntimeError {
+  return new RuntimeError(
+    "unreadable",
+    `"${text}" cannot be read: the model knows English words in Latin letters, and emoji`,
+  );
 }

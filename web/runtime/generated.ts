@@ -55,6 +55,9 @@ export const STYLES = [
 /** Tokens that the text tower reads, [start] and padding among them. */
 export const CONTEXT_LENGTH = 24 as const;
 
+/** Of the names of emoji, data/emoji.tsv of the site. */
+export const EMOJI_BYTES = 39048 as const;
+
 /** Pixels a side of a picture. */
 export const FRAME = 64 as const;
 

@@ -7,6 +7,7 @@ import { classifier_free, clip_guided } from "./guidance.js";
 import { normal, philox, type Words } from "./noise.js";
 import { overWhite, toPicture, toSolidPicture } from "./pixels.js";
 import { dequantise } from "../core/vectors.js";
+import { EMOJI, readable, readNames } from "./reading.js";
 import { few_steps, SAMPLERS, type SamplerName } from "./samplers.js";
 import { flow } from "./schedule.js";
 import { joinPieces, splitWords, Tokenizer } from "./tokenizer.js";
@@ -32,6 +33,7 @@ interface Golden {
     vocabulary: string[];
     texts: { text: string; row: number[]; words: string; pieces: string; unknown: string; unread: string }[];
   };
+  reading: { text: string; readable: string }[];
   pixels: { planes: number[]; picture: number[]; rgba: number[]; over_white: number[] };
 }
 
@@ -186,6 +188,14 @@ test("the tokenizer reads every text as Python does", () => {
     assert.equal(tokenizer.unreadWords(text).join(" "), unread);
     assert.deepEqual(tokenizer.row(text), row);
   }
+});
+
+test("emoji are read by their names, as Python reads them", () => {
+  const names = readNames(readFileSync("src/bozzetto/runtime/emoji.tsv"))!;
+  for (const { text, readable: read } of golden("reading")) assert.equal(readable(text, names), read);
+  for (const emoji of names.keys()) assert.match(emoji, EMOJI);
+  assert.equal(readable("a\u200b cat 🐶"), "a cat 🐶"); // without the names
+  assert.equal(readNames(new Uint8Array(10)), undefined);
 });
 
 test("a word of 10,000 letters is read at once", () => {

@@ -1,6 +1,7 @@
 /** The open models: those that the last `load` named, and no others, since memory is short on small devices. */
 import { RuntimeError } from "./errors.js";
 import type { Control, ModelConfig, Progress } from "./messages.js";
+import { Reader } from "./reading.js";
 import type { Input, Session } from "./session.js";
 import { readConfig, readFile } from "./store.js";
 import { Tokenizer } from "./tokenizer.js";
@@ -27,12 +28,15 @@ function filesFor(graph: string, { files }: ModelConfig): string[] {
 export class Models {
   private readonly opened = new Map<string, Open>();
   private loading: Promise<unknown> = Promise.resolve();
+  private readonly reader: Reader;
 
   constructor(
     /** The site's models/ folder. */
     private readonly folder: URL,
     private readonly openSession: (graph: Uint8Array, weights: Uint8Array) => Promise<Session>,
-  ) {}
+  ) {
+    this.reader = new Reader(new URL("../data/emoji.tsv", folder));
+  }
 
   /** Open these, release the others. One load waits for the one before, so that the last one decides. */
   load(names: readonly string[], control: Control<Progress>): Promise<Record<string, ModelConfig>> {
@@ -95,6 +99,12 @@ export class Models {
 
   run(name: string, inputs: Record<string, Input>): Promise<Record<string, Float32Array>> {
     return this.find(name).session.run(inputs);
+  }
+
+  /** Texts as the tokenizer takes them. */
+  async readable(texts: string[]): Promise<string[]> {
+    await this.reader.learn(texts);
+    return texts.map((text) => this.reader.read(text));
   }
 
   /** All models that read words have the same vocabulary. */

@@ -1,13 +1,13 @@
 /** The networks put together: what they are asked, and what comes of it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RuntimeError, type ModelName, type StepEvent, type Word } from "./client.js";
+import { type ErrorKind, type ModelName, type StepEvent, type Word } from "./client.js";
 import { classifier_free } from "./guidance.js";
 import { normal } from "./noise.js";
 import { SAMPLERS, type SamplerName } from "./samplers.js";
 import { flow } from "./schedule.js";
 import { joinPieces } from "./tokenizer.js";
-import { ALL, fails, files, log, READER, runtime, SMALL, STEER, VOCABULARY, workers } from "./testing.js";
+import { ALL, fails, faults, files, log, READER, runtime, SMALL, STEER, VOCABULARY, workers } from "./testing.js";
 
 test("a small picture is the sampler on estimates with its class and without", async () => {
   await runtime.load(SMALL);
@@ -164,14 +164,12 @@ test("an answer comes piece by piece, from a cache that grows, until its end", a
   );
   const blind = await runtime.answer({ seen: await runtime.look({ picture, seen: false }), question: "red" });
   assert.ok(blind[0]!.probability < sure);
-  const fails = (question: string, message: RegExp) =>
-    assert.rejects(runtime.answer({ seen, question }), ({ kind, message: said }: RuntimeError) => {
-      return kind === "failed" && message.test(said);
-    });
-  await fails("  ", /empty/);
-  await fails("قطة", /cannot be read/);
-  await fails("red ".repeat(25), /25 tokens: 24 at most/);
-  await fails("x".repeat(301), /301 characters/);
+  const refused = (question: string, message: RegExp, kind: ErrorKind = "failed") =>
+    fails(runtime.answer({ seen, question }), kind, message);
+  await refused("  ", /empty/);
+  await refused("قطة", /cannot be read/, "unreadable");
+  await refused("red ".repeat(25), /25 tokens: 24 at most/);
+  await refused("x".repeat(301), /301 characters/);
   const cancel = new AbortController();
   const onWord = (): void => cancel.abort();
   const cancelled = runtime.answer({ seen, question: "red" }, { signal: cancel.signal, onWord });
@@ -180,6 +178,35 @@ test("an answer comes piece by piece, from a cache that grows, until its end", a
 
 test("pieces are put together as Python does it", () => {
   assert.deepEqual(joinPieces(["a", "cat", "##s", ",", "1", "0", "?"]), ["a", " cat", "s", ",", " 1", "0", "?"]);
+});
+
+test("emoji are read by their names, which are fetched when there is one, and can be missing", async () => {
+  await runtime.load(ALL);
+  const latents = new Float32Array(1024);
+  await runtime.tokens("a red café\u200b");
+  assert.equal(log.names, 0);
+  faults.nameless = true;
+  const plain = await runtime.tokens("a 🍎");
+  assert.deepEqual([plain.pieces, log.names], [["a", "[unk]"], 1]);
+  await fails(runtime.denoise({ latents, t: 1, prompt: "🍎" }), "unreadable", /^"🍎" cannot be read/);
+  faults.nameless = false;
+  log.names = 0;
+  assert.deepEqual((await runtime.tokens("a\u00ad 🍎")).pieces, ["a", "red", "apple"]);
+  assert.deepEqual(await runtime.encodeText(["🍎🍎"]), await runtime.encodeText(["red apple red apple"]));
+  await runtime.denoise({ latents, t: 1, prompt: "🍎" });
+  assert.equal(log.names, 1);
+});
+
+test("what nobody can read is refused, and what has something to read is not", async () => {
+  await runtime.load([...ALL, STEER, ...SMALL]);
+  const o = { seed: 1, num_inference_steps: 1 };
+  await fails(runtime.generate({ ...o, prompt: "قطة" }), "unreadable", /Latin letters, and emoji$/);
+  await fails(runtime.generate({ ...o, prompt: "a", negative_prompt: "قطة" }), "unreadable", /cannot be read/);
+  await fails(runtime.generate({ ...o, prompt: "\u200b" }), "failed", /^prompt is empty/);
+  await fails(runtime.sample({ ...o, prompt: "قطة" }), "unreadable", /cannot be read/);
+  await fails(runtime.encodeText(["a", "قطة"]), "unreadable", /^"قطة" cannot be read/);
+  await fails(runtime.summarise(["قطة"]), "unreadable", /cannot be read/);
+  await runtime.generate({ ...o, prompt: "قطة a" });
 });
 
 test("a bad argument is one clear line, and the worker goes on", async () => {

@@ -1,7 +1,7 @@
 /** From words to pictures, from pictures to embeddings: the networks put together. Counterparts: src/bozzetto/runtime/
  * text_to_image.py, sample.py, clip.py and classify.py. */
 import { concat, count, split } from "./arrays.js";
-import { RuntimeError, checkChoice, checkNumber } from "./errors.js";
+import { RuntimeError, checkChoice, checkNumber, unreadable } from "./errors.js";
 import { CONTEXT_LENGTH, FRAME, JUMPS, LATENT_SHAPE, LIMITS, SMALL_SHAPE, STEERED } from "./generated.js";
 import { classifier_free, clip_guided, type Pair } from "./guidance.js";
 import type {
@@ -22,7 +22,6 @@ import { overWhite, toPicture } from "./pixels.js";
 import { few_steps, SAMPLERS, type Denoise } from "./samplers.js";
 import { flow } from "./schedule.js";
 import type { Input } from "./session.js";
-import { splitWords } from "./tokenizer.js";
 
 type Pause = Control["pause"];
 type Steps = Omit<Control<StepEvent>, "signal">;
@@ -57,9 +56,13 @@ function textTower(models: Models, rows: number[][]): Promise<Record<string, Flo
   return models.run("clip/text", { tokens: { data, dims: [rows.length, CONTEXT_LENGTH] } });
 }
 
-function rows(models: Models, texts: string[]): number[][] {
+/** Texts as rows of tokens. Something in each must be in letters that the models know, unless it is empty. */
+async function rows(models: Models, texts: string[]): Promise<number[][]> {
   const tokenizer = models.tokenizer();
-  return texts.map((text) => tokenizer.row(text));
+  return (await models.readable(texts)).map((text, i) => {
+    if (tokenizer.problem(text) === "unknown") throw unreadable(texts[i]!);
+    return tokenizer.row(text);
+  });
 }
 
 /** Rows of tokens -> unit embeddings [256] of the sentences, one after the other. */
@@ -80,12 +83,12 @@ function present(token: number): number {
 
 /** Unit vectors [256]: what text-to-image is told of a sentence as a whole. */
 export function summarise(models: Models, texts: string[], pause: Pause): Promise<Float32Array[]> {
-  return inBatches(texts, async (batch) => (await textTower(models, rows(models, batch)))["summary"]!, pause);
+  return inBatches(texts, async (batch) => (await textTower(models, await rows(models, batch)))["summary"]!, pause);
 }
 
 /** Unit embeddings [256]. */
 export function encodeText(models: Models, texts: string[], pause: Pause): Promise<Float32Array[]> {
-  return inBatches(texts, (batch) => embed(models, rows(models, batch)), pause);
+  return inBatches(texts, async (batch) => embed(models, await rows(models, batch)), pause);
 }
 
 /** Pictures RGBA 64 x 64, seen over white -> unit embeddings [256]. */
@@ -97,12 +100,13 @@ export function encodeImage(models: Models, pictures: Uint8ClampedArray[], pause
   return inBatches(pictures, encode, pause);
 }
 
-export function tokens(models: Models, text: string): Tokens {
+export async function tokens(models: Models, text: string): Promise<Tokens> {
   const tokenizer = models.tokenizer();
+  const [read] = await models.readable([text]);
   return {
-    pieces: tokenizer.tokenize(text),
-    unknown: tokenizer.unknownWords(text),
-    unread: tokenizer.unreadWords(text),
+    pieces: tokenizer.tokenize(read!),
+    unknown: tokenizer.unknownWords(read!),
+    unread: tokenizer.unreadWords(read!),
   };
 }
 
@@ -113,33 +117,28 @@ export async function decode(models: Models, data: Float32Array): Promise<Uint8C
 }
 
 /** What the denoiser is told; style 0 is any style. */
-async function condition(models: Models, prompt: Prompt, style = 0): Promise<Condition> {
+async function condition(models: Models, prompt: Prompt, mayBeEmpty: boolean, style = 0): Promise<Condition> {
   if (typeof prompt !== "string") return { ...prompt, style };
-  const row = checkedRow(models, prompt);
+  const row = await promptRow(models, prompt, mayBeEmpty);
   const { hidden, summary } = await textTower(models, [row]);
   return { hidden: hidden!, embedding: summary!, mask: Float32Array.from(row, present), style };
 }
 
-function checkedRow(models: Models, prompt: string): number[] {
+async function promptRow(models: Models, prompt: string, mayBeEmpty = false): Promise<number[]> {
   const length = [...prompt].length;
   if (length > LIMITS.prompt) {
     throw new RuntimeError("failed", `prompt has ${length} characters: keep it to ${LIMITS.prompt} at most`);
   }
-  return models.tokenizer().row(prompt);
-}
-
-function checkWords(prompt: Prompt): void {
-  if (typeof prompt === "string" && splitWords(prompt).length === 0) {
-    throw new RuntimeError("failed", "prompt is empty: say what to draw");
-  }
+  const [row] = await rows(models, [prompt]);
+  if (!mayBeEmpty && !row![1]) throw new RuntimeError("failed", "prompt is empty: say what to draw");
+  return row!;
 }
 
 /** The condition of a wanted picture, which must have words. */
-function wanted(models: Models, model: string, prompt: Prompt, style?: string): Promise<Condition> {
+async function wanted(models: Models, model: string, prompt: Prompt, style?: string): Promise<Condition> {
   const styles = models.config(model).styles ?? [];
   if (style !== undefined) checkChoice("style", style, styles);
-  checkWords(prompt);
-  return condition(models, prompt, style === undefined ? 0 : styles.indexOf(style) + 1);
+  return condition(models, prompt, false, style === undefined ? 0 : styles.indexOf(style) + 1);
 }
 
 /** The clean estimates of one latent, one for each condition, computed together. */
@@ -219,7 +218,7 @@ export async function generate(models: Models, options: GenerateOptions, steps: 
   const { prompt, negative_prompt = "", seed, style, model = "text_to_image", ...asked } = options;
   const sampling = { ...PLAIN, ...models.config(model).defaults, ...asked } as Sampling;
   const told = [await wanted(models, model, prompt, style)];
-  const both = sampling.guidance_scale === 1 ? told : [...told, await condition(models, negative_prompt)];
+  const both = sampling.guidance_scale === 1 ? told : [...told, await condition(models, negative_prompt, true)];
   const ask = (x: Float32Array, t: number, two: boolean) => estimate(models, model, x, t, two ? both : told);
   const latents = await walk(sampling, false, seed, LATENT_SHAPE, ask, steps);
   return { latents, picture: await decode(models, latents) };
@@ -268,8 +267,7 @@ export async function sample(models: Models, options: SampleOptions, steps: Step
     return split(clean!, labels.length);
   };
   if (prompt === undefined) return walk(sampling, Boolean(config.jumps), seed, SMALL_SHAPE, ask, steps);
-  checkWords(prompt);
-  const gradient = towards(models, await embed(models, [checkedRow(models, prompt)]));
+  const gradient = towards(models, await embed(models, [await promptRow(models, prompt)]));
   return walk(sampling, false, seed, SMALL_SHAPE, ask, steps, (denoise) =>
     clip_guided(denoise, gradient, all.clip_guidance_scale!, config["data_std"] as number),
   );

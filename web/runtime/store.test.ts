@@ -60,7 +60,7 @@ function fails(promise: Promise<unknown>, kind: ErrorKind, message: RegExp): Pro
 }
 
 /** A browser's cache storage, as far as the store uses it. */
-class Shelf {
+class FakeCache {
   readonly kept = new Map<string, Uint8Array>();
 
   constructor(private readonly room = Infinity) {
@@ -97,7 +97,7 @@ test("a good file comes whole, with its bytes counted, also without any storage"
 });
 
 test("a file is fetched once and then comes from the cache, bytes counted all the same", async () => {
-  const cache = new Shelf();
+  const cache = new FakeCache();
   await readFile(models, config(), FILE);
   await cache.settled();
   let loaded = 0;
@@ -107,7 +107,7 @@ test("a file is fetched once and then comes from the cache, bytes counted all th
 });
 
 test("a new version of a file takes the old one's place on the cache", async () => {
-  const cache = new Shelf();
+  const cache = new FakeCache();
   await readFile(models, config(), FILE);
   await cache.settled();
   const next = WEIGHTS.slice().reverse();
@@ -118,7 +118,7 @@ test("a new version of a file takes the old one's place on the cache", async () 
 });
 
 test("a file that was damaged on the cache is fetched again", async () => {
-  const cache = new Shelf();
+  const cache = new FakeCache();
   await readFile(models, config(), FILE);
   await cache.settled();
   for (const bytes of cache.kept.values()) bytes[7]! ^= 1;
@@ -130,7 +130,7 @@ test("where storage is forbidden or full, a load is a download", async () => {
   const forbidden = { open: () => Promise.reject(new DOMException("no", "SecurityError")) };
   Object.assign(globalThis, { caches: forbidden });
   assert.deepEqual(await readFile(models, config(), FILE), WEIGHTS);
-  const full = new Shelf(10);
+  const full = new FakeCache(10);
   assert.deepEqual(await readFile(models, config(), FILE), WEIGHTS);
   await full.settled();
   assert.equal(full.kept.size, 0);

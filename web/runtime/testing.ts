@@ -1,6 +1,7 @@
 /** Page and worker together for tests, over real messages and a real server, with networks of a line each. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, beforeEach, test } from "node:test";
@@ -25,7 +26,7 @@ export function files(name: string): Record<string, string> {
   return { "graph.onnx": name, "model.safetensors": `weights of ${name}`, ...steer, ...look, ...words };
 }
 
-export const faults = { needed: "", breakDown: false };
+export const faults = { needed: "", breakDown: false, nameless: false };
 function config(name: string): object {
   const defaults = { sampler: "dpmpp_2m", num_inference_steps: 4, guidance_scale: 3, guidance_interval: [0, 1] };
   const entries = Object.entries(files(name)).map(([file, text]) => [file, { bytes: text.length, sha256: sum(text) }]);
@@ -70,7 +71,12 @@ const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<strin
   "autoencoder/decoder": (row) => ({ pixels: Array<number>(4 * 64 * 64).fill(row("latents")[0]!) }),
 };
 
-export const log = { opened: [] as string[], released: [] as string[], runs: [] as { model: string; batch: number }[] };
+export const log = {
+  opened: [] as string[],
+  released: [] as string[],
+  runs: [] as { model: string; batch: number }[],
+  names: 0,
+};
 
 async function openSession(graph: Uint8Array): Promise<Session> {
   const model = new TextDecoder().decode(graph);
@@ -100,6 +106,12 @@ function rowOf({ data, dims }: Input, batch: number, index: number): number[] {
 }
 
 const server = createServer((request, response) => {
+  if (request.url === "/data/emoji.tsv") {
+    log.names++;
+    return faults.nameless
+      ? response.writeHead(404).end()
+      : response.end(readFileSync("src/bozzetto/runtime/emoji.tsv"));
+  }
   const [, name, file] = /^\/models\/(.+)\/([^/]+)$/.exec(request.url!)!;
   if (![...ALL, ...SMALL, "vlm"].includes(name as ModelName)) return response.writeHead(404).end();
   return response.end(file === "config.json" ? JSON.stringify(config(name!)) : files(name!)[file!]);
@@ -131,8 +143,8 @@ export function begin(start: () => Worker = startWorker, patience?: number): voi
 
 beforeEach(() => {
   workers = [];
-  Object.assign(faults, { needed: sum("weights of clip/text"), breakDown: false });
-  Object.assign(log, { opened: [], released: [], runs: [] });
+  Object.assign(faults, { needed: sum("weights of clip/text"), breakDown: false, nameless: false });
+  Object.assign(log, { opened: [], released: [], runs: [], names: 0 });
   begin();
 });
 

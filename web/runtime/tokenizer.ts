@@ -6,7 +6,7 @@ import { CONTEXT_LENGTH } from "./generated.js";
 const SPECIAL = ["[pad]", "[start]", "[unk]"];
 
 // Python's idea of white space, which is not quite that of \s here.
-const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+export const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const RUNS = new RegExp(`[a-z]+|[0-9]|[^${SPACE}a-z0-9]`, "gu");
 
 /** Is this mark one that combines with the letter before it, of a combining class other than 0?
@@ -77,6 +77,13 @@ export class Tokenizer {
   row(text: string): number[] {
     const numbers = this.encode(text);
     return Array.from({ length: CONTEXT_LENGTH }, (_, index) => numbers[index] ?? 0);
+  }
+
+  /** What hinders a text: no word at all, or none that can be spelt. */
+  problem(text: string): "empty" | "unknown" | undefined {
+    const pieces = this.tokenize(text);
+    if (!pieces.length) return "empty";
+    return pieces.every((piece) => piece === "[unk]") ? "unknown" : undefined;
   }
 
   /** The words, each once, that are not in the vocabulary: read in pieces, or not at all. */

@@ -48,6 +48,32 @@ export function button(text: string, action: () => void, kind = "", disabled = f
   return html`<button type="button" class="button ${kind}" ?disabled=${disabled} @click=${action}>${text}</button>`;
 }
 
+/** A group of native radio buttons, which the arrow keys walk through. Words explain themselves, pictures in a strip
+ * have a legend to see. */
+export function choices<T>(
+  kind: string,
+  name: string,
+  legend: string,
+  options: readonly (readonly [T, unknown])[],
+  chosen: T,
+  choose: (value: T) => void,
+): TemplateResult {
+  return html`<fieldset class="picks ${kind}">
+    <legend class=${["way", "tabs"].includes(kind) ? "visually-hidden" : ""}>${legend}</legend>
+    ${options.map(
+      ([value, what]) => html`<label class="pick">
+        <input type="radio" name=${name} .checked=${value === chosen} @change=${() => choose(value)} />
+        <span>${what}</span>
+      </label>`,
+    )}
+  </fieldset>`;
+}
+
+/** A share as a bar. */
+export function bar(share: number): TemplateResult {
+  return html`<span class="match-bar" aria-hidden="true"><i .style=${`width: ${100 * share}%`}></i></span>`;
+}
+
 export function dataTable({ head, rows }: Table): TemplateResult {
   return html`<table>
     <thead><tr>${head.map((cell) => html`<th scope="col">${cell}</th>`)}</tr></thead>
@@ -97,8 +123,8 @@ export function badgePart(
 }
 
 export function alternativePart({ sentence, table }: Alternative): TemplateResult {
-  return html`<details class="twin">
-    <summary>${t("shell.twin")}</summary>
+  return html`<details class="in-words">
+    <summary>${t("shell.in-words")}</summary>
     <p>${sentence}</p>
     ${dataTable(table)}
   </details>`;

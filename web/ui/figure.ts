@@ -159,7 +159,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
     const learn = async () => (this.facts ??= await modelFacts(badge?.models ?? []));
     return [
       badge && this.shows("badge") ? badgePart(badge, this.facts, this.label("training"), () => void learn()) : nothing,
-      this.shows("twin") ? alternativePart(this.alternative()) : nothing,
+      this.shows("in-words") ? alternativePart(this.alternative()) : nothing,
       code && this.shows("code") ? codePart(code, clipboard) : nothing,
       this.shows("share") ? sharePart(share, clipboard) : nothing,
     ];

@@ -3,6 +3,7 @@ import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { PALETTE } from "../runtime/generated.js";
 import { picture } from "./canvas.js";
+import { button, choices } from "./figure-parts.js";
 import type { Gallery } from "./gallery.js";
 import { openPicture, PictureError, SIZE } from "./picture-file.js";
 import { t } from "./strings.js";
@@ -57,7 +58,7 @@ export class PictureInput extends LitElement {
   protected override render(): TemplateResult {
     const ways = WAYS.map((way) => [way, t(`picture-input.${way}`)] as const);
     return html`<div class="picture-input">
-      ${this.choices("way", t("picture-input.way"), ways, this.way, (way) => {
+      ${choices("way", `${this.group}-way`, t("picture-input.way"), ways, this.way, (way) => {
         this.way = way;
         this.error = "";
       })}
@@ -65,26 +66,6 @@ export class PictureInput extends LitElement {
       <div ?hidden=${this.way !== "draw"}>${this.board()}</div>
       ${this.error ? html`<p class="error" role="alert">${this.error}</p>` : nothing}
     </div>`;
-  }
-
-  /** A group of native radio buttons, which the arrow keys walk through. */
-  private choices<T extends string>(
-    name: string,
-    legend: string,
-    options: readonly (readonly [T, TemplateResult | string])[],
-    chosen: T,
-    choose: (value: T) => void,
-  ): TemplateResult {
-    return html`<fieldset class="picks ${name}">
-      <legend class=${name === "way" ? "visually-hidden" : ""}>${legend}</legend>
-      ${options.map(
-        ([value, what]) => html`<label class="pick">
-          <input type="radio" name="${this.group}-${name}" .checked=${value === chosen}
-            @change=${() => choose(value)} />
-          <span>${what}</span>
-        </label>`,
-      )}
-    </fieldset>`;
   }
 
   private emit(data: Uint8ClampedArray, name: string, index?: number): void {
@@ -105,9 +86,7 @@ export class PictureInput extends LitElement {
     });
     const range = { from: start + 1, to: start + shown.length, count: found.length };
     const turn = (by: number, text: string, possible: boolean) =>
-      html`<button type="button" class="button quiet" ?disabled=${!possible} @click=${() => (this.page += by)}>
-        ${text}
-      </button>`;
+      button(text, () => (this.page += by), "quiet", !possible);
     const onFilter = (event: Event) => {
       this.filter = (event.target as HTMLInputElement).value.trim().toLowerCase();
       this.page = 0;
@@ -117,11 +96,18 @@ export class PictureInput extends LitElement {
       </label>
       ${
         shown.length
-          ? this.choices("strip", t("picture-input.gallery"), pictures, String(this.selected), (value) => {
-              const index = Number(value);
-              this.selected = index;
-              this.emit(gallery.pixels(index).data, gallery.items[index]!.name, index);
-            })
+          ? choices(
+              "strip",
+              `${this.group}-strip`,
+              t("picture-input.gallery"),
+              pictures,
+              String(this.selected),
+              (value) => {
+                const index = Number(value);
+                this.selected = index;
+                this.emit(gallery.pixels(index).data, gallery.items[index]!.name, index);
+              },
+            )
           : html`<p class="hint">${t("picture-input.none", { name: this.filter })}</p>`
       }
       <div class="pager">
@@ -148,8 +134,8 @@ export class PictureInput extends LitElement {
         <span class="pen" aria-hidden="true"></span>
       </div>
       <p class="hint" role="status">${t("picture-input.pen", { x, y })}</p>
-      ${this.choices("tool", t("picture-input.tool"), tools, this.tool, (tool) => (this.tool = tool))}
-      ${this.choices("brush", t("picture-input.brush"), brushes, this.brush, (brush) => (this.brush = brush))}
+      ${choices("tool", `${this.group}-tool`, t("picture-input.tool"), tools, this.tool, (tool) => (this.tool = tool))}
+      ${choices("brush", `${this.group}-brush`, t("picture-input.brush"), brushes, this.brush, (brush) => (this.brush = brush))}
       <div class="pager">
         <button type="button" class="button" ?disabled=${!this.pastDrawings.length} @click=${this.undo}>
           ${t("picture-input.undo")}

@@ -1,6 +1,6 @@
 // The work of a figure: one piece at a time, with its progress, and what went wrong.
 import type { ReactiveController, ReactiveControllerHost } from "lit";
-import { type ModelConfig, type ModelName, Runtime } from "../runtime/client.js";
+import { type ModelConfig, type ModelName, Runtime, RuntimeError } from "../runtime/client.js";
 import { megabytes, t } from "./strings.js";
 
 export type Job = (signal: AbortSignal) => Promise<void>;
@@ -38,7 +38,7 @@ export class Work implements ReactiveController {
       await job(controller.signal);
     } catch (error) {
       if (controller.signal.aborted) return;
-      this.error = { text: error instanceof Error ? error.message : String(error), retry: job };
+      this.error = { text: said(error), retry: job };
     } finally {
       if (this.job === controller) this.end();
     }
@@ -72,4 +72,9 @@ export class Work implements ReactiveController {
     this.job = this.progress = undefined;
     this.host.requestUpdate();
   }
+}
+
+function said(error: unknown): string {
+  if (error instanceof RuntimeError && error.kind === "unreadable") return t("shell.unreadable");
+  return error instanceof Error ? error.message : String(error);
 }

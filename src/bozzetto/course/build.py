@@ -38,7 +38,7 @@ from bozzetto.course.content import (
 )
 from bozzetto.errors import NotBuilt, one_of
 from bozzetto.families import BY_NAME, FAMILIES
-from bozzetto.runtime import store
+from bozzetto.runtime import reading, store
 
 Site = dict[str, bytes | Path]
 
@@ -83,6 +83,7 @@ def site(lang: str = "en", root: Path = HERE, weights: Path | None = None) -> Si
     files: Site = {f"assets/{path.name}": path for path in sorted((root / "static").iterdir())}
     for folder, place in ((root / "built/assets", "assets"), (root / "data", "data")):
         files |= {f"{place}/{p.relative_to(folder).as_posix()}": p for p in sorted(folder.rglob("*")) if p.is_file()}
+    files["data/emoji.tsv"] = reading.NAMES
     weights = weights or store.weights_folder()
     return files | _models(weights) | _Course(lang, root, weights).pages()
 

@@ -37,11 +37,12 @@ TYPES = {
     ".webp": "image/webp",
     ".png": "image/png",
     ".txt": "text/plain; charset=utf-8",
+    ".tsv": "text/tab-separated-values; charset=utf-8",
     ".md": "text/plain; charset=utf-8",
     ".wasm": "application/wasm",
 }
 OTHER = "application/octet-stream"  # .safetensors, .onnx, .bin
-PACKED = {".html", ".css", ".js", ".mjs", ".json", ".svg", ".txt", ".md", ".wasm", ".onnx", ".safetensors"}
+PACKED = {".html", ".css", ".js", ".mjs", ".json", ".svg", ".txt", ".tsv", ".md", ".wasm", ".onnx", ".safetensors"}
 # Same-origin isolation lets a page use threads.
 HEADERS = {
     "Content-Security-Policy": f"{CSP}; frame-ancestors 'none'",

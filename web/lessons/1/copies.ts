@@ -49,7 +49,7 @@ export function copiesPart({ made, found, told, training, count, copies, taught,
     <p>${t("sorter-maker.copies", { copies, count })}</p>
     ${
       taught.length
-        ? html`<p>${t("sorter-maker.twin-why", { count: taught.length })}</p>
+        ? html`<p>${t("sorter-maker.memoriser-why", { count: taught.length })}</p>
           <ul class="neighbours taught">
             ${taught.map((index) => html`<li>${thumb(index)}</li>`)}
           </ul>`

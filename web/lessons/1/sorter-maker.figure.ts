@@ -7,7 +7,7 @@ import { type ModelName, Runtime, type TextHidden } from "../../runtime/client.j
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { type Code, python, shellWord } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
-import { type Alternative, type BadgeFacts, button, type Content } from "../../ui/figure-parts.js";
+import { type Alternative, type BadgeFacts, bar, button, type Content } from "../../ui/figure-parts.js";
 import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
@@ -28,7 +28,7 @@ const TOP = 5;
 const FIELDS = defineFields({
   picture: { kind: "int", default: -1, min: -1, max: 99_999 },
   idea: { kind: "text", default: "cat", max: 60 },
-  twin: { kind: "flag", default: false },
+  memoriser: { kind: "flag", default: false },
   seed: { kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
 });
 type State = StateOf<typeof FIELDS>;
@@ -60,7 +60,7 @@ export class SorterMaker extends BzFigure<State> {
 
   protected override changed(changes: Partial<State>): void {
     if ("picture" in changes && this.sorted?.of !== this.shown?.pixels) this.sort();
-    if ("idea" in changes || "twin" in changes || "seed" in changes) this.forget();
+    if ("idea" in changes || "memoriser" in changes || "seed" in changes) this.forget();
   }
 
   override reset(): void {
@@ -91,7 +91,7 @@ export class SorterMaker extends BzFigure<State> {
   }
 
   private get model(): ModelName {
-    return this.state.twin ? "memoriser" : "text_to_image";
+    return this.state.memoriser ? "memoriser" : "text_to_image";
   }
 
   // ---------------------------------------------------------------- sort
@@ -174,7 +174,7 @@ export class SorterMaker extends BzFigure<State> {
   }
 
   private async openTraining(signal: AbortSignal): Promise<void> {
-    if (this.state.twin) this.taught = (await siteJson<{ trained_on: number[] }>("memoriser.json")).trained_on;
+    if (this.state.memoriser) this.taught = (await siteJson<{ trained_on: number[] }>("memoriser.json")).trained_on;
     this.training ??= await Training.open(signal, (value, max) => {
       this.work.report(t("sorter-maker.fetching"), value, max);
     });
@@ -222,7 +222,7 @@ export class SorterMaker extends BzFigure<State> {
             const share = sorted!.shares[index]!;
             return html`<li>
               <span>${this.names[index]}</span> <b>${percent(share)}</b>
-              <span class="match-bar" aria-hidden="true"><i .style=${`width: ${100 * share}%`}></i></span>
+              ${bar(share)}
             </li>`;
           })}
         </ol>
@@ -244,7 +244,7 @@ export class SorterMaker extends BzFigure<State> {
           </select>
         </label>
         ${button(t("sorter-maker.make"), make, "primary", !this.idea)}
-        ${this.field("twin")}
+        ${this.field("memoriser")}
       </div>
       <ol class="made">
         ${Array.from({ length: MADE }, (_, i) => {
@@ -275,7 +275,7 @@ export class SorterMaker extends BzFigure<State> {
     if (!found || !training || !told) return nothing;
     const give = button(t("sorter-maker.give"), () => this.giveToSorter(made));
     const copies = this.made.filter((one) => this.verdictOf(one) === "copy").length;
-    const taught = this.state.twin ? this.taught : [];
+    const taught = this.state.memoriser ? this.taught : [];
     return copiesPart({ made, found, told, training, count: this.made.length, copies, taught, give });
   }
 
@@ -306,7 +306,7 @@ export class SorterMaker extends BzFigure<State> {
 
   protected override code(): Code | undefined {
     const prompt = this.idea?.prompt;
-    if (!prompt || this.state.twin) return undefined; // the memorising model ships with the course alone
+    if (!prompt || this.state.memoriser) return undefined; // the memorising model ships with the course alone
     const { seed } = this.state;
     return {
       python: `import bozzetto

@@ -9,7 +9,7 @@ import { toSolidPicture } from "../../runtime/pixels.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { type Code } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
-import { type Alternative, type BadgeFacts, button, type Content } from "../../ui/figure-parts.js";
+import { type Alternative, type BadgeFacts, bar, button, type Content } from "../../ui/figure-parts.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, number, percent, t } from "../../ui/strings.js";
 import { judgedPart, type Trial } from "./judged.js";
@@ -205,7 +205,7 @@ export class StepTheGame extends BzFigure<State> {
       const label = t("step-the-game.fake-label", { index: i + 1, kind: this.kind(view?.frame.kinds[i] ?? -1) });
       return html`<li>
         ${picture(view?.fakes[i], label)}
-        <span class="match-bar" aria-hidden="true"><i .style=${`width: ${100 * (verdict ?? 0)}%`}></i></span>
+        ${bar(verdict ?? 0)}
         <span class=${verdict !== undefined && verdict > 0.5 ? "yes" : "no"}>${word}</span>
         <span>${verdict === undefined ? "" : percent(verdict)}</span>
       </li>`;

@@ -45,7 +45,7 @@ test("before is what was removed and what is left", () => {
   assert.deepEqual([...removed(new Float32Array([3, -1]), new Float32Array([1, 1]))], [2, -2]);
 });
 
-test("a weak change is drawn stronger, a strong one as it is, and none at all is no trouble", () => {
+test("a weak change is drawn stronger, a strong one as it is, and none at all as none", () => {
   assert.equal(gain(new Float32Array(8).fill(2)), 1);
   assert.equal(gain(new Float32Array(8).fill(0.02)), 20);
   assert.equal(gain(new Float32Array(8)), 1);

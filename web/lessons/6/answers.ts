@@ -2,7 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import type { Word } from "../../runtime/client.js";
 import { picture } from "../../ui/canvas.js";
-import type { Alternative } from "../../ui/figure-parts.js";
+import { type Alternative, bar } from "../../ui/figure-parts.js";
 import { percent, t } from "../../ui/strings.js";
 import type { Host, Pictures } from "./pictures.js";
 import { lit, mostLooked } from "./scene.js";
@@ -86,7 +86,7 @@ export class Answers {
         ${alternatives.map(
           (guess) => html`<li>
           <bdi>${guess.text.trim() || t("read-the-picture.end")}</bdi>
-          <span class="match-bar" aria-hidden="true"><i .style=${`width: ${100 * guess.probability}%`}></i></span>
+          ${bar(guess.probability)}
           <span class="match-number">${percent(guess.probability)}</span>
         </li>`,
         )}

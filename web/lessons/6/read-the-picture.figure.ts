@@ -5,7 +5,7 @@ import { Runtime, type Tokens, type Word } from "../../runtime/client.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { type Code, python, shellWord } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
-import { type Alternative, type BadgeFacts } from "../../ui/figure-parts.js";
+import { type Alternative, type BadgeFacts, choices } from "../../ui/figure-parts.js";
 import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
@@ -48,11 +48,6 @@ export class ReadThePicture extends BzFigure<State> implements Host {
     this.own = undefined;
     this.answerList.all = [];
     super.reset();
-  }
-
-  /** This answer, and the one before it. */
-  get answers(): readonly Answer[] {
-    return this.answerList.all;
   }
 
   // ---------------------------------------------------------------- what is asked
@@ -132,16 +127,9 @@ export class ReadThePicture extends BzFigure<State> implements Host {
   }
 
   private sources(): TemplateResult {
-    return html`<fieldset class="picks tabs">
-      <legend class="visually-hidden">${this.label("source")}</legend>
-      ${SOURCES.map(
-        (source) => html`<label class="pick">
-        <input type="radio" name="read-the-picture-source" .checked=${this.state.source === source}
-          @change=${() => this.set({ source, covered: 0, shuffle: 0 })} />
-        <span>${t(`read-the-picture.source-${source}`)}</span>
-      </label>`,
-      )}
-    </fieldset>`;
+    const options = SOURCES.map((source) => [source, t(`read-the-picture.source-${source}`)] as const);
+    const choose = (source: State["source"]) => this.set({ source, covered: 0, shuffle: 0 });
+    return choices("tabs", "read-the-picture-source", this.label("source"), options, this.state.source, choose);
   }
 
   private ownPart(gallery: Gallery): TemplateResult {
@@ -156,18 +144,12 @@ export class ReadThePicture extends BzFigure<State> implements Host {
 
   /** Chosen, a paper is asked its first question. */
   private paperPart(): TemplateResult {
-    return html`<fieldset class="picks strip">
-      <legend>${this.label("paper")}</legend>
-      ${this.papers.map(
-        (paper, index) => html`<label class="pick">
-        <input type="radio" name="read-the-picture-paper" .checked=${paper === this.paper}
-          @change=${() => this.set({ paper: index, covered: 0, shuffle: 0, question: paper.questions[0]! })} />
-        <span>
-          ${picture(paper.pixels, this.paperLabel(paper, index), "thumb")}
-        </span>
-      </label>`,
-      )}
-    </fieldset>`;
+    const options = this.papers.map(
+      (paper, index) => [paper, picture(paper.pixels, this.paperLabel(paper, index), "thumb")] as const,
+    );
+    const choose = (paper: Paper) =>
+      this.set({ paper: this.papers.indexOf(paper), covered: 0, shuffle: 0, question: paper.questions[0]! });
+    return choices("strip", "read-the-picture-paper", this.label("paper"), options, this.paper!, choose);
   }
 
   private paperLabel({ kind }: Paper, index: number): string {

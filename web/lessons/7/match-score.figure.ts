@@ -62,7 +62,7 @@ export class MatchScore extends BzFigure<State> implements Host {
     if (this.answering) return;
     this.answering = true;
     const slow = () => this.work.run((signal) => this.answerAll(signal));
-    const quick = this.space && (this.seeing || !unread(this.mode.compared(this.space).entries));
+    const quick = this.space && !this.work.error && (this.seeing || !unread(this.mode.compared(this.space).entries));
     void (quick ? this.answerAll().catch(slow) : slow()).finally(() => (this.answering = false));
   }
 

@@ -2,7 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { a } from "../../core/words.js";
 import type { Tokens } from "../../runtime/client.js";
-import { type Alternative, type Content } from "../../ui/figure-parts.js";
+import { type Alternative, bar, choices, type Content } from "../../ui/figure-parts.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, percent, t } from "../../ui/strings.js";
 import type { Work } from "../../ui/work.js";
@@ -81,16 +81,9 @@ export function captionOf({ name, index }: Entry): string {
 }
 
 export function radios(host: Host, field: "mode" | "time" | "trap", options: readonly string[]): TemplateResult {
-  return html`<fieldset class="picks tabs">
-    <legend class="visually-hidden">${host.label(field)}</legend>
-    ${options.map(
-      (option) => html`<label class="pick">
-        <input type="radio" name="match-score-${field}" .checked=${host.state[field] === option}
-          @change=${() => host.set({ [field]: option })} />
-        <span>${t(`match-score.${field}-${option}`)}</span>
-      </label>`,
-    )}
-  </fieldset>`;
+  const named = options.map((option) => [option, t(`match-score.${field}-${option}`)] as const);
+  const choose = (option: string) => host.set({ [field]: option });
+  return choices("tabs", `match-score-${field}`, host.label(field), named, host.state[field] as string, choose);
 }
 
 export function textBox(host: Host, field: "caption" | "query", typed: string): TemplateResult {
@@ -111,7 +104,7 @@ export function textBox(host: Host, field: "caption" | "query", typed: string): 
 export function numbers(scores: Comparison | undefined, i: number): TemplateResult {
   const share = scores?.shares[i];
   return html`<span class="match-number">${two(scores?.cosines[i])}</span>
-    <span class="match-bar" aria-hidden="true"><i .style=${`width: ${100 * (share ?? 0)}%`}></i></span>
+    ${bar(share ?? 0)}
     <span class="match-number">${share === undefined ? "…" : percent(share)}</span>`;
 }
 

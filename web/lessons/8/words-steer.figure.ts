@@ -5,6 +5,7 @@ import { dot } from "../../core/vectors.js";
 import { count } from "../../runtime/arrays.js";
 import { type ModelConfig, type ModelName, Runtime, type Stepped } from "../../runtime/client.js";
 import { LATENT_SHAPE, LIMITS, STYLES } from "../../runtime/generated.js";
+import { Reader } from "../../runtime/reading.js";
 import { Tokenizer } from "../../runtime/tokenizer.js";
 import { type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, ticks } from "../../ui/chart.js";
@@ -12,13 +13,13 @@ import { type Code, python, shellWord } from "../../ui/code.js";
 import { type Alternative, button, type Content } from "../../ui/figure-parts.js";
 import { FILM_FIELDS, FilmFigure, SAMPLER_NAMES } from "../../ui/film-figure.js";
 import type { Film } from "../../ui/film.js";
-import { optionalFile, optionalJson } from "../../ui/site.js";
+import { optionalFile, optionalJson, siteUrl } from "../../ui/site.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { megabytes, number, percent, t } from "../../ui/strings.js";
 import { chips, filmPart, pipelinePart } from "./shots.js";
 import { openScorer, SKETCH_STEPS, type Trial, trialPart } from "./trial.js";
 import { weakPart, type WeakSpot } from "./weak-spots.js";
-import { added, prefixes, problem, seedsFrom } from "./words.js";
+import { added, prefixes, seedsFrom } from "./words.js";
 
 const SEEDS = 16;
 
@@ -47,6 +48,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
   protected views = ["clean", "noisy", "withPrompt", "withoutPrompt"] as const;
   protected size = count(LATENT_SHAPE);
   @reactive() private tokenizer: Tokenizer | undefined;
+  private readonly reader = new Reader(new URL(siteUrl("data/emoji.tsv")));
   @reactive() private trial: Trial | undefined;
   @reactive() private weakSpots: WeakSpot[] = [];
   @reactive() private clipBytes = 0;
@@ -58,6 +60,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
   override connectedCallback(): void {
     super.connectedCallback();
     void this.learn();
+    void this.learnEmoji();
   }
 
   /** What the page can know before any model is here. */
@@ -68,6 +71,12 @@ export class WordsSteer extends FilmFigure<State, Run> {
     this.clipBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
     const words = await optionalFile("models/clip/text/vocabulary.txt");
     if (words) this.tokenizer = Tokenizer.read(new Uint8Array(await words.arrayBuffer()));
+  }
+
+  /** The names of emoji, once a prompt holds one. */
+  private async learnEmoji(): Promise<void> {
+    await this.reader.learn([this.state.prompt, this.state.prompt_b]);
+    this.requestUpdate();
   }
 
   protected get models(): readonly ModelName[] {
@@ -90,11 +99,12 @@ export class WordsSteer extends FilmFigure<State, Run> {
 
   protected override get ready(): boolean {
     const { tokenizer } = this;
-    const empty = ({ prompt }: Run) => (tokenizer ? problem(prompt, tokenizer) === "empty" : !prompt.trim());
-    return super.ready && !this.runs().some(empty);
+    const wrong = ({ prompt }: Run) => (tokenizer ? tokenizer.problem(this.reader.read(prompt)) : !prompt.trim());
+    return super.ready && !this.runs().some(wrong);
   }
 
   protected override changed(changes: Partial<State>): void {
+    void this.learnEmoji();
     if (changes.match === true && this.film && !this.busy) void this.work.run((signal) => this.finish(signal));
   }
 
@@ -139,7 +149,8 @@ export class WordsSteer extends FilmFigure<State, Run> {
   }
 
   private grow(): void {
-    const prompts = prefixes(this.runOf({}).prompt);
+    const read = (prompt: string) => !this.tokenizer?.problem(this.reader.read(prompt));
+    const prompts = prefixes(this.runOf({}).prompt).filter(read);
     const runs = prompts.map((prompt) => this.runOf({ prompt }));
     void this.sketch(
       "grow",
@@ -190,7 +201,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
     return html`<div class="prompts">
         ${this.field("prompt")} ${this.field("prompt_b")} ${this.runButton()} ${this.promptNotes()}
       </div>
-      ${pipelinePart(chips(prompt, this.tokenizer), vector, film, at)} ${this.filmNote()}
+      ${pipelinePart(chips(this.reader.read(prompt), this.tokenizer), vector, film, at)} ${this.filmNote()}
       ${films.length ? html`<div class="films">${films.map(show)}</div>${this.scrubber()}` : this.beforeRun()}
       ${this.matchChart()}`;
   }
@@ -227,18 +238,25 @@ export class WordsSteer extends FilmFigure<State, Run> {
       ${trialPart(this.trial)} ${weakPart(this.weakSpots)}`;
   }
 
-  /** One message about a prompt: empty, unknown, or which words are read in pieces or not at all. */
+  /** One message about a prompt: empty, unknown, or which words are read in pieces, not at all, or no more. */
   private promptNotes(): Content {
     const { tokenizer } = this;
     if (!tokenizer || this.invalid) return nothing;
     const notes = this.runs().flatMap(({ prompt }) => {
-      const wrong = problem(prompt, tokenizer);
+      const read = this.reader.read(prompt);
+      const wrong = tokenizer.problem(read);
       if (wrong) return [t(`words-steer.${wrong}`)];
-      const [unknown, unread] = [tokenizer.unknownWords(prompt), tokenizer.unreadWords(prompt)];
-      return [
-        ...(unknown.length ? [t("words-steer.in-pieces", { words: unknown.slice(0, 8).join(", ") })] : []),
-        ...(unread.length ? [t("words-steer.unread", { words: unread.slice(0, 8).join(" ") })] : []),
-      ];
+      const unknown = tokenizer.unknownWords(read);
+      const skipped = unknown.filter((word) => tokenizer.pieces(word)[0] === "[unk]");
+      const notes = {
+        "in-pieces": unknown
+          .filter((word) => !skipped.includes(word))
+          .slice(0, 8)
+          .join(", "),
+        skipped: skipped.slice(0, 8).join(" "),
+        unread: tokenizer.unreadWords(read).slice(0, 8).join(" "),
+      };
+      return Object.entries(notes).flatMap(([key, words]) => (words ? [t(`words-steer.${key}`, { words })] : []));
     });
     return notes.length ? html`<p class="note" role="status" dir="auto">${notes.join(" ")}</p>` : nothing;
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Tokenizer } from "../../runtime/tokenizer.js";
-import { added, prefixes, problem, rivals, seedsFrom, seenInstead } from "./words.js";
+import { added, prefixes, rivals, seedsFrom, seenInstead } from "./words.js";
 
 test("words are added one at a time, and the last prompt is whole", () => {
   assert.deepEqual(prefixes("  a red\tapple "), ["a", "a red", "a red apple"]);
@@ -25,10 +25,10 @@ test("sixteen seeds stay in range", () => {
 test("a prompt without words, or without known ones, is told apart from a good one", () => {
   const file = readFileSync("src/bozzetto/weights/clip/text/vocabulary.txt");
   const tokenizer = Tokenizer.read(file);
-  assert.equal(problem(" \n", tokenizer), "empty");
-  assert.equal(problem("🐱🐱", tokenizer), "unknown");
-  assert.equal(problem("قطة", tokenizer), "unknown");
-  assert.equal(problem("🐱 cat", tokenizer), undefined);
+  assert.equal(tokenizer.problem(" \n"), "empty");
+  assert.equal(tokenizer.problem("🐱🐱"), "unknown");
+  assert.equal(tokenizer.problem("قطة"), "unknown");
+  assert.equal(tokenizer.problem("🐱 cat"), undefined);
 });
 
 test("no name competes with its own words", () => {

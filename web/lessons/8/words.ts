@@ -1,6 +1,4 @@
 // What the figure "Words steer noise" works out without a page.
-import type { Tokenizer } from "../../runtime/tokenizer.js";
-
 /** "a red apple" -> "a", "a red", "a red apple"; of a long prompt, evenly spaced ones, the last one whole. */
 export function prefixes(prompt: string, most = 8): string[] {
   const words = prompt.trim().split(/\s+/).filter(Boolean);
@@ -18,13 +16,6 @@ export function added(prefix: string, before: string | undefined): string {
 export function seedsFrom(seed: number, count: number): number[] {
   const first = Math.min(seed, Number.MAX_SAFE_INTEGER - count + 1);
   return Array.from({ length: count }, (_, i) => first + i);
-}
-
-/** What hinders a prompt: no word at all, or none that the model knows. */
-export function problem(prompt: string, tokenizer: Tokenizer): "empty" | "unknown" | undefined {
-  const pieces = tokenizer.tokenize(prompt);
-  if (pieces.length === 0) return "empty";
-  return pieces.every((piece) => piece === "[unk]") ? "unknown" : undefined;
 }
 
 /** The places of names that share no word with the prompt: what CLIP might see in a picture instead. */
