@@ -17,8 +17,9 @@ from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.runtime import sample, store
 from bozzetto.runtime.denoising import Steps, guided_denoiser
 from bozzetto.training.data import Pictures, emoji
-from bozzetto.training.export import export_run, read_final
+from bozzetto.training.export import read_final
 from bozzetto.training.loop import snapshot
+from bozzetto.training.recipe import export_run
 from bozzetto.training.recipes import diffusion, few_steps
 
 CLASSES = ("disc", "ring", "cross")

@@ -25,8 +25,9 @@ from bozzetto.metrics.features import on_white  # noqa: E402
 from bozzetto.metrics.judge import Judge, load_judge  # noqa: E402
 from bozzetto.metrics.retrieval import share_of  # noqa: E402
 from bozzetto.runtime.store import FORMAT  # noqa: E402
-from bozzetto.training.export import export_run, read_final  # noqa: E402
+from bozzetto.training.export import read_final  # noqa: E402
 from bozzetto.training.loop import TrainingSchedule  # noqa: E402
+from bozzetto.training.recipe import export_run  # noqa: E402
 from bozzetto.training.recipes import judge as recipe  # noqa: E402
 from bozzetto.training.teacher import Teacher  # noqa: E402
 from bozzetto.training.teacher import save as save_teacher  # noqa: E402

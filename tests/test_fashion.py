@@ -15,7 +15,8 @@ from bozzetto.metrics.fashion_features import fashion_features
 from bozzetto.metrics.frechet import bootstrap_interval, floor, frechet_distance
 from bozzetto.models.fashion_classifier import ClassifierConfig, FashionClassifier
 from bozzetto.training.data import fashion
-from bozzetto.training.export import export_run, read_final
+from bozzetto.training.export import read_final
+from bozzetto.training.recipe import export_run
 from bozzetto.training.recipes import fashion_classifier
 from bozzetto.world.fashion import CLASSES, FIX, LARGEST, load, read_idx
 

@@ -18,7 +18,8 @@ from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import open_model
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data, recipes
-from bozzetto.training.export import export_run, read_weights
+from bozzetto.training.export import read_weights
+from bozzetto.training.recipe import export_run
 from bozzetto.training.recipes import text_to_image
 from bozzetto.training.recipes.clip import words
 from bozzetto.training.rounding import restore

@@ -14,8 +14,9 @@ from bozzetto.diffusion.samplers import dpmpp_2m
 from bozzetto.models.vae import LatentSampler, SamplerConfig, Vae, VaeConfig, calibrated_nll, kl_divergence
 from bozzetto.runtime import vae as runtime
 from bozzetto.training.data import Pictures
-from bozzetto.training.export import export_run, read_final, read_weights
+from bozzetto.training.export import read_final, read_weights
 from bozzetto.training.loop import TrainingSchedule, fit
+from bozzetto.training.recipe import export_run
 from bozzetto.training.recipes import vae as recipe
 from bozzetto.training.rounding import restore
 

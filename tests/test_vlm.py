@@ -14,7 +14,8 @@ from bozzetto.models.clip import Clip, ClipConfig
 from bozzetto.models.vlm import END, PATCHES, START, Vlm, VlmConfig
 from bozzetto.runtime import ask, store
 from bozzetto.runtime.tokenizer import Tokenizer, join_pieces
-from bozzetto.training.export import export_run, read_final, save_final
+from bozzetto.training.export import read_final, save_final
+from bozzetto.training.recipe import export_run
 from bozzetto.training.recipes import vlm
 from bozzetto.world.questions import Question
 from scene_world import OBJECTS, WORLD

@@ -100,7 +100,7 @@ def export(
         raise InvalidInput("to", f"{to} is a file: name a folder")
     require("torch", "safetensors", "onnx", "onnxscript")
     from bozzetto.training import recipes
-    from bozzetto.training.export import export_run
+    from bozzetto.training.recipe import export_run
 
     export_run(recipes.find(model), run, to)
     print(to)

@@ -14,7 +14,7 @@ import struct
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import onnx
 import torch
@@ -22,16 +22,13 @@ from onnx import TensorProto, helper
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from bozzetto.errors import MissingFile, WeightsError
+from bozzetto.errors import WeightsError
 from bozzetto.files import write_atomically
 from bozzetto.runtime.store import FORMAT
 from bozzetto.training.checkpoint import read_metadata, read_tensors, write_tensors
 from bozzetto.training.loop import LOG, STATE, Network
 from bozzetto.training.rounding import GROUP, SCALE, restore, stored
 from bozzetto.training.stages import FINAL
-
-if TYPE_CHECKING:
-    from bozzetto.training.recipe import Recipe
 
 OPSET = 21  # the first with four-bit integers
 
@@ -215,15 +212,3 @@ def training_note(run: Path) -> dict[str, dict[str, int | float | str]]:
             "device": ", ".join(dict.fromkeys(line.get("device", "cpu") for line in lines)),
         }
     return note
-
-
-def export_run(recipe: Recipe, run: Path, to: Path) -> None:
-    """Export the finished model in the folder `run` to the weights folder `to`.
-
-    Raises MissingFile when the run has not finished.
-    """
-    if not (run / FINAL).is_file():
-        raise MissingFile("run", f"{run / FINAL} is not there: run `bozzetto train {recipe.name}` to its end first")
-    recipe.export(run, to)
-    note = json.dumps(training_note(run), indent=2) + "\n"
-    write_atomically(to / recipe.name.replace("-", "_") / "training.json", note)

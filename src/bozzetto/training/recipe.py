@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -11,11 +12,12 @@ from typing import Any
 
 from torch import nn
 
+from bozzetto.errors import MissingFile
 from bozzetto.families import BY_NAME, TEACHER, Family
-from bozzetto.files import locked
+from bozzetto.files import locked, write_atomically
 from bozzetto.training import data
 from bozzetto.training.data import Pictures
-from bozzetto.training.export import save_final, sha256
+from bozzetto.training.export import save_final, sha256, training_note
 from bozzetto.training.stages import FINAL, Run
 from bozzetto.training.teacher import DEFAULT_PATH
 from bozzetto.world.dataset import World, load_world
@@ -71,3 +73,15 @@ class Recipe:
             model = self.learn(source, budget, Run(out, seed, deadline, began), start)
             save_final(model, out)
         return model
+
+
+def export_run(recipe: Recipe, run: Path, to: Path) -> None:
+    """Export the finished model in the folder `run` to the weights folder `to`.
+
+    Raises MissingFile when the run has not finished.
+    """
+    if not (run / FINAL).is_file():
+        raise MissingFile("run", f"{run / FINAL} is not there: run `bozzetto train {recipe.name}` to its end first")
+    recipe.export(run, to)
+    note = json.dumps(training_note(run), indent=2) + "\n"
+    write_atomically(to / recipe.family.home / "training.json", note)
