@@ -47,7 +47,7 @@ from dataclasses import asdict, dataclass
 import torch
 
 from bozzetto.models.tint import Tint, TintConfig
-from bozzetto.training.export import export_folder, read_final
+from bozzetto.training.export import Graph, export_folder, read_final
 from bozzetto.training.loop import TrainingSchedule
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Stage
@@ -74,8 +74,8 @@ def learn(pictures, budget, run, start=None):
 
 def export(run, to):
     model, config = read_final(run, Tint, TintConfig)
-    inputs = {"label": torch.zeros(2, dtype=torch.long)}
-    export_folder(model, to, "tint", {"config": asdict(config)}, inputs, ["pixels"], four_bits=False)
+    graph = Graph(model, {"label": torch.zeros(2, dtype=torch.long)}, ["pixels"])
+    export_folder(to, "tint", graph, {"config": asdict(config)}, four_bits=False)
 
 
 RECIPE = Recipe("tint", learn, export, BUDGETS, EXPECTED)

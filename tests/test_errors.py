@@ -49,7 +49,7 @@ def test_what_a_person_wrote_is_never_taken_for_an_argument():
             lambda: bozzetto.sample("diffusion", label="heart", prompt="a heart"),
             "--label and --towards are two ways to say what to draw: give one of them",
         ),
-        (lambda: bozzetto.generate("a dog", seed=2**53 - 1, n=2), "--seed 9007199254740991 is too large for --n = 2"),
+        (lambda: bozzetto.generate("a dog", seed=2**53 - 1, n=2), "--seed 9007199254740991 is too large for n = 2"),
     ],
 )
 def test_a_line_about_two_arguments_names_both(call, text):

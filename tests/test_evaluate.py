@@ -443,7 +443,7 @@ def test_what_is_missing_is_named(world: World, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="bozzetto world build"):
         report.evaluate(["clip"], world=tmp_path / "world.parquet")
     for model, folder in (("autoencoder", "encoder"), ("clip", "text"), ("text-to-image", "text_to_image")):
-        with pytest.raises(ValueError, match=f"{folder}/config.json is missing"):
+        with pytest.raises(WeightsError, match=f"{folder}/config.json is missing"):
             report.evaluate([model], world=world)
     with pytest.raises(NotBuilt, match="bozzetto train judge"):
         report.evaluate(["judge"], world=world)

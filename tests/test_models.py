@@ -92,7 +92,7 @@ def conditions(count: int, words: int = 6):
 def test_the_order_tower_begins_as_a_copy_and_moves_the_embedding_alone():
     torch.manual_seed(0)
     model = Clip(ClipConfig(vocabulary_size=20, order_layers=3)).eval()
-    model.order.begin(model.text)
+    model.order.start_from(model.text)
     tokens = torch.tensor([[1, 7, 8, 9, 0, 0], [1, 9, 8, 7, 0, 0]])
     hidden, summary, _ = model.text(tokens)
     torch.testing.assert_close(model.encode_text(tokens), summary)

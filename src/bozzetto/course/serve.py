@@ -75,7 +75,7 @@ class Entry:
     @cached_property
     def packed(self) -> bytes | None:
         """Compressed, if it is of a kind that gets smaller."""
-        return gzip.compress(self.body, 6, mtime=0) if self.suffix in PACKED else None
+        return gzip.compress(self.body, 9, mtime=0) if self.suffix in PACKED else None
 
 
 class CourseServer(ThreadingHTTPServer):

@@ -79,6 +79,11 @@ class Diffusion(Student):
     data_std: float
 
 
+def kind_of_settings(name: str) -> type[OnePass]:
+    """Of the maker `name`, known before it is opened."""
+    return {"diffusion": Guided, "few-steps": Steps}.get(name, OnePass)
+
+
 @once
 def load(name: str, weights: Path) -> Maker:
     """One of MAKERS in a weights folder. Raises WeightsError."""
@@ -188,13 +193,13 @@ def draw(
     InvalidInput for a bad argument, or one that this maker has no use for, before anything is drawn.
     """
     one_of("model", name, MAKERS)
-    maker = load(name, weights)
-    useful = {field.name for field in fields(maker.defaults)}
-    if isinstance(maker, Diffusion):
+    useful = {field.name for field in fields(kind_of_settings(name))}
+    if name == "diffusion":
         useful |= {"prompt", "clip_guidance_scale"}
     for option, value in {**options, "prompt": prompt, "clip_guidance_scale": clip_guidance_scale}.items():
         if value is not None and option not in useful:
             raise InvalidInput(option, f"means nothing to the {name} model: leave it out")
+    maker = load(name, weights)
     number = class_number(label, maker.classes, nearest)
     defaults = maker.defaults if prompt is None else replace(maker.defaults, **STEERED)
     settings = denoising.chosen(defaults, **options)

@@ -11,6 +11,7 @@ import math
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -185,6 +186,7 @@ def remove(index: Path, table: Table, paths: Sequence[str]) -> None:
 def tidy(index: Path, table: Table) -> None:
     """Join small files, drop old versions; a large table gets an approximate index, to which later rows are added."""
     with _engine(index, "written to"):
+        time.sleep(0.02)  # until the version before is surely older than that: the times of files tick in milliseconds
         table.optimize(cleanup_older_than=timedelta(milliseconds=1))
         if table.count_rows() >= ANN_FROM and not table.list_indices():
             build_ann(table)
