@@ -168,6 +168,11 @@ def over_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
 
 
+def as_planes(pictures: np.ndarray) -> np.ndarray:
+    """Pictures uint8 [N,H,W,C] as the networks take them: float32 [N,C,H,W] in [-1, 1]."""
+    return pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+
+
 def enlarge(image: Image.Image, size: int) -> Image.Image:
     """A square picture at `size` for viewing: whole pixels for a multiple of its own size, smooth otherwise."""
     size = whole_number("size", size, *SIZES, unit="pixels")

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from bozzetto.metrics.features import efficientnet_features, opaque
+from bozzetto.pictures import as_planes
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import open_model
 
@@ -34,6 +35,6 @@ def fashion_features(pictures: np.ndarray, net: str, weights: Path | None = None
     if net != "fashion classifier":
         raise ValueError(f"net must be one of {', '.join(NETS)}, not {net!r}")
     network = open_network(open_model("fashion_classifier", weights))
-    pixels = pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+    pixels = as_planes(pictures)
     parts = [network(pixels=pixels[start : start + 500])["features"] for start in range(0, len(pixels), 500)]
     return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)

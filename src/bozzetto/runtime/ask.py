@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from bozzetto.pictures import as_planes
 from bozzetto.runtime.requests import check_question
 from bozzetto.runtime.session import Network, open_network
 from bozzetto.runtime.store import once, open_model
@@ -53,7 +54,7 @@ def load(weights: Path) -> Vlm:
 
 def see(model: Vlm, pictures: np.ndarray, seen: bool = True) -> Cache:
     """Look at pictures uint8 [N,64,64,3], RGB. Not `seen`: as if they were not there, for blind guesses."""
-    pixels = pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+    pixels = as_planes(pictures)
     out = model.encode_image(pixels=pixels, seen=np.full(len(pixels), seen, np.float32))
     return out["keys"], out["values"]
 

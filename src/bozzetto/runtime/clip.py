@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bozzetto.pictures import as_planes
 from bozzetto.runtime.reading import readable
 from bozzetto.runtime.session import Network, open_network
 from bozzetto.runtime.store import once, open_model
@@ -67,5 +68,5 @@ def encode_text(clip: Clip, texts: Sequence[str], batch: int = 64) -> np.ndarray
 
 def encode_image(clip: Clip, pictures: np.ndarray, batch: int = 64) -> np.ndarray:
     """Pictures uint8 [N,64,64,3], RGB -> unit embeddings float32 [N,256]."""
-    pixels = pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+    pixels = as_planes(pictures)
     return np.concatenate([clip.image(pixels=pixels[i : i + batch])["embedding"] for i in range(0, len(pixels), batch)])
