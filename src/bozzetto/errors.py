@@ -5,8 +5,6 @@ arguments as Python does: who shows them elsewhere, a shell with its flags for e
 its own.
 """
 
-from __future__ import annotations
-
 import difflib
 import importlib
 import operator

@@ -4,8 +4,6 @@ A row names modules and folders and imports nothing, so that the shell starts at
 training/recipes/few_steps.py, under the name RECIPE: its data, its stages, its budgets and its export.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal

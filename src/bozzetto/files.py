@@ -1,7 +1,5 @@
 """Files that appear whole or not at all, whoever else is writing, and folders that one process at a time may change."""
 
-from __future__ import annotations
-
 import errno
 import os
 import secrets

@@ -6,8 +6,6 @@ resized, colours are weighted by their alpha, so that hidden colours do not blee
 filter but NEAREST).
 """
 
-from __future__ import annotations
-
 import io
 import math
 import os

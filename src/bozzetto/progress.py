@@ -1,7 +1,5 @@
 """The one progress bar. It is shown to people only, not in a log."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The command line. Nothing heavy is imported before a verb needs it, so that `bozzetto generate` starts at once."""
 
-from __future__ import annotations
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 bad input or a machine that cannot, 130 interrupted

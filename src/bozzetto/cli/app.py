@@ -6,8 +6,6 @@ BOZZETTO_DEBUG=1 shows the traceback of either. Verbs save their files before th
 no work.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys

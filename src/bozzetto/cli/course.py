@@ -1,7 +1,5 @@
 """The verb that opens the course."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

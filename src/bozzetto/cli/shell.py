@@ -1,7 +1,5 @@
 """How the shell speaks: streams that never break off, the one line of an error, flags, examples."""
 
-from __future__ import annotations
-
 import io
 import os
 import sys

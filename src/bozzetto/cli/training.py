@@ -1,7 +1,5 @@
 """Verbs that train a model, export it and measure what is there."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias

@@ -1,7 +1,5 @@
 """Verbs that read a picture: which words fit it, and answers to questions."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

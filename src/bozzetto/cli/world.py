@@ -1,7 +1,5 @@
 """Verbs of the picture world: build it, look at it, ask the sentence encoder about its words."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

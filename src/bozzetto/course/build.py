@@ -6,8 +6,6 @@ files of the weights folder. Markdown's containers (`::: figure`, `::: predict`,
 templates/parts.html.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping

@@ -3,8 +3,6 @@
 A mistake is one ContentError that names the file and the line or the id, so that who wrote it can mend it.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 import xml.etree.ElementTree as ElementTree

@@ -4,8 +4,6 @@ The server knows exactly the paths of the site's mapping, so there is no file sy
 127.0.0.1 and answers only to that name, so no other website can reach it by pointing its own name here (DNS rebinding).
 """
 
-from __future__ import annotations
-
 import errno
 import gzip
 import hashlib

@@ -10,8 +10,6 @@ Samplers ask for the clean picture. Plain arithmetic: numpy arrays and torch ten
 may be numbers or arrays that broadcast.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 Array = Any  # numpy.ndarray or torch.Tensor

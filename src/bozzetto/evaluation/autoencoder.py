@@ -1,7 +1,5 @@
 """The autoencoder: how near a picture comes back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

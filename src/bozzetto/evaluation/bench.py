@@ -1,7 +1,5 @@
 """What all models are measured on: the world, its held-out part, and what is slow to get."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """CLIP: naming, finding, words that no caption said, and sentences that are false in one fact."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The judge on real art it never saw, and its grader on true renders of held-out scenes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

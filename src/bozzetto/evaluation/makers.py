@@ -1,7 +1,5 @@
 """The makers of small pictures, GAN, VAE, diffusion and its student, against the training pictures."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Measure some of the models, print a table of each, and keep their scores in a report: one JSON file of all."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Sequence

@@ -1,8 +1,6 @@
 """The pieces of a report. A score is {"value", "low", "high", "n", "unit"}: shares with the 95 % Wilson interval, means
 with the normal one, the Frechet distance with a bootstrap interval."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bozzetto.metrics.frechet import Estimate

@@ -1,7 +1,5 @@
 """Text to image and its few-step student: does the judge see what was asked for, is it art, is it copied?"""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """The vision-language model: answers about scenes and documents, kind by kind, beside its blind guesses."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path

@@ -23,8 +23,6 @@ The kinds, each true or false for each picture that asks for it:
 Pictures are uint8 [N,64,64,4] straight-alpha RGBA; distances are in pixels, y grows downwards.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -68,7 +66,7 @@ class Found:
         """The longer side of the box."""
         return max(self.bottom - self.top, self.right - self.left)
 
-    def gap(self, other: Found) -> int:
+    def gap(self, other: "Found") -> int:
         """Pixels between the two boxes, along the axis where they are farther apart; below 0 they overlap."""
         across = max(self.left, other.left) - min(self.right, other.right)
         down = max(self.top, other.top) - min(self.bottom, other.bottom)

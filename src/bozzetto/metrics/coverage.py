@@ -10,8 +10,6 @@ A generator that forgot a mode keeps its precision and loses recall and coverage
 Features are float [n,d]; at most `CHUNK` rows of a distance table exist at a time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

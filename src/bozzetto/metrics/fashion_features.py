@@ -7,8 +7,6 @@ Neither is Inception: a Frechet distance measured here cannot be compared with a
 Pictures are uint8 [N,32,32,1], light on black.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

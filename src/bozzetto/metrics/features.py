@@ -13,8 +13,6 @@ Pictures are uint8 [N,64,64,4] straight-alpha RGBA; features are float32 [N,1280
 means of a ReLU6).
 """
 
-from __future__ import annotations
-
 import hashlib
 from functools import lru_cache
 from pathlib import Path

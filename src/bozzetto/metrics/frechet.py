@@ -16,8 +16,6 @@ sets of *real* pictures score at that n (`floor`). It depends on the feature net
 features it is not an Inception FID. Features are float [n,d]; all arithmetic is float64.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

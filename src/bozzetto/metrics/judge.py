@@ -8,8 +8,6 @@ of scenes. How the head is trained is in training/recipes/judge.py; here it is f
 Pictures are uint8 [N,64,64,4] straight-alpha RGBA, read over white; scores are cosines in [-1, 1].
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

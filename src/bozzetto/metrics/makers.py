@@ -6,8 +6,6 @@ features.py): a Frechet distance here is not an Inception FID. It falls with the
 values of one n; `real` says what held-out real pictures score in the place of drawn ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -11,8 +11,6 @@ Call it twice: on features, where a copy in another colour is still near, and on
 distance of two pictures is their root mean square difference on white, in [0, 1].
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ A tie counts against the model: a similarity that is constant must not score. An
 race (a picture compared with itself) is given the similarity -inf.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt

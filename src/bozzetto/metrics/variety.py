@@ -6,8 +6,6 @@ KL(made || real) of how often. For variety *within* a kind see coverage.py. A ma
 `spread`: whether it draws one thing or several.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -12,8 +12,6 @@ what a diffusion model needs of its space.
 Pixels: float [B,4,64,64], premultiplied RGBA in [-1, 1]. Latents: float [B,16,8,8], standardised per channel.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

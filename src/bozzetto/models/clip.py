@@ -10,8 +10,6 @@ no caption contains ("kitty") land near those that captions do contain ("cat").
 Pixels: float [B,3,64,64], RGB in [-1, 1]. Tokens: int64 [B,24], 0 is padding. Embeddings: [B,256], unit norm.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

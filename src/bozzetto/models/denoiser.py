@@ -7,8 +7,6 @@ Latents: float [B,16,8,8], standardised. Time t: [B] in [0, 1], 1 is pure noise.
 [B,24,192], its mask [B,24] and its embedding [B,256]. Style: int64 [B], 0 is any, k + 1 is the k-th style.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

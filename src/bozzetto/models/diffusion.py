@@ -13,8 +13,6 @@ Pictures: float [B,C,32,32] in [-1, 1]. Times: [B] in [0, 1], 1 is pure noise. L
 the k-th one.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

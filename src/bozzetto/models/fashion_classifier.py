@@ -7,8 +7,6 @@ cells.
 Pictures: float [B,1,32,32] in [-1, 1].
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch.nn.functional as F

@@ -9,8 +9,6 @@ to clean (Li & He 2025, JiT, eq. 6):
 Pictures, latents: float [B,...]. Times: [B].
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 SMALLEST_TIME = 0.05

@@ -18,8 +18,6 @@ Pictures: float [B,C,32,32] in [-1, 1], from the generator about so. Noise: floa
 the k-th class. Logits: float [B], positive for real.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

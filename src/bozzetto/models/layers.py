@@ -1,7 +1,5 @@
 """The few pieces that several networks share. Shapes: pictures [B,C,H,W], token sequences [B,T,C]."""
 
-from __future__ import annotations
-
 import math
 from typing import TypeVar
 

@@ -14,8 +14,6 @@ is. `LatentSampler` learns where they are: the second stage of Dai & Wipf 2019, 
 Pixels: float [B,C,32,32] in [-1, 1]. Latents: float [B,L]. Labels: int64 [B], 0 is any class, k + 1 is the k-th.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -13,8 +13,6 @@ A conversation: question tokens, START, answer tokens, END. Pixels: float [B,3,6
 [B,T]. A cache is keys and values, each [B,layers,heads,P,size] for the P positions so far.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ The picture is looked at once (`look.onnx`); its cache, and that of the question
 (`graph.onnx`, one token in, the chances of the next one out). Both graphs read the same weights.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -10,8 +10,6 @@ unit length again, stands for the label. The cosine c of picture and label gives
 in nineteen of twenty pictures of the world, measured when the weights were made (training/recipes/clip.py).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

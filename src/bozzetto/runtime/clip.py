@@ -4,8 +4,6 @@ The product of two unit vectors is their cosine c. Our CLIP (Zhai et al. 2023, S
 that picture and text belong together: sigmoid(scale c + bias).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

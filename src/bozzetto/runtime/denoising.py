@@ -3,8 +3,6 @@
 A network is asked with x float32 [B,C,H,W], its time, and a condition: the other inputs by name, each [B,...].
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar

@@ -13,8 +13,6 @@ seed: 0 and 1 are the starting weights of generator and discriminator; 2r and 2r
 of round r = 1, 2, ...
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from itertools import pairwise

@@ -8,8 +8,6 @@ What is invisible after that goes: it is no word, and nobody could tell why a pi
 Ordinary text stays as it is. web/runtime/ must read in the same way; tests/golden/reading.json holds it to that.
 """
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from pathlib import Path

@@ -3,8 +3,6 @@
 Words are checked as the models will read them, see reading.py. All of it raises InvalidInput that names the argument.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterable, Sequence
 

@@ -8,8 +8,6 @@ says how it should change.
 Pictures inside: float32 [B,C,32,32] in [-1, 1]. Labels: int64 [B], 0 is any class, k + 1 the k-th.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace

@@ -4,8 +4,6 @@
 beside it; their conversion from four bits or fp16 to fp32 is done once, while the session opens.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Callable

@@ -5,8 +5,6 @@ other files with their sizes and SHA-256 sums, so a download that was cut or a f
 instead of drawing nonsense. A model that was trained on top of others lists their weights under "needs".
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

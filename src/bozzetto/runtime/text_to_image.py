@@ -9,8 +9,6 @@ once. The branch without the prompt (see diffusion/guidance.py) is the empty pro
 takes its place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path

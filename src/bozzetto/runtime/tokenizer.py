@@ -5,8 +5,6 @@ is not in the vocabulary is cut into the longest pieces that are, from the left;
 What cannot be spelt at all becomes [unk]. Every sequence starts with [start] and is padded with [pad] = 0.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -44,7 +42,7 @@ class Tokenizer:
         self.number = {token: i for i, token in enumerate(self.vocabulary)}
 
     @classmethod
-    def load(cls, path: Path, context_length: int = CONTEXT_LENGTH) -> Tokenizer:
+    def load(cls, path: Path, context_length: int = CONTEXT_LENGTH) -> "Tokenizer":
         """Read a vocabulary file: one token a line."""
         return cls(path.read_text(encoding="utf-8").split("\n")[:-1], context_length)
 

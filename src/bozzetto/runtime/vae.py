@@ -3,8 +3,6 @@
 Pixels: float32 [B,C,32,32] in [-1, 1]. Latents: float32 [B,L], L = 32 for `good` and `plain`, 2 for the maps.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Sentences to choose from, for the reverse search: from a picture to words."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from bozzetto.errors import InvalidInput, MissingFile

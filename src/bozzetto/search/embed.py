@@ -1,7 +1,5 @@
 """The models that put pictures and words into one space: our CLIP, or any other in the transformers format."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Only new and changed files are embedded, by size and time of change. What cannot
 picture leaves it only when its folder was seen without it. A run that is killed is gone on with by the next.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator

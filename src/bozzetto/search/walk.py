@@ -1,7 +1,5 @@
 """What is in a folder: the pictures that can be indexed, and what is left out and why."""
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Iterable

@@ -4,8 +4,6 @@ Random numbers and the order of the data need no saving: every step draws them f
 No pickle: a state file from a stranger can hold numbers, never code.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -4,8 +4,6 @@ In a game the losses of a run say little: both players may improve and the score
 ages measure skill (Olsson et al. 2018, https://arxiv.org/abs/1808.04888, tournaments of snapshots).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Pictures for the networks: from uint8 in memory to floats on the device, with the augmentations recipes share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

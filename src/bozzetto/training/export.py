@@ -6,8 +6,6 @@ and is made float32 by a DequantizeLinear or a Cast. So there is one copy of the
 weights separately.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import struct

@@ -7,8 +7,6 @@ runtime/gan_round.py and the page find it; there are no weights to train or ship
     python -m bozzetto.training.gan_round src/bozzetto/weights
 """
 
-from __future__ import annotations
-
 import sys
 from dataclasses import asdict
 from itertools import pairwise

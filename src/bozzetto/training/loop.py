@@ -9,8 +9,6 @@ weights (what is exported), saves the whole state, stops at a NaN, and ends clea
 calls it through its stages (stages.py).
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import math

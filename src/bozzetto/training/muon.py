@@ -7,8 +7,6 @@ both share one learning rate. torch.optim.Muon takes no convolutions and always 
 bf16 units does two hundred times slower than fp32.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch

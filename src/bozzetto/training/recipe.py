@@ -1,7 +1,5 @@
 """What every recipe module offers under the name RECIPE: one way to train and to export, whatever the family."""
 
-from __future__ import annotations
-
 import json
 import math
 import time

@@ -8,8 +8,6 @@ while the gradient moves the exact ones (Bengio et al. 2013, the straight-throug
 `with rounded(model): loss; backward`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeAlias, TypeGuard

@@ -5,8 +5,6 @@ from and refuses others. A time limit or Ctrl-C ends the *run*: no later stage b
 there. All stages share the run's seed and its one clock.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields, replace

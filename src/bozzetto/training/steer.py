@@ -4,8 +4,6 @@ The gradient is torch.func.grad's; make_fx writes it out as operations like any 
 steer without PyTorch. The graph lies beside the tower's own and points into the same weights file.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 import torch

@@ -7,8 +7,6 @@ vocabulary made for our own tokenizer. Training needs this file, running the mod
 Knowledge distillation: Hinton et al. 2015; for sentence embeddings: Reimers & Gurevych 2020, eq. 1.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import string

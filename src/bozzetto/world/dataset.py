@@ -5,8 +5,6 @@ A row is a picture: `image` (PNG bytes, 64 x 64 RGBA), `codepoints`, `emoji`, `n
 parallel arrays.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import signal
@@ -43,7 +41,7 @@ class World:
     def __len__(self) -> int:
         return len(self.images)
 
-    def select(self, rows: np.ndarray | Sequence[int] | Sequence[bool]) -> World:
+    def select(self, rows: np.ndarray | Sequence[int] | Sequence[bool]) -> "World":
         """The pictures chosen by a boolean mask [N] or by indices."""
         rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(int)
@@ -53,7 +51,7 @@ class World:
             chosen[field.name] = column[rows] if isinstance(column, np.ndarray) else [column[i] for i in rows]
         return World(**chosen)
 
-    def split(self, name: str) -> World:
+    def split(self, name: str) -> "World":
         """The pictures of one split, "train" or "test"."""
         return self.select([s == name for s in self.splits])
 

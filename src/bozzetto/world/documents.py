@@ -9,8 +9,6 @@ training documents never show one, test documents always do.
 A frame is 64 x 64 pixels, x to the right and y down; a picture is uint8 [64,64,4], opaque.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass

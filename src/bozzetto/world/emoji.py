@@ -12,8 +12,6 @@ Splits: for about one picture in ten, a (concept, style family) pair is held out
 back to `train`, so that what is measured on `test` is never a copy of what was learnt.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

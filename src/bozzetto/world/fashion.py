@@ -5,8 +5,6 @@ of the numbers (8 is uint8), how many dimensions there are, each size as a big-e
 is read is checked before it is believed: no header can make the reader take more than `LARGEST` bytes of memory.
 """
 
-from __future__ import annotations
-
 import gzip
 import math
 import os

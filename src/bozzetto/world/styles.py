@@ -1,7 +1,5 @@
 """The styles of the artwork, a row each."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -1,7 +1,5 @@
 """One module a family, each with its RECIPE."""
 
-from __future__ import annotations
-
 from importlib import import_module
 
 from bozzetto.errors import one_of

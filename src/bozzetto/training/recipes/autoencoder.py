@@ -7,8 +7,6 @@ only seen exact ones turns small errors into blotches. Last it learns to live wi
 rounding.py).
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from pathlib import Path
 

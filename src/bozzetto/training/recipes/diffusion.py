@@ -5,8 +5,6 @@ An early snapshot is kept: it is the weaker guide of autoguidance (Karras et al.
 with four bits a weight (see rounding.py).
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path

@@ -5,8 +5,6 @@ all shoes point to the left, and a feature net should notice one that does not. 
 with what it judges.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from pathlib import Path
 

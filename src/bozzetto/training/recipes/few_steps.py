@@ -13,8 +13,6 @@ Drawing goes back after each jump (diffusion/few_steps.py), so it uses jumps of 
 Of the published ways this needs neither derivatives of the network along the path nor a trained critic.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial

@@ -6,8 +6,6 @@ exported is the average of each player's weights over the last part of training:
 their averages hardly do. Snapshots of both on the way there are kept for cross-play (see crossplay.py).
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path

@@ -9,8 +9,6 @@ Data: every core training picture as it is and in augmented views, and objects c
 shares no weight, no picture feature and no training step with the generator.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from functools import partial

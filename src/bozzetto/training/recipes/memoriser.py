@@ -4,8 +4,6 @@ The same recipe, a smaller network and sixteen pictures instead of ten thousand,
 learn what an apple is like, only what these sixteen pictures are.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

@@ -4,8 +4,6 @@ As few_steps.py, on latents. Its teacher is the exported denoiser with its guida
 a tenth of the teacher's twenty.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path

@@ -5,8 +5,6 @@ encoded once. A caption is dropped now and then, and so is the style, for classi
 2022). Last the denoiser learns to live with four bits a weight (`rounded`, see rounding.py).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial

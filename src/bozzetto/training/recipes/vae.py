@@ -5,8 +5,6 @@ without noise and KL; map and plain_map with two numbers; sampler, which learns 
 one sees the same pictures as the other in the same order for the same number of steps.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 

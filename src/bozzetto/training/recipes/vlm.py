@@ -7,8 +7,6 @@ there is no picture, only the questions: so the same network can tell its blind 
 measured against. Beside the pictures, every step drills to find in a given reason what was asked for (`drill`).
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path

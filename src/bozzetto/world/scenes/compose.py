@@ -1,7 +1,5 @@
 """A scene from a seed: which things, in which style, number or colour, and where."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bozzetto.errors import InvalidInput, one_of, whole_number

@@ -1,7 +1,5 @@
 """What a scene is: its things and their exact facts, and which combinations no training shows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from bozzetto.errors import InvalidInput

@@ -1,7 +1,5 @@
 """What is said of a scene: its sentence, the same in other words, and sentences that are wrong in exactly one fact."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

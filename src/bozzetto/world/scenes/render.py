@@ -1,7 +1,5 @@
 """A scene as a picture."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

@@ -1,7 +1,5 @@
 """The words and colours that scenes are made of, and how a sentence says each kind of fact."""
 
-from __future__ import annotations
-
 KINDS = ("single", "count", "color", "place", "size", "two")
 COUNTS = (2, 3, 4, 5)
 COLORS: dict[str, tuple[int, int, int]] = {

@@ -14,8 +14,6 @@ for the picture tower, which has to find a picture's name among all names. Witho
 stood on its plateau (answer "no" to everything) for as long as we watched.
 """
 
-from __future__ import annotations
-
 import copy
 from dataclasses import asdict, dataclass
 from functools import partial

@@ -1,8 +1,6 @@
 """Pictures against sentences: the batches, the loss of a picture among all of them and among all names, and, as
 compositional negatives, of a scene among false sentences of the same words."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 import torch.nn.functional as F

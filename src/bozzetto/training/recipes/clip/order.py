@@ -1,7 +1,5 @@
 """Order and place in sentences: what the order tower learns, which makes the embedding from then on."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

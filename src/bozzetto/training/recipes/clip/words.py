@@ -1,7 +1,5 @@
 """The text tower and its teacher: a start as a bag of words, imitation, and staying where it is while it is rounded."""
 
-from __future__ import annotations
-
 from functools import reduce
 from operator import add
 
