@@ -4,7 +4,7 @@
 
 Both players, data, batches and learning rate are the same; the exhibit has the classic loss and no penalty (recipes/
 gan.py, `exhibit`). At every snapshot the averaged generator draws pictures, and three things are counted against the
-training pictures: kinds of picture drawn (metrics/variety.py, a kind is a class), recall and coverage
+training pictures: kinds of picture drawn (variety.py, a kind is a class), recall and coverage
 (metrics/coverage.py), each beside what as many real pictures score. After so short a training the pictures are blots,
 which these hardly tell apart; whether they are all the *same* blot is told by their `spread` in pixels, as a share of
 that of real ones.
@@ -24,13 +24,13 @@ import torch
 from bozzetto.evaluation.bench import small_reference
 from bozzetto.metrics.coverage import coverage_metrics
 from bozzetto.metrics.makers import NEIGHBOURS, Reference, features
-from bozzetto.metrics.variety import spread, variety
 from bozzetto.models.gan import Gan, GanConfig
 from bozzetto.runtime.sample import to_bytes
-from bozzetto.training.crossplay import load_players
 from bozzetto.training.data import emoji
 from bozzetto.training.recipes import gan
 from bozzetto.world.dataset import load_world
+from crossplay import load_players
+from variety import spread, variety
 
 
 @torch.inference_mode()

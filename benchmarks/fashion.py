@@ -8,7 +8,7 @@ contestants have about the parameters of ours, and call their network as often a
 its own library. The peers keep their published recipes; what is changed is listed in `PEERS`. Each takes bf16 where
 that trains it faster. Our rounding to four bits is left out, since nobody else compresses.
 
-Distances are measured in two named feature nets (see metrics/fashion_features.py), against as many training pictures
+Distances are measured in two named feature nets (see fashion_features.py), against as many training pictures
 and test pictures as were drawn, beside the floor: real test pictures against real training pictures at the same n.
 They are no Inception FIDs. What is done lies in --runs, and the same command goes on from there. Peers need
 `pip install diffusers`, `pip install --no-deps smalldiffusion` and `pip install einops`.
@@ -43,7 +43,6 @@ from torch import Tensor, nn
 from bozzetto.diffusion import samplers, schedule
 from bozzetto.files import write_atomically
 from bozzetto.metrics.coverage import coverage_metrics
-from bozzetto.metrics.fashion_features import NETS, fashion_features
 from bozzetto.metrics.frechet import Estimate, bootstrap_interval, frechet_distance, kernel_distance
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.models.vae import VaeConfig
@@ -55,6 +54,7 @@ from bozzetto.training.export import read_weights
 from bozzetto.training.loop import TrainingSchedule
 from bozzetto.training.recipes import diffusion, gan, vae
 from bozzetto.training.stages import FINAL, Run
+from fashion_features import NETS, fashion_features
 
 TRIAL = 24  # steps that tell how many fit into the minutes
 CHUNK = 250  # pictures drawn together

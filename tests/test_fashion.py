@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from bozzetto.metrics.fashion_features import fashion_features
 from bozzetto.metrics.frechet import bootstrap_interval, floor, frechet_distance
 from bozzetto.models.fashion_classifier import ClassifierConfig, FashionClassifier
 from bozzetto.training.data import fashion
@@ -19,6 +18,7 @@ from bozzetto.training.export import read_final
 from bozzetto.training.recipe import export_run
 from bozzetto.training.recipes import fashion_classifier
 from bozzetto.world.fashion import CLASSES, FIX, LARGEST, load, read_idx
+from fashion_features import fashion_features
 
 
 def write_idx(path, array, shape=None, magic=b"\0\0\x08"):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
-from bozzetto.metrics.variety import spread, variety
+import crossplay
 from bozzetto.models.gan import (
     CODE_NOISE,
     COMMITMENT,
@@ -27,11 +27,11 @@ from bozzetto.models.gan import (
 )
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import open_model
-from bozzetto.training import crossplay
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import Graph, export_folder, read_final
 from bozzetto.training.recipes import gan as recipe
 from bozzetto.training.stages import Run
+from variety import spread, variety
 
 SMALL = GanConfig(classes=("red", "green", "blue"), widths=(16, 12, 8, 8))
 

@@ -3,7 +3,7 @@
 First both learn together what there is to draw (`pretraining`, see `Pretraining` in models/gan.py), then against each
 other (`adversarial`). A class is dropped now and then, so that both also know what *any* picture looks like. What is
 exported is the average of each player's weights over the last part of training: the players circle around each other,
-their averages hardly do. Snapshots of both on the way there are kept for cross-play (see crossplay.py).
+their averages hardly do. Snapshots of both on the way there are kept for cross-play (see benchmarks/crossplay.py).
 """
 
 from dataclasses import asdict, dataclass, replace

@@ -1,6 +1,6 @@
 """Fashion pictures as points, in two named feature nets, so that no result hangs on the taste of one.
 
-- "efficientnet-lite0": trained on photographs (see features.py), blind to nothing in particular.
+- "efficientnet-lite0": trained on photographs (see metrics/features.py), blind to nothing in particular.
 - "fashion classifier": ours, small, trained to name the ten kinds of clothes (models/fashion_classifier.py).
 
 Neither is Inception: a Frechet distance measured here cannot be compared with an FID from the literature.

@@ -2,8 +2,8 @@
 
 Every picture made is given the kind of the real picture nearest to it. Then (Srivastava et al. 2017,
 https://arxiv.org/abs/1705.07761, section 4.2; Metz et al. 2017): the number of kinds drawn at all, and the divergence
-KL(made || real) of how often. For variety *within* a kind see coverage.py. A maker too young to draw any kind has a
-`spread`: whether it draws one thing or several.
+KL(made || real) of how often. For variety *within* a kind see metrics/coverage.py. A maker too young to draw any kind
+has a `spread`: whether it draws one thing or several.
 """
 
 from dataclasses import dataclass
