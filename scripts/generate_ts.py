@@ -14,11 +14,10 @@ from bozzetto.models.vlm import PATCHES
 from bozzetto.runtime import ask, gan_round, reading, requests, sample, text_to_image, tokenizer
 from bozzetto.world import scenes
 from bozzetto.world.captions import article
-from bozzetto.world.scenes import vocabulary
+from bozzetto.world.scenes.vocabulary import NOUNS
 from bozzetto.world.styles import STYLES
 
 FILE = Path(__file__).parents[1] / "web/runtime/generated.ts"
-NOUNS = [entry.strip().partition("=") for entry in vocabulary.NOUNS.replace("\n", " ").split(",")]
 
 
 def hexadecimal(rgb: tuple[int, int, int]) -> str:
@@ -37,7 +36,7 @@ def palette() -> dict[str, str]:
 
 def said_otherwise() -> dict[str, str]:
     """The article of nouns whose first letter does not tell it."""
-    articles = {noun: article(noun) for noun, _, _ in NOUNS}
+    articles = {noun: article(noun) for noun in NOUNS}
     return {noun: word for noun, word in articles.items() if (word == "an") != (noun[0] in "aeiou")}
 
 
@@ -83,11 +82,11 @@ CONSTANTS = {
     "PALETTE": ("Colours by the names that the models know.", palette()),
     "CONCEPTS": (
         "What the picture world calls a noun of a scene, where that is not the noun itself.",
-        {noun: concept for noun, _, concept in NOUNS if concept},
+        {noun: concept for noun, concept in NOUNS.items() if concept != noun},
     ),
     "PLURALS": (
         "Plurals of these nouns that are not made with an s.",
-        {noun: scenes.plural(noun) for noun, _, _ in NOUNS if scenes.plural(noun) != noun + "s"},
+        {noun: scenes.plural(noun) for noun in NOUNS if scenes.plural(noun) != noun + "s"},
     ),
     "ARTICLES": ("Of nouns whose first letter does not tell it.", said_otherwise()),
 }

@@ -12,8 +12,10 @@ Answers are balanced against a guesser that sees the question only: yes and no c
 a random order, and a question whose answer is nearly always the same is asked rarely.
 """
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -40,120 +42,9 @@ KINDS = (
 CANNOT_TELL = "i cannot tell"
 DOCUMENT_NAMES = {"sign": "sign", "chart": "bar chart", "receipt": "receipt"}
 
-_WORDINGS: dict[str, tuple[str, ...]] = {
-    "what": ("what is this?", "what is shown here?", "which thing is this?", "name the thing."),
-    "count": ("how many {many} are there?", "how many {many} do you see?", "count the {many}.", "how many {many}?"),
-    "color": (
-        "what color is the {one}?",
-        "which color is the {one}?",
-        "what is the color of the {one}?",
-        "what color does the {one} have?",
-    ),
-    "place": (
-        "what is {relation} the {one}?",
-        "which thing is {relation} the {one}?",
-        "what do you see {relation} the {one}?",
-    ),
-    "side": (
-        "is the {one} {relation} or {opposite} the {other}?",
-        "is the {one} {opposite} or {relation} the {other}?",
-    ),
-    "bigger": (
-        "which is bigger, the {one} or the {other}?",
-        "what is bigger, the {one} or the {other}?",
-        "which is the bigger one, the {one} or the {other}?",
-    ),
-    "smaller": (
-        "which is smaller, the {one} or the {other}?",
-        "what is smaller, the {one} or the {other}?",
-        "which is the smaller one, the {one} or the {other}?",
-    ),
-    "exists": ("is there {a}?", "is there {a} in the picture?", "do you see {a}?", "can you see {a} here?"),
-    "style": (
-        "which style is it drawn in?",
-        "what style is this?",
-        "which style is this?",
-        "in what style is it drawn?",
-    ),
-    "background": (
-        "what color is the background?",
-        "which color is the background?",
-        "what is the color of the background?",
-        "what color is behind it?",
-    ),
-    "describe": ("describe the picture.", "describe this picture.", "what does the picture show?", "say what you see."),
-    "read": (
-        "what does the sign say?",
-        "what is written on the sign?",
-        "which word is on the sign?",
-        "read the sign.",
-    ),
-    "tallest": ("which bar is the tallest?", "which bar is tallest?", "what color is the tallest bar?"),
-    "shortest": ("which bar is the shortest?", "which bar is shortest?", "what color is the shortest bar?"),
-    "bars": ("read the chart.", "how tall are the bars?", "what does the chart say?", "list the bars."),
-    "level": ("how tall is the {one} bar?", "how high is the {one} bar?", "what is the height of the {one} bar?"),
-    "taller": (
-        "is the {one} bar taller than the {other} bar?",
-        "is the {one} bar higher than the {other} bar?",
-        "is the {other} bar shorter than the {one} bar?",
-    ),
-    "total": ("what is the total?", "how much is it in total?", "what is the sum?", "how much is everything?"),
-    "lines": ("read the receipt.", "what are the prices?", "what does the receipt say?", "list the prices."),
-    "price": ("how much is the {one}?", "what does the {one} cost?", "what is the price of the {one}?"),
-    "bought": ("how many things were bought?", "how many things are on the receipt?", "how many lines have a price?"),
-    "dearer": (
-        "which costs more, the {one} or the {other}?",
-        "what costs more, the {one} or the {other}?",
-        "which has the higher price, the {one} or the {other}?",
-    ),
-    "cheaper": (
-        "which costs less, the {one} or the {other}?",
-        "what costs less, the {one} or the {other}?",
-        "which has the lower price, the {one} or the {other}?",
-    ),
-    "untold": (
-        "what is its name?",
-        "how old is it?",
-        "how much does it weigh?",
-        "who drew this?",
-        "what does it smell like?",
-        "what day is it today?",
-        "where is this?",
-        "who owns this?",
-        "what happens next?",
-        "what does it sound like?",
-        "what is it thinking?",
-        "when was this made?",
-    ),
-}
+_WORDS = tomllib.loads((Path(__file__).parent / "questions.toml").read_text(encoding="utf-8"))
 # Questions about one kind of document: asked of another picture, they have no answer.
 _ONLY = {"sign": ("read",), "chart": ("tallest", "shortest", "bars"), "receipt": ("total", "lines")}
-# Parts that a picture of something else may show: a dog has a nose. Never asked for, there or not.
-_PARTS = frozenset({"eye", "ear", "nose", "tooth", "heart", "bone", "wheel", "shell", "door", "window"})
-# Who asks for one of these may mean one of those. Names in names ("car", "police car") need no entry.
-_MAY_MEAN = {
-    "dog": "poodle, wolf",
-    "cat": "lion, leopard, tiger",
-    "bird": "turkey, chicken, rooster, chick, penguin, dove, eagle, duck, swan, owl, flamingo, peacock, parrot, goose",
-    "chicken": "rooster, chick",
-    "fish": "shark, whale, dolphin",
-    "bear": "panda, koala",
-    "mouse": "rat, hamster",
-    "rat": "mouse",
-    "pig": "boar",
-    "sheep": "ram",
-    "beetle": "ladybug, cockroach",
-    "car": "taxi, ambulance",
-    "ship": "sailboat, speedboat, canoe",
-    "house": "hut, castle, church",
-    "football": "soccer ball",
-    "candy": "lollipop",
-    "sandwich": "hamburger",
-    "purse": "handbag",
-    "handbag": "purse",
-    "flying disc": "flying saucer",
-    "flying saucer": "flying disc, frisbee",
-}
 # How often a question is asked whose answer can nearly be guessed, such as one object and not five.
 _RARELY = 1 / 16
 # How often for a question of the unanswerable kinds, so that about as many of their form have an answer.
@@ -211,7 +102,7 @@ def scene_questions(scene: Scene, nouns: Sequence[str], rng: np.random.Generator
         asked.append(_ask("size", "bigger", big, rng, one=one, other=other))
         one, other = _shuffled(names, rng)
         asked.append(_ask("size", "smaller", small, rng, one=one, other=other))
-    asked += _exist([name for name in names if name not in _PARTS], absent, rng)
+    asked += _exist([name for name in names if name not in _WORDS["parts"]], absent, rng)
     asked.append(_ask("describe", "describe", canonical(scene), rng))
     if rng.random() < _SOMETIMES:
         wordings, relation = _pick(("color", "place"), rng), _pick(("left of", "right of", "above", "below"), rng)
@@ -237,7 +128,7 @@ def document_questions(document: Document, nouns: Sequence[str], rng: np.random.
         asked += _chart(document.bars, rng)
     else:
         shown = f"a receipt with {NUMBERS[len(names)]} things"
-        asked += _exist([name for name in names if name not in _PARTS], absent, rng)
+        asked += _exist([name for name in names if name not in _WORDS["parts"]], absent, rng)
         asked += _receipt(names, document.prices, absent, rng)
     asked.append(_ask("describe", "describe", shown, rng))
     return asked + _untold([kind for kind in _ONLY if kind != document.kind], rng)
@@ -352,15 +243,15 @@ def _ask(
     reason: str = "",
     **words: str,
 ) -> Question:
-    return Question(kind, _pick(_WORDINGS[wordings], rng).format(**words), answer, spelled, reason)
+    return Question(kind, _pick(_WORDS["wordings"][wordings], rng).format(**words), answer, spelled, reason)
 
 
 def _absent(nouns: Sequence[str], names: Sequence[str], rng: np.random.Generator) -> str:
     """A noun for something that is certainly not there: not "car" when there is a police car or a taxi."""
     for _ in range(_MAX_DRAWS if nouns else 0):
         noun = _pick(nouns, rng)
-        alike = any(noun in name or name in noun or name in _MAY_MEAN.get(noun, "").split(", ") for name in names)
-        if not alike and noun not in _PARTS:
+        alike = any(noun in name or name in noun or name in _WORDS["may_mean"].get(noun, ()) for name in names)
+        if not alike and noun not in _WORDS["parts"]:
             return noun
     raise ValueError("nouns must name a thing that is not in the picture; give the nouns of all objects")
 

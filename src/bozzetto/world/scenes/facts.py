@@ -69,17 +69,14 @@ def scene_objects(world: World) -> list[SceneObject]:
     A noun that is a held-out keyword of its concept gives way to the concept's name, so that scenes do not
     teach it. Raises InvalidInput when the world has none of them.
     """
-    concept_of = {}
-    for entry in NOUNS.replace("\n", " ").split(","):
-        noun, _, concept = entry.strip().partition("=")
-        concept_of[concept or noun] = noun
+    noun_of = {concept: noun for noun, concept in NOUNS.items()}
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(world.names):
-        if world.core[row] and plain_name(name) in concept_of:
+        if world.core[row] and plain_name(name) in noun_of:
             rows.setdefault(plain_name(name), []).append(row)
     objects = []
     for name in sorted(rows):
-        first, noun = rows[name][0], concept_of[name]
+        first, noun = rows[name][0], noun_of[name]
         codepoints = world.codepoints[first]
         if noun in held_out_keywords(codepoints, world.keywords[first], name):
             noun = name
