@@ -26,10 +26,11 @@ from rich.table import Table
 
 from bozzetto.diffusion import JUMPS, SAMPLERS, TWICE
 from bozzetto.metrics.coverage import coverage_metrics
-from bozzetto.metrics.frechet import frechet_between, gaussian, kernel_distance
+from bozzetto.metrics.frechet import frechet_between, gaussian
 from bozzetto.metrics.makers import NEIGHBOURS, features, real_instead
 from bozzetto.runtime import sample, store
 from bozzetto.runtime.denoising import Guided, OnePass, Steps
+from distances import kernel_distance
 
 STEPS = (1, 2, 4, 10, 20, 50)
 TWINS = ("euler", "euler_ancestral")  # the same steps as ddim and ddpm

@@ -43,7 +43,7 @@ from torch import Tensor, nn
 from bozzetto.diffusion import samplers, schedule
 from bozzetto.files import write_atomically
 from bozzetto.metrics.coverage import coverage_metrics
-from bozzetto.metrics.frechet import Estimate, bootstrap_interval, frechet_distance, kernel_distance
+from bozzetto.metrics.frechet import Estimate, bootstrap_interval, frechet_distance
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.models.vae import VaeConfig
 from bozzetto.pictures import sheet
@@ -54,6 +54,7 @@ from bozzetto.training.export import read_weights
 from bozzetto.training.loop import TrainingSchedule
 from bozzetto.training.recipes import diffusion, gan, vae
 from bozzetto.training.stages import FINAL, Run
+from distances import kernel_distance
 from fashion_features import NETS, fashion_features
 
 TRIAL = 24  # steps that tell how many fit into the minutes

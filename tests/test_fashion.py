@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from bozzetto.metrics.frechet import bootstrap_interval, floor, frechet_distance
+from bozzetto.metrics.frechet import bootstrap_interval, frechet_distance
 from bozzetto.models.fashion_classifier import ClassifierConfig, FashionClassifier
 from bozzetto.training.data import fashion
 from bozzetto.training.export import read_final
 from bozzetto.training.recipe import export_run
 from bozzetto.training.recipes import fashion_classifier
 from bozzetto.world.fashion import CLASSES, FIX, LARGEST, load, read_idx
+from distances import floor
 from fashion_features import fashion_features
 
 

@@ -11,8 +11,9 @@ from bozzetto.errors import MissingExtra, WeightsError
 from bozzetto.metrics import features as feature_module
 from bozzetto.metrics.coverage import coverage_metrics, neighbour_radii
 from bozzetto.metrics.features import check_weights, efficientnet_features, on_white
-from bozzetto.metrics.frechet import bootstrap_interval, floor, frechet_distance, kernel_distance
+from bozzetto.metrics.frechet import bootstrap_interval, frechet_distance
 from bozzetto.metrics.memorization import memorization, nearest, pixel_vectors
+from distances import floor, kernel_distance
 
 
 def clouds(seed, n=400, m=300, d=6, shift=0.0):

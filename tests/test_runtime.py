@@ -51,7 +51,7 @@ def write_model(weights, name, needs=None, content=b"weights"):
 
 def test_a_whole_model_is_found(tmp_path, monkeypatch):
     folder = write_model(tmp_path, "clip/text")
-    assert store.find("clip/text", tmp_path) == folder
+    assert store.open_model("clip/text", tmp_path).path == folder
     monkeypatch.setenv("BOZZETTO_WEIGHTS", str(tmp_path))
     assert store.open_model("clip/text")["format"] == 1
 

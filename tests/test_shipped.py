@@ -56,7 +56,7 @@ def test_every_held_out_pair_is_of_a_concept_seen_in_two_other_families(world):
 
 
 def test_the_shipped_vocabulary_spells_every_caption(world):
-    tokenizer = Tokenizer.load(store.find("clip/text") / "vocabulary.txt")
+    tokenizer = Tokenizer.load(store.open_model("clip/text").path / "vocabulary.txt")
     rng = np.random.default_rng(0)
     objects = scene_objects(world)
     texts = [make_scene(world, objects, seed).sentence for seed in range(100)]

@@ -23,19 +23,6 @@ def clean_from(prediction: Array, x: Array, alpha: Array, sigma: Array, predicti
         return (x - sigma * prediction) / alpha
     if prediction_type == "v_prediction":  # x = (alpha + sigma) clean + sigma v
         return (x - sigma * prediction) / (alpha + sigma)
-    return _checked(prediction, prediction_type)
-
-
-def prediction_from(clean: Array, x: Array, alpha: Array, sigma: Array, prediction_type: str) -> Array:
-    """What a network of this type would have answered; the reverse of `clean_from`. sigma above 0."""
-    if prediction_type == "epsilon":
-        return (x - alpha * clean) / sigma
-    if prediction_type == "v_prediction":
-        return (x - (alpha + sigma) * clean) / sigma
-    return _checked(clean, prediction_type)
-
-
-def _checked(clean: Array, prediction_type: str) -> Array:
     if prediction_type != "sample":
         raise ValueError(f"prediction_type must be one of {', '.join(PREDICTION_TYPES)}, not {prediction_type!r}")
-    return clean
+    return prediction

@@ -75,11 +75,6 @@ def open_model(name: str, weights: Path | None = None) -> ModelFolder:
     return model
 
 
-def find(name: str, weights: Path | None = None) -> Path:
-    """The folder of a model, checked as in `open_model`."""
-    return open_model(name, weights).path
-
-
 def _read_config(path: Path, name: str) -> dict[str, Any]:
     if not path.is_file():
         raise WeightsError(f"{path} is missing: {FIX}")
