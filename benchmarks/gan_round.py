@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,9 @@ import torch
 
 from bozzetto.runtime import gan_round as game
 from bozzetto.runtime.store import open_model
-from bozzetto.training import gan_round as training
+
+sys.path.append(str(Path(__file__).parents[1] / "scripts"))
+import gan_round_graph as training
 
 GAMES = (
     (("balanced", game.BALANCED, 1500),),

@@ -11,10 +11,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import gan_round_graph as training
 from bozzetto.diffusion.noise import words
 from bozzetto.runtime import gan_round as game
 from bozzetto.runtime.store import open_model
-from bozzetto.training import gan_round as training
 
 GOLDEN = Path(__file__).parent / "golden/gan_round.json"  # what the page's twin is tested against too
 

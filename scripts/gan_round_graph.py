@@ -4,7 +4,7 @@
 operation that they take, and the exporter sees a network like any other. `export_gan_round` leaves the graph where
 runtime/gan_round.py and the page find it; there are no weights to train or ship, for a game begins with its seed.
 
-    python -m bozzetto.training.gan_round src/bozzetto/weights
+    python scripts/gan_round_graph.py src/bozzetto/weights
 """
 
 import sys
