@@ -82,20 +82,8 @@ FAMILIES = (
         scorer="text_to_image",
         scored={"few_steps": True},
     ),
-    Family(
-        "judge",
-        ("judge",),
-        start=TEACHER,
-        scorer="judge",
-    ),
-    Family(
-        "vlm",
-        ("vlm",),
-        start="clip",
-        runtime="ask",
-        scorer="vlm",
-        served=("vlm",),
-    ),
+    Family("judge", ("judge",), start=TEACHER, scorer="judge"),
+    Family("vlm", ("vlm",), start="clip", runtime="ask", scorer="vlm", served=("vlm",)),
     Family(
         "gan",
         ("gan/generator", "gan/discriminator"),
@@ -139,25 +127,9 @@ FAMILIES = (
         scored={"name": "few-steps"},
         served=("few_steps",),
     ),
-    Family(
-        "memoriser",
-        ("memoriser",),
-        start=WEIGHTS,
-        served=("memoriser",),
-    ),
-    Family(
-        "fashion-classifier",
-        ("fashion_classifier",),
-        takes="pictures",
-        data=("fashion",),
-    ),
-    Family(
-        "gan-round",
-        ("gan_round",),
-        trained=False,
-        runtime="gan_round",
-        served=("gan_round",),
-    ),
+    Family("memoriser", ("memoriser",), start=WEIGHTS, served=("memoriser",)),
+    Family("fashion-classifier", ("fashion_classifier",), takes="pictures", data=("fashion",)),
+    Family("gan-round", ("gan_round",), trained=False, runtime="gan_round", served=("gan_round",)),
 )
 BY_NAME = {family.name: family for family in FAMILIES}
 

@@ -36,13 +36,9 @@ def train(
     minutes: Annotated[float | None, typer.Option(help="Stop after this long; the same command goes on.")] = None,
     seed: Annotated[int, typer.Option(help="The seed of everything random.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Other than the budget's number of steps.")] = None,
-    data: Annotated[
-        Data | None,
-        typer.Option(help=f"What {', '.join(SMALL)} learn from: emoji or fashion."),
-    ] = None,
+    data: Annotated[Data | None, typer.Option(help=f"What {', '.join(SMALL)} learn from: emoji or fashion.")] = None,
     teacher: Annotated[
-        Path | None,
-        typer.Option(help=f"A finished run, for {STARTS}; runs/MODEL-BUDGET by default."),
+        Path | None, typer.Option(help=f"A finished run, for {STARTS}; runs/MODEL-BUDGET by default.")
     ] = None,
 ) -> None:
     """Train a model, or go on with a run that was stopped. Exit code 3: the minutes are over, the run is not."""
@@ -107,8 +103,7 @@ def export(
 @verbs.command(epilog=examples("evaluate --out results.json", "evaluate text-to-image --sheet drawn.png"))
 def evaluate(
     models: Annotated[
-        list[str] | None,
-        typer.Argument(help=f"{', '.join(families.names(scorer=True))}; all by default."),
+        list[str] | None, typer.Argument(help=f"{', '.join(families.names(scorer=True))}; all by default.")
     ] = None,
     out: Annotated[Path, typer.Option(help="The JSON file to write; it keeps what it has of other models.")] = Path(
         "results.json"

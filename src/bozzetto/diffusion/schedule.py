@@ -125,12 +125,7 @@ def karras(num_inference_steps: int, sigma_min: float = 0.002, sigma_max: float 
     return Schedule(sigmas / (1.0 + sigmas), np.ones(steps + 1), sigmas)
 
 
-SCHEDULES: dict[str, Callable[..., Schedule]] = {
-    "flow": flow,
-    "cosine": cosine,
-    "linear": linear,
-    "karras": karras,
-}
+SCHEDULES: dict[str, Callable[..., Schedule]] = {"flow": flow, "cosine": cosine, "linear": linear, "karras": karras}
 
 
 def _even_times(steps: int) -> np.ndarray:

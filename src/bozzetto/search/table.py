@@ -203,8 +203,7 @@ def build_ann(table: Table) -> None:
 
     partitions = math.isqrt(table.count_rows())
     table.create_index(
-        "vector",
-        config=IvfFlat(distance_type="dot", num_partitions=partitions, sample_rate=64, max_iterations=10),
+        "vector", config=IvfFlat(distance_type="dot", num_partitions=partitions, sample_rate=64, max_iterations=10)
     )
 
 

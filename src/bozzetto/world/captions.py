@@ -90,14 +90,7 @@ def templates(name: str) -> list[str]:
     """Wordings of one name to average for a zero-shot label; all of them also occur in training captions."""
     plain = plain_name(name)
     noun = with_article(plain)
-    return [
-        plain,
-        noun,
-        f"{plain} emoji",
-        f"a picture of {noun}",
-        f"a drawing of {noun}",
-        f"an icon of {noun}",
-    ]
+    return [plain, noun, f"{plain} emoji", f"a picture of {noun}", f"a drawing of {noun}", f"an icon of {noun}"]
 
 
 def held_out_keywords(codepoints: str, keywords: Iterable[str], name: str) -> set[str]:
@@ -112,14 +105,7 @@ def held_out_keywords(codepoints: str, keywords: Iterable[str], name: str) -> se
     return {word for word, stem in stems.items() if stem not in always and hash_draw(codepoints, stem) < HELD_OUT_SHARE}
 
 
-def caption(
-    name: str,
-    keywords: Iterable[str],
-    style: str | None,
-    rng: np.random.Generator,
-    *,
-    codepoints: str,
-) -> str:
+def caption(name: str, keywords: Iterable[str], style: str | None, rng: np.random.Generator, *, codepoints: str) -> str:
     """One training caption: mostly the name, sometimes keywords, sometimes the style (never if it is None).
 
     `codepoints` is the concept's key; its held-out keywords are left out. Raises ValueError on an
