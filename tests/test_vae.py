@@ -252,10 +252,11 @@ def test_an_arc_keeps_the_distance_from_the_middle():
 
 @pytest.mark.parametrize("prior", runtime.PRIORS)
 def test_samples_depend_on_their_seed_alone(generator, prior):
-    three = runtime.sample(generator, [3, 4, 5], prior=prior)
+    three = runtime.decode(generator, runtime.sample_latents(generator, [3, 4, 5], prior=prior))
     assert three.shape == (3, 3, 32, 32) and three.dtype == np.float32
     assert three.min() >= -1 and three.max() <= 1
-    np.testing.assert_allclose(three[1:2], runtime.sample(generator, [4], prior=prior), atol=1e-4)
+    alone = runtime.decode(generator, runtime.sample_latents(generator, [4], prior=prior))
+    np.testing.assert_allclose(three[1:2], alone, atol=1e-4)
     assert np.abs(three[0] - three[1]).max() > 0.01
 
 
@@ -263,11 +264,11 @@ def test_labels_matter_to_the_second_stage_only(generator):
     any_kind, some = (runtime.sample_latents(generator, range(4), labels) for labels in (0, [1, 2, 3, 4]))
     assert np.abs(any_kind - some).max() > 1e-3
     with pytest.raises(ValueError, match="knows no classes"):
-        runtime.sample(generator, [0], labels=1, prior="standard")
+        runtime.sample_latents(generator, [0], labels=1, prior="standard")
     with pytest.raises(ValueError, match=r"from 0 \(any\) to 4"):
-        runtime.sample(generator, [0], labels=5)
+        runtime.sample_latents(generator, [0], labels=5)
     with pytest.raises(ValueError, match="choose one of standard, second-stage"):
-        runtime.sample(generator, [0], prior="flat")
+        runtime.sample_latents(generator, [0], prior="flat")
 
 
 def test_the_plain_twin_is_sampled_as_wide_as_its_latents(models, monkeypatch):

@@ -160,20 +160,18 @@ def oklab(rgb: np.ndarray) -> np.ndarray:
     return np.cbrt(linear @ to_cones.T) @ to_lab.T
 
 
-def dominant_color(
-    picture: np.ndarray, found: Sequence[Found], colors: dict[str, tuple[int, int, int]] = COLORS
-) -> str:
-    """The name in `colors` that most of the found objects' pixels wear, in one uint8 [64,64,4] picture.
+def dominant_color(picture: np.ndarray, found: Sequence[Found]) -> str:
+    """The name in COLORS that most of the found objects' pixels wear, in one uint8 [64,64,4] picture.
 
     Every pixel votes for its nearest colour with its chroma as weight: a blue car has black tyres and grey
     windows and is blue.
     """
     mask = np.any([object_.mask for object_ in found], axis=0)
-    lab, palette = oklab(picture[mask][:, :3]), oklab(np.array(list(colors.values())))
+    lab, palette = oklab(picture[mask][:, :3]), oklab(np.array(list(COLORS.values())))
     # Shading moves lightness more than hue, so lightness counts half.
     gaps = np.linalg.norm((lab[:, None] - palette) * [0.5, 1, 1], axis=2)
     votes = np.bincount(gaps.argmin(1), np.hypot(lab[:, 1], lab[:, 2]), minlength=len(palette))
-    return list(colors)[int(votes.argmax())]
+    return list(COLORS)[int(votes.argmax())]
 
 
 def relation_holds(first: Found, second: Found, relation: str) -> bool:
@@ -199,7 +197,6 @@ def grade_scenes(
     grader: Grader,
     labels: list[str],
     top: int = 5,
-    palette: dict[str, tuple[int, int, int]] = COLORS,
 ) -> Composition:
     """Grade generated pictures uint8 [N,64,64,4] against the N scenes that were asked for.
 
@@ -209,7 +206,7 @@ def grade_scenes(
     a name that is among its `top` first: use some hundred labels, and state `top` with the shares.
     Raises ValueError for lists of other lengths and for names, colours or relations outside their lists.
     """
-    _check(pictures, names, counts, colors, relations, labels, palette)
+    _check(pictures, names, counts, colors, relations, labels)
     if not 1 <= top < len(labels):
         raise ValueError(f"top must be from 1 to one less than the {len(labels)} labels, got {top}")
     found = [find_objects(picture) for picture in pictures]
@@ -236,7 +233,7 @@ def grade_scenes(
             # Where the two are not seen there is no first object: its facts are not met.
             first = [objects[a]] if both else []
         if colors[i] is not None:
-            verdicts["color"] = bool(first) and dominant_color(pictures[i], first, palette) == colors[i]
+            verdicts["color"] = bool(first) and dominant_color(pictures[i], first) == colors[i]
         if relation := relations[i]:
             verdicts[RELATIONS[relation]] = bool(first) and relation_holds(objects[a], objects[1 - a], relation)
         for kind, verdict in verdicts.items():
@@ -261,7 +258,7 @@ def _grade_objects(
     return np.split(scores, np.cumsum([len(objects) for objects in found])[:-1])
 
 
-def _check(pictures, names, counts, colors, relations, labels, palette) -> None:
+def _check(pictures, names, counts, colors, relations, labels) -> None:
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 4 or not len(pictures):
         raise ValueError(f"pictures must be uint8 [N,64,64,4], got {pictures.dtype} {list(pictures.shape)}")
     for key, facts in (("names", names), ("counts", counts), ("colors", colors), ("relations", relations)):
@@ -272,7 +269,7 @@ def _check(pictures, names, counts, colors, relations, labels, palette) -> None:
             raise ValueError(f"names[{i}] must be a list of one or two object names, got {scene!r}")
         if relations[i] is not None and len(scene) != 2:
             raise ValueError(f"relations[{i}] needs two names, got {list(scene)}")
-    allowed = {"names": labels, "colors": list(palette), "relations": list(RELATIONS)}
+    allowed = {"names": labels, "colors": list(COLORS), "relations": list(RELATIONS)}
     used = {"names": [n for scene in names for n in scene], "colors": colors, "relations": relations}
     for key, values in used.items():
         unknown = sorted({v for v in values if v is not None} - set(allowed[key]))

@@ -112,7 +112,8 @@ def make(
         case Gan(), _:
             return to_bytes(maker.network(noise=normal_batch(seeds, (maker.noise_size,)), **condition)["pixels"])
         case Vae(), _:
-            return to_bytes(vae.sample(maker.generator, seeds, labels))
+            latents = vae.sample_latents(maker.generator, seeds, labels)
+            return to_bytes(vae.decode(maker.generator, latents))
         case Diffusion(), Guided():
             schedule, walk = flow(settings.num_inference_steps), SAMPLERS[settings.sampler]
             asked = denoising.guided_denoiser(maker.network, condition, {"label": 0 * labels}, settings.guidance_scale)

@@ -125,19 +125,9 @@ def sample_latents(
     return clean * generator.latent_std + generator.latent_mean
 
 
-def sample(
-    generator: Generator,
-    seeds: Sequence[int],
-    labels: int | Sequence[int] | np.ndarray = 0,
-    prior: str = "second-stage",
-    num_inference_steps: int = 20,
-) -> np.ndarray:
-    """Pictures [N,C,32,32], one a seed; arguments as in `sample_latents`."""
-    return decode(generator, sample_latents(generator, seeds, labels, prior, num_inference_steps))
-
-
 def sample_plain(plain: Autoencoder, seeds: Sequence[int]) -> np.ndarray:
-    """The same for the plain twin, from a bell curve as wide as its latents: most draws fall into holes."""
+    """Pictures [N,C,32,32] of a plain twin, one a seed, from a bell curve as wide as its latents: most draws fall into
+    holes."""
     return decode(plain, normal_batch(seeds, plain.latent_mean.shape) * plain.latent_std + plain.latent_mean)
 
 

@@ -108,11 +108,11 @@ class QuestionDataset:
     """Scenes and documents drawn once: `pictures` uint8 [N,64,64,4], how often each is shown, `shares` [N], and the
     questions that each can be asked."""
 
-    def __init__(self, world: World, scenes: int, documents: int, split: str = "train", first: int = 0):
+    def __init__(self, world: World, scenes: int, documents: int):
         objects = scene_objects(world)
         self.nouns = [thing.noun for thing in objects]
-        self.facts: list[Scene | Document] = [make_scene(world, objects, first + i, split) for i in range(scenes)]
-        self.facts += [make_document(world, objects, first + i, split) for i in range(documents)]
+        self.facts: list[Scene | Document] = [make_scene(world, objects, seed) for seed in range(scenes)]
+        self.facts += [make_document(world, objects, seed) for seed in range(documents)]
         drawn = [
             render(world, fact) if isinstance(fact, Scene) else render_document(world, fact) for fact in self.facts
         ]
