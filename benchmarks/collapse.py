@@ -10,8 +10,6 @@ which these hardly tell apart; whether they are all the *same* blot is told by t
 that of real ones.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -7,8 +7,6 @@ Times are the wall's, so they mean nothing beside other work: the load average a
 the page's main thread is measured in processor time, which does not count what others do meanwhile.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -10,8 +10,6 @@ alone in ONNX Runtime, the median of seven, all measured at the end. A killed ru
 same weights and settings are kept.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -14,8 +14,6 @@ They are no Inception FIDs. What is done lies in --runs, and the same command go
 `pip install diffusers`, `pip install --no-deps smalldiffusion` and `pip install einops`.
 """
 
-from __future__ import annotations
-
 import argparse
 import copy
 import json

@@ -6,8 +6,6 @@ Ours is `bozzetto generate` with 20 steps. The peer is the import of torch and d
 picture. The two are run in turn, so a machine that slows down slows both; the ratio is the median over pairs.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

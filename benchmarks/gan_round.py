@@ -7,8 +7,6 @@ Modes, and the share of fakes that are any shape at all, are counted on 256 fake
 function in torch, in turns, so that both meet the same load; the pictures and the noise are part of a round in both.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

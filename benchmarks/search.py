@@ -10,8 +10,6 @@ made unit length again. Queries are the names of held-out pictures. The peer is 
 Needs data/world.parquet.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import json

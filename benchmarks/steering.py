@@ -11,8 +11,6 @@ generator): its score of the concept, and where the concept stands among the nam
 95 % Wilson interval, means the normal one. A sheet of the first pictures goes to --sheet.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from dataclasses import asdict, replace

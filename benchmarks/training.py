@@ -6,8 +6,6 @@ The matrix rate is that of a 2048 x 2048 x 2048 product, in fp32 and in bf16; th
 precision that it trains in. FLOPs are counted by torch over one forward and backward pass of the loss.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json

@@ -3,8 +3,6 @@
 python scripts/first_pictures.py
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from PIL import Image, ImageDraw

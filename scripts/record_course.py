@@ -6,8 +6,6 @@ Run it after every export; a test compares what is recorded with what the weight
 and data/teacher.safetensors, and what the benchmarks have measured (benchmarks/results).
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import time

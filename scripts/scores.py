@@ -6,8 +6,6 @@
 Nothing is typed by hand: every figure comes from that file, or from the logs of the runs that a card names.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -12,8 +12,6 @@ made again: of a finished stage only the averages go, of the others the weights 
 in half precision. So a slice is not bit-equal to an unbroken run.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import sys
