@@ -4,6 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 BUILT := src/bozzetto/course/built/assets/js/main.js
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+APT := $(SUDO) apt-get install -y -qq --no-install-recommends
 
 .PHONY: course test lint wheel constraints chromium clean
 
@@ -47,7 +48,8 @@ node_modules/.package-lock.json: package.json package-lock.json
 	@touch $@
 
 chromium:
-	@command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium; }
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && \
+	  for package in chromium-headless-shell chromium; do $(APT) $$package && break; done; }
 
 .venv/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -12,6 +12,7 @@ from bozzetto.diffusion.samplers import euler
 from bozzetto.errors import InvalidInput, MissingFile
 from bozzetto.models.autoencoder import Autoencoder
 from bozzetto.models.clip import Clip, ClipConfig, TextTower
+from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.runtime import text_to_image as text_to_image_runtime
 from bozzetto.runtime.denoising import guided_denoiser, sample, student_jump
 from bozzetto.runtime.session import open_network
@@ -20,7 +21,6 @@ from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data, recipes
 from bozzetto.training.export import read_weights
 from bozzetto.training.recipe import export_run
-from bozzetto.training.recipes import text_to_image
 from bozzetto.training.recipes.clip import words
 from bozzetto.training.rounding import restore
 from bozzetto.training.teacher import load as load_teacher
@@ -134,7 +134,7 @@ def test_onnx_runtime_agrees_with_torch(runs, part):
         "text": lambda: TextTower(ClipConfig(**config)),
         "order": lambda: Clip(ClipConfig(**config)).order,
         "image": lambda: Clip(ClipConfig(**config)).image,
-        "": lambda: text_to_image.Denoiser(),
+        "": lambda: Denoiser(DenoiserConfig(**config)),
     }[name]()
     restore(module, read_weights(folder / "model.safetensors")[0])
     network = open_network(open_model(part, runs / "weights"))

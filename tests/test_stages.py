@@ -21,7 +21,7 @@ from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import checkpoint, data, loop, recipes
 from bozzetto.training.export import save_final
 from bozzetto.training.loop import STATE, OutOfTime, TrainingSchedule
-from bozzetto.training.recipes import clip, few_steps, gan, vlm
+from bozzetto.training.recipes import few_steps, gan, vlm
 from bozzetto.training.stages import FINAL, Run, Stage, with_steps
 from test_scenes import OBJECTS, WORLD
 from test_training import TINY, line_fit, network
@@ -48,13 +48,12 @@ def small(shapes, things, table, tmp_path_factory):
     save_final(Clip(ClipConfig(len(tokenizer.vocabulary), **sizes)), folder)
     tokenizer.save(folder / "vocabulary.txt")
     pictures = data.emoji(shapes)
-    widths = {"autoencoder": {}, "text-to-image": {"model": DenoiserConfig(widths=(32, 64), condition_size=32)}}
+    widths = {"clip": {"model": sizes}, "text-to-image": {"model": DenoiserConfig(widths=(32, 64), condition_size=32)}}
     sources = {"vlm": WORLD} | dict.fromkeys(("diffusion", "gan", "vae"), pictures)
     starts = {"clip": table, "vlm": folder}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "scene_objects", lambda world: things)
         patch.setattr(vlm, "scene_objects", lambda world: OBJECTS)
-        patch.setattr(clip, "ClipConfig", lambda size: ClipConfig(size, **sizes))
         patch.setattr(gan, "GanConfig", lambda **more: GanConfig(widths=(16, 12, 8, 8), **more))
         cases = {}
         for name in STAGES:

@@ -17,7 +17,7 @@ from torch import nn
 
 from bozzetto.training import checkpoint, loop
 from bozzetto.training.loop import OutOfTime, TrainingSchedule, TrainingStopped, fit
-from bozzetto.training.muon import orthogonalise
+from bozzetto.training.muon import Muon, orthogonalise
 
 TINY = TrainingSchedule(steps=30, batch_size=8, learning_rate=1e-2, warmup=3, ema=0.9)
 
@@ -203,12 +203,29 @@ def test_the_bar_is_drawn_where_it_asks(tmp_path, monkeypatch, capsys):
 
 def test_muon_makes_singular_values_one_and_keeps_directions():
     torch.manual_seed(0)
-    for shape in ((20, 50), (50, 20)):
-        matrix = torch.randn(shape)
-        u, _, v = torch.linalg.svd(matrix, full_matrices=False)
-        out = orthogonalise(matrix)
+    matrices = torch.randn(3, 20, 50)
+    u, _, v = torch.linalg.svd(matrices, full_matrices=False)
+    for out, aim in zip(orthogonalise(matrices), u @ v, strict=True):
         assert torch.linalg.svdvals(out).min() > 0.6 and torch.linalg.svdvals(out).max() < 1.3
-        assert (out * (u @ v)).sum() / (out.norm() * (u @ v).norm()) > 0.97
+        assert (out * aim).sum() / (out.norm() * aim.norm()) > 0.97
+
+
+def test_muon_over_stacks_is_muon_of_each_matrix_alone():
+    """Wide, tall and of four dimensions, in company and each by its own optimizer, over three steps."""
+    torch.manual_seed(0)
+    shapes = [(20, 50), (50, 20), (20, 50), (4, 8, 3, 3), (8, 4), (4, 8)]
+    start = [torch.randn(shape) for shape in shapes]
+    together, alone = ([nn.Parameter(tensor.clone()) for tensor in start] for _ in range(2))
+    optimizers = [Muon(together, 0.1), *(Muon([parameter], 0.1) for parameter in alone)]
+    for _ in range(3):
+        for one, other in zip(together, alone, strict=True):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+    assert (together[1] - start[1]).std() > 0.02
 
 
 def test_the_learning_rate_warms_up_and_comes_down():

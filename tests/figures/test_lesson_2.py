@@ -4,9 +4,22 @@ import json
 import re
 
 import numpy as np
+import pytest
 from playwright.sync_api import expect
 
-from actions import button, changes_a_second, expect_address, fakes, field, follow, other, retries, type_seed, unfold
+from actions import (
+    button,
+    changes_a_second,
+    cut,
+    expect_address,
+    fakes,
+    field,
+    follow,
+    other,
+    retries,
+    type_seed,
+    unfold,
+)
 from bozzetto.runtime import gan_round
 from browser import Visit, served, t
 
@@ -165,6 +178,17 @@ def test_a_link_with_nonsense_leaves_a_game_to_play(reader):
     fakes(figure, 1)
 
 
-def test_a_broken_file_is_named_and_retried(visit):
-    figure = retries(visit(), 2, "models/gan_round/graph.onnx", other, "graph.onnx is damaged")
-    fakes(figure, 0)
+@pytest.mark.parametrize(
+    ("path", "change", "said"),
+    [
+        ("models/gan_round/graph.onnx", other, "graph.onnx is damaged"),
+        ("models/gan_round/graph.onnx", None, "graph.onnx is missing"),
+        ("models/gan_round/config.json", cut, "config.json does not describe"),
+        ("assets/ort/ort-wasm-simd-threaded.wasm", None, "try again|reload"),
+        ("assets/ort/ort.wasm.min.mjs", None, "try again|reload"),
+        ("assets/js/worker.js", None, "the worker stopped"),
+    ],
+)
+def test_a_broken_file_is_named_and_retried(visit, path, change, said):
+    """Those that every figure needs are tried here, where the model is the smallest."""
+    fakes(retries(visit(), 2, path, change, said), 0)

@@ -15,9 +15,10 @@ stood on its plateau (answer "no" to everything) for as long as we watched.
 """
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,6 +56,7 @@ class Budget:
     scene_share: float = 0.25
     negative_share: float = 0.6
     more_names: int = 192  # names of random concepts beside the batch's own captions
+    model: dict[str, Any] = field(default_factory=dict)  # sizes that are other than ClipConfig's
 
 
 # A late stage on a CPU, which lives with the weights as they are stored.
@@ -72,6 +74,7 @@ BUDGETS = {
         scenes=64,
         negative_scenes=64,
         more_names=32,
+        model={"image_widths": (24, 32, 48), "image_blocks": (1, 1, 1), "text_layers": 1},
     ),
     "cpu": Budget(
         TrainingSchedule(1200, 512, 2e-3, warmup=50, ema=0.99),
@@ -105,10 +108,10 @@ EXPECTED = {
 }
 
 
-def build_model(tokenizer: Tokenizer, teacher: Teacher, seed: int) -> Clip:
+def build_model(tokenizer: Tokenizer, teacher: Teacher, seed: int, sizes: dict[str, Any]) -> Clip:
     """The model before its training: random, but for the words of the teacher."""
     torch.manual_seed(seed)
-    model = Clip(ClipConfig(len(tokenizer.vocabulary)))
+    model = Clip(ClipConfig(len(tokenizer.vocabulary), **sizes))
     start_from_words(model.text, tokenizer, teacher)
     return model
 
@@ -118,7 +121,7 @@ def learn(world: World, budget: Budget, run: Run, start: Path) -> Clip:
     device, teacher = pick_device(), load_teacher(start)
     words = Words(teacher, device)
     words.tokenizer.save(run.out / "vocabulary.txt")
-    model = build_model(words.tokenizer, teacher, run.seed).to(device)
+    model = build_model(words.tokenizer, teacher, run.seed, budget.model).to(device)
     recipe = {"model": asdict(model.config)}
 
     def distil_loss(tower: TextTower, rng: np.random.Generator, _: torch.Generator) -> dict[str, Tensor]:
