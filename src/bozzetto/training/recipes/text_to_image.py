@@ -52,7 +52,6 @@ BUDGETS = {
         TrainingSchedule(80, 32, 3e-3, warmup=5, ema=0.9, muon=True),
         TrainingSchedule(10, 32, 1e-3, warmup=5, ema=0.9, muon=True, rounding=True),
         scenes=32,
-        model=DenoiserConfig(widths=(48, 64), condition_size=64),
         wordings=2,
     ),
     "cpu": Budget(
