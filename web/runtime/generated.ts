@@ -62,7 +62,7 @@ export const EMOJI_BYTES = 39048 as const;
 export const FRAME = 64 as const;
 
 /** Of what text-to-image denoises. */
-export const LATENT_SHAPE = [8, 16, 16] as const;
+export const LATENT_SHAPE = [16, 8, 8] as const;
 
 /** Of the small makers' pictures: planes R, G, B. */
 export const SMALL_SHAPE = [3, 32, 32] as const;

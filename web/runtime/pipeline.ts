@@ -27,7 +27,7 @@ type Pause = Control["pause"];
 type Steps = Omit<Control<StepEvent>, "signal">;
 
 /** What is neither asked for nor in the model's config.json. */
-const PLAIN: Partial<Sampling> = { sampler: "euler", guidance_scale: 1, guidance_interval: [0, 1], shift: 1 };
+const PLAIN: Partial<Sampling> = { sampler: "euler", guidance_scale: 1, guidance_interval: [0, 1] };
 const STEER = "clip/image/steer.onnx";
 const BATCH = 16; // how many are encoded at once, between two pauses
 
@@ -110,7 +110,7 @@ export async function tokens(models: Models, text: string): Promise<Tokens> {
   };
 }
 
-/** A latent [8, 16, 16] -> a picture RGBA 64 x 64. */
+/** A latent [16, 8, 8] -> a picture RGBA 64 x 64. */
 export async function decode(models: Models, data: Float32Array): Promise<Uint8ClampedArray> {
   const { pixels } = await models.run("autoencoder/decoder", { latents: { data, dims: [1, ...LATENT_SHAPE] } });
   return toPicture(pixels!);
@@ -120,8 +120,8 @@ export async function decode(models: Models, data: Float32Array): Promise<Uint8C
 async function condition(models: Models, prompt: Prompt, mayBeEmpty: boolean, style = 0): Promise<Condition> {
   if (typeof prompt !== "string") return { ...prompt, style };
   const row = await promptRow(models, prompt, mayBeEmpty);
-  const { hidden, words, summary } = await textTower(models, [row]);
-  return { hidden: hidden!, words: words!, embedding: summary!, mask: Float32Array.from(row, present), style };
+  const { hidden, summary } = await textTower(models, [row]);
+  return { hidden: hidden!, embedding: summary!, mask: Float32Array.from(row, present), style };
 }
 
 async function promptRow(models: Models, prompt: string, mayBeEmpty = false): Promise<number[]> {
@@ -155,11 +155,6 @@ async function estimate(models: Models, model: string, x: Float32Array, t: numbe
       CONTEXT_LENGTH,
       hidden.length / CONTEXT_LENGTH,
     ),
-    words: stack(
-      conditions.map((each) => each.words),
-      CONTEXT_LENGTH,
-      hidden.length / CONTEXT_LENGTH,
-    ),
     mask: stack(
       conditions.map((each) => each.mask),
       CONTEXT_LENGTH,
@@ -183,7 +178,7 @@ export async function denoise(models: Models, options: DenoiseOptions): Promise<
 /** From the seed's noise to a clean x. `ask` gives the clean estimate of an x, or with `both` the two for guidance; a
  * student, which has its own sampler, is told where its jump ends. */
 async function walk(
-  { sampler, num_inference_steps, guidance_scale, guidance_interval, shift }: Sampling,
+  { sampler, num_inference_steps, guidance_scale, guidance_interval }: Sampling,
   student: boolean,
   seed: number,
   shape: readonly number[],
@@ -192,7 +187,7 @@ async function walk(
   steered: (denoise: Denoise) => Denoise = (denoise) => denoise,
 ): Promise<Float32Array> {
   checkChoice("sampler", sampler, Object.keys(SAMPLERS));
-  const schedule = flow(num_inference_steps, shift);
+  const schedule = flow(num_inference_steps);
   const size = count(shape);
   const pairs = new WeakMap<Float32Array, Pair>(); // by the guided estimate that came of each
   const guided = classifier_free(

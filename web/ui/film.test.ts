@@ -11,7 +11,7 @@ function film(decode?: (latents: Float32Array) => Promise<Pixels>) {
   let told = 0;
   const one = new Film(
     "run",
-    [1, 0.75, 0.5, 0],
+    3,
     false,
     decode ??
       (async (latents) => {
@@ -50,10 +50,8 @@ test("there is no clean estimate before the first step, and no frame after the l
   assert.equal(one.picture(4, "noisy"), null);
   assert.ok(one.complete);
   assert.equal(one.first, 0);
-  assert.deepEqual(
-    [0, 1, 2, 3].map((k) => one.noise(k)),
-    [1, 0.75, 0.5, 0],
-  );
+  assert.equal(one.noise(0), 1);
+  assert.equal(one.noise(3), 0);
   assert.equal(one.milliseconds, 8);
 });
 
@@ -72,7 +70,7 @@ test("a decoder that fails is asked again at the next look only", async () => {
 });
 
 test("a recording begins after its first step", () => {
-  const recorded = new Film("run", [1, 0], true);
+  const recorded = new Film("run", 1, true);
   recorded.frames.push({}, {});
   recorded.keep(1, "noisy", pixels(new Uint8ClampedArray(4), 1));
   assert.equal(recorded.first, 1);
