@@ -7,7 +7,7 @@ unit length again, stands for the label. The cosine c of picture and label gives
     share = softmax(scale c)             how the labels compare; the shares of all labels add up to 1
 
 "None of these" can compete as one more label. Its cosine is the one that the best of so many wrong labels stays under
-in nineteen of twenty pictures of the world, measured when the weights were made (training/recipes/clip.py).
+in nineteen of twenty pictures of the world, measured when the weights were made (training/recipes/clip/).
 """
 
 from collections.abc import Callable, Sequence

@@ -27,10 +27,7 @@ OPPOSITE = {
 
 _WORDS = tomllib.loads((Path(__file__).parent / "words.toml").read_text(encoding="utf-8"))
 # What can stand in a scene, by its noun: the name of the concept.
-NOUNS: dict[str, str] = {}
-for _entry in _WORDS["nouns"].replace("\n", " ").split(","):
-    _noun, _, _concept = _entry.strip().partition("=")
-    NOUNS[_noun] = _concept or _noun
+NOUNS: dict[str, str] = {noun: _WORDS["concepts"].get(noun, noun) for noun in _WORDS["nouns"]}
 WORDINGS: dict[str, list[str]] = _WORDS["wordings"]
 BACKGROUND_WORDINGS = (" on {a} background", " with {a} background", " on {color}", ", {color} background")
 NUMBERS = ("zero", "one", "two", "three", "four", "five")
