@@ -177,6 +177,7 @@ def test_sample_lists_the_classes(capsys):
     "command",
     [
         "generate",
+        "edit",
         "sample",
         "label",
         "train",

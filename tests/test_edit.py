@@ -5,10 +5,16 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+import bozzetto
+from bozzetto import pictures
+from bozzetto.cli import main
 from bozzetto.diffusion import SAMPLERS, SCHEDULES, STOCHASTIC, flow, img2img, inpaint, invert, normal
 from bozzetto.diffusion.samplers import ddim, heun
 from bozzetto.diffusion.schedule import karras
+from bozzetto.errors import InvalidInput
+from bozzetto.runtime import store, text_to_image
 from exact import MEAN, MEANS, STD, STDS, gaussian_denoiser, gaussian_solution, level_at, mixture_denoiser
 
 ODE_SAMPLERS = [name for name in SAMPLERS if name not in STOCHASTIC]
@@ -188,3 +194,106 @@ def test_numpy_and_torch_agree_and_keep_float32():
     for ours, theirs in zip(edit(image, added, mask), edit(*map(torch.from_numpy, (image, added, mask))), strict=True):
         assert ours.dtype == np.float32 and theirs.dtype == torch.float32
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-5, atol=1e-5)
+
+
+# bozzetto.edit, with the shipped model
+
+
+@pytest.fixture(scope="module")
+def house():
+    return bozzetto.generate("a house", seed=7, num_inference_steps=10)[0]
+
+
+def half(white_above=True):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:32] = 255
+    return mask if white_above else mask[::-1]
+
+
+def away(one, other):
+    return np.abs(np.asarray(pictures.over_white(one), float) - np.asarray(pictures.over_white(other), float)).mean()
+
+
+def test_strength_decides_how_far_the_drawing_goes(house):
+    options = {"seed": 3, "num_inference_steps": 10}
+    edited = {s: bozzetto.edit(house, "a house", strength=s, **options)[0] for s in (0.1, 0.5, 1.0)}
+    assert away(edited[0.1], house) < 8 < away(edited[1.0], house)
+    assert away(edited[0.1], house) < away(edited[0.5], house) < away(edited[1.0], house)
+    drawn = bozzetto.generate("a house", **options)[0]
+    np.testing.assert_array_equal(edited[1.0], drawn)  # of pure noise nothing of the picture is left
+
+
+def test_outside_the_mask_no_pixel_changes_and_inside_the_prompt_does(house, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pictures.save_png(house, tmp_path / "house.png")
+    Image.fromarray(half()).resize((640, 640)).save("mask.png")
+    options = {"mask": half(), "num_inference_steps": 4, "guidance_scale": 5}
+    first, second = bozzetto.edit(house, "a house", seed=1, n=2, **options)
+    other = bozzetto.edit(house, "a red balloon", seed=1, **options)[0]
+    for edited in (first, second, other):
+        np.testing.assert_array_equal(np.asarray(edited)[32:], np.asarray(house)[32:])
+    assert min(away(first, house), away(first, second), away(first, other)) > 1
+    line = ["edit", "house.png", "a house", "--mask", "mask.png", "--seed", "1", "--steps", "4", "--guidance", "5"]
+    assert main([*line, "-o", "again.png"]) == 0
+    np.testing.assert_array_equal(Image.open("again.png"), first)
+
+
+def test_a_cell_is_painted_if_a_pixel_under_it_is(house):
+    mask = np.zeros((64, 64), bool)
+    mask[8:17, 40] = True
+    encoder = text_to_image.load_encoder(store.weights_folder())
+    start = text_to_image.start_from(encoder, np.asarray(house), 1, mask)
+    side = start.mask.shape[-1]
+    cells = np.zeros((1, 1, side, side))
+    cells[..., 8 * side // 64 : 16 * side // 64 + 1, 40 * side // 64] = 1
+    np.testing.assert_array_equal(start.mask, cells)
+    assert start.latents.shape == (1, *text_to_image.LATENT_SHAPE) and 0.5 < start.latents.std() < 2
+
+
+def test_what_is_under_a_picture_that_cannot_be_seen_does_not_count(house):
+    hidden = np.array(house)
+    hidden[hidden[..., 3] == 0] = (9, 200, 77, 0)
+    encoder = text_to_image.load_encoder(store.weights_folder())
+    one, other = (text_to_image.start_from(encoder, p, 1, None).latents for p in (np.asarray(house), hidden))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("options", "steps"), [({"strength": 0.5}, 5), ({}, 6), ({"mask": half()}, 10 + 4 * 6)])
+def test_progress_counts_the_steps_that_are_run(house, options, steps):
+    told = []
+    bozzetto.edit(house, "a house", num_inference_steps=10, n=1, progress=lambda *at: told.append(at), **options)
+    assert told == [(step + 1, steps) for step in range(steps)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mask": np.zeros((64, 64), np.uint8)}, "mask is black everywhere: make white what is to be painted"),
+        ({"mask": np.full((64, 64, 4), (255, 255, 255, 0), np.uint8)}, "mask is black everywhere: make white what .*"),
+        ({"mask": np.full((64, 32), 255, np.uint8)}, "mask is 32 x 64 and the picture 64 x 64: both must be of .*"),
+        ({"mask": b"GIF89a"}, "mask is broken: .*"),
+        ({"mask": "nowhere.png"}, "mask nowhere.png is not there: check the name"),
+        ({"strength": 1.5}, "strength must be a number from 0 to 1, not 1.5"),
+        ({"strength": math.nan}, "strength must be a number from 0 to 1, not nan"),
+        ({"prompt": ""}, "prompt is empty: .*"),
+        ({"style": "oils"}, "style .*oils.*"),
+        ({"n": 0}, "n must be .* 1 to 100, not 0"),
+    ],
+)
+def test_what_cannot_be_edited_is_one_clear_line(house, options, message):
+    with pytest.raises(InvalidInput, match=f"^{message}$"):
+        bozzetto.edit(house, **{"prompt": "a house", "num_inference_steps": 1, **options})
+
+
+def test_the_shell_names_the_options_and_writes_nothing(house, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pictures.save_png(house, tmp_path / "house.png")
+    said = {
+        ("gone.png", "a house"): "bozzetto: picture gone.png is not there: check the name",
+        ("house.png", "a house", "--mask", "gone.png"): "bozzetto: --mask gone.png is not there: check the name",
+        ("house.png", "a house", "--strength", "2"): "bozzetto: --strength must be a number from 0 to 1, not 2.0",
+    }
+    for arguments, line in said.items():
+        assert main(["edit", *arguments, "--steps", "1"]) == 2
+        assert capsys.readouterr().err.strip() == line
+    assert [path.name for path in tmp_path.iterdir()] == ["house.png"]

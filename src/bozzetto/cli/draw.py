@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -25,6 +27,63 @@ else:
 verbs = typer.Typer()
 SAMPLER_NAMES = "euler, dpmpp_2m, unipc, ddim, ...; a wrong name lists them all"
 
+Output = Annotated[
+    Path, typer.Option("-o", "--output", help="The PNG file; with --n 2: picture-0.png, picture-1.png by seed.")
+]
+Seed = Annotated[int, typer.Option(help="Which picture of this prompt; one seed, one picture.")]
+Count = Annotated[int, typer.Option("--n", "-n", help="How many pictures, 1 to 100, with seed, seed + 1, ...")]
+Guidance = Annotated[float | None, typer.Option(help="How closely to follow the prompt, 0 to 30; 1 is no guidance.")]
+Negative = Annotated[str, typer.Option(help="What to move away from.")]
+Style = Annotated[str | None, typer.Option(help="noto, noto-v1, twemoji, fluent, ... Any by default.")]
+Sampler = Annotated[str | None, typer.Option(help=SAMPLER_NAMES + ".")]
+Sheet = Annotated[Path | None, typer.Option(help="Also put all pictures on one sheet, a PNG file.")]
+Size = Annotated[int, typer.Option(help="Enlarge the 64-pixel pictures for viewing, 16 to 2048.")]
+Show = Annotated[bool, typer.Option("--show", help="Also show the pictures in the terminal.")]
+
+
+def outputs(out: Path, seed: int, n: int, sheet: Path | None, size: int) -> list[Path]:
+    """The file of each picture; InvalidInput, before anything is drawn, if one or the sheet cannot be written."""
+    from bozzetto import pictures
+    from bozzetto.runtime import requests
+
+    seeds = requests.seeds(seed, n)
+    files = [out] if n == 1 else [out.with_stem(f"{out.stem}-{seed}") for seed in seeds]
+    for path in (*files, *filter(None, [sheet])):
+        pictures.check_output(path)
+    if sheet and sheet.absolute() in (name.absolute() for name in files):
+        raise InvalidInput("sheet", f"{sheet} is an output already: name another file")
+    whole_number("size", size, *pictures.SIZES, unit="pixels")
+    return files
+
+
+@contextmanager
+def drawing(context: typer.Context, prompt: str) -> Iterator[Callable[[int, int], None]]:
+    """What to tell of the progress; afterwards the shell says what was not read."""
+    import bozzetto
+
+    with warnings.catch_warnings(record=True) as caught, bar("drawing") as progress:
+        warnings.simplefilter("always", UserWarning)
+        yield progress
+    for warning in caught:
+        said = warning.message
+        text = said.text(flags(context.command)) if isinstance(said, InputWarning) else str(said)
+        print(f"bozzetto: warning: {text}", file=sys.stderr)
+    if unknown := bozzetto.unknown_words(prompt):
+        print(f"bozzetto: note: not in the vocabulary, read in pieces: {', '.join(unknown)}", file=sys.stderr)
+
+
+def save(drawn: list[Image], files: list[Path], sheet: Path | None, size: int, show: bool) -> None:
+    """Write the pictures and their sheet, and print where they are."""
+    from bozzetto import pictures
+
+    shown = [pictures.enlarge(picture, size) for picture in drawn]
+    saved = dict(zip(files, shown, strict=True)) | ({sheet: pictures.sheet(shown)} if sheet else {})
+    for path, picture in saved.items():
+        pictures.save_png(picture, path)
+    print("\n".join(map(str, saved)))
+    if show:
+        print("\n".join(pictures.in_terminal(picture) for picture in drawn))
+
 
 @verbs.command(
     epilog=examples(
@@ -36,53 +95,41 @@ SAMPLER_NAMES = "euler, dpmpp_2m, unipc, ddim, ...; a wrong name lists them all"
 def generate(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(help="What to draw, up to 300 characters.")],
-    out: Annotated[
-        Path, typer.Option("-o", "--output", help="The PNG file; with --n 2: picture-0.png, picture-1.png by seed.")
-    ] = Path("picture.png"),
-    seed: Annotated[int, typer.Option(help="Which picture of this prompt; one seed, one picture.")] = 0,
-    n: Annotated[int, typer.Option("--n", "-n", help="How many pictures, 1 to 100, with seed, seed + 1, ...")] = 1,
+    out: Output = Path("picture.png"),
+    seed: Seed = 0,
+    n: Count = 1,
     steps: Annotated[int | None, typer.Option(help="Denoising steps, 1 to 1000.")] = None,
-    guidance: Annotated[
-        float | None, typer.Option(help="How closely to follow the prompt, 0 to 30; 1 is no guidance.")
-    ] = None,
-    negative: Annotated[str, typer.Option(help="What to move away from.")] = "",
-    style: Annotated[str | None, typer.Option(help="noto, noto-v1, twemoji, fluent, ... Any by default.")] = None,
-    sampler: Annotated[str | None, typer.Option(help=SAMPLER_NAMES + ".")] = None,
+    guidance: Guidance = None,
+    negative: Negative = "",
+    style: Style = None,
+    sampler: Sampler = None,
     few_steps: Annotated[
         bool, typer.Option("--few-steps", help="Draw with the few-step student, in 1, 2, 4 or 8 steps.")
     ] = False,
     frames: Annotated[
         Path | None, typer.Option(help="A folder for two pictures of every step: noisy and clean estimate.")
     ] = None,
-    sheet: Annotated[Path | None, typer.Option(help="Also put all pictures on one sheet, a PNG file.")] = None,
-    size: Annotated[int, typer.Option(help="Enlarge the 64-pixel pictures for viewing, 16 to 2048.")] = 64,
-    show: Annotated[bool, typer.Option("--show", help="Also show the pictures in the terminal.")] = False,
+    sheet: Sheet = None,
+    size: Size = 64,
+    show: Show = False,
 ) -> None:
     """Draw a picture of a sentence."""
     import bozzetto
     from bozzetto import pictures
-    from bozzetto.runtime import requests
 
-    seeds = requests.seeds(seed, n)
-    files = [out] if n == 1 else [out.with_stem(f"{out.stem}-{seed}") for seed in seeds]
-    for path in (*files, *filter(None, [sheet])):
-        pictures.check_output(path)
-    if sheet and sheet.absolute() in (name.absolute() for name in files):
-        raise InvalidInput("sheet", f"{sheet} is an output already: name another file")
+    files = outputs(out, seed, n, sheet, size)
     if frames and frames.exists() and not frames.is_dir():
         raise InvalidInput("frames", f"{frames} is a file: name a folder")
     if frames and not frames.absolute().parent.is_dir():
         raise InvalidInput("frames", f"{frames}: the folder {frames.absolute().parent} is not there, make it first")
-    whole_number("size", size, *pictures.SIZES, unit="pixels")
 
     def save_frame(folder: Path, step: int, steps: int, index: int, noisy: Image, clean: Image) -> None:
         folder.mkdir(exist_ok=True)
         for kind, frame in (("noisy", noisy), ("clean", clean)):
-            name = f"seed-{seeds[index]}-step-{step + 1:0{len(str(steps))}}-{kind}.png"
+            name = f"seed-{seed + index}-step-{step + 1:0{len(str(steps))}}-{kind}.png"
             pictures.save_png(pictures.enlarge(frame, size), folder / name)
 
-    with warnings.catch_warnings(record=True) as caught, bar("drawing") as progress:
-        warnings.simplefilter("always", UserWarning)
+    with drawing(context, prompt) as progress:
         drawn = bozzetto.generate(
             prompt,
             seed=seed,
@@ -96,20 +143,57 @@ def generate(
             callback_on_step_end=partial(save_frame, frames) if frames else None,
             progress=progress,
         )
-    shown = [pictures.enlarge(picture, size) for picture in drawn]
-    saved = dict(zip(files, shown, strict=True)) | ({sheet: pictures.sheet(shown)} if sheet else {})
-    for path, picture in saved.items():
-        pictures.save_png(picture, path)
+    save(drawn, files, sheet, size, show)
 
-    for warning in caught:
-        said = warning.message
-        text = said.text(flags(context.command)) if isinstance(said, InputWarning) else str(said)
-        print(f"bozzetto: warning: {text}", file=sys.stderr)
-    if unknown := bozzetto.unknown_words(prompt):
-        print(f"bozzetto: note: not in the vocabulary, read in pieces: {', '.join(unknown)}", file=sys.stderr)
-    print("\n".join(map(str, saved)))
-    if show:
-        print("\n".join(pictures.in_terminal(picture) for picture in drawn))
+
+@verbs.command(
+    epilog=examples(
+        'edit robot.png "a happy robot" -o again.png --strength 0.4 --n 4',
+        'edit photo.jpg "a red apple" --mask where.png -o apple.png',
+    )
+)
+def edit(
+    context: typer.Context,
+    picture: Annotated[Path, typer.Argument(help="The picture to begin from: PNG, JPEG, WebP, GIF or BMP.")],
+    prompt: Annotated[str, typer.Argument(help="What to draw, up to 300 characters.")],
+    out: Output = Path("edited.png"),
+    mask: Annotated[
+        Path | None, typer.Option(help="A picture of the same shape, white where to paint; the rest stays.")
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option(help="How much is drawn anew, 0 to 1. Default: 0.6, and 1 with a mask.")
+    ] = None,
+    seed: Seed = 0,
+    n: Count = 1,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps, 1 to 1000; this share of them is run.")] = None,
+    guidance: Guidance = None,
+    negative: Negative = "",
+    style: Style = None,
+    sampler: Sampler = None,
+    sheet: Sheet = None,
+    size: Size = 64,
+    show: Show = False,
+) -> None:
+    """Redraw a picture, or a part of it, as a sentence says."""
+    import bozzetto
+
+    files = outputs(out, seed, n, sheet, size)
+    with drawing(context, prompt) as progress:
+        drawn = bozzetto.edit(
+            picture,
+            prompt,
+            mask=mask,
+            strength=strength,
+            seed=seed,
+            n=n,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            negative_prompt=negative,
+            style=style,
+            sampler=sampler,
+            progress=progress,
+        )
+    save(drawn, files, sheet, size, show)
 
 
 @verbs.command(
@@ -130,7 +214,7 @@ def sample(
     ),
     label: Annotated[str | None, typer.Option(help="A class of pictures; any by default.")] = None,
     labels: Annotated[bool, typer.Option("--labels", help="List the classes, draw nothing.")] = False,
-    n: Annotated[int, typer.Option("--n", "-n", help="How many pictures, 1 to 100, with seed, seed + 1, ...")] = 16,
+    n: Count = 16,
     seed: Annotated[int, typer.Option(help="The seed of the first picture; one seed, one picture.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Steps of diffusion, 1 to 1000; few-steps: 1, 2, 4, 8.")] = None,
     guidance: Annotated[float | None, typer.Option(help="How closely diffusion follows the class, 0 to 30.")] = None,
@@ -140,7 +224,7 @@ def sample(
     ] = None,
     clip_guidance: Annotated[float | None, typer.Option(help="How strongly, 0 to 100.")] = None,
     size: Annotated[int, typer.Option(help="Enlarge the 32-pixel pictures for viewing, 16 to 2048.")] = 64,
-    show: Annotated[bool, typer.Option("--show", help="Also show the pictures in the terminal.")] = False,
+    show: Show = False,
 ) -> None:
     """Draw small pictures without words, by class: with the GAN, the VAE, diffusion or its few-step student."""
     import bozzetto

@@ -7,7 +7,7 @@
 The training side runs the same functions on torch tensors.
 """
 
-from bozzetto.diffusion.edit import img2img, inpaint, invert
+from bozzetto.diffusion.edit import img2img, inpaint, invert, last_steps
 from bozzetto.diffusion.few_steps import JUMPS, few_steps
 from bozzetto.diffusion.guidance import classifier_free, clip_guided
 from bozzetto.diffusion.noise import MAX_SEED, normal, normal_batch
@@ -32,6 +32,7 @@ __all__ = [
     "inpaint",
     "invert",
     "karras",
+    "last_steps",
     "linear",
     "normal",
     "normal_batch",

@@ -17,17 +17,24 @@ from bozzetto.diffusion.schedule import Schedule
 from bozzetto.errors import real_number
 
 
+def last_steps(schedule: Schedule, strength: float) -> Schedule:
+    """The end of a schedule of n steps: strength n of them, rounded to whole steps, at least the last one.
+
+    strength: 0 .. 1, InvalidInput otherwise; at 1 it is the whole schedule.
+    """
+    real_number("strength", strength, 0, 1)
+    first = len(schedule) - max(1, round(strength * len(schedule)))
+    return Schedule(schedule.times[first:], schedule.alphas[first:], schedule.sigmas[first:])
+
+
 def img2img(image: Array, schedule: Schedule, strength: float, noise: Array) -> tuple[Array, Schedule]:
     """SDEdit (Meng et al. 2022, algorithm 1): (start, rest), the picture noised part of the way and the steps from
     there on, for any sampler. What noise of that level hides is drawn anew; what it leaves visible stays.
 
-    strength in 0 .. 1: the share of the schedule's n steps that is run, rounded to whole steps, at least the
-    last one. At 1 `rest` is the whole schedule, and on a path from alpha = 0 nothing of the picture is left.
-    noise: standard normal, like image. InvalidInput if strength is out of range.
+    strength: as in `last_steps`. On a path from alpha = 0 nothing of the picture is left at 1. noise: standard normal,
+    like image.
     """
-    real_number("strength", strength, 0, 1)
-    first = len(schedule) - max(1, round(strength * len(schedule)))
-    rest = Schedule(schedule.times[first:], schedule.alphas[first:], schedule.sigmas[first:])
+    rest = last_steps(schedule, strength)
     return rest.alphas[0].item() * image + rest.sigmas[0].item() * noise, rest
 
 

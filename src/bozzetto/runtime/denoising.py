@@ -90,12 +90,15 @@ def sample(
     shape: tuple[int, ...],
     schedule: Schedule,
     callback: Callback | None = None,
+    image: np.ndarray | float = 0.0,
+    stream: int = 0,
 ) -> np.ndarray:
     """One clean array a seed: float32 [B,*shape]. network: `guided_denoiser`, or for the sampler `few_steps`
-    `student_jump`. callback(step, noisy, clean estimate) sees every step."""
+    `student_jump`. callback(step, noisy, clean estimate) sees every step. image: what is under the noise where the
+    schedule begins. stream: which of a seed's noises is the first that is used."""
     seeds = list(seeds)
-    start = schedule.sigmas[0].item() * normal_batch(seeds, shape)
-    return sampler(network, start, schedule, callback, noise=lambda step: normal_batch(seeds, shape, step + 1))
+    start = schedule.alphas[0].item() * image + schedule.sigmas[0].item() * normal_batch(seeds, shape, stream)
+    return sampler(network, start, schedule, callback, noise=lambda step: normal_batch(seeds, shape, stream + step + 1))
 
 
 def one_by_one(

@@ -6,8 +6,13 @@ Words are checked as the models will read them, see reading.py. All of it raises
 import warnings
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from PIL import Image
+
+from bozzetto import pictures
 from bozzetto.diffusion.noise import MAX_SEED
 from bozzetto.errors import InputWarning, InvalidInput, whole_number
+from bozzetto.pictures import Picture
 from bozzetto.runtime.reading import readable
 from bozzetto.runtime.tokenizer import Tokenizer, split_words
 
@@ -116,3 +121,24 @@ def check_question(question: str, tokenizer: Tokenizer) -> list[int]:
     if len(tokens) > MAX_QUESTION:
         raise InvalidInput("question", f"has {len(tokens)} tokens: {MAX_QUESTION} at most, make it shorter")
     return tokens
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def painted(mask: Picture, size: tuple[int, int]) -> np.ndarray:
+    """Where a mask for a picture of this size says to paint, when both are fitted to 64 x 64: bool [64,64]."""
+    try:
+        opened = pictures.open_picture(mask)
+    except InvalidInput as error:
+        raise type(error)("mask", error.why) from error
+    (width, height), (wide, high) = opened.size, size
+    if abs(width * high - height * wide) > max(width * high, height * wide) / pictures.SIZE:
+        raise InvalidInput(
+            "mask", f"is {width} x {height} and the picture {wide} x {high}: both must be of the same shape"
+        )
+    over_black = Image.alpha_composite(Image.new("RGBA", opened.size, "black"), opened)
+    white = np.asarray(pictures.fit(over_black).convert("L")) > 127
+    if not white.any():
+        raise InvalidInput("mask", "is black everywhere: make white what is to be painted")
+    return white
