@@ -72,6 +72,17 @@ def test_the_options_reach_the_model():
     assert len({pixels(f"{number}.png").tobytes() for number in range(5)}) == 5
 
 
+def test_the_best_of_some_is_said_with_its_seed_and_match(capsys):
+    assert main(["generate", "a red apple", "-o", "apple.png", "--best-of", "2", "--n", "2", "--seed", "3"]) == 0
+    said = capsys.readouterr()
+    assert said.out.split() == ["apple-3.png", "apple-5.png"]
+    best = bozzetto.generate("a red apple", seed=3, n=2, best_of=2)
+    for line, name, picture in zip(said.err.splitlines(), said.out.split(), best, strict=True):
+        seed, match = picture.info["seed"], picture.info["match"]
+        assert line == f"bozzetto: note: {name} is seed {seed}, the best of 2: match {match:.3f}"
+        assert np.array_equal(pixels(name), np.asarray(picture))
+
+
 def test_words_that_do_not_count_are_said(capsys):
     assert main(["generate", "dog " * 23 + "cat qzxv", "--steps", "1"]) == 0
     assert capsys.readouterr().err.splitlines() == [

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import bozzetto
+from bozzetto.diffusion.noise import MAX_SEED
 from bozzetto.errors import InputWarning, InvalidInput
 from bozzetto.runtime import requests, session, store
 from bozzetto.runtime.reading import emoji_names, readable
@@ -99,6 +100,38 @@ def test_words_that_are_left_out_are_said():
 
 def test_seeds_are_whole_numbers_of_any_kind():
     assert list(requests.seeds(np.int64(3), np.uint8(2))) == [3, 4]
+
+
+# ---------------------------------------------------------------- the best of several
+
+
+@pytest.mark.parametrize("options", [{}, {"few_steps": False, "num_inference_steps": 2}])
+def test_the_best_of_some_is_the_one_that_clip_matches_best(options):
+    prompt = "a red apple"
+    best = bozzetto.generate(prompt, seed=5, n=2, best_of=3, **options)
+    drawn = bozzetto.generate(prompt, seed=5, n=6, **({"few_steps": True} | options))
+    wanted = bozzetto.encode_text(prompt)
+    matches = [float(bozzetto.encode_image(picture) @ wanted) for picture in drawn]
+    chosen = [int(np.argmax(matches[:3])), 3 + int(np.argmax(matches[3:]))]
+    assert [picture.info["seed"] for picture in drawn] == [5, 6, 7, 8, 9, 10]
+    assert [picture.info["seed"] for picture in best] == [5 + index for index in chosen]
+    assert [picture.info["match"] for picture in best] == pytest.approx([matches[k] for k in chosen], abs=1e-5)
+    assert [picture.tobytes() for picture in best] == [drawn[k].tobytes() for k in chosen]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"best_of": 0}, "best_of must be a whole number from 1 to 64, not 0"),
+        ({"best_of": 65}, "best_of must be a whole number from 1 to 64, not 65"),
+        ({"best_of": 1.5}, "best_of must be a whole number from 1 to 64, not 1.5"),
+        ({"best_of": 2, "sampler": "euler"}, "sampler cannot be chosen with few_steps, .*"),
+        ({"best_of": 3, "seed": MAX_SEED - 1}, "seed .* is too large for n = 1 pictures, the best of 3 each: .*"),
+    ],
+)
+def test_what_cannot_be_the_best_of_some(options, message):
+    with pytest.raises(InvalidInput, match=f"^{message}$"):
+        bozzetto.generate("a dog", **options)
 
 
 # ---------------------------------------------------------------- stopping

@@ -58,12 +58,14 @@ def generate(
     negative_prompt: str = "",
     style: str | None = None,
     sampler: str | None = None,
-    few_steps: bool = False,
+    few_steps: bool | None = None,
     n: int = 1,
+    best_of: int = 1,
     callback_on_step_end: Callable[[int, int, int, Image, Image], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Image]:
     """Draw n pictures of a prompt: PIL images, 64 x 64 RGBA. Picture i has the seed `seed + i`; one seed, one picture.
+    info["seed"] of a picture says which.
 
     prompt: 1 to 300 characters; the model reads the first 23 tokens, and a UserWarning names the words after them.
     seed: 0 .. 2^53 - 1, with n 1 .. 100. num_inference_steps: 1 .. 1000.
@@ -72,6 +74,9 @@ def generate(
     style: "noto", "twemoji", ... or None for any. sampler: "euler", "dpmpp_2m", ..., a name in
         `bozzetto.diffusion.SAMPLERS`.
     few_steps: draw with the few-step student, in 1, 2, 4 or 8 steps; its guidance and sampler cannot be chosen.
+    best_of: 1 .. 64, draw each picture so many times and keep the one that matches the prompt best by CLIP's cosine,
+        which is in its info["match"]. The seeds of picture i are `seed + i best_of` and those after it. The student
+        draws, unless few_steps is False.
     Whatever is None takes the default that the weights recommend.
     callback_on_step_end(step, num_steps, picture_index, noisy, clean): called after every step, from 0, with the noisy
         picture and the model's clean estimate as PIL images. Each call costs two more decodings.
@@ -80,13 +85,15 @@ def generate(
     Raises InvalidInput for a bad argument and WeightsError for missing or damaged weights. An InputWarning says which
     words were not read.
     """
+    import numpy as np
     from PIL.Image import fromarray
 
-    from bozzetto.runtime import requests, store, text_to_image
+    from bozzetto.runtime import clip, requests, store, text_to_image
 
     requests.check_prompt("prompt", prompt)
     requests.check_prompt("negative_prompt", negative_prompt, may_be_empty=True)
-    seeds = requests.seeds(seed, n)
+    firsts = requests.seeds(seed, n, best_of)
+    seeds = range(seed, seed + n * best_of)
     models = text_to_image.load(store.weights_folder())
     requests.check_words("prompt", prompt, models.tokenizer)
     requests.check_words("negative_prompt", negative_prompt, models.tokenizer)
@@ -97,7 +104,8 @@ def generate(
             noisy, clean = (fromarray(text_to_image.decode(models, each)[0]) for each in latents)
             callback_on_step_end(step, steps, index, noisy, clean)
 
-    pictures = text_to_image.draw(
+    student = best_of > 1 if few_steps is None else few_steps
+    drawn = text_to_image.draw(
         models,
         prompt,
         seeds,
@@ -107,11 +115,24 @@ def generate(
         negative_prompt=negative_prompt,
         style=style,
         sampler=sampler,
-        student=text_to_image.load_student(store.weights_folder()) if few_steps else None,
+        student=text_to_image.load_student(store.weights_folder()) if student else None,
         callback=on_step,
         progress=progress,
     )
-    return [fromarray(picture) for picture in pictures]
+    pictures = [fromarray(picture) for picture in drawn]
+    for picture, number in zip(pictures, seeds, strict=True):
+        picture.info["seed"] = number
+    if best_of == 1:
+        return pictures
+    towers = clip.load(store.weights_folder())
+    matches = (
+        clip.encode_image(towers, np.stack([as_seen(picture) for picture in pictures]))
+        @ clip.encode_text(towers, [prompt])[0]
+    )
+    for picture, match in zip(pictures, matches.tolist(), strict=True):
+        picture.info["match"] = match
+    groups = (pictures[first - seed : first - seed + best_of] for first in firsts)
+    return [max(group, key=lambda picture: picture.info["match"]) for group in groups]
 
 
 def edit(

@@ -41,12 +41,12 @@ Size = Annotated[int, typer.Option(help="Enlarge the 64-pixel pictures for viewi
 Show = Annotated[bool, typer.Option("--show", help="Also show the pictures in the terminal.")]
 
 
-def outputs(out: Path, seed: int, n: int, sheet: Path | None, size: int) -> list[Path]:
+def outputs(out: Path, seed: int, n: int, sheet: Path | None, size: int, best_of: int = 1) -> list[Path]:
     """The file of each picture; InvalidInput, before anything is drawn, if one or the sheet cannot be written."""
     from bozzetto import pictures
     from bozzetto.runtime import requests
 
-    seeds = requests.seeds(seed, n)
+    seeds = requests.seeds(seed, n, best_of)
     files = [out] if n == 1 else [out.with_stem(f"{out.stem}-{seed}") for seed in seeds]
     for path in (*files, *filter(None, [sheet])):
         pictures.check_output(path)
@@ -90,6 +90,7 @@ def save(drawn: list[Image], files: list[Path], sheet: Path | None, size: int, s
         'generate "a happy robot" -o robot.png --seed 7',
         'generate "three apples" -o apples.png --n 8 --sheet sheet.png',
         'generate "a cat left of a dog" --style noto --frames frames/',
+        'generate "two red apples" --best-of 8',
     )
 )
 def generate(
@@ -104,8 +105,16 @@ def generate(
     style: Style = None,
     sampler: Sampler = None,
     few_steps: Annotated[
-        bool, typer.Option("--few-steps", help="Draw with the few-step student, in 1, 2, 4 or 8 steps.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--few-steps/--all-steps",
+            help="Draw with the few-step student, in 1, 2, 4 or 8 steps. Default: only with --best-of.",
+            show_default=False,
+        ),
+    ] = None,
+    best_of: Annotated[
+        int, typer.Option(help="Draw each picture so often, 1 to 64, and keep the one that CLIP matches best.")
+    ] = 1,
     frames: Annotated[
         Path | None, typer.Option(help="A folder for two pictures of every step: noisy and clean estimate.")
     ] = None,
@@ -117,7 +126,7 @@ def generate(
     import bozzetto
     from bozzetto import pictures
 
-    files = outputs(out, seed, n, sheet, size)
+    files = outputs(out, seed, n, sheet, size, best_of)
     if frames and frames.exists() and not frames.is_dir():
         raise InvalidInput("frames", f"{frames} is a file: name a folder")
     if frames and not frames.absolute().parent.is_dir():
@@ -140,10 +149,15 @@ def generate(
             style=style,
             sampler=sampler,
             few_steps=few_steps,
+            best_of=best_of,
             callback_on_step_end=partial(save_frame, frames) if frames else None,
             progress=progress,
         )
     save(drawn, files, sheet, size, show)
+    if best_of > 1:
+        for path, picture in zip(files, drawn, strict=True):
+            told = f"seed {picture.info['seed']}, the best of {best_of}: match {picture.info['match']:.3f}"
+            print(f"bozzetto: note: {path} is {told}", file=sys.stderr)
 
 
 @verbs.command(

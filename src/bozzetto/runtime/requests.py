@@ -18,18 +18,23 @@ from bozzetto.runtime.tokenizer import Tokenizer, split_words
 
 MAX_PROMPT = 300  # characters, of a question too
 MAX_PICTURES = 100  # in one call
+MAX_BEST_OF = 64
 MAX_LABELS = 1000
 MAX_LABEL = 100  # characters
 MAX_QUESTION = 24  # tokens
 LANGUAGE = "the model knows English words in Latin letters, and emoji"
 
 
-def seeds(seed: int, n: int) -> range:
-    """The seeds of n pictures: seed, seed + 1, ..."""
+def seeds(seed: int, n: int, best_of: int = 1) -> range:
+    """The seeds of n pictures, or of the first drawing of each if it is the best of some: seed, seed + best_of, ..."""
     n, seed = whole_number("n", n, 1, MAX_PICTURES), whole_number("seed", seed, 0, MAX_SEED)
-    if seed + n - 1 > MAX_SEED:
-        raise InvalidInput("seed", f"{seed} is too large for n = {n} pictures: the last one would pass {MAX_SEED}")
-    return range(seed, seed + n)
+    best_of = whole_number("best_of", best_of, 1, MAX_BEST_OF)
+    if seed + n * best_of - 1 > MAX_SEED:
+        each = f", the best of {best_of} each" if best_of > 1 else ""
+        raise InvalidInput(
+            "seed", f"{seed} is too large for n = {n} pictures{each}: the last one would pass {MAX_SEED}"
+        )
+    return range(seed, seed + n * best_of, best_of)
 
 
 # ---------------------------------------------------------------- words
