@@ -83,9 +83,11 @@ def test_an_unknown_prediction_is_named():
         clean_from(1.0, 1.0, 0.5, 0.5, "x0")
 
 
-@pytest.mark.parametrize("kind", PREDICTION_TYPES)
+@pytest.mark.parametrize("kind", [kind for kind in PREDICTION_TYPES if kind != "sample"])
 def test_every_prediction_type_learns(pictures, tmp_path, kind):
+    """That of the smoke budget, "sample", learns in `runs`."""
     smoke = diffusion.BUDGETS["smoke"]
+    assert smoke.prediction_type == "sample"
     budget = replace(
         smoke, fit=replace(smoke.fit, steps=45), rounded=replace(smoke.rounded, steps=1), prediction_type=kind
     )
@@ -164,8 +166,7 @@ def test_the_denoiser_learns_and_keeps_a_snapshot(runs):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("steps", [1, 2, 4])
-def test_the_student_comes_nearer_to_where_its_teacher_goes_in_fifty_steps(runs, steps):
+def test_the_student_comes_nearer_to_where_its_teacher_goes_in_fifty_steps(runs):
     """After seconds of training, than the teacher itself does in as few steps as the student."""
     teacher, student = (
         read_final(runs / run, PixelDenoiser, DiffusionConfig)[0].eval() for run in ("diffusion", "few_steps")
@@ -180,11 +181,10 @@ def test_the_student_comes_nearer_to_where_its_teacher_goes_in_fifty_steps(runs,
         without = teacher(x, t, torch.zeros_like(label))
         return without + few_steps.BUDGETS["smoke"].guidance_scale * (teacher(x, t, label) - without)
 
-    def missed(drawn):
-        return (drawn - walk(guided, 50)).square().mean()
-
-    learned = missed(walk(lambda x, t: student(x, t, label, t - 1 / steps), steps))
-    assert learned < 0.9 * missed(walk(guided, steps))
+    goal = walk(guided, 50)
+    for steps in (1, 2, 4):
+        jumps = walk(lambda x, t, step=1 / steps: student(x, t, label, t - step), steps)
+        assert (jumps - goal).square().mean() < 0.9 * (walk(guided, steps) - goal).square().mean(), steps
 
 
 def test_a_changed_recipe_names_the_field(pictures, runs):

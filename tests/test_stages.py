@@ -59,7 +59,7 @@ def small(shapes, things, table, tmp_path_factory):
         for name in STAGES:
             budget = with_steps(recipes.find(name).budgets["smoke"], STEPS)
             few = {
-                field: replace(schedule, batch_size=16)
+                field: replace(schedule, batch_size=8)
                 for field, schedule in vars(budget).items()
                 if isinstance(schedule, TrainingSchedule)
             }

@@ -184,7 +184,7 @@ def test_a_scene_is_built_and_asked_about_from_the_keyboard(reader):
         expect(word).to_have_attribute("aria-pressed", "true")
         expect(figure.locator(".alternatives li")).to_have_count(3)
     link = page.url
-    page.goto("about:blank")
+    reader.leave()
     page.goto(link)
     assert answered(page.locator("bz-read-the-picture")) == said
     button(figure, "shell.reset").press("Enter")

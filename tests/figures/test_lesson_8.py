@@ -119,7 +119,7 @@ def test_a_shared_link_shows_the_same_figure(reader):
     first = run(figure)
     button(figure, "shell.share").press("Enter")
     link = figure.get_by_label(t("shell.link")).input_value()
-    reader.page.goto("about:blank")
+    reader.leave()
     reader.page.goto(link)
     figure = reader.page.locator("bz-words-steer")
     expect(field(figure, "words-steer.prompt")).to_have_value("a cat")

@@ -132,6 +132,7 @@ class Graph:
     batch: bool = True
 
 
+@torch.no_grad()  # the graph is the same, and traced in nine tenths of the time
 def graph_bytes(graph: Graph, weights: Path) -> bytes:
     """The ONNX graph, pointing into the weights file."""
     free = torch.export.Dim.DYNAMIC

@@ -59,6 +59,7 @@ BUDGETS = {
         _schedule(5, 16, 1e-3, warmup=2, ema=0.9, rounding=True),
         scenes=64,
         documents=16,
+        drilled=32,
         model={"width": 64, "layers": 2, "heads": 2},
     ),
     "cpu": Budget(
