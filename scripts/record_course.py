@@ -21,7 +21,7 @@ from bozzetto.diffusion import flow, normal
 from bozzetto.evaluation.bench import HELD_OUT_SEED
 from bozzetto.pictures import over_white
 from bozzetto.runtime import clip as towers
-from bozzetto.runtime import gan_round, sample, store, text_to_image
+from bozzetto.runtime import gan_round, sample, store, text_to_image, vae
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world.captions import plain_name, templates, with_article
@@ -49,6 +49,8 @@ STILLS = {  # the first sight of a live figure: a prompt and a seed
 }
 DOCUMENTS_EACH = 4  # signs, charts and receipts
 ON_MAP = 28  # pictures, and as many captions
+VAE_MAPS = ("map_", "plain_map_")
+VAE_STEP = 0.001  # of a place on them, in the file
 DIAL_RUN = ("face-smiling", 7)  # lesson 5's: a class of the pixel model, and a seed
 HOME = (
     "a fish", "a sunflower", "an octopus", "a tree", "a cat face", "a red apple", "a rocket", "a pizza",
@@ -208,6 +210,52 @@ def record_training(world: World) -> None:
     place = {key: i for i, key in enumerate(zip(seen.codepoints, seen.styles, strict=True))}
     trained_on = [place[key] for key in zip(chosen.codepoints, chosen.styles, strict=True)]
     write("memoriser.json", {"trained_on": trained_on})
+
+
+def record_vae_map(world: World) -> None:
+    """Lesson 3: where the two maps of the VAE family put the pictures it learned from, the colour of each, and how near
+    its redraws of unseen pictures come to them.
+
+    vae-map.bin: of each picture its place in training.json and its two numbers on either map, in steps, int16; then the
+    colours, a byte each. A map is drawn by tanh of what lies off its middle, in spreads, so that all of it can be seen.
+    """
+    weights, seen, unseen = store.weights_folder(), world.split("train"), world.split("test")
+    rows = np.flatnonzero(seen.core)
+    small = shrink(white(seen.images[rows]), 32).round()
+    ink = 256 - small.min(-1, keepdims=True)  # paper has no say in the colour of what is on it
+    colours = ((small * ink).sum((1, 2)) / ink.sum((1, 2))).round().astype(np.uint8)
+    maps = {kind: encode_all(vae.load(weights, kind), small) for kind in VAE_MAPS}
+    places = [np.round(places / VAE_STEP).astype("<i2") for places in maps.values()]
+    parts = [rows.astype("<i2"), *places, colours]
+    (DATA / "vae-map.bin").write_bytes(b"".join(part.tobytes() for part in parts))
+
+    facts = json.loads((DATA / "training.json").read_text(encoding="utf-8"))
+    ends = range(0, len(facts["items"]), facts["per_sheet"])
+    counts = [min(facts["per_sheet"], len(facts["items"]) - start) for start in ends]
+    kept = [cut(DATA / name, 32, count) for name, count in zip(facts["sheets"], counts, strict=True)]
+    reference = shrink(np.concatenate(kept)[rows], 16).reshape(len(rows), -1) / 255
+    good, new = vae.load(weights), shrink(white(unseen.images[np.flatnonzero(unseen.core)]), 32)
+    redraws = sample.to_bytes(vae.decode(good, encode_all(good, new)))
+    query = [shrink(part, 16).reshape(len(part), -1) / 255 for part in (redraws, redraws[:, :, ::-1])]
+    squares = [((part**2).sum(1)[:, None] + (reference**2).sum(1) - 2 * part @ reference.T).min(1) for part in query]
+    nearest = np.sqrt(np.maximum(np.minimum(*squares), 0) / reference.shape[1])
+    middles = {
+        kind: {"middle": np.median(found, 0).round(3).tolist(), "spread": (np.ptp(quarters(found), 0) / 2).round(3).tolist()}
+        for kind, found in maps.items()
+    }
+    hole = round(float(np.percentile(nearest, 95)), 4)
+    write("vae-map.json", {"count": len(rows), "step": VAE_STEP, "maps": middles, "hole": hole, "n": len(query[0])})
+
+
+def quarters(places: np.ndarray) -> np.ndarray:
+    """Between which two of three places in a hundred lie, about a standard deviation on either side. [N,2] -> [2,2]"""
+    return np.percentile(places, (16, 84), axis=0)
+
+
+def encode_all(model: vae.Autoencoder, pictures: np.ndarray) -> np.ndarray:
+    """[N,32,32,3] in 0 .. 255 -> the means of their latents [N,L]."""
+    pixels = (pictures.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
+    return np.concatenate([vae.encode(model, pixels[start : start + 512])[0] for start in range(0, len(pixels), 512)])
 
 
 def record_ideas(models: text_to_image.Models) -> None:
@@ -372,6 +420,7 @@ def main() -> None:
     record_papers(world)
     record_map(world)
     record_training(world)
+    record_vae_map(world)
     record_ideas(models)
     record_words_steer(models, *STILLS["words-steer"])
     record_speed_dial(*DIAL_RUN)
