@@ -8,10 +8,15 @@ import type { Code } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
 import { type Alternative, type BadgeFacts, choices, type Content } from "../../ui/figure-parts.js";
 import { Gallery } from "../../ui/gallery.js";
+import "../../ui/picture-input.js";
 import { t } from "../../ui/strings.js";
 import { Training } from "../1/training.js";
 import { Atlas, type Place } from "./atlas.js";
+import { HolesMode } from "./holes-mode.js";
+import { IdeasMode } from "./ideas-mode.js";
 import { FIELDS, type Host, mapOf, type Mode, MODES, type Named, type Pin, shown, type State } from "./mode.js";
+import { MorphMode } from "./morph-mode.js";
+import { RedrawMode } from "./redraw-mode.js";
 import { type Ground, Sheet } from "./sheet.js";
 import { type Bell, bell, decode, encoder, type Kind } from "./vae.js";
 import { WanderMode } from "./wander-mode.js";
@@ -27,13 +32,13 @@ const GRID = { columns: 24, rows: 12 };
 @customElement("bz-describe-redraw")
 export class DescribeRedraw extends BzFigure<State> implements Host {
   protected readonly fields = FIELDS;
-  private readonly modes: Record<State["mode"], Mode> = {
+  private readonly modes = {
     wander: new WanderMode(this),
-    redraw: new WanderMode(this),
-    morph: new WanderMode(this),
-    ideas: new WanderMode(this),
-    holes: new WanderMode(this),
-  };
+    redraw: new RedrawMode(this),
+    morph: new MorphMode(this),
+    ideas: new IdeasMode(this),
+    holes: new HolesMode(this),
+  } satisfies Record<State["mode"], Mode>;
   own: Named | undefined;
   atlas!: Atlas;
   gallery: Gallery | undefined;
@@ -67,6 +72,7 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
 
   override reset(): void {
     this.own = undefined;
+    this.modes.morph.forget();
     super.reset();
   }
 
@@ -84,7 +90,7 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
     this.stale = true;
     const { mode, needs } = this;
     if (!mode.slow && (this.loop || needs.every((model) => this.opening.includes(model)))) return;
-    const ready = this.atlas && needs.every((model) => this.configs[model]);
+    const ready = this.atlas && (this.gallery || !mode.picks) && needs.every((model) => this.configs[model]);
     if (mode.slow || !ready || this.work.error) void this.work.run(this.open);
     else void this.answerAll().catch(() => this.work.run(this.open));
   }
@@ -93,7 +99,8 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
     const wanted = [...new Set([...(Object.keys(this.configs) as ModelName[]), ...this.needs])];
     this.opening = wanted;
     try {
-      [this.atlas, this.gallery] = await Promise.all([this.atlas ?? Atlas.open(), this.gallery ?? Gallery.get()]);
+      this.atlas ??= await Atlas.open();
+      if (this.mode.picks) this.gallery ??= await Gallery.get();
       this.requestUpdate();
       this.configs = await this.work.load(wanted, signal);
       await this.answerAll(signal);
@@ -101,11 +108,16 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
       if (this.opening === wanted) this.opening = [];
     }
     if (this.stale) return this.answer();
+    await this.openTraining(signal);
+  };
+
+  async openTraining(signal: AbortSignal): Promise<Training> {
     this.training ??= await Training.open(signal, (done, count) => {
       this.work.report(t("describe-redraw.fetching"), done, count);
     });
     this.requestUpdate();
-  };
+    return this.training;
+  }
 
   private async answerAll(signal?: AbortSignal): Promise<void> {
     const loop = (this.loop = {});
@@ -135,8 +147,12 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
     this.grounds.set(kind, { pictures: found.map(shown), columns, rows });
   }
 
+  config(model: ModelName): ModelConfig {
+    return this.configs[model]!;
+  }
+
   bell(kind: Kind): Bell {
-    return bell(this.configs[encoder(kind)]!);
+    return bell(this.config(encoder(kind)));
   }
 
   control(name: keyof State): Content {
@@ -245,7 +261,9 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
       ${choices("tabs", "describe-redraw-mode", this.label("mode"), named, mode, (mode) => this.set({ mode }))}
       ${
         this.shows("plain")
-          ? choices("way kinds", "describe-redraw-plain", t("describe-redraw.kind"), kinds, plain, (plain) => this.turn(plain))
+          ? choices("way kinds", "describe-redraw-plain", t("describe-redraw.kind"), kinds, plain, (plain) =>
+              this.turn(plain),
+            )
           : nothing
       }
     </div>`;

@@ -1,7 +1,7 @@
 // What the modes of lesson 3's figure share: the state, the map with its pins, and small parts.
 import { html, type TemplateResult } from "lit";
 import { SMALL_SHAPE } from "../../runtime/generated.js";
-import type { ModelName } from "../../runtime/client.js";
+import type { ModelConfig, ModelName } from "../../runtime/client.js";
 import { toSolidPicture } from "../../runtime/pixels.js";
 import { picture, pixels, type Pixels } from "../../ui/canvas.js";
 import { classField } from "../../ui/classes.js";
@@ -41,8 +41,11 @@ export interface Host extends HTMLElement {
   readonly training: Training | undefined;
   /** A picture that a person has brought or drawn. */
   own: Named | undefined;
+  /** Of a network that is open. */
+  config(model: ModelName): ModelConfig;
   /** Of an autoencoder that is open, its training pictures' numbers. */
   bell(kind: Kind): Bell;
+  openTraining(signal: AbortSignal): Promise<Training>;
   set(changes: Partial<State>): void;
   control(name: keyof State): Content;
   requestUpdate(): void;
@@ -68,6 +71,8 @@ export interface Pin {
 export interface Mode {
   /** Whether an answer takes so long that a newer question ends it. */
   readonly slow?: boolean;
+  /** Whether it needs the gallery. */
+  readonly picks?: boolean;
   models(): ModelName[];
   /** Works out what the state asks for. */
   answer(signal?: AbortSignal): Promise<void>;

@@ -146,7 +146,9 @@ export class Sheet {
       y[i] = top * height;
     }
     const half = this.side / 2;
-    const inside = this.order.filter((i) => x[i]! > half && x[i]! < width - half && y[i]! > half && y[i]! < height - half);
+    const inside = this.order.filter(
+      (i) => x[i]! > half && x[i]! < width - half && y[i]! > half && y[i]! < height - half,
+    );
     this.layout = { x, y, drawn: thinned(x, y, inside, 0.86 * this.side) };
     return true;
   }
@@ -186,7 +188,7 @@ export class Sheet {
     const after = this.layout!;
     const [x, y] = [new Float32Array(after.x.length), new Float32Array(after.x.length)];
     const began = performance.now();
-    for (let share = 0; share < 1; ) {
+    for (let share = 0; share < 1;) {
       const now = await new Promise<number>(requestAnimationFrame);
       if (turn !== this.turn) return;
       share = Math.min(1, Math.max(0, (now - began) / GLIDE));
@@ -202,7 +204,12 @@ export class Sheet {
     await this.paint();
   }
 
-  private drawDots(context: CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D, which: readonly number[], x: Float32Array, y: Float32Array): void {
+  private drawDots(
+    context: CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D,
+    which: readonly number[],
+    x: Float32Array,
+    y: Float32Array,
+  ): void {
     const size = DOT * this.scale;
     let shade = -1;
     for (const i of which) {
@@ -216,7 +223,12 @@ export class Sheet {
     }
   }
 
-  private drawTile(context: CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D, index: number, x: number, y: number): void {
+  private drawTile(
+    context: CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D,
+    index: number,
+    x: number,
+    y: number,
+  ): void {
     const slot = this.slots.get(index) ?? this.keep(index);
     const [column, row] = [slot % COLUMNS, Math.floor(slot / COLUMNS)];
     const half = this.side / 2;
