@@ -239,17 +239,35 @@ def record_vae_map(world: World) -> None:
     query = [shrink(part, 16).reshape(len(part), -1) / 255 for part in (redraws, redraws[:, :, ::-1])]
     squares = [((part**2).sum(1)[:, None] + (reference**2).sum(1) - 2 * part @ reference.T).min(1) for part in query]
     nearest = np.sqrt(np.maximum(np.minimum(*squares), 0) / reference.shape[1])
-    middles = {
-        kind: {"middle": np.median(found, 0).round(3).tolist(), "spread": (np.ptp(quarters(found), 0) / 2).round(3).tolist()}
-        for kind, found in maps.items()
-    }
+    lies = {kind: extent(found) for kind, found in maps.items()}
+    draw_map(maps[VAE_MAPS[0]], lies[VAE_MAPS[0]], small, colours)
     hole = round(float(np.percentile(nearest, 95)), 4)
-    write("vae-map.json", {"count": len(rows), "step": VAE_STEP, "maps": middles, "hole": hole, "n": len(query[0])})
+    write("vae-map.json", {"count": len(rows), "step": VAE_STEP, "maps": lies, "hole": hole, "n": len(query[0])})
 
 
-def quarters(places: np.ndarray) -> np.ndarray:
-    """Between which two of three places in a hundred lie, about a standard deviation on either side. [N,2] -> [2,2]"""
-    return np.percentile(places, (16, 84), axis=0)
+def draw_map(places: np.ndarray, lies: dict[str, list[float]], small: np.ndarray, colours: np.ndarray) -> None:
+    """The still of the map as the page draws it: dots, and as many pictures as there is room for."""
+    size, side = np.array([1008, 480]), 20
+    shares = np.tanh((places - lies["middle"]) / (1.7 * np.array(lies["spread"]))) * (0.5, -0.5) + 0.5
+    corners = np.round(4 + shares * (size - side - 8)).astype(int)
+    paper = Image.new("RGB", tuple(size), "#fefbf4")
+    for (x, y), colour in zip(corners + side // 2, colours, strict=True):
+        paper.paste(tuple(colour.tolist()), (x - 1, y - 1, x + 1, y + 1))
+    drawn: list[np.ndarray] = []
+    for i in np.random.default_rng(0).permutation(len(places)):
+        if drawn and (np.abs(np.array(drawn) - corners[i]).max(1) < 0.86 * side).any():
+            continue
+        drawn.append(corners[i])
+        picture = Image.fromarray(small[i].astype(np.uint8)).resize((side, side), Image.Resampling.BILINEAR)
+        alpha = np.minimum(255, 6 * (255 - np.asarray(picture).min(-1).astype(int))).astype(np.uint8)
+        paper.paste(picture, tuple(corners[i].tolist()), Image.fromarray(alpha))
+    paper.save(DATA / "stills/describe-redraw.webp", quality=82, method=6)
+
+
+def extent(places: np.ndarray) -> dict[str, list[float]]:
+    """The middle of places [N,2], and how far off it two thirds of them lie, along each axis."""
+    low, middle, high = np.percentile(places, (16, 50, 84), axis=0).astype(np.float64)
+    return {"middle": middle.round(3).tolist(), "spread": ((high - low) / 2).round(3).tolist()}
 
 
 def encode_all(model: vae.Autoencoder, pictures: np.ndarray) -> np.ndarray:
@@ -354,7 +372,6 @@ def record_stills(world: World, models: text_to_image.Models) -> None:
     premultiplied = things.images.astype(np.float32) / 255
     premultiplied[..., :3] *= premultiplied[..., 3:]
     latents = encoder(pixels=premultiplied.transpose(0, 3, 1, 2) * 2 - 1)["latents"]
-    strip([things.images, text_to_image.decode(models, latents)], "describe-redraw")
 
     game, state = gan_round.Game(), gan_round.start(7)
     for _ in range(1000):

@@ -6,7 +6,7 @@ import type { ModelConfig, ModelName } from "../../runtime/client.js";
 import { picture } from "../../ui/canvas.js";
 import type { Code } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
-import { type Alternative, type BadgeFacts, choices, type Content } from "../../ui/figure-parts.js";
+import { type Alternative, type BadgeFacts, button, choices, type Content } from "../../ui/figure-parts.js";
 import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import { t } from "../../ui/strings.js";
@@ -17,7 +17,7 @@ import { IdeasMode } from "./ideas-mode.js";
 import { FIELDS, type Host, mapOf, type Mode, MODES, type Named, type Pin, shown, type State } from "./mode.js";
 import { MorphMode } from "./morph-mode.js";
 import { RedrawMode } from "./redraw-mode.js";
-import { type Ground, Sheet } from "./sheet.js";
+import { eased, type Ground, Sheet } from "./sheet.js";
 import { type Bell, bell, decode, encoder, type Kind } from "./vae.js";
 import { WanderMode } from "./wander-mode.js";
 
@@ -27,7 +27,11 @@ const ARROWS: Record<string, Place> = {
   ArrowUp: [0, -1],
   ArrowDown: [0, 1],
 };
+const LEG = 2600; // milliseconds from one place to the next
 const GRID = { columns: 24, rows: 12 };
+
+/** Short enough for an address. */
+const thousandth = (value: number): number => Math.round(1000 * value) / 1000 + 0;
 
 @customElement("bz-describe-redraw")
 export class DescribeRedraw extends BzFigure<State> implements Host {
@@ -159,6 +163,15 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
     return this.field(name);
   }
 
+  visible(name: keyof State): boolean {
+    return this.shows(name);
+  }
+
+  override set(changes: Partial<State>): void {
+    this.playing = false;
+    super.set(changes);
+  }
+
   // ---------------------------------------------------------------- the map
 
   protected override updated(): void {
@@ -212,6 +225,32 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
     this.go(left + far * arrow[0], top + far * arrow[1]);
   };
 
+  /** The dot strolls from picture to picture, or A turns into B and back, until somebody does something. */
+  private stroll(): void {
+    this.playing = !this.playing;
+    const kind = mapOf(this.state);
+    const somewhere = () => this.atlas.place(kind, Math.floor(this.atlas.count * Math.random()));
+    const { mode } = this.state;
+    let [from, to]: [Place, Place] =
+      mode === "morph"
+        ? [
+            [0, 0],
+            [1, 0],
+          ]
+        : [[this.state.x, this.state.y], somewhere()];
+    let began = performance.now();
+    const move = (now: number): void => {
+      if (!this.playing || !this.isConnected || this.state.mode !== mode) return;
+      const share = Math.min(1, Math.max(0, (now - began) / LEG));
+      const part = this.still ? Math.floor(share) : eased(share);
+      const [x, y] = from.map((value, axis) => thousandth(value + part * (to[axis]! - value))) as [number, number];
+      this.follow(mode === "morph" ? { at: x } : { x, y });
+      if (share === 1) [from, to, began] = [to, mode === "morph" ? from : somewhere(), now];
+      requestAnimationFrame(move);
+    };
+    if (this.playing) requestAnimationFrame(move);
+  }
+
   private pin({ place, label, pixels, kind, cloud, choose }: Pin): TemplateResult {
     const map = mapOf(this.state);
     const [left, top] = this.atlas.onSheet(map, place);
@@ -248,6 +287,11 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
       @pointerup=${this.onUp} @pointercancel=${this.onUp}>
       <canvas class="sheet" width="8" height="4" role="presentation"></canvas>
       ${this.atlas ? html`${this.path()} ${this.mode.pins().map((pin) => this.pin(pin))}` : nothing}
+      ${
+        this.atlas && ["wander", "morph"].includes(this.state.mode) && this.shows("play")
+          ? button(t(this.playing ? "shell.pause" : "shell.play"), () => this.stroll(), "stroll")
+          : nothing
+      }
     </div>`;
   }
 
@@ -258,7 +302,11 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
     const kinds = [false, true].map((plain) => [plain, t(`describe-redraw.${plain ? "plain" : "vae"}`)] as const);
     const { mode, plain } = this.state;
     return html`<div class="heads">
-      ${choices("tabs", "describe-redraw-mode", this.label("mode"), named, mode, (mode) => this.set({ mode }))}
+      ${
+        this.shows("mode")
+          ? choices("tabs", "describe-redraw-mode", this.label("mode"), named, mode, (mode) => this.set({ mode }))
+          : nothing
+      }
       ${
         this.shows("plain")
           ? choices("way kinds", "describe-redraw-plain", t("describe-redraw.kind"), kinds, plain, (plain) =>
@@ -275,7 +323,7 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
     if (!this.atlas || plain === this.state.plain) return;
     const [near] = this.atlas.nearest(mapOf(this.state), [x, y], 1);
     const [to, up] = this.atlas.place(mapOf({ ...this.state, plain }), near!);
-    this.set({ plain, x: Math.round(1000 * to) / 1000, y: Math.round(1000 * up) / 1000 });
+    this.set({ plain, x: thousandth(to), y: thousandth(up) });
   }
 
   protected override figure(): TemplateResult {
@@ -294,7 +342,8 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
 
   protected override alternative(): Alternative {
     const nothing = { sentence: t("describe-redraw.waiting"), table: { head: [], rows: [] } };
-    return this.atlas ? this.mode.alternative() : nothing;
+    const said = this.atlas ? this.mode.alternative() : nothing;
+    return this.playing ? { ...said, sentence: t("describe-redraw.strolls") } : said; // or it would be read without end
   }
 
   protected override badge(): BadgeFacts {

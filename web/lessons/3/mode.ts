@@ -48,6 +48,8 @@ export interface Host extends HTMLElement {
   openTraining(signal: AbortSignal): Promise<Training>;
   set(changes: Partial<State>): void;
   control(name: keyof State): Content;
+  /** Whether a teacher's link lets it be seen. */
+  visible(name: keyof State): boolean;
   requestUpdate(): void;
 }
 

@@ -7,7 +7,7 @@ import type { Alternative } from "../../ui/figure-parts.js";
 import type { Picked } from "../../ui/picture-input.js";
 import { percent, t } from "../../ui/strings.js";
 import type { Place } from "./atlas.js";
-import { both, type Host, listOf, mapOf, type Mode, type Named, type Pin, shown } from "./mode.js";
+import { both, type Host, listOf, mapOf, type Mode, type Named, type Pin, shown, two } from "./mode.js";
 import { numbersChoice, ofGallery } from "./redraw-mode.js";
 import { type Bell, decode, encode, type Kind, planes, slerp } from "./vae.js";
 
@@ -143,7 +143,7 @@ export class MorphMode implements Mode {
             ${(way?.frames ?? []).map((frame) => html`<li>${picture(frame, "", "picture soft")}</li>`)}
           </ol>
           <input type="range" min="0" max="1" step="0.01" .value=${String(at)} @input=${onAt}
-            aria-label=${host.getAttribute("data-at") ?? t("describe-redraw.at")} aria-valuetext=${this.words} />
+            aria-label=${t("describe-redraw.at")} aria-valuetext=${this.words} />
         </div>
         ${this.endButton(1)}
       </div>
@@ -159,7 +159,7 @@ export class MorphMode implements Mode {
   alternative(): Alternative {
     const { now, way } = this;
     if (!now || !way) return { sentence: t("describe-redraw.waiting"), table: { head: [], rows: [] } };
-    const rows = way.places.map(([x, y], i) => [percent(i / (FRAMES - 1)), x.toFixed(2), y.toFixed(2)]);
+    const rows = way.places.map(([x, y], i) => [percent(i / (FRAMES - 1)), two(x), two(y)]);
     const head = ["way-head", "x", "y"].map((key) => t(`describe-redraw.${key}`));
     return { sentence: this.words, table: { head, rows } };
   }

@@ -1,9 +1,9 @@
 // A picture that is described by a few numbers and drawn again from them, and what got lost.
-import { html, svg, type TemplateResult } from "lit";
+import { html, nothing, svg, type TemplateResult } from "lit";
 import type { ModelName } from "../../runtime/client.js";
 import { difference, heat, type Pixels, pixels } from "../../ui/canvas.js";
 import type { Code } from "../../ui/code.js";
-import { type Alternative, bar, choices } from "../../ui/figure-parts.js";
+import { type Alternative, bar, choices, type Content } from "../../ui/figure-parts.js";
 import type { Picked } from "../../ui/picture-input.js";
 import { fixed, number, percent, t } from "../../ui/strings.js";
 import type { Place } from "./atlas.js";
@@ -46,7 +46,8 @@ export function bars({ mean, std }: Latent, bell: Bell): TemplateResult {
   </svg>`;
 }
 
-export function numbersChoice(host: Host): TemplateResult {
+export function numbersChoice(host: Host): Content {
+  if (!host.visible("numbers")) return nothing;
   const named = (["32", "2"] as const).map((count) => [count, t(`describe-redraw.numbers-${count}`)] as const);
   const legend = t("describe-redraw.numbers");
   return choices("way", "describe-redraw-numbers", legend, named, host.state.numbers, (numbers) =>
@@ -145,7 +146,12 @@ export class RedrawMode implements Mode {
           ${answered ? this.keeps(answered.kept) : ""}
         </section>
         <section>
-          <bz-picture-input .gallery=${host.gallery} .selected=${index ?? -1} @picked=${this.onPicked}></bz-picture-input>
+          ${
+            host.visible("picture")
+              ? html`<bz-picture-input .gallery=${host.gallery} .selected=${index ?? -1}
+                  @picked=${this.onPicked}></bz-picture-input>`
+              : nothing
+          }
         </section>
       </div>`;
   }

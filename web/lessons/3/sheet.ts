@@ -75,7 +75,7 @@ export function cleared({ data, width, height }: Pixels): ImageData {
   return clear;
 }
 
-const eased = (share: number): number => share * share * (3 - 2 * share);
+export const eased = (share: number): number => share * share * (3 - 2 * share);
 
 export class Sheet {
   private view: View | undefined;
