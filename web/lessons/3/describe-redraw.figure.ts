@@ -309,7 +309,7 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
       }
       ${
         this.shows("plain")
-          ? choices("way kinds", "describe-redraw-plain", t("describe-redraw.kind"), kinds, plain, (plain) =>
+          ? choices("way", "describe-redraw-plain", t("describe-redraw.kind"), kinds, plain, (plain) =>
               this.turn(plain),
             )
           : nothing

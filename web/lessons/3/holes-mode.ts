@@ -19,7 +19,8 @@ const KINDS = ["", "plain_"] as const;
 
 interface Throw {
   pixels: Pixels;
-  hole: boolean;
+  /** Unknown until all training pictures have been looked through. */
+  hole?: boolean;
   place: Place;
 }
 
@@ -47,19 +48,20 @@ export class HolesMode implements Mode {
     for (const kind of KINDS) {
       const redraws = await decode(kind, thrown(host.bell(kind), seed, THROWN), { signal });
       const codes = await encode(`${kind}map_`, redraws, { signal });
-      const wall: Throw[] = [];
-      for (const [i, planes] of redraws.entries()) {
-        const pixels = shown(planes);
-        const hole = !this.known(pixels);
-        const [x, y] = codes[i]!.mean;
-        wall.push({ pixels, hole, place: [x!, y!] });
-        host.work.report(t("describe-redraw.counting"), walls.length * THROWN + i + 1, KINDS.length * THROWN);
-        await new Promise((resume) => setTimeout(resume)); // the page answers between two searches
-        signal?.throwIfAborted();
-      }
-      walls.push(wall);
+      walls.push(
+        redraws.map((planes, i) => {
+          const [x, y] = codes[i]!.mean;
+          return { pixels: shown(planes), place: [x!, y!] };
+        }),
+      );
     }
     this.walls = walls;
+    for (const [i, one] of walls.flat().entries()) {
+      one.hole = !this.known(one.pixels);
+      host.work.report(t("describe-redraw.counting"), i + 1, KINDS.length * THROWN);
+      await new Promise((resume) => setTimeout(resume)); // the page answers between two searches
+      signal?.throwIfAborted();
+    }
     this.of = seed;
   }
 
@@ -87,9 +89,10 @@ export class HolesMode implements Mode {
       <div class="walls">
         ${walls.map((wall, which) => {
           const holes = this.holes(wall);
+          const checked = wall.filter(({ hole }) => hole !== undefined).length;
           const kind = t(`describe-redraw.${which ? "plain" : "vae"}`);
           return html`<section>
-            <h3>${kind}: <b>${t("describe-redraw.holes", { holes, count: THROWN })}</b></h3>
+            <h3>${kind}: <b>${t("describe-redraw.holes", { holes, count: checked })}</b></h3>
             <p class="count" aria-hidden="true"><i .style=${`width: ${(100 * holes) / THROWN}%`}></i></p>
             <ul class="wall" aria-label=${t("describe-redraw.wall", { kind, shown: SHOWN })}>
               ${wall.slice(0, SHOWN).map(
@@ -110,7 +113,8 @@ export class HolesMode implements Mode {
   }
 
   alternative(): Alternative {
-    if (!this.walls.length) return { sentence: t("describe-redraw.waiting"), table: { head: [], rows: [] } };
+    if (this.of !== this.host.state.seed)
+      return { sentence: t("describe-redraw.waiting"), table: { head: [], rows: [] } };
     const [vae, plain] = this.walls.map((wall) => this.holes(wall));
     const rows = [
       [t("describe-redraw.vae"), String(vae), String(THROWN)],
