@@ -48,7 +48,7 @@ export function bars({ mean, std }: Latent, bell: Bell): TemplateResult {
 
 export function numbersChoice(host: Host): Content {
   if (!host.visible("numbers")) return nothing;
-  const named = (["32", "2"] as const).map((count) => [count, t(`describe-redraw.numbers-${count}`)] as const);
+  const named = (["32", "2"] as const).map((count) => [count, t(`describe-redraw.list-${count === "2" ? "two" : "many"}`)] as const);
   const legend = t("describe-redraw.numbers");
   return choices("way", "describe-redraw-numbers", legend, named, host.state.numbers, (numbers) =>
     host.set({ numbers }),
