@@ -14,7 +14,7 @@ import { Training } from "../1/training.js";
 import { Atlas, type Place } from "./atlas.js";
 import { HolesMode } from "./holes-mode.js";
 import { IdeasMode } from "./ideas-mode.js";
-import { FIELDS, type Host, mapOf, type Mode, MODES, type Named, type Pin, shown, type State } from "./mode.js";
+import { both, FIELDS, type Host, mapOf, type Mode, MODES, type Named, type Pin, shown, type State } from "./mode.js";
 import { MorphMode } from "./morph-mode.js";
 import { RedrawMode } from "./redraw-mode.js";
 import { eased, type Ground, Sheet } from "./sheet.js";
@@ -27,6 +27,7 @@ const ARROWS: Record<string, Place> = {
   ArrowUp: [0, -1],
   ArrowDown: [0, 1],
 };
+const ALL = [...both("", "plain_", "map_", "plain_map_"), "vae/sampler"] as const;
 const LEG = 2600; // milliseconds from one place to the next
 const GRID = { columns: 24, rows: 12 };
 
@@ -55,7 +56,10 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
   /** The loop that answers, and what is being opened for it. */
   private loop: object | undefined;
   private opening: readonly ModelName[] = [];
+  private turned: Mode | undefined;
   private held = false;
+  /** Where the pointer holds the dot, from its middle. */
+  private grip: Place = [0, 0];
 
   // ---------------------------------------------------------------- what is answered
 
@@ -88,14 +92,25 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
     return this.mode.models();
   }
 
+  /** Whether the mode has the data that it draws with. */
+  private get drawable(): boolean {
+    return Boolean(this.atlas && (this.gallery || !this.mode.picks));
+  }
+
+  /** Whether it can answer at once. */
+  private get opened(): boolean {
+    return this.drawable && this.needs.every((model) => this.configs[model]);
+  }
+
   /** One answer at a time, and after it the one that is wanted by then. What takes long, or must be fetched first, shows
    * its progress and can be cancelled. */
   private answer(): void {
     this.stale = true;
-    const { mode, needs } = this;
-    if (!mode.slow && (this.loop || needs.every((model) => this.opening.includes(model)))) return;
-    const ready = this.atlas && (this.gallery || !mode.picks) && needs.every((model) => this.configs[model]);
-    if (mode.slow || !ready || this.work.error) void this.work.run(this.open);
+    const { mode, needs, turned } = this;
+    this.turned = mode;
+    if (mode === turned && !mode.slow && (this.loop || needs.every((model) => this.opening.includes(model)))) return;
+    const other = mode !== turned && this.busy; // nobody waits for the mode before any more
+    if (mode.slow || other || !this.opened || this.work.error) void this.work.run(this.open);
     else void this.answerAll().catch(() => this.work.run(this.open));
   }
 
@@ -131,7 +146,7 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
         await this.mode.answer(signal);
         await this.lay(signal);
         this.requestUpdate();
-      } while (this.stale && this.needs.every((model) => this.configs[model]));
+      } while (this.stale && this.opened);
     } finally {
       if (this.loop === loop) this.loop = undefined;
     }
@@ -186,30 +201,37 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
 
   private go(left: number, top: number): void {
     const inside = (share: number) => Math.min(1, Math.max(0, share));
+    if (!this.atlas) return;
     const [x, y] = this.atlas.fromSheet(mapOf(this.state), [inside(left), inside(top)]);
     this.set({ x, y, mode: "wander" });
   }
 
   private follows(event: PointerEvent): void {
     const box = this.querySelector(".atlas")!.getBoundingClientRect();
-    this.go((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+    const [left, top] = [event.clientX - this.grip[0] - box.left, event.clientY - this.grip[1] - box.top];
+    this.go(left / box.width, top / box.height);
   }
 
+  /** A finger may want to scroll the page: it moves the dot by a tap or sideways, or by taking hold of the dot. */
   private readonly onDown = (event: PointerEvent): void => {
-    if (event.button !== 0 || (event.target as Element).closest("button")) return;
+    const target = event.target as Element;
+    if (event.button !== 0 || target.closest("button")) return;
     const atlas = event.currentTarget as HTMLElement;
     atlas.focus({ preventScroll: true });
     event.preventDefault();
     atlas.setPointerCapture(event.pointerId);
+    const dot = target.closest(".pin.lens")?.querySelector(".dot")?.getBoundingClientRect();
+    this.grip = dot ? [event.clientX - dot.left - dot.width / 2, event.clientY - dot.top - dot.height / 2] : [0, 0];
     this.held = true;
-    this.follows(event);
+    if (event.pointerType !== "touch") this.follows(event);
   };
 
   private readonly onMove = (event: PointerEvent): void => {
     if (this.held) this.follows(event);
   };
 
-  private readonly onUp = (): void => {
+  private readonly onUp = (event: PointerEvent): void => {
+    if (this.held && event.type === "pointerup") this.follows(event);
     this.held = false;
   };
 
@@ -218,6 +240,7 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
     if (!arrow || event.target !== event.currentTarget || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     event.stopPropagation();
+    if (!this.drawable) return;
     const lens = this.mode.pins().find(({ kind }) => kind === "lens");
     const { x, y } = this.state;
     const [left, top] = this.atlas.onSheet(mapOf(this.state), lens?.place ?? [x, y]);
@@ -286,7 +309,7 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
       @keydown=${this.onArrow} @pointerdown=${this.onDown} @pointermove=${this.onMove}
       @pointerup=${this.onUp} @pointercancel=${this.onUp}>
       <canvas class="sheet" width="8" height="4" role="presentation"></canvas>
-      ${this.atlas ? html`${this.path()} ${this.mode.pins().map((pin) => this.pin(pin))}` : nothing}
+      ${this.drawable ? html`${this.path()} ${this.mode.pins().map((pin) => this.pin(pin))}` : nothing}
       ${
         this.atlas && ["wander", "morph"].includes(this.state.mode) && this.shows("play")
           ? button(t(this.playing ? "shell.pause" : "shell.play"), () => this.stroll(), "stroll")
@@ -327,7 +350,7 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
   }
 
   protected override figure(): TemplateResult {
-    return html`${this.tabs()} ${this.map()} ${this.atlas ? this.mode.draw() : nothing}`;
+    return html`${this.tabs()} ${this.map()} ${this.drawable ? this.mode.draw() : nothing}`;
   }
 
   protected override controls(): TemplateResult {
@@ -342,12 +365,12 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
 
   protected override alternative(): Alternative {
     const nothing = { sentence: t("describe-redraw.waiting"), table: { head: [], rows: [] } };
-    const said = this.atlas ? this.mode.alternative() : nothing;
+    const said = this.drawable ? this.mode.alternative() : nothing;
     return this.playing ? { ...said, sentence: t("describe-redraw.strolls") } : said; // or it would be read without end
   }
 
   protected override badge(): BadgeFacts {
-    return { models: this.needs, recorded: false };
+    return { models: ALL, recorded: false, milliseconds: this.modes.wander.milliseconds };
   }
 
   protected override code(): Code {

@@ -15,6 +15,8 @@ import type { Training } from "../1/training.js";
 import type { Atlas, MapKind, Place } from "./atlas.js";
 import { type Bell, decoder, encoder, type Kind } from "./vae.js";
 
+/** Standard deviations from the middle of a bar to its end. */
+export const REACH = 3.2;
 export const MODES = ["wander", "redraw", "morph", "ideas", "holes"] as const;
 
 export const FIELDS = defineFields({
@@ -113,13 +115,10 @@ export function two(value: number): string {
   return fixed(value, 2);
 }
 
-/** A number as a bar from the middle of its usual range, and how far its cloud reaches. */
-export function level(value: number, spread: number, mean: number, std: number): TemplateResult {
-  const place = (at: number) => 50 + 50 * Math.min(1, Math.max(-1, (at - mean) / (3.2 * std)));
-  const [middle, end] = [50, place(value)];
-  const [low, high] = [place(value - 2 * spread), place(value + 2 * spread)];
+/** A number as a bar from the middle of its usual range. */
+export function level(value: number, mean: number, std: number): TemplateResult {
+  const end = 50 + 50 * Math.min(1, Math.max(-1, (value - mean) / (REACH * std)));
   return html`<span class="level" aria-hidden="true">
-    <i .style=${`--from: ${Math.min(middle, end)}%; --long: ${Math.abs(end - middle)}%`}></i>
-    ${spread > 0 ? html`<b .style=${`--from: ${low}%; --long: ${high - low}%`}></b>` : ""}
+    <i .style=${`--from: ${Math.min(50, end)}%; --long: ${Math.abs(end - 50)}%`}></i>
   </span>`;
 }

@@ -8,12 +8,11 @@ import type { Picked } from "../../ui/picture-input.js";
 import { fixed, number, percent, t } from "../../ui/strings.js";
 import type { Place } from "./atlas.js";
 import { kept, type Kept } from "./lost.js";
-import { both, type Host, listOf, mapOf, type Mode, type Named, type Pin, shot, shown, two } from "./mode.js";
+import { both, type Host, listOf, mapOf, type Mode, type Named, type Pin, REACH, shot, shown, two } from "./mode.js";
 import { type Bell, type Code as Latent, decode, encode, type Kind, PIXELS, planes, SIDE } from "./vae.js";
 
 const WIDE = 320;
 const HIGH = 120;
-const REACH = 3.2; // standard deviations from the middle of a bar to its end
 
 /** What the answer was asked of. */
 interface Answer {
@@ -28,7 +27,7 @@ interface Answer {
 }
 
 /** Numbers as bars up and down from the middle of their usual range, each with the reach of its cloud. */
-export function bars({ mean, std }: Latent, bell: Bell): TemplateResult {
+function bars({ mean, std }: Latent, bell: Bell): TemplateResult {
   const step = WIDE / mean.length;
   const wide = Math.min(0.7 * step, 64);
   const y = (i: number, value: number) => {
@@ -48,7 +47,9 @@ export function bars({ mean, std }: Latent, bell: Bell): TemplateResult {
 
 export function numbersChoice(host: Host): Content {
   if (!host.visible("numbers")) return nothing;
-  const named = (["32", "2"] as const).map((count) => [count, t(`describe-redraw.list-${count === "2" ? "two" : "many"}`)] as const);
+  const named = (["32", "2"] as const).map(
+    (count) => [count, t(`describe-redraw.list-${count === "2" ? "two" : "many"}`)] as const,
+  );
   const legend = t("describe-redraw.numbers");
   return choices("way", "describe-redraw-numbers", legend, named, host.state.numbers, (numbers) =>
     host.set({ numbers }),

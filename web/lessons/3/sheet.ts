@@ -23,7 +23,7 @@ export interface Ground {
 const TILE = 32; // pixels of a picture as it is kept
 const COLUMNS = 32;
 const DOT = 2.4;
-const BIT = 200; // so many are painted in a task
+const BIT = 80; // so many pictures are painted in a task, and as many dots as take as long
 const GLIDE = 900; // milliseconds
 
 /** Where all lie on the canvas, and which of them are drawn as pictures. */
@@ -35,18 +35,20 @@ interface Layout {
 
 /** Of points in the order of their importance, those that keep `apart` from those before, to each side. */
 export function thinned(x: Float32Array, y: Float32Array, order: readonly number[], apart: number): number[] {
-  const cells = new Map<string, number[]>();
+  const cells = new Map<number, number[]>();
+  const cell = (column: number, row: number) => 65_536 * column + row;
   return order.filter((i) => {
     const [column, row] = [Math.floor(x[i]! / apart), Math.floor(y[i]! / apart)];
     for (let dx = -1; dx <= 1; dx++) {
       for (let dy = -1; dy <= 1; dy++) {
-        for (const j of cells.get(`${column + dx} ${row + dy}`) ?? []) {
+        for (const j of cells.get(cell(column + dx, row + dy)) ?? []) {
           if (Math.abs(x[i]! - x[j]!) < apart && Math.abs(y[i]! - y[j]!) < apart) return false;
         }
       }
     }
-    const key = `${column} ${row}`;
-    cells.set(key, [...(cells.get(key) ?? []), i]);
+    const here = cells.get(cell(column, row));
+    if (here) here.push(i);
+    else cells.set(cell(column, row), [i]);
     return true;
   });
 }
@@ -164,8 +166,8 @@ export class Sheet {
     if (view!.ground) {
       this.drawGround(context, view!.ground);
     } else {
-      for (let start = 0; start < this.byColour.length; start += 10 * BIT) {
-        this.drawDots(context, this.byColour.slice(start, start + 10 * BIT), x, y);
+      for (let start = 0; start < this.byColour.length; start += 25 * BIT) {
+        this.drawDots(context, this.byColour.slice(start, start + 25 * BIT), x, y);
         await pause();
         if (turn !== this.turn) return;
       }

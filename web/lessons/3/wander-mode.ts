@@ -11,6 +11,8 @@ import { decode, decoder } from "./vae.js";
 const NEIGHBOURS = 4;
 
 export class WanderMode implements Mode {
+  /** What a redraw took, with its way to the worker and back. */
+  milliseconds: number | undefined;
   private redraw: Pixels | undefined;
   /** The place that `redraw` is of. */
   private of = "";
@@ -31,7 +33,9 @@ export class WanderMode implements Mode {
     const { place } = this;
     if (place === this.of) return;
     const { x, y } = this.host.state;
+    const began = performance.now();
     const [planes] = await decode(mapOf(this.host.state), [Float32Array.of(x, y)]);
+    this.milliseconds = performance.now() - began;
     this.redraw = shown(planes!);
     this.of = place;
   }
@@ -58,7 +62,7 @@ export class WanderMode implements Mode {
     const { training, atlas } = host;
     const rows = [x, y].map(
       (value, i) => html`<li><span>${t(`describe-redraw.${i ? "y" : "x"}`)}</span>
-        ${level(value, 0, middle[i]!, spread[i]!)} <b>${two(value)}</b></li>`,
+        ${level(value, middle[i]!, spread[i]!)} <b>${two(value)}</b></li>`,
     );
     return html`<div class="flow">
       <section class="levels-two">
