@@ -208,7 +208,7 @@ def test_nothing_goes_wrong_in_any_state(tour):
 
 
 def test_the_models_are_small(tour, course):
-    assert sum(path.endswith("model.safetensors") for path in tour.models) == 8
+    assert sum(path.endswith("model.safetensors") for path in tour.models) == 9
     assert served(course, tour.models) <= 4_000_000
     assert served(course, [path for path in tour.models if "/map_decoder/" in path]) <= 300_000  # the first answer
 

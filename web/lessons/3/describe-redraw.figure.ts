@@ -108,24 +108,27 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
     this.stale = true;
     const { mode, needs, turned } = this;
     this.turned = mode;
-    if (mode === turned && !mode.slow && (this.loop || needs.every((model) => this.opening.includes(model)))) return;
+    if (needs.every((model) => this.opening.includes(model))) return; // it will be answered once they are open
+    if (mode === turned && !mode.slow && this.loop) return;
     const other = mode !== turned && this.busy; // nobody waits for the mode before any more
     if (mode.slow || other || !this.opened || this.work.error) void this.work.run(this.open);
     else void this.answerAll().catch(() => this.work.run(this.open));
   }
 
+  /** The first answer needs one network. Whoever wants more gets all of them at once. */
   private readonly open = async (signal: AbortSignal): Promise<void> => {
-    const wanted = [...new Set([...(Object.keys(this.configs) as ModelName[]), ...this.needs])];
+    const { needs } = this;
+    const wanted = needs.length > 1 ? ALL : [...new Set([...(Object.keys(this.configs) as ModelName[]), ...needs])];
     this.opening = wanted;
     try {
       this.atlas ??= await Atlas.open();
-      if (this.mode.picks) this.gallery ??= await Gallery.get();
+      if (wanted === ALL) this.gallery ??= await Gallery.get();
       this.requestUpdate();
       this.configs = await this.work.load(wanted, signal);
-      await this.answerAll(signal);
     } finally {
       if (this.opening === wanted) this.opening = [];
     }
+    await this.answerAll(signal);
     if (this.stale) return this.answer();
     await this.openTraining(signal);
   };
