@@ -21,7 +21,7 @@ from bozzetto.diffusion import flow, normal
 from bozzetto.evaluation.bench import HELD_OUT_SEED
 from bozzetto.pictures import over_white
 from bozzetto.runtime import clip as towers
-from bozzetto.runtime import gan_round, sample, store, text_to_image
+from bozzetto.runtime import gan_round, sample, store, text_to_image, vae
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world.captions import plain_name, templates, with_article
@@ -49,6 +49,8 @@ STILLS = {  # the first sight of a live figure: a prompt and a seed
 }
 DOCUMENTS_EACH = 4  # signs, charts and receipts
 ON_MAP = 28  # pictures, and as many captions
+VAE_MAPS = ("map_", "plain_map_")
+VAE_STEP = 0.001  # of a place on them, in the file
 DIAL_RUN = ("face-smiling", 7)  # lesson 5's: a class of the pixel model, and a seed
 HOME = (
     "a fish", "a sunflower", "an octopus", "a tree", "a cat face", "a red apple", "a rocket", "a pizza",
@@ -210,6 +212,70 @@ def record_training(world: World) -> None:
     write("memoriser.json", {"trained_on": trained_on})
 
 
+def record_vae_map(world: World) -> None:
+    """Lesson 3: where the two maps of the VAE family put the pictures it learned from, the colour of each, and how near
+    its redraws of unseen pictures come to them.
+
+    vae-map.bin: of each picture its place in training.json and its two numbers on either map, in steps, int16; then the
+    colours, a byte each. A map is drawn by tanh of what lies off its middle, in spreads, so that all of it can be seen.
+    """
+    weights, seen, unseen = store.weights_folder(), world.split("train"), world.split("test")
+    rows = np.flatnonzero(seen.core)
+    small = shrink(white(seen.images[rows]), 32).round()
+    ink = 256 - small.min(-1, keepdims=True)  # paper has no say in the colour of what is on it
+    colours = ((small * ink).sum((1, 2)) / ink.sum((1, 2))).round().astype(np.uint8)
+    maps = {kind: encode_all(vae.load(weights, kind), small) for kind in VAE_MAPS}
+    places = [np.round(places / VAE_STEP).astype("<i2") for places in maps.values()]
+    parts = [rows.astype("<i2"), *places, colours]
+    (DATA / "vae-map.bin").write_bytes(b"".join(part.tobytes() for part in parts))
+
+    facts = json.loads((DATA / "training.json").read_text(encoding="utf-8"))
+    ends = range(0, len(facts["items"]), facts["per_sheet"])
+    counts = [min(facts["per_sheet"], len(facts["items"]) - start) for start in ends]
+    kept = [cut(DATA / name, 32, count) for name, count in zip(facts["sheets"], counts, strict=True)]
+    reference = shrink(np.concatenate(kept)[rows], 16).reshape(len(rows), -1) / 255
+    good, new = vae.load(weights), shrink(white(unseen.images[np.flatnonzero(unseen.core)]), 32)
+    redraws = sample.to_bytes(vae.decode(good, encode_all(good, new)))
+    query = [shrink(part, 16).reshape(len(part), -1) / 255 for part in (redraws, redraws[:, :, ::-1])]
+    squares = [((part**2).sum(1)[:, None] + (reference**2).sum(1) - 2 * part @ reference.T).min(1) for part in query]
+    nearest = np.sqrt(np.maximum(np.minimum(*squares), 0) / reference.shape[1])
+    lies = {kind: extent(found) for kind, found in maps.items()}
+    draw_map(maps[VAE_MAPS[0]], lies[VAE_MAPS[0]], small, colours)
+    hole = round(float(np.percentile(nearest, 95)), 4)
+    write("vae-map.json", {"count": len(rows), "step": VAE_STEP, "maps": lies, "hole": hole, "n": len(query[0])})
+
+
+def draw_map(places: np.ndarray, lies: dict[str, list[float]], small: np.ndarray, colours: np.ndarray) -> None:
+    """The still of the map as the page draws it: dots, and as many pictures as there is room for."""
+    size, side = np.array([1008, 480]), 20
+    shares = np.tanh((places - lies["middle"]) / (1.7 * np.array(lies["spread"]))) * (0.5, -0.5) + 0.5
+    corners = np.round(4 + shares * (size - side - 8)).astype(int)
+    paper = Image.new("RGB", tuple(size), "#fefbf4")
+    for (x, y), colour in zip(corners + side // 2, colours, strict=True):
+        paper.paste(tuple(colour.tolist()), (x - 1, y - 1, x + 1, y + 1))
+    drawn: list[np.ndarray] = []
+    for i in np.random.default_rng(0).permutation(len(places)):
+        if drawn and (np.abs(np.array(drawn) - corners[i]).max(1) < 0.86 * side).any():
+            continue
+        drawn.append(corners[i])
+        picture = Image.fromarray(small[i].astype(np.uint8)).resize((side, side), Image.Resampling.BILINEAR)
+        alpha = np.minimum(255, 6 * (255 - np.asarray(picture).min(-1).astype(int))).astype(np.uint8)
+        paper.paste(picture, tuple(corners[i].tolist()), Image.fromarray(alpha))
+    paper.save(DATA / "stills/describe-redraw.webp", quality=82, method=6)
+
+
+def extent(places: np.ndarray) -> dict[str, list[float]]:
+    """The middle of places [N,2], and how far off it two thirds of them lie, along each axis."""
+    low, middle, high = np.percentile(places, (16, 50, 84), axis=0).astype(np.float64)
+    return {"middle": middle.round(3).tolist(), "spread": ((high - low) / 2).round(3).tolist()}
+
+
+def encode_all(model: vae.Autoencoder, pictures: np.ndarray) -> np.ndarray:
+    """[N,32,32,3] in 0 .. 255 -> the means of their latents [N,L]."""
+    pixels = (pictures.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
+    return np.concatenate([vae.encode(model, pixels[start : start + 512])[0] for start in range(0, len(pixels), 512)])
+
+
 def record_ideas(models: text_to_image.Models) -> None:
     """What the text tower says of lesson 1's ideas, so that the lesson need not load it."""
     ideas = []
@@ -306,7 +372,6 @@ def record_stills(world: World, models: text_to_image.Models) -> None:
     premultiplied = things.images.astype(np.float32) / 255
     premultiplied[..., :3] *= premultiplied[..., 3:]
     latents = encoder(pixels=premultiplied.transpose(0, 3, 1, 2) * 2 - 1)["latents"]
-    strip([things.images, text_to_image.decode(models, latents)], "describe-redraw")
 
     game, state = gan_round.Game(), gan_round.start(7)
     for _ in range(1000):
@@ -372,6 +437,7 @@ def main() -> None:
     record_papers(world)
     record_map(world)
     record_training(world)
+    record_vae_map(world)
     record_ideas(models)
     record_words_steer(models, *STILLS["words-steer"])
     record_speed_dial(*DIAL_RUN)

@@ -13,10 +13,11 @@ import bozzetto
 from bozzetto.course.build import HERE
 from bozzetto.course.content import read_toml
 from bozzetto.diffusion import SAMPLERS
+from bozzetto.diffusion.noise import words
 from bozzetto.evaluation.bench import HELD_OUT_SEED
-from bozzetto.pictures import over_white
+from bozzetto.pictures import as_planes, over_white
 from bozzetto.runtime import clip as towers
-from bozzetto.runtime import sample, store, text_to_image
+from bozzetto.runtime import sample, store, text_to_image, vae
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import load_world
 from bozzetto.world.documents import KINDS, make_document, render_document
@@ -165,6 +166,42 @@ def test_thumbnails_are_all_training_pictures_and_the_usual_distance_is_theirs(w
     unseen = world.split("test").images[::8]
     found = [nearest(picture, training)[0] for picture in unseen]
     assert abs(np.median(found) - facts["typical_distance"]["median"]) < 0.01
+
+
+def test_the_vae_puts_its_training_pictures_where_the_map_has_them(world):
+    facts, seen = read("vae-map.json"), world.split("train")
+    content, count = (DATA / "vae-map.bin").read_bytes(), facts["count"]
+    numbers = np.frombuffer(content, "<i2", 5 * count)
+    rows, places = numbers[:count], numbers[count:].reshape(2, count, 2) * facts["step"]
+    assert (rows == np.flatnonzero(seen.core)).all() and len(content) == 13 * count
+    some = slice(0, count, 300)
+    white = np.stack([np.asarray(over_white(Image.fromarray(seen.images[row])).reduce(2)) for row in rows[some]])
+    for kind, there in zip(facts["maps"], places, strict=True):
+        mean, _ = vae.encode(vae.load(store.weights_folder(), kind), as_planes(white))
+        np.testing.assert_allclose(there[some], mean, atol=0.05, err_msg=AGAIN)
+
+
+def test_the_plain_twin_has_more_holes_whatever_the_seed(training):
+    """What lesson 3 says, as its page counts it; redraws of five unseen pictures are in none."""
+    facts, weights = read("vae-map.json"), store.weights_folder()
+    rows = np.frombuffer((DATA / "vae-map.bin").read_bytes(), "<i2", facts["count"])
+    known = training[rows]
+    squares_of_known = (known**2).sum(1)
+
+    def holes(pictures: np.ndarray) -> int:
+        both = np.concatenate([pictures, pictures[:, :, ::-1]])
+        query = both.reshape(len(both), 16, 2, 16, 2, 3).mean((2, 4)).reshape(len(both), -1).astype(np.float32) / 255
+        apart = ((query**2).sum(1)[:, None] + squares_of_known - 2 * query @ known.T).min(1) / query.shape[1]
+        return int((np.sqrt(apart).reshape(2, -1).min(0) > facts["hole"]).sum())
+
+    for seed in range(5):
+        evenly = (words(seed, 800).reshape(100, 32) + 1.0) / 2**32
+        found = []
+        for kind in ("", "plain_"):
+            model = vae.load(weights, kind)
+            lists = (model.latent_mean + model.latent_std * (4 * evenly - 2)).astype(np.float32)
+            found.append(holes(sample.to_bytes(vae.decode(model, lists))))
+        assert 5 < found[0] < found[1] - 10, (seed, found)
 
 
 def test_the_check_for_copies_can_fail_and_can_pass(models, training):

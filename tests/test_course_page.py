@@ -83,7 +83,7 @@ def test_a_page_is_small(read, course):
 
 
 def test_the_whole_course_is_small(course):
-    assert served(course, [path[1:] for path in course.entries]) <= 25_000_000
+    assert served(course, [path[1:] for path in course.entries]) <= 30_000_000
     runtime = [path[1:] for path in course.entries if path.startswith("/assets/ort/")]
     assert len(runtime) == 3
     assert served(course, runtime) <= 3_700_000

@@ -50,6 +50,7 @@ class Family:
 
 
 VAE_KINDS = ("", "plain_", "map_", "plain_map_")  # the good one, its ablation without noise, and maps of two numbers
+VAE_FOLDERS = (*(f"vae/{kind}{part}" for kind in VAE_KINDS for part in ("encoder", "decoder")), "vae/sampler")
 
 FAMILIES = (
     Family(
@@ -96,13 +97,14 @@ FAMILIES = (
     ),
     Family(
         "vae",
-        (*(f"vae/{kind}{part}" for kind in VAE_KINDS for part in ("encoder", "decoder")), "vae/sampler"),
+        VAE_FOLDERS,
         takes="pictures",
         data=("emoji", "fashion"),
         runtime="sample",
         sampled="vae/decoder",
         scorer="makers",
         scored={"name": "vae"},
+        served=VAE_FOLDERS,
     ),
     Family(
         "diffusion",

@@ -12,6 +12,7 @@ import type {
   PlayOptions,
   Progress,
   Reply,
+  RunOptions,
   SampleOptions,
   Seen,
   StepEvent,
@@ -66,6 +67,11 @@ export class Runtime {
   ): Promise<Record<Name, ModelConfig>> {
     checkBrowser();
     return this.ask("load", models, o.signal, o.onProgress);
+  }
+
+  /** A network's outputs by their names. */
+  run(options: RunOptions, o: Cancellable = {}): Promise<Record<string, Float32Array>> {
+    return this.ask("run", options, o.signal);
   }
 
   /** Unit vectors [256]: what text-to-image is told of a sentence as a whole. Needs clip/text alone. */

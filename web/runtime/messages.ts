@@ -3,6 +3,7 @@ import type { ErrorKind } from "./errors.js";
 import type { MODELS } from "./generated.js";
 import type { Settings } from "./gan-round.js";
 import type { SamplerName } from "./samplers.js";
+import type { Input } from "./session.js";
 
 /** A model by its folder, or another graph over the weights of one: "clip/image/steer.onnx". */
 export type ModelName = (typeof MODELS)[number] | `${(typeof MODELS)[number]}/${string}.onnx`;
@@ -33,6 +34,8 @@ export interface ModelConfig {
   logit_scale?: number; // of CLIP: match = sigmoid(scale * cosine + bias), share = softmax(scale * cosine)
   logit_bias?: number;
   settings?: Record<string, Settings>; // of the GAN that trains in the page
+  latent_mean?: number[]; // of an autoencoder of a few numbers: where those of all training pictures lie
+  latent_std?: number[];
 }
 
 /** Bytes of model files. */
@@ -160,6 +163,12 @@ export interface Word extends Guess {
   alternatives: Guess[]; // the three most probable pieces, itself first
 }
 
+/** One network on its own, by the names of its graph's inputs. */
+export interface RunOptions {
+  model: ModelName;
+  inputs: Record<string, Input>;
+}
+
 interface Call<Argument, Answer, Event = never> {
   argument: Argument;
   answer: Answer;
@@ -169,6 +178,7 @@ interface Call<Argument, Answer, Event = never> {
 /** What the worker can be asked. */
 export interface Calls {
   load: Call<readonly ModelName[], Record<string, ModelConfig>, Progress>;
+  run: Call<RunOptions, Record<string, Float32Array>>;
   summarise: Call<string[], Float32Array[]>;
   encodeText: Call<string[], Float32Array[]>;
   encodeImage: Call<Uint8ClampedArray[], Float32Array[]>;

@@ -24,6 +24,7 @@ export function serve(port: Port, models: Models): void {
   const game = new GanGame(() => gan(models));
   const handlers: Handlers = {
     load: (names, control) => models.load(names, control),
+    run: ({ model, inputs }) => models.run(model, inputs),
     summarise: (texts, { pause }) => summarise(models, texts, pause),
     encodeText: (texts, { pause }) => encodeText(models, texts, pause),
     encodeImage: (pictures, { pause }) => encodeImage(models, pictures, pause),
