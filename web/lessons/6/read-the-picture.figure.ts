@@ -87,7 +87,7 @@ export class ReadThePicture extends BzFigure<State> implements Host {
       };
       await Runtime.get().answer({ seen, question }, { signal, onWord });
       this.milliseconds = (performance.now() - began) / (1 + answer.words.length);
-      answer.complete = true;
+      this.answerList.end(answer);
       this.requestUpdate();
     });
   }
