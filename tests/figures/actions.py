@@ -82,8 +82,8 @@ def expect_address(figure: Locator, **wanted: str | re.Pattern[str]) -> dict[str
 
 
 def run(figure: Locator) -> list[int]:
-    """Run what the settings of a film ask for; the picture at its end."""
-    figure.get_by_role("button", name=RUN).click()
+    """Run what the settings of a film ask for, if a link has not done so; the picture at its end."""
+    figure.get_by_role("button", name=RUN).evaluate("button => button.click()")  # disabled when all of it is there
     expect(figure.get_by_role("button", name=RUN)).to_be_disabled()
     finished(figure)
     return pixels(figure.locator(".shots canvas").first)
@@ -122,7 +122,7 @@ def make(figure: Locator, count: int = 1) -> list[list[int]]:
 
 def fakes(figure: Locator, rounds: int) -> tuple[list[list[int]], list[str]]:
     """Of the game in lesson 2, when it has come to a round: the fakes and their verdicts."""
-    expect(figure.locator(".game-round b")).to_have_text(t("step-the-game.round", rounds=rounds))
+    expect(figure.locator(".game-round")).to_have_text(t("step-the-game.round", rounds=rounds))
     shown = figure.locator(".figure-stage ol.fakes li")
     expect(shown.first).to_contain_text("%")
     return pictures(shown.locator("canvas")), shown.all_inner_texts()
@@ -295,6 +295,25 @@ def film_does_without_its_recording(reader: Visit, number: int, change: Callable
     run(figure)
     expect(figure.locator(".scrubber span")).to_contain_text(t("shell.at", step=20, steps=20, noise="0 %"))
     assert [trouble for trouble in reader.troubles if "uncaught" in trouble] == []
+
+
+def gap(one: Locator, other: Locator) -> float:
+    """How many pixels of the page lie between two elements, one above the other."""
+    (top, bottom), (start, end) = (
+        element.evaluate("e => { const { top, bottom } = e.getBoundingClientRect(); return [top, bottom]; }")
+        for element in (one, other)
+    )
+    return max(start - bottom, top - end, 0)
+
+
+def expect_play_beside(figure: Locator, shown: Locator) -> None:
+    """Play stands where what it plays is seen, on a wide page and on a phone."""
+    page = figure.page
+    before = page.viewport_size
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 640})
+        assert gap(button(figure, "shell.play"), shown) < 200, width
+    page.set_viewport_size(before)
 
 
 # ---------------------------------------------------------------- flicker

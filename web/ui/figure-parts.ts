@@ -81,14 +81,17 @@ export function dataTable({ head, rows }: Table): TemplateResult {
   </table>`;
 }
 
-export function workPart(work: Work): Content {
-  const { progress, error } = work;
-  if (error) {
-    return html`<p class="error" role="alert">
-      ${error.text} ${button(t("shell.retry"), () => void work.run(error.retry))}
-    </p>`;
-  }
-  if (!work.busy) return nothing;
+/** What the figure is doing, and what went wrong: it stays in view while the figure is, wherever its foot may be. */
+export function workPart(work: Work): TemplateResult {
+  return html`<div class="work">${work.error ? errorPart(work, work.error) : work.busy ? progressPart(work) : nothing}</div>`;
+}
+
+function errorPart(work: Work, { text, retry }: NonNullable<Work["error"]>): TemplateResult {
+  return html`<p class="error" role="alert">${text} ${button(t("shell.retry"), () => void work.run(retry))}</p>`;
+}
+
+function progressPart(work: Work): TemplateResult {
+  const { progress } = work;
   return html`<div class="progress">
     ${
       progress

@@ -145,7 +145,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
       ${picture(film.picture(at, view), t(`speed-dial.${view}`))} <span>${t(`speed-dial.${view}`)}</span>
     </div>`;
     return html`<div class="run"><div class="shots">${shot("noisy")} ${shot("clean")}</div>${this.subtraction()}</div>
-      ${this.scrubber()} ${this.filmNote()}`;
+      ${this.scrubber()}`;
   }
 
   /** before - removed = after, in pixels. What was removed may be of either sign: grey is nothing. */
