@@ -33,6 +33,11 @@ export interface ModelFacts {
   bytes: number;
 }
 
+/** Where the card of a model lies: one for all of its parts. */
+export function cardUrl(name: string): string {
+  return siteUrl(`models/${name.split("/")[0]}/index.html`);
+}
+
 /** What the badge tells of models, from their configs. */
 export function modelFacts(models: readonly ModelName[]): Promise<ModelFacts[]> {
   return Promise.all(
@@ -116,7 +121,7 @@ export function badgePart(
       ${facts?.map(({ name, parameters, bytes }) => {
         const values = { name, parameters: number(parameters / 1e6, 1), size: megabytes(bytes) };
         return html`<li>
-          ${t("shell.model", values)} <a href=${siteUrl(`models/${name}/README.md`)}>${t("shell.card", { name })}</a>
+          ${t("shell.model", values)} <a href=${cardUrl(name)}>${t("shell.card", { name })}</a>
         </li>`;
       })}
       ${milliseconds ? html`<li>${t("shell.speed", { ms: number(milliseconds, 0) })}</li>` : nothing}
