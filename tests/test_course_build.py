@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bozzetto.course import build
-from bozzetto.course.content import ContentError
+from bozzetto.course.content import ContentError, read_toml
 from bozzetto.errors import InvalidInput, NotBuilt, WeightsError
 from bozzetto.runtime import store
 
@@ -241,6 +241,16 @@ def test_a_model_card_is_a_page_and_every_model_of_the_course_is_on_the_first_on
     home = [a["href"] for a in page(real, "index.html").named("a") if a["href"].startswith("models/")]
     assert {path.split("/")[1] for path in home} >= {name.split("/")[0] for name in build.MODELS} - {"few_steps"}
     assert not [path for path in real if path.endswith(".md")]
+
+
+def test_lesson_5_tells_of_the_gan_what_its_card_does():
+    said = read_toml(build.HERE / "content/en/interface/speed-dial.toml")["gan"]
+    cards = [(store.weights_folder() / name / "README.md").read_text() for name in ("gan", "diffusion")]
+    assert re.findall(r"[\d.]+ %", said) == [
+        re.search(r"^\| recall \| (\S+ %)", card, re.MULTILINE)[1] for card in cards
+    ]
+    lifelike = [float(re.search(r"^\| precision \| (\S+) %", card, re.MULTILINE)[1]) for card in cards]
+    assert lifelike[0] > lifelike[1] + 10
 
 
 def test_home_tells_what_the_models_files_tell(real):

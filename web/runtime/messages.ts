@@ -39,6 +39,8 @@ export interface ModelConfig {
 export interface Progress {
   loaded: number;
   total: number;
+  /** A model is being opened, the first time with the runtime itself still to come. */
+  opening?: boolean;
 }
 
 /** A prompt as the text tower hands it on, so that a lesson with fixed prompts need not load the tower. */

@@ -81,7 +81,12 @@ export abstract class BzFigure<S extends State> extends LitElement {
   constructor() {
     super();
     const region = () => this.querySelector(":scope > figure > p[role=status].visually-hidden");
-    new Announcer(this, () => this.alternative().sentence, region);
+    new Announcer(
+      this,
+      () => this.alternative().sentence,
+      region,
+      () => this.playing,
+    );
   }
 
   protected override createRenderRoot(): HTMLElement {

@@ -252,7 +252,7 @@ export class StepTheGame extends BzFigure<State> {
   /** What has been played, for the link; while its moves are made again, it is what it was. */
   private keep(): void {
     if (!this.ready) return;
-    this.follow(Object.fromEntries(this.tables.map(({ field, log }) => [field, write(log)])) as Partial<State>);
+    this.follow(Object.fromEntries(this.tables.map(({ field, log }) => [field, write(log)])));
   }
 
   /** The newest pictures, a moment later where the last ones have just come. */

@@ -264,6 +264,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
       <div class="controls">${this.field("axis")}</div>
       ${chart(t("speed-dial.measured"), series, x, y, marks)}
       ${stop ? html`<p>${t(`speed-dial.${helps ? "helps" : "enough"}`, { sampler, steps: stop.steps })}</p>` : nothing}
+      <p>${t("speed-dial.gan")}</p>
       <p class="hint">${t("speed-dial.distance-means", values)}</p>
       <details>
         <summary>${t("speed-dial.numbers")}</summary>

@@ -105,7 +105,7 @@ export class ReadThePicture extends BzFigure<State> implements Host {
 
   protected override figure(): TemplateResult {
     const { gallery, question, tokens } = this;
-    if (!gallery) return html`<p class="hint">${t("picture-input.opening")}</p>`;
+    if (!gallery) return html`<p class="hint opening">${t("picture-input.opening")}</p>`;
     const known = tokens?.question === question ? tokens.read : undefined;
     return html`<div class="reading">
       ${this.editor.frame(gallery)}
