@@ -331,3 +331,20 @@ def changes_a_second(figure: Locator, canvas: Locator, enough: int = 5) -> int:
         changed.append(now != before)
         before = now
     return max(sum(changed[at : at + 1000 // every]) for at in range(len(changed)))
+
+
+def film_flickers_slowly(visit: Callable[..., Visit], number: int) -> None:
+    """No more than three pictures a second while a film runs, whose clean picture is shown meanwhile, or is played."""
+    reader = visit(reduced_motion="no-preference")
+    reader.page.clock.install(time=0)
+    figure = reader.figure(number)
+    button(figure, "shell.recompute").wait_for()
+    reader.page.clock.pause_at(3600)
+    button(figure, "shell.recompute").click()
+    noisy, clean = (figure.locator(".shots canvas").nth(at) for at in (0, 1))
+    assert changes_a_second(figure, noisy, enough=3) <= 3
+    assert len(set(pixels(clean))) > 50
+    finished(figure)
+    figure.get_by_label(t("shell.scrub")).fill("0")
+    button(figure, "shell.play").click()
+    assert 1 < changes_a_second(figure, noisy) <= 3

@@ -11,11 +11,11 @@ from actions import (
     RUN,
     button,
     cancel,
-    changes_a_second,
     expect_address,
     expect_play_beside,
     field,
     film_does_without_its_recording,
+    film_flickers_slowly,
     film_is_computed,
     film_survives_nonsense,
     film_works_from_the_keyboard,
@@ -108,13 +108,7 @@ def test_the_models_are_small(tour, course):
 
 
 def test_noise_flickers_no_faster_than_three_times_a_second(visit):
-    reader = visit(reduced_motion="no-preference")
-    reader.page.clock.install(time=0)
-    figure = reader.figure(5)
-    button(figure, "shell.recompute").wait_for()
-    reader.page.clock.pause_at(3600)
-    button(figure, "shell.recompute").click()
-    assert 1 < changes_a_second(figure, figure.locator(".shots canvas").first) <= 3
+    film_flickers_slowly(visit, 5)
 
 
 def test_a_film_is_run_and_looked_at_from_the_keyboard(visit):
