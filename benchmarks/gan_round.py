@@ -3,7 +3,8 @@
     python benchmarks/gan_round.py --seeds 3 --skills 5 --out benchmarks/results/gan_round.json
 
 For each seed two games: 1,500 balanced rounds; and 750 collapsing ones, after which 1,000 balanced ones repair it.
-Skills: what lesson 2 says of its game, for so many seeds. Modes, and the share of fakes that are any shape at all, are counted on 256 fakes. Rates: ONNX Runtime and the same
+Modes, and the share of fakes that are any shape at all, are counted on 256 fakes. Skills: what lesson 2 says of its
+game, for so many seeds. Rates: ONNX Runtime and the same
 function in torch, in turns, so that both meet the same load; the pictures and the noise are part of a round in both.
 """
 
@@ -112,8 +113,9 @@ def main() -> None:
     args = parser.parse_args()
     graph, model = game.Game(), open_model(game.MODEL)
     load = os.getloadavg()[0]
+    asked = f"--seeds {args.seeds} --skills {args.skills} --seconds {args.seconds:g}"
     report = {
-        "command": f"python benchmarks/gan_round.py --seeds {args.seeds} --skills {args.skills} --seconds {args.seconds:g}",
+        "command": f"python benchmarks/gan_round.py {asked}",
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "load_average": round(load, 1),
