@@ -1,9 +1,10 @@
 """The GAN's round as a graph: rounds a second beside torch's, and the modes that it covers as it learns.
 
-    python benchmarks/gan_round.py --seeds 3 --out benchmarks/results/gan_round.json
+    python benchmarks/gan_round.py --seeds 3 --skills 5 --out benchmarks/results/gan_round.json
 
 For each seed two games: 1,500 balanced rounds; and 750 collapsing ones, after which 1,000 balanced ones repair it.
-Modes, and the share of fakes that are any shape at all, are counted on 256 fakes. Rates: ONNX Runtime and the same
+Modes, and the share of fakes that are any shape at all, are counted on 256 fakes. Skills: what lesson 2 says of its
+game, for so many seeds. Rates: ONNX Runtime and the same
 function in torch, in turns, so that both meet the same load; the pictures and the noise are part of a round in both.
 """
 
@@ -30,6 +31,7 @@ GAMES = (
     (("collapsing", game.COLLAPSING, 750), ("rebalanced", game.BALANCED, 1000)),
 )
 EVERY = 250
+FROZEN = (25, 100, 300, 1000)  # as in web/runtime/gan-game.ts
 UNSEEN = 10_000  # added to a seed: noise that the game was not trained on
 
 
@@ -73,16 +75,47 @@ def learn(graph: game.Game, seed: int) -> list[dict[str, object]]:
     return log
 
 
+def accuracy(shown: game.Played) -> float:
+    """Of fakes and as many real pictures, the share that the discriminator tells right."""
+    return float(((shown.verdicts_real > 0.5).mean() + (shown.verdicts_fake <= 0.5).mean()) / 2)
+
+
+def skills(graph: game.Game, seed: int) -> dict[str, object]:
+    """The raw score over the rounds before, today's players against those frozen at FROZEN, and the kinds among the
+    fakes of round 1,000 in the balanced game and in one made to collapse."""
+    found: dict[str, object] = {}
+    for name, settings in (("balanced", game.BALANCED), ("collapsing", game.COLLAPSING)):
+        state, frozen, right, passed = game.start(seed), [], [], []
+        for played in range(1, 1001):
+            state, shown = graph.play(state, settings, seed)
+            right.append(accuracy(shown))
+            passed.append(float((shown.verdicts_fake > 0.5).mean()))
+            if played in FROZEN:
+                frozen.append(state)
+            if name == "balanced" and played in (200, 500, 1000):
+                fooled = [graph.evaluate(state, old, seed + UNSEEN, 2).verdicts_fake for old in frozen]
+                found[str(played)] = {
+                    "raw": round(statistics.mean(right[-100:]), 3),
+                    "passed": round(statistics.mean(passed[-100:]), 3),
+                    "fooled": [round(float((verdicts > 0.5).mean()), 3) for verdicts in fooled],
+                    "told": [round(accuracy(graph.evaluate(old, state, seed + UNSEEN, 2)), 3) for old in frozen],
+                }
+        found[name] = game.variety(shown.fakes)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--skills", type=int, default=5, help="seeds of which the skills are measured")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each turn of the rates")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gan_round.json"))
     args = parser.parse_args()
     graph, model = game.Game(), open_model(game.MODEL)
     load = os.getloadavg()[0]
+    asked = f"--seeds {args.seeds} --skills {args.skills} --seconds {args.seconds:g}"
     report = {
-        "command": f"python benchmarks/gan_round.py --seeds {args.seeds} --seconds {args.seconds:g}",
+        "command": f"python benchmarks/gan_round.py {asked}",
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "load_average": round(load, 1),
@@ -90,6 +123,7 @@ def main() -> None:
         "graph_bytes": model["files"]["graph.onnx"]["bytes"],
         "parameters": model["parameters"],
         "modes": {str(seed): learn(graph, seed) for seed in range(args.seeds)},
+        "skills": {str(seed): skills(graph, seed) for seed in range(1, 1 + args.skills)},
     }
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(report, indent=2) + "\n")

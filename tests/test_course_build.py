@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bozzetto.course import build
-from bozzetto.course.content import ContentError
+from bozzetto.course.content import ContentError, read_toml
 from bozzetto.errors import InvalidInput, NotBuilt, WeightsError
 from bozzetto.runtime import store
 
@@ -138,7 +138,11 @@ def pages(site):
 
 
 def test_there_are_nine_lessons_and_the_pages_around_them(real):
-    assert len(pages(real)) == 13
+    cards = {path for path in pages(real) if path.startswith("models/")}
+    assert len(pages(real)) == 13 + len(cards)
+    assert {path.split("/")[1] for path in cards} == {
+        path.parent.name for path in store.weights_folder().glob("*/README.md")
+    }
     assert {
         "index.html",
         "glossary/index.html",
@@ -220,15 +224,33 @@ def test_a_page_and_its_styles_are_small(real):
 
 
 def test_the_models_of_the_page_come_with_every_file_and_no_other_model(real):
-    names = {path.rpartition("/")[0] for path in real if path.startswith("models/") and not path.endswith("README.md")}
+    names = {path.rpartition("/")[0] for path in real if path.startswith("models/") and not path.endswith(".html")}
     assert {"models/" + name for name in build.MODELS} <= names
     assert not [name for name in names if "judge" in name or name.endswith("/encoder")]
     for name in build.MODELS:
-        assert {
-            f"models/{name}/{file}" for file in ("config.json", "graph.onnx", "model.safetensors", "README.md")
-        } <= real.keys()
+        assert {f"models/{name}/{file}" for file in ("config.json", "graph.onnx", "model.safetensors")} <= real.keys()
     assert "models/clip/text/vocabulary.txt" in real
     assert all(isinstance(real[path], bytes) or real[path].is_file() for path in real)
+
+
+def test_a_model_card_is_a_page_and_every_model_of_the_course_is_on_the_first_one(real):
+    one = page(real, "models/clip/index.html")
+    words = " ".join("".join(one.words).split())
+    assert "naming top-1" in words and one.named("table")
+    assert not re.search(r"<!--|library_name|\| ---|^#", words)
+    home = [a["href"] for a in page(real, "index.html").named("a") if a["href"].startswith("models/")]
+    assert {path.split("/")[1] for path in home} >= {name.split("/")[0] for name in build.MODELS} - {"few_steps"}
+    assert not [path for path in real if path.endswith(".md")]
+
+
+def test_lesson_5_tells_of_the_gan_what_its_card_does():
+    said = read_toml(build.HERE / "content/en/interface/speed-dial.toml")["gan"]
+    cards = [(store.weights_folder() / name / "README.md").read_text() for name in ("gan", "diffusion")]
+    assert re.findall(r"[\d.]+ %", said) == [
+        re.search(r"^\| recall \| (\S+ %)", card, re.MULTILINE)[1] for card in cards
+    ]
+    lifelike = [float(re.search(r"^\| precision \| (\S+) %", card, re.MULTILINE)[1]) for card in cards]
+    assert lifelike[0] > lifelike[1] + 10
 
 
 def test_home_tells_what_the_models_files_tell(real):
@@ -243,6 +265,8 @@ def test_home_tells_what_the_models_files_tell(real):
     assert f"{megabytes:.1f} MB" in words
     names = json.loads((build.HERE / "data/labels.json").read_text())["names"]
     assert f"Of {len(names):,} names it picks the right one" in words
+    psnr = re.search(r"PSNR RGB on white, test pictures \| (\S+) dB", (folder / "autoencoder/README.md").read_text())
+    assert f"{100 * 10 ** (-float(psnr[1]) / 20):.0f} %" == "4 %" in words
     card = (folder / "clip/README.md").read_text()
     assert re.search(r"naming top-1 \| (\S+ %)", card)[1] in words
 

@@ -1,4 +1,5 @@
 // What every page does once it can be read: it remembers, marks, explains, and starts the figures that come near.
+import { all } from "./core/dom.js";
 import { loadFigures } from "./core/figures.js";
 import { explainTerms } from "./core/glossary.js";
 import { markLessons } from "./core/marks.js";
@@ -6,7 +7,7 @@ import { playPictures } from "./core/pictures.js";
 import { keepFootInView } from "./core/sticky.js";
 import { rememberPredictions } from "./core/predict.js";
 import { pageStorage, Progress } from "./core/progress.js";
-import { checkQuiz } from "./core/quiz.js";
+import { checkQuiz, idsOf } from "./core/quiz.js";
 import { themeButton } from "./core/theme-button.js";
 
 const progress = new Progress(pageStorage());
@@ -18,11 +19,11 @@ playPictures();
 keepFootInView();
 if (lesson) {
   rememberPredictions(progress, lesson);
-  progress.visit(lesson, document.querySelectorAll(".quiz fieldset.question").length);
+  progress.visit(lesson, idsOf(all(".quiz fieldset.question")));
   checkQuiz(progress, lesson, document, () => markLessons(progress));
 }
-for (const chapter of document.querySelectorAll<HTMLElement>(".chapter")) {
-  checkQuiz(progress, `bank-${chapter.dataset.lesson}`, chapter, () => undefined);
-}
+const chapters = all<HTMLDetailsElement>(".chapter");
+for (const chapter of chapters) checkQuiz(progress, chapter.dataset["lesson"] ?? "", chapter, () => undefined);
+addEventListener("beforeprint", () => chapters.forEach((chapter) => (chapter.open = true)));
 markLessons(progress);
 loadFigures();

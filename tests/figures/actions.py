@@ -82,8 +82,8 @@ def expect_address(figure: Locator, **wanted: str | re.Pattern[str]) -> dict[str
 
 
 def run(figure: Locator) -> list[int]:
-    """Run what the settings of a film ask for; the picture at its end."""
-    figure.get_by_role("button", name=RUN).click()
+    """Run what the settings of a film ask for, if a link has not done so; the picture at its end."""
+    figure.get_by_role("button", name=RUN).evaluate("button => button.click()")  # disabled when all of it is there
     expect(figure.get_by_role("button", name=RUN)).to_be_disabled()
     finished(figure)
     return pixels(figure.locator(".shots canvas").first)
@@ -122,7 +122,7 @@ def make(figure: Locator, count: int = 1) -> list[list[int]]:
 
 def fakes(figure: Locator, rounds: int) -> tuple[list[list[int]], list[str]]:
     """Of the game in lesson 2, when it has come to a round: the fakes and their verdicts."""
-    expect(figure.locator(".game-round b")).to_have_text(t("step-the-game.round", rounds=rounds))
+    expect(figure.locator(".game-round")).to_have_text(t("step-the-game.round", rounds=rounds))
     shown = figure.locator(".figure-stage ol.fakes li")
     expect(shown.first).to_contain_text("%")
     return pictures(shown.locator("canvas")), shown.all_inner_texts()
@@ -297,6 +297,25 @@ def film_does_without_its_recording(reader: Visit, number: int, change: Callable
     assert [trouble for trouble in reader.troubles if "uncaught" in trouble] == []
 
 
+def gap(one: Locator, other: Locator) -> float:
+    """How many pixels of the page lie between two elements, one above the other."""
+    (top, bottom), (start, end) = (
+        element.evaluate("e => { const { top, bottom } = e.getBoundingClientRect(); return [top, bottom]; }")
+        for element in (one, other)
+    )
+    return max(start - bottom, top - end, 0)
+
+
+def expect_play_beside(figure: Locator, shown: Locator) -> None:
+    """Play stands where what it plays is seen, on a wide page and on a phone."""
+    page = figure.page
+    before = page.viewport_size
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 640})
+        assert gap(button(figure, "shell.play"), shown) < 200, width
+    page.set_viewport_size(before)
+
+
 # ---------------------------------------------------------------- flicker
 
 
@@ -312,3 +331,20 @@ def changes_a_second(figure: Locator, canvas: Locator, enough: int = 5) -> int:
         changed.append(now != before)
         before = now
     return max(sum(changed[at : at + 1000 // every]) for at in range(len(changed)))
+
+
+def film_flickers_slowly(visit: Callable[..., Visit], number: int) -> None:
+    """No more than three pictures a second while a film runs, whose clean picture is shown meanwhile, or is played."""
+    reader = visit(reduced_motion="no-preference")
+    reader.page.clock.install(time=0)
+    figure = reader.figure(number)
+    button(figure, "shell.recompute").wait_for()
+    reader.page.clock.pause_at(3600)
+    button(figure, "shell.recompute").click()
+    noisy, clean = (figure.locator(".shots canvas").nth(at) for at in (0, 1))
+    assert changes_a_second(figure, noisy, enough=3) <= 3
+    assert len(set(pixels(clean))) > 50
+    finished(figure)
+    figure.get_by_label(t("shell.scrub")).fill("0")
+    button(figure, "shell.play").click()
+    assert 1 < changes_a_second(figure, noisy) <= 3

@@ -1,5 +1,7 @@
 """Sort or make: what the sorter says and the maker draws is computed, can be used by everybody, and survives faults."""
 
+import json
+
 import pytest
 from playwright.sync_api import expect
 
@@ -33,6 +35,17 @@ def test_sorter_and_maker_are_computed(reader):
 def states(visit: Visit):
     figure = visit.figure(1, picture=0)
     bars(figure)
+    # Where the reader's colours replace ours, bars are still seen, and so is what is chosen.
+    visit.page.emulate_media(forced_colors="active")
+    empty, full = (figure.locator(f".sorted-bars .match-bar{part}").first for part in ("", " i"))
+    chosen, other = (figure.locator(f".way .pick:{which}(:has(:checked)) > span").first for which in ("is", "not"))
+    look = "(e, name) => getComputedStyle(e)[name]"
+    assert empty.evaluate(look, "backgroundColor") != full.evaluate(look, "backgroundColor")
+    assert chosen.evaluate(look, "outlineStyle") == "solid" != other.evaluate(look, "outlineStyle")
+    visit.page.emulate_media(forced_colors="none")
+    labels = set(json.loads(visit.course.entries["/data/labels.json"].body)["names"])
+    shown = figure.locator(".strip canvas").evaluate_all("all => all.map(e => e.getAttribute('aria-label'))")
+    assert len(shown) == 12 and all(name.rpartition(", in the style")[0] in labels for name in shown), shown
     yield "start"
     make(figure)
     figure.locator(".made-one").first.click()

@@ -12,6 +12,7 @@ from actions import (
     changes_a_second,
     cut,
     expect_address,
+    expect_play_beside,
     fakes,
     field,
     follow,
@@ -56,7 +57,7 @@ def test_the_rounds_of_a_game_agree_with_python(worker):
     found = worker.evaluate(
         """async (ask, settings) => {
           await ask("load", ["gan_round"]);
-          const frames = [await ask("startGame", 7)];
+          const frames = [await ask("startGame", { seed: 7 })];
           for (const trains of [[true, true], [true, true], [false, true], [true, false], [true, true]]) {
             frames.push(await ask("playGame", { settings, trains, rounds: 1 }));
           }
@@ -73,9 +74,12 @@ def test_the_rounds_of_a_game_agree_with_python(worker):
 def states(visit: Visit):
     figure = visit.figure(2, moves="bb24")
     fakes(figure, 24)
+    expect_play_beside(figure, figure.locator("ol.fakes").first)
     yield "start"
     button(figure, "step-the-game.ten").click()
     fakes(figure, 34)
+    figure = visit.figure(2, moves="bb60")
+    fakes(figure, 60)
     expect(figure.locator("svg.chart")).to_have_count(2)
     button(figure, "step-the-game.judge", count=8).click()
     figure.locator(".tick input").first.check()
@@ -84,15 +88,30 @@ def states(visit: Visit):
     unfold(figure)
     button(figure, "shell.share").click()
     yield "judged, unfolded"
+    # The collapse stands beside the healthy game, which keeps its rounds, and both are played.
     button(figure, "step-the-game.collapse").click()
     expect(button(figure, "shell.pause")).to_be_visible()
-    expect(figure.locator(".game-round")).to_contain_text(t("step-the-game.collapsing"))
+    expect(figure.locator(".game")).to_have_count(2)
+    expect(figure.locator(".game meter")).to_have_count(2)
+    expect(figure.locator(".game").nth(1)).to_contain_text(t("step-the-game.collapsing-means"))
+    expect(figure.locator(".game-round")).not_to_have_text(t("step-the-game.round", rounds=60))
+    # Nobody looks: the games wait, and the address has kept them, and while they were played as well.
+    expect_address(figure, moves=re.compile(r"bb(6[1-9]|[7-9]\d|\d{3,})"), twin=re.compile(r"cb\d{2,}"), beside="1")
+    visit.page.evaluate("""() => {
+      Object.defineProperty(document, "hidden", { value: true, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+      delete document.hidden;
+    }""")
+    expect(button(figure, "shell.play")).to_be_visible()
     yield "collapsing"
     button(figure, "step-the-game.rebalance").click()
-    expect(figure.locator(".game-round")).to_contain_text(t("step-the-game.rebalanced"))
+    expect(figure.locator(".game").nth(1)).to_contain_text(t("step-the-game.balanced-means"))
+    expect_address(figure, twin=re.compile(r"cb\d+bb\d+"))
     button(figure, "shell.pause").click()
     expect(button(figure, "shell.play")).to_be_visible()
     yield "rebalanced"
+    button(figure, "step-the-game.alone").click()
+    expect(figure.locator(".game")).to_have_count(1)
 
 
 def test_no_state_has_a_barrier(tour):
@@ -126,10 +145,10 @@ def test_the_game_works_from_the_keyboard(reader):
     stage.focus()
     page.keyboard.press(" ")
     expect(button(figure, "shell.pause")).to_be_visible()
-    expect(figure.locator(".game-round b")).not_to_have_text(t("step-the-game.round", rounds=0))
+    expect(figure.locator(".game-round")).not_to_have_text(t("step-the-game.round", rounds=0))
     stage.press(" ")
     expect(button(figure, "shell.play")).to_be_visible()
-    expect_address(figure, settings="balanced", moves=re.compile(r"bb[1-9]\d*"))
+    expect_address(figure, beside="0", moves=re.compile(r"bb[1-9]\d*"))
     # How many rounds were played until the pause depends on the machine: go on from a number that is known.
     rounds = 24
     figure = reader.figure(2, moves=f"bb{rounds}")

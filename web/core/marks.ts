@@ -13,7 +13,7 @@ export function markLessons(progress: Progress): void {
     mark.replaceChildren();
     if (progress.done(number)) mark.append("✓", make("span", small ? "visually-hidden" : "", ` ${t("site.done")}`));
     else if (!small && progress.lesson(number)) {
-      const total = progress.lesson(number)?.items ?? 0;
+      const total = progress.lesson(number)?.items.length ?? 0;
       const right = progress.right(number);
       mark.textContent = right ? t("site.score", { right, total }) : t("site.seen");
     }

@@ -21,7 +21,7 @@ function fresh(text?: string): Progress {
 test("a lesson is done when all of its items are right, and stays so", () => {
   const progress = fresh();
   assert.equal(progress.done("7"), false);
-  progress.visit("7", 2);
+  progress.visit("7", ["a", "b"]);
   progress.answer("7", "a", { choice: 1, right: true });
   progress.answer("7", "b", { choice: 0, right: false });
   assert.deepEqual([progress.right("7"), progress.done("7")], [1, false]);
@@ -34,19 +34,30 @@ test("a lesson is done when all of its items are right, and stays so", () => {
   assert.equal(later.done("8"), false);
 });
 
+test("an item is the same in its lesson and in the question bank, and the bank alone makes no lesson done", () => {
+  const progress = fresh();
+  progress.answer("2", "a", { choice: 0, right: true }); // in the bank
+  progress.answer("2", "z", { choice: 0, right: true }); // in the bank, and not among those of the lesson
+  assert.equal(progress.done("2"), false);
+  progress.visit("2", ["a", "b"]);
+  assert.deepEqual([progress.right("2"), progress.right("2", ["a", "b", "z"]), progress.done("2")], [1, 2, false]);
+  progress.answer("2", "b", { choice: 1, right: true });
+  assert.equal(progress.done("2"), true);
+});
+
 test("two tabs do not overwrite each other", () => {
   const one = fresh();
   const other = new Progress(store);
   one.answer("1", "a", { choice: 0, right: true });
   other.answer("2", "b", { choice: 0, right: true });
   const later = new Progress(store);
-  assert.deepEqual([later.right("1"), later.right("2")], [1, 1]);
+  assert.deepEqual([later.right("1", ["a"]), later.right("2", ["b"])], [1, 1]);
 });
 
 test("forgetting lessons keeps the theme", () => {
   const progress = fresh();
   progress.theme = "dark";
-  progress.visit("1", 3);
+  progress.visit("1", ["a"]);
   progress.forget();
   const later = new Progress(store);
   assert.equal(later.theme, "dark");
@@ -59,12 +70,14 @@ test("what is not ours in storage is left aside, the rest is kept", () => {
   }
   const mixed = {
     theme: "pink",
-    lessons: { 1: { items: 3, answers: { a: { choice: 1, right: true }, b: { choice: -1, right: true }, c: 5 } } },
+    lessons: {
+      1: { items: ["a", 3], answers: { a: { choice: 1, right: true }, b: { choice: -1, right: true }, c: 5 } },
+    },
   };
   const progress = fresh(JSON.stringify(mixed));
   assert.equal(progress.theme, undefined);
   assert.deepEqual(Object.keys(progress.lesson("1")?.answers ?? {}), ["a"]);
-  assert.equal(progress.lesson("1")?.items, 3);
+  assert.deepEqual(progress.lesson("1")?.items, ["a"]);
 });
 
 test("without storage, or with a forbidden one, it remembers while the page is open", () => {
@@ -74,7 +87,7 @@ test("without storage, or with a forbidden one, it remembers while the page is o
   };
   for (const storage of [undefined, forbidden]) {
     const progress = new Progress(storage);
-    progress.visit("3", 1);
+    progress.visit("3", ["a"]);
     progress.answer("3", "a", { choice: 0, right: true });
     assert.equal(progress.done("3"), true);
   }

@@ -7,7 +7,7 @@ export interface Answer {
 }
 
 export interface LessonRecord {
-  items: number; // how many quiz items the lesson had
+  items: string[]; // those that the lesson itself asks; the question bank has more
   answers: Record<string, Answer>;
   predictions: Record<string, number>;
 }
@@ -50,7 +50,7 @@ export class Progress {
     return this.saved.lessons[number];
   }
 
-  visit(number: string, items: number): void {
+  visit(number: string, items: string[]): void {
     this.change((saved) => (record(saved, number).items = items));
   }
 
@@ -62,14 +62,16 @@ export class Progress {
     this.change((saved) => (record(saved, number).predictions[question] = choice));
   }
 
-  right(number: string): number {
-    return Object.values(this.lesson(number)?.answers ?? {}).filter(({ right }) => right).length;
+  /** How many of these items are answered right: of those that the lesson asks, or of the bank's. */
+  right(number: string, items = this.lesson(number)?.items ?? []): number {
+    const answers = this.lesson(number)?.answers ?? {};
+    return items.filter((item) => Object.hasOwn(answers, item) && answers[item]!.right).length;
   }
 
   /** A lesson is done when all of its quiz is right. */
   done(number: string): boolean {
-    const items = this.lesson(number)?.items ?? 0;
-    return items > 0 && this.right(number) >= items;
+    const items = this.lesson(number)?.items ?? [];
+    return items.length > 0 && this.right(number) === items.length;
   }
 
   forget(): void {
@@ -98,7 +100,7 @@ export class Progress {
 }
 
 function record(saved: Saved, number: string): LessonRecord {
-  return (saved.lessons[number] ??= { items: 0, answers: {}, predictions: {} });
+  return (saved.lessons[number] ??= { items: [], answers: {}, predictions: {} });
 }
 
 /** Only what has the right shape is taken from storage. */
@@ -109,7 +111,7 @@ function clean(value: unknown): Saved {
   for (const [number, entry] of Object.entries(object(lessons))) {
     const { items, answers, predictions } = object(entry);
     const kept = record(saved, number);
-    if (natural(items)) kept.items = items;
+    if (Array.isArray(items)) kept.items = items.filter((item) => typeof item === "string");
     for (const [name, choice] of Object.entries(object(predictions))) {
       if (natural(choice)) kept.predictions[name] = choice;
     }

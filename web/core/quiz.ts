@@ -4,18 +4,22 @@ import { t } from "../ui/strings.js";
 import { all, button, make } from "./dom.js";
 import type { Progress } from "./progress.js";
 
-/** The questions in `scope`, counted and remembered under `key`: the number of a lesson, or a name of the bank's. */
-export function checkQuiz(progress: Progress, key: string, scope: ParentNode, onChange: () => void): void {
+export function idsOf(questions: readonly HTMLElement[]): string[] {
+  return questions.map(({ dataset }) => dataset["id"] ?? "");
+}
+
+/** The questions in `scope`, counted and remembered under the number of their lesson, there and in the bank. */
+export function checkQuiz(progress: Progress, lesson: string, scope: ParentNode, onChange: () => void): void {
   const questions = all<HTMLFieldSetElement>("fieldset.question", scope);
   const score = (): void => {
     const line = scope.querySelector(".score");
-    const right = progress.right(key);
+    const right = progress.right(lesson, idsOf(questions));
     if (line && right) line.textContent = t("site.score", { right, total: questions.length });
     onChange();
   };
 
   for (const question of questions) {
-    const id = question.dataset.id ?? "";
+    const [id = ""] = idsOf([question]);
     const choices = all(".choice", question);
     const explanations = question.querySelector("details");
     const verdict = make("p", "verdict");
@@ -35,12 +39,12 @@ export function checkQuiz(progress: Progress, key: string, scope: ParentNode, on
         return;
       }
       show(choice);
-      progress.answer(key, id, { choice, right: choices[choice]?.dataset.right !== undefined });
+      progress.answer(lesson, id, { choice, right: choices[choice]?.dataset.right !== undefined });
       score();
     };
 
     explanations?.before(verdict, button(t("site.check"), "primary check", check));
-    const before = progress.lesson(key)?.answers[id];
+    const before = progress.lesson(lesson)?.answers[id];
     const input = choices[before?.choice ?? -1]?.querySelector("input");
     if (before && input) {
       input.checked = true;

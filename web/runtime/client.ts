@@ -15,6 +15,7 @@ import type {
   RunOptions,
   SampleOptions,
   Seen,
+  StartOptions,
   StepEvent,
   Word,
 } from "./messages.js";
@@ -123,8 +124,8 @@ export class Runtime {
   }
 
   /** A new game of generator and discriminator, which the worker keeps; what its untrained players show. */
-  startGame(seed: number, o: Cancellable = {}) {
-    return this.ask("startGame", seed, o.signal);
+  startGame(options: StartOptions, o: Cancellable = {}) {
+    return this.ask("startGame", options, o.signal);
   }
 
   /** Plays on, after the calls before, and answers with the last round's pictures. To play 0 rounds ends them. */

@@ -71,10 +71,10 @@ test("today's players meet the frozen ones, and not each other", async () => {
   await game.play(balanced(50, [false, true]), ears);
   const skills = ears.heard.flatMap(({ skill }) => skill ?? []);
   assert.deepEqual(skills, [
-    { rounds: 25, fooled: [0], told: [1], raw: 1 },
-    { rounds: 50, fooled: [1], told: [1], raw: 0 }, // the generator has passed today's discriminator and the frozen one
-    { rounds: 75, fooled: [1], told: [1], raw: 1 / 25 },
-    { rounds: 100, fooled: [1, 0], told: [1, 1], raw: 1 },
+    { rounds: 25, fooled: [0], told: [1], passed: 0, raw: 1 },
+    { rounds: 50, fooled: [1], told: [1], passed: 1, raw: 0 }, // the generator has passed today's discriminator and the frozen one
+    { rounds: 75, fooled: [1], told: [1], passed: 24 / 25, raw: 1 / 25 },
+    { rounds: 100, fooled: [1, 0], told: [1, 1], passed: 0, raw: 1 },
   ]);
 });
 
@@ -113,5 +113,5 @@ test("a new game forgets the old one, and without a game there is no round", asy
   await game.start(2);
   const ears = listener();
   await game.play(balanced(25), ears);
-  assert.deepEqual(ears.heard.at(-1)!.skill, { rounds: 25, fooled: [0], told: [1], raw: 1 });
+  assert.deepEqual(ears.heard.at(-1)!.skill, { rounds: 25, fooled: [0], told: [1], passed: 0, raw: 1 });
 });

@@ -1,4 +1,4 @@
-/** The game that the worker keeps: the players, frozen copies of them, and what the page is told. */
+/** A game that the worker keeps: the players, frozen copies of them, and what the page is told. */
 import { RuntimeError } from "./errors.js";
 import { evaluate, type GanRoundGraph, modes, play, start, type Played, type State } from "./gan-round.js";
 import type { Control, GanFrame, GanRound, GanSkill, PlayOptions } from "./messages.js";
@@ -29,7 +29,8 @@ export class GanGame {
   private seed = 0;
   private state: State | undefined;
   private frozen: State[] = [];
-  private right: number[] = []; // in each round since the skills were measured
+  private right: number[] = []; // in each round since the skills were measured, and the share of fakes that passed
+  private passed: number[] = [];
   private turn = 0;
   private before: Promise<unknown> = Promise.resolve();
 
@@ -42,7 +43,7 @@ export class GanGame {
       const graph = this.graph();
       const state = start(seed, graph.sizes);
       const shown = await evaluate(graph, state, state, seed, 1);
-      [this.seed, this.state, this.frozen, this.right] = [seed, state, [], []];
+      [this.seed, this.state, this.frozen, this.right, this.passed] = [seed, state, [], [], []];
       return frame(0, shown);
     });
   }
@@ -61,6 +62,7 @@ export class GanGame {
         const { rounds } = (this.state = round.state);
         played = round.played;
         this.right.push(accuracy(played));
+        this.passed.push(share(played.verdicts_fake, true));
         const skill = due(rounds) ? await this.measure(round.state) : undefined;
         const show = performance.now() >= shownAt + FRAME;
         if (show) shownAt = performance.now();
@@ -74,8 +76,14 @@ export class GanGame {
   private async measure(state: State): Promise<GanSkill> {
     if (FROZEN.includes(state.rounds)) this.frozen.push(state);
     const seed = this.seed + UNSEEN;
-    const skill: GanSkill = { rounds: state.rounds, fooled: [], told: [], raw: mean(this.right) };
-    this.right = [];
+    const skill: GanSkill = {
+      rounds: state.rounds,
+      fooled: [],
+      told: [],
+      passed: mean(this.passed),
+      raw: mean(this.right),
+    };
+    [this.right, this.passed] = [[], []];
     for (const old of this.frozen) {
       skill.fooled.push(share((await evaluate(this.graph(), state, old, seed, BATCHES)).verdicts_fake, true));
       skill.told.push(accuracy(await evaluate(this.graph(), old, state, seed, BATCHES)));

@@ -42,6 +42,8 @@ export interface ModelConfig {
 export interface Progress {
   loaded: number;
   total: number;
+  /** A model is being opened, the first time with the runtime itself still to come. */
+  opening?: boolean;
 }
 
 /** A prompt as the text tower hands it on, so that a lesson with fixed prompts need not load the tower. */
@@ -102,11 +104,20 @@ export interface Tokens {
   unread: string[]; // words at the end that no longer fit
 }
 
-/** Rounds of the game that the worker keeps; trains: whether generator and discriminator learn in them. */
+export interface StartOptions {
+  seed: number;
+  game?: GameNumber;
+}
+
+/** The worker keeps two games, so that one can be played beside the other. */
+export type GameNumber = 0 | 1;
+
+/** Rounds of a game that the worker keeps; trains: whether generator and discriminator learn in them. */
 export interface PlayOptions {
   settings: Settings; // one of config.json
   trains: [boolean, boolean];
   rounds: number; // 0 ends the calls before this one, after their round in hand
+  game?: GameNumber;
 }
 
 /** What a round showed: 64 fakes [64, 3, 16, 16], their kinds, and how probably each picture is real by the verdict. */
@@ -124,7 +135,8 @@ export interface GanSkill {
   fooled: number[]; // share of today's fakes that each frozen discriminator takes for real
   told: number[]; // share of each frozen generator's fakes, and as many real pictures, that today's discriminator
   // tells right
-  raw: number; // the same of the game itself, over the rounds since the last measurement
+  passed: number; // the same two of the game itself, over the rounds since the last measurement
+  raw: number;
 }
 
 /** After a round; pictures come at most three times a second. */
@@ -189,7 +201,7 @@ export interface Calls {
   decode: Call<Float32Array, Uint8ClampedArray>;
   look: Call<LookOptions, Seen>;
   answer: Call<AnswerOptions, Word[], Word>;
-  startGame: Call<number, GanFrame>;
+  startGame: Call<StartOptions, GanFrame>;
   playGame: Call<PlayOptions, GanFrame | undefined, GanRound>;
 }
 

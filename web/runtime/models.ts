@@ -79,6 +79,7 @@ export class Models {
       const words = files[VOCABULARY];
       const tokenizer = words && Tokenizer.read(words);
       for (const [name, graph] of graphs) {
+        emit({ ...progress, opening: true });
         await pause();
         const session = await this.openSession(files[graph]!, files["model.safetensors"]!);
         this.opened.set(name, { config, session, tokenizer });

@@ -1,7 +1,7 @@
 /** The page and its worker: what is loaded, heard, cancelled, and what is replaced when it breaks. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ModelName, type StepEvent } from "./client.js";
+import { type ModelName, type Progress, type StepEvent } from "./client.js";
 import { classifier_free } from "./guidance.js";
 import { normal } from "./noise.js";
 import { SAMPLERS, type SamplerName } from "./samplers.js";
@@ -10,7 +10,11 @@ import { ALL, begin, fails, faults, files, log, runtime, startWorker, sum, worke
 
 test("load reports its progress in bytes and gives the configs", async () => {
   const seen: [number, number][] = [];
-  const onProgress = ({ loaded, total }: { loaded: number; total: number }): number => seen.push([loaded, total]);
+  let opened = 0;
+  const onProgress = ({ loaded, total, opening }: Progress): void => {
+    if (opening) opened++;
+    else seen.push([loaded, total]);
+  };
   const configs = await runtime.load(["clip/text", "text_to_image"], { onProgress });
   assert.deepEqual(configs["text_to_image"].styles, ["flat", "3d"]);
   const total = ["clip/text", "text_to_image"].flatMap((name) => Object.values(files(name))).join("").length;
@@ -21,6 +25,7 @@ test("load reports its progress in bytes and gives the configs", async () => {
       [total, total],
     ],
   );
+  assert.equal(opened, 2);
   assert.ok(seen.every(([loaded], index) => index === 0 || loaded > seen[index - 1]![0]));
 });
 

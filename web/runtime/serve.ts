@@ -21,7 +21,7 @@ type Handlers = {
 };
 
 export function serve(port: Port, models: Models): void {
-  const game = new GanGame(() => gan(models));
+  const games = [0, 1].map(() => new GanGame(() => gan(models)));
   const handlers: Handlers = {
     load: (names, control) => models.load(names, control),
     run: ({ model, inputs }) => models.run(model, inputs),
@@ -35,8 +35,8 @@ export function serve(port: Port, models: Models): void {
     decode: (latents) => decode(models, latents),
     look: (options) => look(models, options),
     answer: (options, control) => answerQuestion(models, options, control),
-    startGame: (seed) => game.start(seed),
-    playGame: (options, control) => game.play(options, control),
+    startGame: ({ seed, game = 0 }) => games[game]!.start(seed),
+    playGame: (options, control) => games[options.game ?? 0]!.play(options, control),
   };
   const running = new Map<number, AbortController>();
 

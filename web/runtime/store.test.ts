@@ -148,7 +148,11 @@ test("a config that is none, or that of another model, is refused", async () => 
 });
 
 test("a server that is not there is an error that says so", async () => {
-  await fails(readConfig(new URL("http://127.0.0.1:1/models/"), "toy"), "failed", /cannot be fetched/);
+  await fails(
+    readConfig(new URL("http://127.0.0.1:1/models/"), "toy"),
+    "failed",
+    /cannot be fetched: there is no connection/,
+  );
 });
 
 test("a file that ends early is truncated, whether or not the connection breaks", async () => {

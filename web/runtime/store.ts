@@ -53,10 +53,9 @@ export async function readFile(
 const cancelled = (): RuntimeError => new RuntimeError("cancelled", "cancelled");
 
 async function get(url: URL, mode: RequestCache, signal?: AbortSignal): Promise<Response> {
-  const response = await fetch(url, { cache: mode, signal }).catch((error: unknown) => {
-    throw signal?.aborted
-      ? cancelled()
-      : new RuntimeError("failed", `${url.pathname} cannot be fetched: ${String(error)}`);
+  const response = await fetch(url, { cache: mode, signal }).catch(() => {
+    const message = `${url.pathname} cannot be fetched: there is no connection, or no answer`;
+    throw signal?.aborted ? cancelled() : new RuntimeError("failed", message);
   });
   if (!response.ok) throw new RuntimeError("missing", `${url.pathname} is missing: the server says ${response.status}`);
   return response;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { logTicks, scale, spread, ticks } from "./chart.js";
+import { logTicks, scale, sparse, spread, ticks } from "./chart.js";
 
 test("scales are straight, or straight in the logarithm", () => {
   const line = scale([0, 10], [100, 0]);
@@ -33,4 +33,16 @@ test("ticks of a logarithmic axis cover the values and no more", () => {
 test("labels are pushed apart, in their order", () => {
   assert.deepEqual(spread([10, 50, 12], 10), [10, 50, 20]);
   assert.deepEqual(spread([5, 5, 5], 10), [5, 15, 25]);
+});
+
+test("labels that would touch are left out, and the last one stays", () => {
+  const labels = (places: number[], width: number) => places.map((at) => ({ at, width }));
+  assert.equal(sparse(labels([0, 50, 100], 40)).length, 3);
+  const found = sparse(labels([0, 30, 60, 90, 120, 150, 180], 55));
+  assert.deepEqual(
+    found.map(({ at }) => at),
+    [0, 60, 120, 180],
+  );
+  assert.equal(sparse(labels([0, 1, 2], 50)).length, 1);
+  assert.deepEqual(sparse([]), []);
 });

@@ -62,13 +62,23 @@ export function spread(heights: number[], gap: number): number[] {
   return placed;
 }
 
+/** Of labels in a row every one, or every second, and so on, so that none touches the next. The last one stays. */
+export function sparse<T extends { at: number; width: number }>(labels: readonly T[]): T[] {
+  for (let every = 1; every < labels.length; every++) {
+    const kept = labels.filter((_, i) => (labels.length - 1 - i) % every === 0);
+    const apart = kept.every((one, i) => !i || one.at - kept[i - 1]!.at > (one.width + kept[i - 1]!.width) / 2);
+    if (apart) return kept;
+  }
+  return labels.slice(-1);
+}
+
 const MARKERS = ["M-4-4h8v8h-8z", "M0-5L5 4h-10z", "M0-5L5 0 0 5-5 0z", "M-5-4h10L0 5z", "M-4 0h8M0-4v8"];
 const [WIDTH, HEIGHT, LEFT, TOP, BOTTOM] = [420, 240, 48, 26, 42];
 
 /** `marks` are dashed lines across, with a word to each. */
 export function chart(title: string, series: Series[], x: Axis, y: Axis, marks: Mark[] = []): TemplateResult {
   const named = series.filter(({ quiet }) => !quiet);
-  const right = WIDTH - (named.length > 1 ? 30 + 8 * Math.max(...named.map(({ name }) => name.length)) : 16);
+  const right = WIDTH - (named.length > 1 ? 32 + 10 * Math.max(...named.map(({ name }) => name.length)) : 16);
   const at = scale([x.ticks[0]!, x.ticks.at(-1)!], [LEFT + 8, right - 8], x.log);
   const up = scale([y.ticks[0]!, y.ticks.at(-1)!], [HEIGHT - BOTTOM, TOP], y.log);
   const ends = spread(
@@ -87,8 +97,8 @@ export function chart(title: string, series: Series[], x: Axis, y: Axis, marks: 
       (tick) => svg`<path class="grid-line" d="M${LEFT} ${up(tick)}H${right}"></path>
       <text x=${LEFT - 6} y=${up(tick) + 4} text-anchor="end">${y.format(tick)}</text>`,
     )}
-    ${x.ticks.map(
-      (tick) => svg`<text x=${at(tick)} y=${HEIGHT - BOTTOM + 17} text-anchor="middle">
+    ${sparse(x.ticks.map((tick) => ({ tick, at: at(tick), width: 11 * x.format(tick).length }))).map(
+      ({ tick }) => svg`<text x=${at(tick)} y=${HEIGHT - BOTTOM + 17} text-anchor="middle">
       ${x.format(tick)}</text>`,
     )}
     <text x=${(LEFT + right) / 2} y=${HEIGHT - 5} text-anchor="middle">${x.label}</text>
@@ -96,10 +106,7 @@ export function chart(title: string, series: Series[], x: Axis, y: Axis, marks: 
     ${series.map(({ quiet, points }) => (quiet ? svg`<path class="quiet" d=${path(points)}></path>` : nothing))}
     ${marks
       .map((mark) => [mark.label, place(mark)] as const)
-      .map(
-        ([label, { d, x, y, anchor }]) => svg`
-      <path class="mark" d=${d}></path><text x=${x} y=${y} text-anchor=${anchor}>${label}</text>`,
-      )}
+      .map(([, { d }]) => svg`<path class="mark" d=${d}></path>`)}
     ${named.map(
       ({ name, points }, i) => svg`<g class="series series-${i % MARKERS.length}">
       ${points.map(({ x, low, high }) =>
@@ -121,5 +128,8 @@ export function chart(title: string, series: Series[], x: Axis, y: Axis, marks: 
       }
     </g>`,
     )}
+    ${marks
+      .map((mark) => [mark.label, place(mark)] as const)
+      .map(([label, { x, y, anchor }]) => svg`<text class="over" x=${x} y=${y} text-anchor=${anchor}>${label}</text>`)}
   </svg>`;
 }

@@ -35,7 +35,8 @@ function control({ id, field, label, value, invalid, word, choices, onText, onFl
     case "flag":
       return html`<input id=${id} type="checkbox" .checked=${value === true} @change=${check} />`;
     case "choice": {
-      const option = (one: string) => html`<option value=${one} ?selected=${one === value}>${word(one)}</option>`;
+      const option = (one: string) =>
+        html`<option value=${one} title=${one} ?selected=${one === value}>${word(one)}</option>`;
       return html`<select id=${id} .value=${String(value)} @change=${input}>
         ${choices?.(String(value)) ?? field.options.map(option)}
       </select>`;

@@ -33,6 +33,11 @@ export interface ModelFacts {
   bytes: number;
 }
 
+/** Where the card of a model lies: one for all of its parts. */
+export function cardUrl(name: string): string {
+  return siteUrl(`models/${name.split("/")[0]}/index.html`);
+}
+
 /** What the badge tells of models, from their configs. */
 export function modelFacts(models: readonly ModelName[]): Promise<ModelFacts[]> {
   return Promise.all(
@@ -81,14 +86,17 @@ export function dataTable({ head, rows }: Table): TemplateResult {
   </table>`;
 }
 
-export function workPart(work: Work): Content {
-  const { progress, error } = work;
-  if (error) {
-    return html`<p class="error" role="alert">
-      ${error.text} ${button(t("shell.retry"), () => void work.run(error.retry))}
-    </p>`;
-  }
-  if (!work.busy) return nothing;
+/** What the figure is doing, and what went wrong: it stays in view while the figure is, wherever its foot may be. */
+export function workPart(work: Work): TemplateResult {
+  return html`<div class="work">${work.error ? errorPart(work, work.error) : work.busy ? progressPart(work) : nothing}</div>`;
+}
+
+function errorPart(work: Work, { text, retry }: NonNullable<Work["error"]>): TemplateResult {
+  return html`<p class="error" role="alert">${text} ${button(t("shell.retry"), () => void work.run(retry))}</p>`;
+}
+
+function progressPart(work: Work): TemplateResult {
+  const { progress } = work;
   return html`<div class="progress">
     ${
       progress
@@ -113,7 +121,7 @@ export function badgePart(
       ${facts?.map(({ name, parameters, bytes }) => {
         const values = { name, parameters: number(parameters / 1e6, 1), size: megabytes(bytes) };
         return html`<li>
-          ${t("shell.model", values)} <a href=${siteUrl(`models/${name}/README.md`)}>${t("shell.card", { name })}</a>
+          ${t("shell.model", values)} <a href=${cardUrl(name)}>${t("shell.card", { name })}</a>
         </li>`;
       })}
       ${milliseconds ? html`<li>${t("shell.speed", { ms: number(milliseconds, 0) })}</li>` : nothing}

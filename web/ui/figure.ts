@@ -39,7 +39,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
     this,
     this.figureName,
     () => this.fields,
-    () => this.changed(this.state),
+    () => this.opened(),
   );
   readonly work = new Work(this);
   private readonly clipboard = new Clipboard(this);
@@ -58,6 +58,8 @@ export abstract class BzFigure<S extends State> extends LitElement {
   protected badge(): BadgeFacts | undefined {
     return undefined;
   }
+  /** Whether the figure has `transport` itself, beside what it plays. */
+  protected readonly playsInside: boolean = false;
   play?(): void;
   pause?(): void;
   step?(): void;
@@ -71,11 +73,20 @@ export abstract class BzFigure<S extends State> extends LitElement {
   }
   /** After `set`, with what is new. */
   protected changed(_changes: Partial<S>): void {}
+  /** Another link has been followed. */
+  protected opened(): void {
+    this.changed(this.state);
+  }
 
   constructor() {
     super();
     const region = () => this.querySelector(":scope > figure > p[role=status].visually-hidden");
-    new Announcer(this, () => this.alternative().sentence, region);
+    new Announcer(
+      this,
+      () => this.alternative().sentence,
+      region,
+      () => this.playing,
+    );
   }
 
   protected override createRenderRoot(): HTMLElement {
@@ -138,10 +149,12 @@ export abstract class BzFigure<S extends State> extends LitElement {
           </p>`
           : nothing
       }
-      <div class="figure-stage" role="group" tabindex=${keys ? 0 : nothing} @keydown=${this.onKey}
-        aria-label=${keys ? t("shell.stage", { title }) : title}>${this.figure()}</div>
-      ${workPart(this.work)}
-      <div class="controls">${this.transport()} ${this.seed()}</div>
+      <div class="figure-seen">
+        <div class="figure-stage" role="group" tabindex=${keys ? 0 : nothing} @keydown=${this.onKey}
+          aria-label=${keys ? t("shell.stage", { title }) : title}>${this.figure()}</div>
+        ${workPart(this.work)}
+      </div>
+      <div class="controls">${this.playsInside ? nothing : this.transport()} ${this.seed()}</div>
       ${this.controls()}
       <figcaption>${this.caption}</figcaption>
       <div class="figure-notes">${this.notes()}</div>
@@ -180,7 +193,8 @@ export abstract class BzFigure<S extends State> extends LitElement {
     else this.play?.();
   }
 
-  private transport(): Content[] {
+  /** Play, back, step and reset. `kind` is the look of Play. */
+  protected transport(kind = ""): Content[] {
     const buttons = [
       ["play", this.play && (() => this.toggle()), this.playing ? "pause" : "play"],
       ["back", this.back && (() => this.back?.()), "back"],
@@ -188,7 +202,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
       ["reset", () => this.reset(), "reset"],
     ] as const;
     return buttons.map(([name, action, word]) =>
-      action && this.shows(name) ? button(t(`shell.${word}`), action) : nothing,
+      action && this.shows(name) ? button(t(`shell.${word}`), action, name === "play" ? kind : "") : nothing,
     );
   }
 

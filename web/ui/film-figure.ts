@@ -38,6 +38,8 @@ export const FILM_FIELDS = defineFields({
 });
 
 export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun> extends BzFigure<S> {
+  protected override readonly playsInside = true;
+
   /** The runs that are shown, side by side. */
   @reactive() protected films: Film[] = [];
   private recording: Film | undefined;
@@ -86,7 +88,22 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   override connectedCallback(): void {
     super.connectedCallback();
-    if (!this.film) void this.showRecording();
+    if (!this.film) void this.showRecording().then(() => this.answerLink());
+  }
+
+  protected override opened(): void {
+    this.pause();
+    this.work.cancel();
+    this.films = [];
+    if (!this.askedForOther) this.link.begin(this.recordedState());
+    this.showRecorded();
+    super.opened();
+    this.answerLink();
+  }
+
+  /** A link that asks for more than was recorded is answered with a run. */
+  private answerLink(): void {
+    if (this.askedForOther && !this.film && !this.busy && this.ready) void this.draw();
   }
 
   override disconnectedCallback(): void {
@@ -200,7 +217,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   private beat(): void {
     const newest = this.films.at(-1)?.last ?? 0;
-    if (this.busy && !this.still) this.go(newest);
+    if (this.busy && !this.still) this.go(this.films.at(-1)?.newestWhole(["clean", "noisy"]) ?? 0);
     else if (this.busy) return;
     else if (this.at < newest) this.go(this.still ? newest : this.at + 1);
     else this.pause();
@@ -240,6 +257,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   // ---------------------------------------------------------------- parts that such figures share
 
+  /** The steps to look through, and what plays them. */
   protected scrubber(): TemplateResult {
     const film = this.film;
     const [at, steps] = [this.at, film?.steps ?? 1];
@@ -252,7 +270,8 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
       <input type="range" min=${film?.first ?? 0} max=${steps} .value=${String(at)} ?disabled=${!film}
         aria-label=${t("shell.scrub")} aria-valuetext=${words} @input=${onInput} />
       <span>${words}</span>
-    </div>`;
+    </div>
+    <div class="controls">${this.transport()} ${this.filmNote()}</div>`;
   }
 
   protected atWords(): string {
@@ -263,16 +282,18 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   /** What is shown before there is a run: the page's own picture, unless the link asks for another one. */
   protected beforeRun(): unknown {
-    return this.askedForOther ? html`<p class="hint">${t("shell.no-run")}</p>` : this.stillImage;
+    const nothingYet = t(this.busy ? "shell.starting" : "shell.no-run");
+    return this.askedForOther ? html`<p class="hint">${nothingYet}</p>` : this.stillImage;
   }
 
   protected runButton(): TemplateResult {
-    const text = t(this.film?.recorded ? "shell.recompute" : "shell.run");
-    return button(text, () => void this.draw(), "primary", !this.ready || (this.current && !this.film?.recorded));
+    const again = this.current && this.film?.recorded;
+    const text = t(again ? "shell.recompute" : "shell.run");
+    return button(text, () => void this.draw(), "primary", !this.ready || (this.current && !again));
   }
 
   /** What the shown run is: recorded or live, and whether the settings have moved on since. */
-  protected filmNote(): Content {
+  private filmNote(): Content {
     const film = this.film;
     if (!film) return nothing;
     const { recorded, milliseconds } = film;

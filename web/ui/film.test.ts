@@ -44,6 +44,28 @@ test("the background gives way to what is asked for", async () => {
   assert.deepEqual(decoded, [0, 30, 1, 2, 3, 10, 20]);
 });
 
+test("while a run is faster than the decoder, whole frames are shown all the same", async () => {
+  for (const slowness of [1, 5, 20]) {
+    const slow = new Film("run", 100, false, async () => {
+      for (let i = 0; i < slowness; i++) await turn();
+      return pixels(new Uint8ClampedArray(4), 1);
+    });
+    slow.frames.push({ noisy: latent(0) });
+    const shown = new Set<number>();
+    for (let k = 1; k <= 100; k++) {
+      slow.frames.push({ noisy: latent(k), clean: latent(100 + k), withPrompt: latent(200 + k) });
+      const at = slow.newestWhole(["clean", "noisy"]);
+      assert.ok(at >= Math.max(0, ...shown));
+      shown.add(at);
+      for (const view of ["noisy", "withPrompt"] as const) slow.picture(at, view); // what the page draws beside it
+      if (at > 0) assert.ok(slow.picture(at, "clean") && slow.picture(at, "noisy"));
+      await turn();
+    }
+    assert.ok(shown.size >= 100 / (4 * slowness + 4), `${slowness}: ${[...shown].join(" ")}`);
+    slow.close();
+  }
+});
+
 test("there is no clean estimate before the first step, and no frame after the last", () => {
   const { one } = film();
   assert.equal(one.picture(0, "clean"), null);

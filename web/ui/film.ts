@@ -13,6 +13,8 @@ export class Film {
   private readonly pictures = new Map<string, Pixels>();
   private queue: string[] = [];
   private decoding = false;
+  private whole = 0; // the newest frame that was seen whole, and the one that is decoded after it
+  private next = 0;
 
   /** `settings` says which run this is; `onPicture` is told when a picture that was asked for is there. A recorded film
    * has its pictures, and nothing to decode. */
@@ -63,6 +65,15 @@ export class Film {
     this.queue = [key, ...this.queue.filter((other) => other !== key)];
     void this.work();
     return undefined;
+  }
+
+  /** The newest frame that can be seen whole, in all of these views. While a run goes on its frames come faster than
+   * they can be decoded: so one at a time is, the first view first, and when it is whole the newest that is there then. */
+  newestWhole(views: readonly View[]): number {
+    const whole = views.every((view) => !this.frames[this.next]?.[view] || this.pictures.has(`${this.next} ${view}`));
+    if (whole) [this.whole, this.next] = [this.next, this.last];
+    for (const view of [...views].reverse()) this.picture(this.next, view);
+    return this.whole;
   }
 
   /** Decodes all that is left, when nothing else is asked for. */

@@ -59,17 +59,21 @@ test("what a link asks for in vain is told until a person changes something", ()
   assert.deepEqual(link.rejected, []);
 });
 
-test("the address is written once, a moment after the last change", () => {
+test("the address is written a moment after a change, and while changes go on at most every 400 ms", () => {
   const link = opened("#other.seed=1&toy.seed=3");
   assert.deepEqual([link.state, link.fromLink], [{ seed: 3, moves: "" }, ["seed"]]);
   link.set({ seed: 4 });
-  mock.timers.tick(299);
+  mock.timers.tick(399);
   link.follow({ moves: "b" });
-  mock.timers.tick(299);
   assert.equal(location.hash, "#other.seed=1&toy.seed=3");
   mock.timers.tick(1);
   assert.equal(location.hash, "#other.seed=1&toy.seed=4&toy.moves=b");
   assert.equal(updates, 3);
+  for (let round = 0; round < 100; round++) {
+    link.follow({ moves: `bb${round}` });
+    mock.timers.tick(100); // a game that is played shows more than three times a second
+  }
+  assert.match(location.hash, /moves=bb9[5-9]$/);
 });
 
 test("another link is read, a jump to a heading is not", () => {

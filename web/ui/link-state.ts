@@ -1,5 +1,5 @@
 // The state of a figure, kept in the page's address: read when the figure appears and when the address changes,
-// written a moment after each change.
+// written a moment after a change, and again while changes go on.
 import type { ReactiveController, ReactiveControllerHost } from "lit";
 import { defaults, type Fields, read, type State, write } from "./state.js";
 
@@ -57,12 +57,12 @@ export class LinkState<S extends State> implements ReactiveController {
   /** What the figure changes by itself, as it goes on. */
   follow(changes: Partial<S>): void {
     this.begin(changes);
-    clearTimeout(this.writing); // browsers refuse an address that changes too often
-    this.writing = setTimeout(() => this.write(), 300);
+    this.writing ??= setTimeout(() => this.write(), 400); // browsers refuse an address that changes too often
   }
 
   write(): void {
     clearTimeout(this.writing);
+    this.writing = undefined;
     history.replaceState(history.state, "", write(this.figure, this.state, location.hash));
   }
 

@@ -36,6 +36,8 @@ let count = 0;
 @customElement("bz-picture-input")
 export class PictureInput extends LitElement {
   @property({ attribute: false }) gallery: Gallery | undefined;
+  /** Where only some will do: the names of pictures that can be picked. */
+  @property({ attribute: false }) only: ReadonlySet<string> | undefined;
   /** The gallery's picture that is chosen, or -1. */
   @property({ attribute: false }) selected = -1;
 
@@ -77,7 +79,8 @@ export class PictureInput extends LitElement {
   private strip(): TemplateResult {
     const gallery = this.gallery;
     if (!gallery) return html`<p class="hint">${t("picture-input.opening")}</p>`;
-    const found = [...gallery.items.keys()].filter((index) => gallery.items[index]!.name.includes(this.filter));
+    const fits = (name: string) => name.includes(this.filter) && (this.only?.has(name) ?? true);
+    const found = [...gallery.items.keys()].filter((index) => fits(gallery.items[index]!.name));
     const start = PAGE * this.page;
     const shown = found.slice(start, start + PAGE);
     const pictures = shown.map((index) => {

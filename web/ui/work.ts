@@ -58,8 +58,9 @@ export class Work implements ReactiveController {
   async load<Name extends ModelName>(models: readonly Name[], signal: AbortSignal): Promise<Record<Name, ModelConfig>> {
     const configs = await Runtime.get().load(models, {
       signal,
-      onProgress: ({ loaded, total }) => {
-        const text = t("shell.loading", { loaded: megabytes(loaded), total: megabytes(total) });
+      onProgress: ({ loaded, total, opening }) => {
+        const values = { loaded: megabytes(loaded), total: megabytes(total) };
+        const text = t(`shell.${opening ? "opening" : "loading"}`, values);
         if (!signal.aborted) this.report(text, loaded, total);
       },
     });

@@ -2,8 +2,8 @@
 
 Lessons are Markdown in `content/<lang>/`; quiz, glossary and strings are TOML beside them: a translation is a folder.
 Figures are custom elements; `npm run build` bundles their scripts and all styles into `built/`. The models they run are
-files of the weights folder. Markdown's containers (`::: figure`, `::: predict`, ...) become the macros of
-templates/parts.html.
+files of the weights folder, and their cards are pages. Markdown's containers (`::: figure`, `::: predict`, ...) become
+the macros of templates/parts.html.
 """
 
 import json
@@ -92,13 +92,11 @@ def not_found_page(lang: str = "en", root: Path = HERE) -> bytes:
 
 
 def _models(weights: Path) -> Site:
-    """The models that figures run, and the cards of all that ship."""
-    files: Site = {f"models/{card.parent.name}/README.md": card for card in sorted(weights.glob("*/README.md"))}
+    """The models that figures run."""
+    files: Site = {}
     for name in MODELS:
         model = store.open_model(name, weights)
         files |= {f"models/{name}/{file}": model.path / file for file in ("config.json", *model.config["files"])}
-        if (card := weights / name.split("/")[0] / "README.md").is_file():
-            files[f"models/{name}/README.md"] = card
     return files
 
 
@@ -141,7 +139,18 @@ class _Course:
         parts = _Text(self, home, "", home.front).parts()
         pages["index.html"] = self._page("home.html", "", page=home.front, parts=parts)
         pages["404.html"] = self.not_found("")
+        for card in sorted(self.weights.glob("*/README.md")):
+            pages[f"models/{card.parent.name}/index.html"] = self._card(card.read_text(encoding="utf-8"))
         return pages
+
+    def _card(self, text: str) -> bytes:
+        """A model card as a page; its front matter and the marks of what scripts fill in are for others."""
+        text = re.sub(r"\A---\n.*?^---$|<!--.*?-->", "", text, flags=re.DOTALL | re.MULTILINE)
+        title = re.search(r"^# (.+)$", text, re.MULTILINE)
+        if not title:
+            text = f"# {self.text['card_kicker']}\n\n{text}"
+        name = title[1] if title else self.text["card_kicker"]
+        return self._page("card.html", "../../", title=name, body=Markup(self.markdown.render(text)))
 
     def not_found(self, root: str) -> bytes:
         return self._page("not_found.html", root)
@@ -378,10 +387,13 @@ def model_facts(weights: Path, entry: dict[str, Any]) -> dict[str, Any]:
         config = json.loads((weights / name / "config.json").read_text(encoding="utf-8"))
         entry["parameters"] += config["parameters"]
         entry["bytes"] += sum(file["bytes"] for file in config["files"].values())
-    stages = json.loads((home / "training.json").read_text(encoding="utf-8")).values()
+    training = home / "training.json"  # what is trained in the page has none
+    stages = json.loads(training.read_text(encoding="utf-8")).values() if training.is_file() else []
     entry["minutes"] = sum(stage["minutes"] for stage in stages)
     entry["examples"] = sum(stage["examples"] for stage in stages)
-    entry["card"] = f"models/{home.name}/README.md"
+    entry["card"] = f"models/{home.name}/index.html"
+    if "scores" not in entry:
+        return entry
     card = (home / "README.md").read_text(encoding="utf-8")
     _, measured, table = card.partition("\n| measure |")
     if not measured:  # someone's own weights

@@ -24,10 +24,11 @@ const MADE = 12;
 const STEPS = 8;
 const SAMPLER = "dpmpp_2m";
 const TOP = 5;
+const UNSURE = 0.15; // of the gallery's pictures whose best name has less, one in nine is named right
 
 const FIELDS = defineFields({
   picture: { kind: "int", default: -1, min: -1, max: 99_999 },
-  idea: { kind: "text", default: "cat", max: 60 },
+  idea: { kind: "text", default: "rocket", max: 60 },
   memoriser: { kind: "flag", default: false },
   seed: { kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
 });
@@ -39,6 +40,7 @@ export class SorterMaker extends BzFigure<State> {
 
   private gallery: Gallery | undefined;
   private names: string[] = [];
+  private namable: ReadonlySet<string> | undefined; // of the others no answer could be right
   private labels: Float32Array[] = [];
   private logitScale = 1;
   private own: { name: string; pixels: Pixels } | undefined;
@@ -111,6 +113,7 @@ export class SorterMaker extends BzFigure<State> {
     ]);
     this.gallery = gallery;
     this.names = names.names;
+    this.namable = new Set(this.names);
     const bytes = new Int8Array(await labels.arrayBuffer());
     this.labels = dequantise(bytes, names.embedding_scale, names.names.length);
     this.ideas = ideas.ideas;
@@ -227,7 +230,12 @@ export class SorterMaker extends BzFigure<State> {
           })}
         </ol>
       </div>
-      <bz-picture-input .gallery=${this.gallery} .selected=${this.own ? -1 : this.index}
+      ${
+        sorted && sorted.shares[sorted.best[0]!]! < UNSURE
+          ? html`<p class="hint">${t("sorter-maker.unsure", { share: percent(UNSURE) })}</p>`
+          : nothing
+      }
+      <bz-picture-input .gallery=${this.gallery} .only=${this.namable} .selected=${this.own ? -1 : this.index}
         @picked=${this.onPicked}></bz-picture-input>`;
   }
 

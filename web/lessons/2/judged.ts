@@ -13,6 +13,12 @@ export interface Trial {
   told: boolean;
 }
 
+/** What a verdict comes to, as its percents are shown: 50 % says neither. */
+export function verdictWord(verdict: number): "passes" | "caught" | "undecided" {
+  const shown = Math.round(100 * verdict);
+  return shown > 50 ? "passes" : shown < 50 ? "caught" : "undecided";
+}
+
 export function judgedPart(trial: Trial, again: TemplateResult, onChange: (trial: Trial) => void): TemplateResult {
   const { pictures, verdicts, fake, said, told } = trial;
   const count = pictures.length;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { add, code, FORM, type Move, parse, trial, write } from "./moves.js";
+import { add, code, FORM, type Move, parse, roundsOf, trial, write } from "./moves.js";
 
 const GAME = "bb300bd10cf5bb1";
 
@@ -26,10 +26,17 @@ test("a round joins the move before if it is of its kind", () => {
 });
 
 test("Python plays the same moves, or looks at players who have made none", () => {
-  const text = code(7, parse("bb300cd10"));
+  const text = code(7, [parse("bb300cd10")]);
   assert.match(text, /gan\.start\(7\)/);
   assert.match(text, /\(gan\.BALANCED, \(True, True\), 300\),\n {4}\(gan\.COLLAPSING, \(False, True\), 10\),\n\]/);
-  assert.match(code(7, []), /shown = game\.look\(state, state, 7, 1\)/);
+  assert.match(code(7, [[]]), /shown = game\.evaluate\(state, state, 7, 1\)/);
+});
+
+test("two games are two starts of one seed", () => {
+  const text = code(7, [parse("bb300"), parse("cb300")]);
+  assert.equal(text.match(/state = gan\.start\(7\)/g)?.length, 2);
+  assert.equal(text.match(/gan\.Game\(\)/g)?.length, 1);
+  assert.equal(roundsOf(parse("bb300cd10")), 310);
 });
 
 test("what a person judges has both kinds, and differs from round to round and from seed to seed", () => {

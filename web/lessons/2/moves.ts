@@ -41,8 +41,19 @@ export function add(moves: Move[], move: Move): Move[] {
   return [...moves.slice(0, -1), { ...move, rounds: last.rounds + move.rounds }];
 }
 
-/** Python that plays the same game. */
-export function code(seed: number, moves: Move[]): string {
+export function roundsOf(moves: Move[]): number {
+  return moves.reduce((sum, { rounds }) => sum + rounds, 0);
+}
+
+/** Python that plays the same games, one after the other. */
+export function code(seed: number, games: Move[][]): string {
+  return `from bozzetto.runtime import gan_round as gan
+
+game = gan.Game()
+${games.map((moves) => gameCode(seed, moves)).join("\n")}`;
+}
+
+function gameCode(seed: number, moves: Move[]): string {
   const flag = (yes: boolean): string => (yes ? "True" : "False");
   const rows = moves.map(
     ({ settings, who, rounds }) =>
@@ -52,10 +63,8 @@ export function code(seed: number, moves: Move[]): string {
 ${rows.join("")}]:
     for _ in range(rounds):
         state, shown = game.play(state, settings, ${seed}, trains)`;
-  return `from bozzetto.runtime import gan_round as gan
-
-game, state = gan.Game(), gan.start(${seed})
-${rows.length ? play : `shown = game.look(state, state, ${seed}, 1)`}
+  return `state = gan.start(${seed})
+${rows.length ? play : `shown = game.evaluate(state, state, ${seed}, 1)`}
 print(gan.variety(shown.fakes), shown.verdicts_fake)`;
 }
 

@@ -6,27 +6,38 @@ import { chart, logTicks, type Mark, type Series } from "../../ui/chart.js";
 import type { Content } from "../../ui/figure-parts.js";
 import { number, percent, t } from "../../ui/strings.js";
 
-export function skillPart(skills: GanSkill[], settings: string): Content {
-  if (!skills.length) return html`<p class="hint">${t("step-the-game.skill-later", { rounds: FROZEN[0]! })}</p>`;
-  const last = skills.at(-1)!;
-  const line = (key: "fooled" | "told", i: number): Series => ({
-    name: t("step-the-game.frozen", { rounds: FROZEN[i]! }),
-    points: skills.filter((one) => one[key][i] !== undefined).map((one) => ({ x: one.rounds, y: one[key][i]! })),
+/** A copy is an old opponent once its game is twice as long: before, today's players are nearly the same. */
+export const AGE = 2;
+
+/** What is drawn of the skills: a line for each frozen opponent, and one for today's. */
+export function lines(skills: readonly GanSkill[], key: "fooled" | "told", name: (i: number) => string): Series[] {
+  const old = FROZEN.map((frozen, i): Series => {
+    const later = skills.filter((one) => one[key][i] !== undefined && one.rounds >= AGE * frozen);
+    return { name: name(i), points: later.map((one) => ({ x: one.rounds, y: one[key][i]! })) };
   });
-  const lines = (key: "fooled" | "told") => last[key].map((_, i) => line(key, i));
-  const raw = { name: t("step-the-game.today"), points: skills.map(({ rounds, raw }) => ({ x: rounds, y: raw })) };
+  const today = key === "fooled" ? "passed" : "raw";
+  return [...old, { name: name(-1), points: skills.map((one) => ({ x: one.rounds, y: one[today] })) }].filter(
+    ({ points }) => points.length,
+  );
+}
+
+export function skillPart(skills: readonly GanSkill[]): Content {
+  const last = skills.at(-1);
+  if (!last || last.rounds < AGE * FROZEN[0]!) {
+    return html`<p class="hint">${t("step-the-game.skill-later", { rounds: AGE * FROZEN[0]! })}</p>`;
+  }
+  const name = (i: number) => (i < 0 ? t("step-the-game.today") : t("step-the-game.frozen", { rounds: FROZEN[i]! }));
   const ticks = logTicks(25, Math.max(last.rounds, 100));
   const x = { label: t("step-the-game.rounds"), ticks, log: true, format: (rounds: number) => number(rounds) };
-  const y = (ticks: number[]) => ({ label: "%", ticks, format: (share: number) => number(100 * share, 0) });
-  const even = (key: string): Mark[] => [{ label: t(`step-the-game.${key}`), y: 0.5 }];
-  const one = (key: "fooled" | "told", series: Series[], ticks: number[], mark: string) => html`<section>
-    <h3>${t(`step-the-game.${key}`)}</h3>
-    <p class="hint">${t(`step-the-game.${key}-means`)}</p>
-    ${chart(t(`step-the-game.${key}`), series, x, y(ticks), even(mark))}
-  </section>`;
-  return html`<div class="skills">
-    ${one("fooled", lines("fooled"), [0, 0.2, 0.4, 0.6, 0.8, 1], "as-real")}
-    ${one("told", [...lines("told"), raw], [0.4, 0.6, 0.8, 1], "coin")}
-  </div>
-  <p>${t(`step-the-game.raw-${settings}`, { raw: percent(last.raw) })}</p>`;
+  const y = { label: "%", ticks: [0, 0.2, 0.4, 0.6, 0.8, 1], format: (share: number) => number(100 * share, 0) };
+  const one = (key: "fooled" | "told", mark: string) => {
+    const even: Mark[] = [{ label: t(`step-the-game.${mark}`), y: 0.5 }];
+    return html`<section>
+      <h3>${t(`step-the-game.${key}`)}</h3>
+      <p class="hint">${t(`step-the-game.${key}-means`)}</p>
+      ${chart(t(`step-the-game.${key}`), lines(skills, key, name), x, y, even)}
+    </section>`;
+  };
+  return html`<div class="skills">${one("told", "coin")} ${one("fooled", "as-real")}</div>
+    <p>${t("step-the-game.raw-means", { raw: percent(last.raw) })}</p>`;
 }

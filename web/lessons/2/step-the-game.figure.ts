@@ -1,7 +1,7 @@
 // <bz-step-the-game>: a small GAN that trains in the page, round by round, and what that does to its two players.
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
-import { Runtime, type GanFrame, type GanRound, type GanSkill } from "../../runtime/client.js";
+import { Runtime, type GameNumber, type GanFrame, type GanRound, type GanSkill } from "../../runtime/client.js";
 import { accuracy, FROZEN } from "../../runtime/gan-game.js";
 import { draw, GAN_ROUND, MODES, realPictures, type Settings, SIZE } from "../../runtime/gan-round.js";
 import { GAN_ROUND as FACTS } from "../../runtime/generated.js";
@@ -12,13 +12,14 @@ import { BzFigure } from "../../ui/figure.js";
 import { type Alternative, type BadgeFacts, bar, button, type Content } from "../../ui/figure-parts.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, number, percent, t } from "../../ui/strings.js";
-import { judgedPart, type Trial } from "./judged.js";
-import { add, code, FORM, type Move, parse, SETTINGS, TRAINS, trial, write } from "./moves.js";
+import { judgedPart, type Trial, verdictWord } from "./judged.js";
+import { add, code, FORM, type Move, parse, roundsOf, SETTINGS, TRAINS, trial, write } from "./moves.js";
 import { skillPart } from "./skills.js";
 
 const SHOWN = 16; // fakes
 const JUDGED = 8; // from those of the batch that are not shown
 const TEN = 10;
+const SLICE = 8; // rounds that a game plays before the other one's turn
 const AUTO = 100_000; // rounds until it stops by itself
 const PACE = 350; // milliseconds from one set of pictures to the next
 const COLOURS = Object.keys(FACTS.colours);
@@ -38,9 +39,45 @@ interface View {
   real: Pixels[];
 }
 
+/** A game: what has been played, and what is shown of it. */
+class Table {
+  log: Move[] = [];
+  view: View | undefined;
+  last: GanRound | undefined;
+  shownAt = 0;
+  showing = 0;
+
+  constructor(
+    readonly game: GameNumber,
+    readonly field: "moves" | "twin",
+  ) {}
+
+  clear(): void {
+    clearTimeout(this.showing);
+    [this.log, this.view, this.last] = [[], undefined, undefined];
+  }
+
+  get rounds(): number {
+    return roundsOf(this.log);
+  }
+
+  /** How many of the batch's fakes are of each kind. */
+  get counts(): number[] {
+    const counts = Array<number>(MODES).fill(0);
+    for (const kind of this.view?.frame.kinds ?? []) if (kind >= 0) counts[kind]!++;
+    return counts;
+  }
+
+  get kinds(): number {
+    return this.counts.filter((count) => count).length;
+  }
+}
+
 const FIELDS = defineFields({
-  settings: { kind: "choice", default: "balanced", options: SETTINGS },
   moves: { kind: "text", default: "", max: 2000, form: FORM },
+  beside: { kind: "flag", default: false },
+  settings: { kind: "choice", default: "collapsing", options: SETTINGS },
+  twin: { kind: "text", default: "", max: 2000, form: FORM },
   seed: { kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
 });
 type State = StateOf<typeof FIELDS>;
@@ -48,104 +85,158 @@ type State = StateOf<typeof FIELDS>;
 @customElement("bz-step-the-game")
 export class StepTheGame extends BzFigure<State> {
   protected readonly fields = FIELDS;
+  protected override readonly playsInside = true;
 
-  @reactive() private view: View | undefined;
   @reactive() private trial: Trial | undefined;
   private settings: Record<string, Settings> = {};
-  private log: Move[] = [];
-  private told = ""; // the moves that the figure itself has put into its state
+  private readonly healthy = new Table(0, "moves");
+  private readonly twin = new Table(1, "twin"); // stands beside it, made to collapse
   private skills: GanSkill[] = [];
-  private last: GanRound | undefined;
-  private game = 0; // counts games, so that what is told of an old one is not taken for the new one's
-  private auto = 0; // counts times that it began to play by itself
+  private opening = 0; // counts openings, so that what is told of an old game is not taken for the new one's
+  private auto = 0; // counts times that it began or ceased to play by itself
   private ready = false;
-  private shownAt = 0;
-  private showing = 0;
 
   override connectedCallback(): void {
     super.connectedCallback();
+    document.addEventListener("visibilitychange", this.onHidden);
     void this.work.run((signal) => this.open(signal));
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
+    document.removeEventListener("visibilitychange", this.onHidden);
     this.pause();
-    clearTimeout(this.showing);
+    for (const { showing } of [this.healthy, this.twin]) clearTimeout(showing);
   }
 
+  /** Nobody looks: the game waits, and the address keeps it for whoever comes back. */
+  private readonly onHidden = (): void => {
+    if (!document.hidden) return;
+    this.pause();
+    this.keep();
+    this.link.write();
+  };
+
   protected override changed(changes: Partial<State>): void {
-    const asked = "moves" in changes && changes.moves !== this.told;
-    if (!asked && !("seed" in changes)) return;
-    if (!("moves" in changes)) {
-      this.told = ""; // another seed is another game
-      this.follow({ moves: "" });
-    }
+    if (!("seed" in changes)) return;
+    if (!("moves" in changes)) this.follow({ moves: "", twin: "" }); // another seed is another game
     void this.work.run((signal) => this.open(signal));
   }
 
   // ---------------------------------------------------------------- the game
 
-  /** A new game, with the moves that the link or the last worker has made. */
+  private get tables(): Table[] {
+    return this.state.beside ? [this.healthy, this.twin] : [this.healthy];
+  }
+
+  /** New games, with the moves that the link or the last worker has made. */
   private async open(signal: AbortSignal): Promise<void> {
-    const moves = parse(this.state.moves);
-    const rounds = moves.reduce((sum, move) => sum + move.rounds, 0);
-    this.game++;
-    clearTimeout(this.showing);
-    this.ready = this.playing = false;
-    [this.log, this.skills, this.last, this.trial] = [[], [], undefined, undefined];
+    this.pause();
+    this.opening++;
+    this.ready = false;
+    this.skills = [];
+    this.trial = undefined;
+    const games = this.tables.map((table) => [table, parse(this.state[table.field])] as const);
+    for (const table of [this.healthy, this.twin]) table.clear();
     const configs = await this.work.load([GAN_ROUND], signal);
     this.settings = configs[GAN_ROUND].settings!;
-    const dealt = await Runtime.get().startGame(this.state.seed, { signal });
-    if (!rounds) this.show(dealt);
-    for (const move of moves) {
-      await this.go(move, signal, (value) => {
-        this.work.report(t("step-the-game.catching-up", { round: value, rounds }), value, rounds);
-      });
+    const rounds = games.reduce((sum, [, moves]) => sum + roundsOf(moves), 0);
+    let before = 0;
+    for (const [table, moves] of games) {
+      await this.begin(table, signal);
+      for (const move of moves) {
+        await this.go(table, move, signal, (round) => {
+          const values = { round: before + round, rounds };
+          this.work.report(t("step-the-game.catching-up", values), before + round, rounds);
+        });
+      }
+      before += roundsOf(moves);
     }
     this.ready = true;
   }
 
-  private async go(move: Move, signal?: AbortSignal, onRounds?: (rounds: number) => void): Promise<void> {
-    const game = this.game;
+  /** Players who have learned nothing yet. */
+  private async begin(table: Table, signal?: AbortSignal): Promise<void> {
+    table.clear();
+    this.show(table, await Runtime.get().startGame({ seed: this.state.seed, game: table.game }, { signal }));
+  }
+
+  private async go(table: Table, move: Move, signal?: AbortSignal, onRounds?: (rounds: number) => void): Promise<void> {
+    const { opening } = this;
     const onRound = (round: GanRound): void => {
-      if (game !== this.game) return;
-      this.log = add(this.log, { ...move, rounds: 1 });
-      this.last = round;
-      if (round.skill) this.skills.push(round.skill);
-      if (round.frame) this.show(round.frame);
+      if (opening !== this.opening) return;
+      table.log = add(table.log, { ...move, rounds: 1 });
+      table.last = round;
+      if (round.skill && table === this.healthy) this.skills.push(round.skill);
+      if (round.frame) this.show(table, round.frame);
       if (round.frame) onRounds?.(round.rounds);
     };
-    const how = { settings: this.settings[move.settings]!, trains: TRAINS[move.who]!, rounds: move.rounds };
+    const { game } = table;
+    const how = { settings: this.settings[move.settings]!, trains: TRAINS[move.who]!, rounds: move.rounds, game };
     const frame = await Runtime.get().playGame(how, { signal, onRound });
-    if (frame && game === this.game) this.show(frame);
+    if (frame && opening === this.opening) this.show(table, frame);
   }
+
+  private settingsOf(table: Table): Move["settings"] {
+    return table === this.twin ? this.state.settings : "balanced";
+  }
+
+  private async prepared(): Promise<boolean> {
+    if (!this.ready) await this.work.run((signal) => this.open(signal)); // it was cancelled
+    return this.ready;
+  }
+
+  /** A worker that failed has lost the games: another one plays them again, or says what is wrong. */
+  private readonly again = (): Promise<void> => {
+    this.keep();
+    return this.work.run((signal) => this.open(signal));
+  };
 
   private async train(who: string, rounds: number): Promise<void> {
     this.pause();
-    if (!this.ready) await this.work.run((signal) => this.open(signal)); // it was cancelled
-    if (!this.ready) return;
+    if (!(await this.prepared())) return;
     this.trial = undefined;
-    const move = { settings: this.state.settings, who, rounds };
-    // A worker that failed has lost the game: another one plays it again, or says what is wrong.
-    await this.go(move).catch(() => this.work.run((signal) => this.open(signal)));
+    for (const table of this.tables) {
+      await this.go(table, { settings: this.settingsOf(table), who, rounds }).catch(this.again);
+    }
   }
 
   override play(): void {
-    const trained = this.train("both", AUTO);
-    const auto = ++this.auto;
     this.playing = true;
-    void trained.then(() => auto === this.auto && (this.playing = false));
+    void this.playOn(++this.auto);
+  }
+
+  /** The games take turns, the one that is behind first. */
+  private async playOn(auto: number): Promise<void> {
+    if (!(await this.prepared())) this.playing = false;
+    this.trial = undefined;
+    for (let rounds = 0; rounds < AUTO && this.playing && auto === this.auto; rounds += SLICE) {
+      const [table] = this.tables.sort((one, other) => one.rounds - other.rounds) as [Table];
+      const move = { settings: this.settingsOf(table), who: "both", rounds: SLICE };
+      await this.go(table, move).catch(() => {
+        if (auto === this.auto) this.playing = false;
+        return this.again();
+      });
+    }
+    if (auto === this.auto) this.playing = false;
   }
 
   override pause(): void {
-    if (this.playing)
-      void Runtime.get().playGame({ settings: this.settings["balanced"]!, trains: TRAINS.both!, rounds: 0 });
+    this.auto++;
+    if (!this.playing) return;
+    this.playing = false;
+    for (const { game } of this.tables) {
+      void Runtime.get().playGame({ settings: this.settings["balanced"]!, trains: TRAINS.both!, rounds: 0, game });
+    }
   }
 
-  private collapse(): void {
-    this.told = "";
-    this.set({ settings: "collapsing", moves: "" });
-    void this.work.run((signal) => this.open(signal)).then(() => this.ready && this.play());
+  /** A second game of the same seed beside the first one, until it has as many rounds, and then in turns with it. */
+  private async collapse(): Promise<void> {
+    this.pause();
+    if (!(await this.prepared())) return;
+    this.set({ beside: true, settings: "collapsing", twin: "" });
+    await this.begin(this.twin).catch(this.again);
+    this.play();
   }
 
   private rebalance(): void {
@@ -153,21 +244,28 @@ export class StepTheGame extends BzFigure<State> {
     this.play();
   }
 
+  private alone(): void {
+    this.set({ beside: false, settings: "collapsing", twin: "" });
+    this.twin.clear();
+  }
+
+  /** What has been played, for the link; while its moves are made again, it is what it was. */
+  private keep(): void {
+    if (!this.ready) return;
+    this.follow(Object.fromEntries(this.tables.map(({ field, log }) => [field, write(log)])));
+  }
+
   /** The newest pictures, a moment later where the last ones have just come. */
-  private show(frame: GanFrame): void {
-    clearTimeout(this.showing);
-    const moves = write(this.log);
-    this.showing = window.setTimeout(
-      () => {
-        this.shownAt = Date.now();
-        const planes = realPictures(this.state.seed, 2 * Math.max(frame.rounds, 1) + 1, SHOWN + JUDGED);
-        const fakes = seen(frame.fakes, 0, SHOWN + JUDGED);
-        this.view = { frame, fakes, real: seen(planes, 0, SHOWN + JUDGED) };
-        this.told = moves;
-        this.follow({ moves });
-      },
-      Math.max(0, this.shownAt + PACE - Date.now()),
-    );
+  private show(table: Table, frame: GanFrame): void {
+    clearTimeout(table.showing);
+    const draw = (): void => {
+      table.shownAt = Date.now();
+      const planes = realPictures(this.state.seed, 2 * Math.max(frame.rounds, 1) + 1, SHOWN + JUDGED);
+      const fakes = seen(frame.fakes, 0, SHOWN + JUDGED);
+      table.view = { frame, fakes, real: seen(planes, 0, SHOWN + JUDGED) };
+      this.keep();
+    };
+    table.showing = window.setTimeout(draw, Math.max(0, table.shownAt + PACE - Date.now()));
   }
 
   // ---------------------------------------------------------------- judge it yourself
@@ -182,7 +280,8 @@ export class StepTheGame extends BzFigure<State> {
   }
 
   private judge(): Content {
-    const { trial, view } = this;
+    const { trial } = this;
+    const { view } = this.healthy;
     if (!this.shows("judge")) return nothing;
     const again = button(
       t(`step-the-game.${trial?.told ? "judge-again" : "judge"}`, { count: JUDGED }),
@@ -197,54 +296,81 @@ export class StepTheGame extends BzFigure<State> {
   // ---------------------------------------------------------------- what is drawn
 
   protected override figure(): TemplateResult {
-    const { view } = this;
-    const rounds = view?.frame.rounds ?? 0;
-    const fakes = Array.from({ length: SHOWN }, (_, i) => {
-      const verdict = view?.frame.verdicts_fake[i];
-      const word = verdict === undefined ? "…" : t(`step-the-game.${verdict > 0.5 ? "passes" : "caught"}`);
-      const label = t("step-the-game.fake-label", { index: i + 1, kind: this.kind(view?.frame.kinds[i] ?? -1) });
-      return html`<li>
-        ${picture(view?.fakes[i], label)}
-        ${bar(verdict ?? 0)}
-        <span class=${verdict !== undefined && verdict > 0.5 ? "yes" : "no"}>${word}</span>
-        <span>${verdict === undefined ? "" : percent(verdict)}</span>
-      </li>`;
-    });
+    const { beside, settings } = this.state;
+    const { view } = this.healthy;
     const strip = Array.from({ length: SHOWN }, (_, i) => picture(view?.real[i], ""));
-    return html`<p class="game-round"><b>${t("step-the-game.round", { rounds })}</b>
-        ${t(`step-the-game.${this.phase}`)}</p>
-      <section aria-label=${t("step-the-game.fakes")}>
-        <h3>${t("step-the-game.fakes")}</h3>
-        <p class="hint">${t("step-the-game.verdict-means")}</p>
-        <ol class="fakes">${fakes}</ol>
-      </section>
+    const title = t(`step-the-game.${beside ? "healthy" : "fakes"}`);
+    return html`<div class="controls">
+        <b class="game-round">${t("step-the-game.round", { rounds: view?.frame.rounds ?? 0 })}</b>
+        ${this.transport("primary")} ${this.training("one", "both", 1)} ${this.training("ten", "both", TEN)}
+      </div>
+      <div class="games ${beside ? "two" : ""}">
+        ${this.gamePart(this.healthy, title)}
+        ${beside ? this.gamePart(this.twin, t(`step-the-game.twin-${settings}`)) : nothing}
+      </div>
+      <p class="hint">${t("step-the-game.verdict-means")} ${t("step-the-game.variety-means")}</p>
       <section>
         <h3>${t("step-the-game.real")}</h3>
         <div class="fakes strip-of-real" role="img" aria-label=${t("step-the-game.real-label")}>${strip}</div>
       </section>
-      ${this.variety()} ${this.buttons()}`;
+      ${this.buttons()}`;
+  }
+
+  /** The fakes of a game with their verdicts, and how many kinds there are. */
+  private gamePart(table: Table, title: string): TemplateResult {
+    const { view, counts, kinds } = table;
+    const fakes = Array.from({ length: SHOWN }, (_, i) => {
+      const verdict = view?.frame.verdicts_fake[i];
+      const label = t("step-the-game.fake-label", { index: i + 1, kind: this.kind(view?.frame.kinds[i] ?? -1) });
+      const word = verdict === undefined ? "" : verdictWord(verdict);
+      return html`<li>
+        ${picture(view?.fakes[i], label)} ${bar(verdict ?? 0)}
+        <span class=${word === "passes" ? "yes" : "no"}>${word ? t(`step-the-game.${word}`) : "…"}</span>
+        <span>${verdict === undefined ? "" : percent(verdict)}</span>
+      </li>`;
+    });
+    const meter = html`<meter min="0" max=${MODES} .value=${kinds}
+      aria-label="${title}: ${t("step-the-game.variety")}"></meter>`;
+    return html`<section class="game" aria-label=${title}>
+      <h3>${title}</h3>
+      ${
+        table === this.twin
+          ? html`<p class="hint">${t("step-the-game.round", { rounds: view?.frame.rounds ?? 0 })}
+              ${t(`step-the-game.${this.state.settings}-means`)}</p>`
+          : nothing
+      }
+      <ol class="fakes">${fakes}</ol>
+      <p>${t("step-the-game.variety")}: ${meter} <b>${t("step-the-game.kinds", { kinds, of: MODES })}</b></p>
+      <ol class="kinds-drawn">
+        ${counts.map(
+          (count, mode) => html`<li class=${count ? "" : "missing"}>
+          ${picture(PROTOTYPES[mode], this.kind(mode))} <span>${count ? `✓ ${count}` : "–"}</span>
+        </li>`,
+        )}
+      </ol>
+    </section>`;
   }
 
   protected override controls(): TemplateResult {
-    return html`${this.judge()} ${this.shows("skills") ? skillPart(this.skills, this.state.settings) : nothing}`;
+    return html`${this.judge()} ${this.shows("skills") ? skillPart(this.skills) : nothing}`;
   }
 
-  private get phase(): string {
-    if (this.state.settings === "collapsing") return "collapsing";
-    return this.log.some(({ settings }) => settings === "collapsing") ? "rebalanced" : "balanced";
+  private pressed(key: string, action: () => void, disabled = this.busy): Content {
+    return this.shows(key) ? button(t(`step-the-game.${key}`), action, "", disabled) : nothing;
+  }
+
+  private training(key: string, who: string, rounds: number): Content {
+    return this.pressed(key, () => void this.train(who, rounds));
   }
 
   private buttons(): TemplateResult {
-    const shown = (key: string, action: () => void, disabled = this.busy) =>
-      this.shows(key) ? button(t(`step-the-game.${key}`), action, "", disabled) : nothing;
-    const train = (key: string, who: string, rounds: number) => shown(key, () => void this.train(who, rounds));
-    const collapsing = this.state.settings === "collapsing";
+    const { beside, settings } = this.state;
     return html`<div class="controls">
-        ${train("train_detective", "detective", TEN)} ${train("train_forger", "forger", TEN)}
-        ${train("one", "both", 1)} ${train("ten", "both", TEN)}
-        ${shown("collapse", () => this.collapse())}
-        ${shown("rebalance", () => this.rebalance(), this.busy || !collapsing)}
-      </div>`;
+      ${this.training("train_detective", "detective", TEN)} ${this.training("train_forger", "forger", TEN)}
+      ${this.pressed("collapse", () => void this.collapse())}
+      ${beside ? this.pressed("rebalance", () => this.rebalance(), this.busy || settings === "balanced") : nothing}
+      ${beside ? this.pressed("alone", () => this.alone()) : nothing}
+    </div>`;
   }
 
   private kind(mode: number): string {
@@ -253,45 +379,22 @@ export class StepTheGame extends BzFigure<State> {
     return t("step-the-game.kind", { shape: t(`step-the-game.${shape}`), colour: t(`step-the-game.${colour}`) });
   }
 
-  /** How many of the batch's fakes are of each kind. */
-  private get counts(): number[] {
-    const counts = Array<number>(MODES).fill(0);
-    for (const kind of this.view?.frame.kinds ?? []) if (kind >= 0) counts[kind]!++;
-    return counts;
-  }
-
-  private variety(): TemplateResult {
-    const { counts } = this;
-    const values = { kinds: counts.filter((count) => count).length, of: MODES };
-    return html`<section aria-label=${t("step-the-game.variety")}>
-      <h3>${t("step-the-game.variety")}</h3>
-      <p><meter min="0" max=${MODES} .value=${values.kinds} aria-label=${t("step-the-game.variety")}></meter>
-        <b>${t("step-the-game.kinds", values)}</b></p>
-      <ol class="kinds-drawn">
-        ${counts.map(
-          (count, mode) => html`<li class=${count ? "" : "missing"}>
-          ${picture(PROTOTYPES[mode], this.kind(mode))} <span>${count ? `✓ ${count}` : "–"}</span>
-        </li>`,
-        )}
-      </ol>
-      <p class="hint">${t("step-the-game.variety-means")}</p>
-    </section>`;
-  }
-
   // ---------------------------------------------------------------- what the shell shows
 
   protected override alternative(): Alternative {
-    const { view, last } = this;
+    const { view, last, kinds } = this.healthy;
     if (!view) return { sentence: t("step-the-game.waiting"), table: { head: [], rows: [] } };
-    const { counts, skills } = this;
+    const { skills, twin } = this;
     const { frame } = view;
     const passing = frame.verdicts_fake.reduce((sum, verdict) => sum + Number(verdict > 0.5), 0);
-    const kinds = counts.filter((count) => count).length;
     const raw = percent(accuracy(frame));
     const values = { rounds: frame.rounds, passing, count: frame.kinds.length, kinds, of: MODES, raw };
-    const sentence = t("step-the-game.says", values);
+    const besides = { rounds: twin.view?.frame.rounds ?? 0, kinds: twin.kinds, of: MODES };
+    const sentence =
+      t("step-the-game.says", values) + (this.state.beside ? ` ${t("step-the-game.says-twin", besides)}` : "");
     const row = (key: string, value: string, values = {}) => [t(`step-the-game.row-${key}`, values), value];
     const rows = [row("rounds", number(frame.rounds)), row("raw", raw), row("kinds", `${kinds} / ${MODES}`)];
+    if (this.state.beside) rows.push(row("twin", `${twin.kinds} / ${MODES}`));
     last?.losses.forEach((loss, i) => rows.push(row(i ? "loss-detective" : "loss-forger", fixed(loss, 2))));
     const skill = skills.at(-1);
     skill?.fooled.forEach((share, i) => rows.push(row("fooled", percent(share), { rounds: FROZEN[i]! })));
@@ -300,10 +403,15 @@ export class StepTheGame extends BzFigure<State> {
   }
 
   protected override badge(): BadgeFacts {
-    return { models: [GAN_ROUND], recorded: false, milliseconds: this.last?.milliseconds };
+    return { models: [GAN_ROUND], recorded: false, milliseconds: this.healthy.last?.milliseconds };
   }
 
   protected override code(): Code {
-    return { python: code(this.state.seed, parse(this.state.moves)) };
+    return {
+      python: code(
+        this.state.seed,
+        this.tables.map(({ field }) => parse(this.state[field])),
+      ),
+    };
   }
 }

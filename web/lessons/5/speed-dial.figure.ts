@@ -136,6 +136,12 @@ export class SpeedDial extends FilmFigure<State, Run> {
     return this.word("sampler", name);
   }
 
+  /** The same beside a line of a chart. */
+  private shortWay(name: string): string {
+    const short = this.word("short", name);
+    return short === name ? this.way(name) : short;
+  }
+
   // ---------------------------------------------------------------- what is drawn
 
   protected override figure(): TemplateResult {
@@ -145,7 +151,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
       ${picture(film.picture(at, view), t(`speed-dial.${view}`))} <span>${t(`speed-dial.${view}`)}</span>
     </div>`;
     return html`<div class="run"><div class="shots">${shot("noisy")} ${shot("clean")}</div>${this.subtraction()}</div>
-      ${this.scrubber()} ${this.filmNote()}`;
+      ${this.scrubber()}`;
   }
 
   /** before - removed = after, in pixels. What was removed may be of either sign: grey is nothing. */
@@ -240,7 +246,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
     const { axis } = this.state;
     // The chosen sampler among all, and beside it the makers that are no sampler.
     const series = [...groups].map(([name, rows]) => ({
-      name: this.word("short", name),
+      name: this.shortWay(name),
       quiet: name !== chosen && SAMPLER_NAMES.includes(name as SamplerName),
       points: rows.map((row) => ({ x: row[axis], y: row.frechet, low: row.low, high: row.high })),
     }));
@@ -251,7 +257,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
     const heights = [dial.floor, ...dial.rows.flatMap(({ low, high }) => [low, high])];
     const y = { label: t("speed-dial.distance"), log: true, ticks: over(heights), format };
     const marks: Mark[] = [{ y: dial.floor, label: t("speed-dial.floor") }];
-    const sampler = this.word("short", chosen);
+    const sampler = this.shortWay(chosen);
     if (stop && !helps) marks.push({ x: stop[axis], label: t("speed-dial.enough-mark", { sampler }) });
     const head = ["sampler", "steps", "distance", "interval", "ms"].map((name) => t(`speed-dial.col-${name}`));
     const rows = [...groups.values()].flat().map(({ name, steps, frechet, low, high, milliseconds }) => {
@@ -264,6 +270,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
       <div class="controls">${this.field("axis")}</div>
       ${chart(t("speed-dial.measured"), series, x, y, marks)}
       ${stop ? html`<p>${t(`speed-dial.${helps ? "helps" : "enough"}`, { sampler, steps: stop.steps })}</p>` : nothing}
+      <p>${t("speed-dial.gan")}</p>
       <p class="hint">${t("speed-dial.distance-means", values)}</p>
       <details>
         <summary>${t("speed-dial.numbers")}</summary>

@@ -36,6 +36,14 @@ export class Answers {
     this.focused = [0, 0];
   }
 
+  /** All is said: light falls where the word that answers is first said, "penguin" of "a tree above a penguin: penguin",
+   * for the words before it ("a") look everywhere. */
+  end(answer: Answer): void {
+    answer.complete = true;
+    const said = answer.words.map(({ text }) => text.trim());
+    if (this.focused.every((at) => at === 0)) this.focused = [0, Math.max(0, said.indexOf(said.at(-1) ?? ""))];
+  }
+
   /** `asked` is what would be asked now. */
   draw(asked: string): TemplateResult {
     const [now] = this.all;

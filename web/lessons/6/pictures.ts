@@ -14,10 +14,10 @@ export const SOURCES = ["scene", "paper", "own"] as const;
 
 export const FIELDS = defineFields({
   source: { kind: "choice", default: "scene", options: SOURCES },
-  scene: { kind: "text", default: READY["pair"]!, max: 120, form: FORM },
+  scene: { kind: "text", default: READY["above"]!, max: 120, form: FORM },
   paper: { kind: "int", default: 0, min: 0, max: 99 },
   picture: { kind: "int", default: 0, min: -1, max: 99_999 },
-  question: { kind: "text", default: "describe the picture.", max: LIMITS.question },
+  question: { kind: "text", default: "what is below the tree?", max: LIMITS.question },
   covered: { kind: "int", default: 0, min: 0, max: 2 ** TILES - 1 },
   shuffle: { kind: "int", default: 0, min: 0, max: 999_999 },
   blind: { kind: "flag", default: false },

@@ -5,11 +5,10 @@ import { Runtime, type Tokens, type Word } from "../../runtime/client.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { type Code, python, shellWord } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
-import { type Alternative, type BadgeFacts, choices } from "../../ui/figure-parts.js";
+import { type Alternative, type BadgeFacts, cardUrl, choices } from "../../ui/figure-parts.js";
 import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
-import { siteUrl } from "../../ui/site.js";
 import { t } from "../../ui/strings.js";
 import { type Answer, Answers } from "./answers.js";
 import { openPapers, type Paper } from "./papers.js";
@@ -87,7 +86,7 @@ export class ReadThePicture extends BzFigure<State> implements Host {
       };
       await Runtime.get().answer({ seen, question }, { signal, onWord });
       this.milliseconds = (performance.now() - began) / (1 + answer.words.length);
-      answer.complete = true;
+      this.answerList.end(answer);
       this.requestUpdate();
     });
   }
@@ -106,7 +105,7 @@ export class ReadThePicture extends BzFigure<State> implements Host {
 
   protected override figure(): TemplateResult {
     const { gallery, question, tokens } = this;
-    if (!gallery) return html`<p class="hint">${t("picture-input.opening")}</p>`;
+    if (!gallery) return html`<p class="hint opening">${t("picture-input.opening")}</p>`;
     const known = tokens?.question === question ? tokens.read : undefined;
     return html`<div class="reading">
       ${this.editor.frame(gallery)}
@@ -122,7 +121,7 @@ export class ReadThePicture extends BzFigure<State> implements Host {
   protected override controls(): TemplateResult {
     return html`<p class="hint">
       ${t("read-the-picture.learned")}
-      <a href=${siteUrl("models/vlm/README.md")}>${t("shell.card", { name: "vlm" })}</a>
+      <a href=${cardUrl("vlm")}>${t("shell.card", { name: "vlm" })}</a>
     </p>`;
   }
 

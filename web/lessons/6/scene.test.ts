@@ -12,29 +12,29 @@ test("a scene is a line of text and comes back from it; what does not fit the fo
   }
   for (const text of [
     "",
-    "dog",
+    "lion",
     "white*unicorn.1.1.20",
-    "white*dog.1.1",
-    "white*dog.-1.1.20",
-    "white*dog.1.1.200",
-    `white${"*dog.1.1.20".repeat(5)}`,
+    "white*lion.1.1",
+    "white*lion.-1.1.20",
+    "white*lion.1.1.200",
+    `white${"*lion.1.1.20".repeat(5)}`,
     "constructor",
   ])
     assert.doesNotMatch(text, scene.FORM);
 });
 
 test("things stay in the frame, and new ones take the room that is left", () => {
-  assert.deepEqual(scene.parse("red*dog.60.60.99").things[0], { name: "dog", x: 0, y: 0, size: 64 });
-  assert.deepEqual(scene.parse("red*dog.60.60.0").things[0], { name: "dog", x: 52, y: 52, size: 12 });
+  assert.deepEqual(scene.parse("red*lion.60.60.99").things[0], { name: "lion", x: 0, y: 0, size: 64 });
+  assert.deepEqual(scene.parse("red*lion.60.60.0").things[0], { name: "lion", x: 52, y: 52, size: 12 });
   let made = scene.parse("white");
-  for (let i = 0; i < 6; i++) made = scene.add(made, "cat");
+  for (let i = 0; i < 6; i++) made = scene.add(made, "pig");
   assert.equal(new Set(made.things.map(({ x, y }) => `${x < 32} ${y < 32}`)).size, 4);
   assert.equal(made.things.length, scene.MOST);
   assert.match(scene.write(made), scene.FORM);
-  const dropped = scene.add(scene.parse("white"), "bee", { x: 63, y: 1 });
-  assert.deepEqual(dropped.things, [{ name: "bee", x: 36, y: 0, size: 28 }]);
+  const dropped = scene.add(scene.parse("white"), "frog", { x: 63, y: 1 });
+  assert.deepEqual(dropped.things, [{ name: "frog", x: 36, y: 0, size: 28 }]);
   assert.deepEqual([scene.thingAt(dropped, 40, 5), scene.thingAt(dropped, 5, 5)], [0, -1]);
-  assert.deepEqual(scene.change(dropped, 0, { y: 70 }).things[0], { name: "bee", x: 36, y: 36, size: 28 });
+  assert.deepEqual(scene.change(dropped, 0, { y: 70 }).things[0], { name: "frog", x: 36, y: 36, size: 28 });
 });
 
 test("tiles are mixed without loss, and a covered one stays covered wherever it goes", () => {
@@ -65,8 +65,23 @@ test("what is clear is white, and light falls where it was looked", () => {
 });
 
 test("questions fit the scene", () => {
-  const about = scene.questions(scene.parse(scene.READY["pair"]!));
-  assert.ok(about.includes("is the dog left of or right of the tree?") && about.includes("is there a cat?"));
-  assert.ok(scene.questions(scene.parse("white*apple.1.1.20")).includes("how many apples are there?"));
+  const about = (text: string) => scene.questions(scene.parse(text));
+  assert.deepEqual(about(scene.READY["above"]!).slice(0, 3), [
+    "what is below the tree?",
+    "what is above the penguin?",
+    "is the tree above or below the penguin?",
+  ]);
+  assert.ok(about(scene.READY["beside"]!).includes("is the pig left of or right of the horse?"));
+  assert.ok(about(scene.READY["size"]!).includes("which is smaller, the lion or the butterfly?"));
+  // What has no answer is not asked: which of two of one size, where one lies over the other, two of three kinds.
+  assert.ok(!about(scene.READY["beside"]!).some((each) => each.startsWith("which is")));
+  for (const text of ["white*pig.2.2.28*frog.8.8.28", "white*pig.2.2.20*frog.30.2.20*lion.2.30.20"]) {
+    assert.deepEqual(
+      about(text).filter((each) => /^(which|what is|is the )/.test(each)),
+      [],
+    );
+  }
+  assert.ok(about("white*apple.1.1.20").includes("how many apples are there?"));
+  assert.ok(about("white*guitar.1.1.20").includes("is there a whale?"));
   for (const each of [undefined, scene.parse("white")]) assert.ok(scene.questions(each).includes("what is this?"));
 });

@@ -1,6 +1,6 @@
 // A scene in a line of text for the link, the picture it becomes, and its squares: tiles that are covered and mixed,
 // patches that are lit.
-// "white*dog.2.18.28*tree.34.4.30" is a white ground, a dog in a box of 28 pixels at (2, 18), and a tree.
+// "white*pig.2.18.28*tree.34.4.30" is a white ground, a pig in a box of 28 pixels at (2, 18), and a tree.
 // Names and questions are English in every language of the course, because English is what the model reads.
 import { philox } from "../../runtime/noise.js";
 import { a, plural } from "../../core/words.js";
@@ -13,10 +13,10 @@ export const MOST = 4; // things in a scene
 export const SMALLEST = 12;
 const USUAL = 28;
 
-/** What the tray holds. */
+/** What the tray holds: drawings that the model has never seen and yet names, small and large. */
 export const TRAY = (
-  "dog cat rabbit penguin turtle frog crab bee tree rose sunflower mushroom apple banana lemon pear hamburger " +
-  "doughnut car rocket airplane house balloon ghost"
+  "lion pig horse penguin whale frog crab butterfly tree sunflower mushroom apple pumpkin melon peach hamburger " +
+  "doughnut cookie car rocket guitar house balloon ghost"
 ).split(" ");
 
 export interface Thing {
@@ -37,10 +37,10 @@ export const FORM = new RegExp(
 );
 
 export const READY: Record<string, string> = {
-  pair: "white*dog.2.18.28*tree.34.4.30",
+  above: "white*tree.16.1.32*penguin.20.39.24",
+  beside: "blue*pig.2.18.28*horse.34.18.28",
   count: "yellow*apple.3.3.26*apple.35.5.26*apple.18.35.26",
-  place: "blue*airplane.18.2.28*house.18.34.28",
-  size: "white*car.2.12.40*bee.46.24.14",
+  size: "white*lion.2.10.42*butterfly.46.24.16",
 };
 
 function clamp(value: number, low: number, high: number): number {
@@ -160,19 +160,39 @@ export function mostLooked(looked: Float32Array): { row: number; column: number 
   return { row: 1 + row, column: 1 + column };
 }
 
-/** Questions about a scene, as the model has met them; without one, about any picture. */
+/** Questions about a scene, as the model has met them: it was asked to count where one kind was there, for places where
+ * two things were of about one size, and else which is bigger. Without a scene, about any picture. */
 export function questions(scene?: Scene): string[] {
-  const kinds = [...new Set(scene?.things.map(({ name }) => name))];
-  const [one, other] = kinds;
-  const absent = kinds.includes("cat") ? "dog" : "cat";
+  const things = scene?.things ?? [];
+  const kinds = [...new Set(things.map(({ name }) => name))];
+  const absent = kinds.includes("guitar") ? "whale" : "guitar";
   return [
-    ...(kinds.length < 2 ? ["what is this?"] : [`is the ${one} left of or right of the ${other}?`]),
-    ...(kinds.length > 1 ? [`what is left of the ${other}?`, `which is bigger, the ${one} or the ${other}?`] : []),
-    `how many ${plural(one ?? "thing")} are there?`,
-    `is there ${a(one ?? absent)}?`,
-    ...(one ? [`is there ${a(absent)}?`] : []),
+    ...(things.length === 2 && kinds.length === 2 ? compared(things) : []),
+    ...(kinds.length < 2 ? ["what is this?", `how many ${plural(kinds[0] ?? "thing")} are there?`] : []),
+    ...[...kinds, absent].map((name) => `is there ${a(name)}?`),
     "what color is the background?",
     "describe the picture.",
     "how much does it weigh?",
   ];
+}
+
+function compared(things: Thing[]): string[] {
+  const [small, big] = [...things].sort((a, b) => a.size - b.size) as [Thing, Thing];
+  if (big.size >= 1.5 * small.size) {
+    const pair = things.map(({ name }) => `the ${name}`).join(" or ");
+    return [`which is bigger, ${pair}?`, `which is smaller, ${pair}?`];
+  }
+  for (const [way, before, after] of [
+    ["y", "above", "below"],
+    ["x", "left of", "right of"],
+  ] as const) {
+    const [first, last] = [...things].sort((a, b) => a[way] - b[way]) as [Thing, Thing];
+    if (first[way] + first.size > last[way]) continue;
+    return [
+      `what is ${after} the ${first.name}?`,
+      `what is ${before} the ${last.name}?`,
+      `is the ${first.name} ${before} or ${after} the ${last.name}?`,
+    ];
+  }
+  return [];
 }

@@ -67,19 +67,17 @@ export function filmPart(film: Film, at: number, prompt: string, letter: string)
     </div>`;
   const frame = film.frames[k];
   const why = film.recorded ? "recorded" : k === 0 ? "noise" : "guidance";
+  // What is asked for last is decoded first: the big pictures.
+  const guesses = frame?.withPrompt
+    ? html`<div class="shots thirds">${show("withoutPrompt")} ${show("withPrompt")} ${differenceShot(film, k)}</div>`
+    : html`<p class="hint">${t(`words-steer.no-pair-${why}`)}</p>`;
+  const big = html`<div class="shots">${show("noisy")} ${show("clean")}</div>`;
   return html`<section class="film">
     <h3>
       ${letter ? html`<span class="chip">${letter}</span>` : nothing}
       <bdi>${prompt}</bdi>
     </h3>
-    <div class="shots">${show("noisy")} ${show("clean")}</div>
-    ${
-      frame?.withPrompt
-        ? html`<div class="shots thirds">
-          ${show("withoutPrompt")} ${show("withPrompt")} ${differenceShot(film, k)}
-        </div>`
-        : html`<p class="hint">${t(`words-steer.no-pair-${why}`)}</p>`
-    }
+    ${big} ${guesses}
   </section>`;
 }
 

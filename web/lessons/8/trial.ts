@@ -2,8 +2,8 @@
 import { html, nothing } from "lit";
 import { cosines, dequantise, dot } from "../../core/vectors.js";
 import { picture, type Pixels } from "../../ui/canvas.js";
-import type { Content } from "../../ui/figure-parts.js";
-import { optionalFile, optionalJson, siteUrl } from "../../ui/site.js";
+import { cardUrl, type Content } from "../../ui/figure-parts.js";
+import { optionalFile, optionalJson } from "../../ui/site.js";
 import { t } from "../../ui/strings.js";
 import { rivals, seenInstead } from "./words.js";
 
@@ -57,7 +57,7 @@ export function trialPart(trial: Trial | undefined): Content {
   const scored = trial.tiles.filter(({ seen }) => seen !== undefined);
   const right = scored.filter(({ seen }) => seen === "").length;
   const values = { right, n: scored.length, names: trial.rivals };
-  const card = siteUrl("models/clip/image/README.md");
+  const card = cardUrl("clip");
   return html`<section class="trial ${trial.kind}">
     <h3>${t(`words-steer.${trial.kind}-title`, { prompt: trial.prompt, steps: SKETCH_STEPS })}</h3>
     <ol>

@@ -201,9 +201,8 @@ export class WordsSteer extends FilmFigure<State, Run> {
     return html`<div class="prompts">
         ${this.field("prompt")} ${this.field("prompt_b")} ${this.runButton()} ${this.promptNotes()}
       </div>
-      ${pipelinePart(chips(this.reader.read(prompt), this.tokenizer), vector, film, at)} ${this.filmNote()}
       ${films.length ? html`<div class="films">${films.map(show)}</div>${this.scrubber()}` : this.beforeRun()}
-      ${this.matchChart()}`;
+      ${pipelinePart(chips(this.reader.read(prompt), this.tokenizer), vector, film, at)} ${this.matchChart()}`;
   }
 
   private letter(film: Film): string {
@@ -233,7 +232,11 @@ export class WordsSteer extends FilmFigure<State, Run> {
       <div class="controls">
         ${button(t("words-steer.grow"), () => this.grow(), "", !some)}
         ${button(t("words-steer.many"), () => this.manySeeds(), "", !some)} ${this.field("match")}
-        <span class="hint">${t("words-steer.match-cost", { size: megabytes(this.clipBytes) })}</span>
+        ${
+          this.clipBytes
+            ? html`<span class="hint">${t("words-steer.match-cost", { size: megabytes(this.clipBytes) })}</span>`
+            : nothing
+        }
       </div>
       ${trialPart(this.trial)} ${weakPart(this.weakSpots)}`;
   }
