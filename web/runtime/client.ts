@@ -6,6 +6,7 @@ import type {
   DenoiseOptions,
   GanRound,
   GenerateOptions,
+  GuessOptions,
   LookOptions,
   ModelConfig,
   ModelName,
@@ -94,6 +95,11 @@ export class Runtime {
   /** A small picture of a class by pixel diffusion or its student: planes R, G, B [3, 32, 32] in [-1, 1]. */
   sample(options: SampleOptions, o: Stepped = {}): Promise<Float32Array> {
     return this.ask("sample", options, o.signal, o.onStep);
+  }
+
+  /** The clean small picture that pixel diffusion imagines in a noisy one: planes R, G, B [3, 32, 32]. */
+  guess(options: GuessOptions, o: Cancellable = {}): Promise<Float32Array> {
+    return this.ask("guess", options, o.signal);
   }
 
   /** The clean estimate at one noise level, without guidance. */

@@ -67,6 +67,14 @@ export interface DenoiseOptions {
   model?: ModelName;
 }
 
+/** What pixel diffusion is asked about one noise level, without guidance. */
+export interface GuessOptions {
+  noisy: Float32Array; // planes R, G, B [3, 32, 32]: (1 - t) of a picture and t of noise
+  t: number;
+  label?: string; // a class of the model, by default any
+  model?: ModelName; // by default diffusion
+}
+
 /** A few-step student has its own way to walk and its guidance built in: it has no use for a sampler and a scale. */
 export interface SampleOptions extends Partial<Sampling> {
   label?: string; // a class of the model, by default any
@@ -176,6 +184,7 @@ export interface Calls {
   denoise: Call<DenoiseOptions, Float32Array>;
   generate: Call<GenerateOptions, Generated, StepEvent>;
   sample: Call<SampleOptions, Float32Array, StepEvent>;
+  guess: Call<GuessOptions, Float32Array>;
   decode: Call<Float32Array, Uint8ClampedArray>;
   look: Call<LookOptions, Seen>;
   answer: Call<AnswerOptions, Word[], Word>;

@@ -5,7 +5,7 @@ import { GAN_ROUND, type GanRoundGraph, type Sizes } from "./gan-round.js";
 import { GanGame } from "./gan-game.js";
 import type { Calls, Cancel, Control, Reply, Request } from "./messages.js";
 import type { Models } from "./models.js";
-import { decode, denoise, encodeImage, encodeText, generate, sample, summarise, tokens } from "./pipeline.js";
+import { decode, denoise, encodeImage, encodeText, generate, guess, sample, summarise, tokens } from "./pipeline.js";
 
 /** What is used of a worker's own scope. */
 export interface Port {
@@ -31,6 +31,7 @@ export function serve(port: Port, models: Models): void {
     denoise: (options) => denoise(models, options),
     generate: (options, control) => generate(models, options, control),
     sample: (options, control) => sample(models, options, control),
+    guess: (options) => guess(models, options),
     decode: (latents) => decode(models, latents),
     look: (options) => look(models, options),
     answer: (options, control) => answerQuestion(models, options, control),
