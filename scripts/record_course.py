@@ -17,7 +17,7 @@ from PIL import Image
 
 import bozzetto
 from bozzetto.course.content import read_toml
-from bozzetto.diffusion import flow, normal
+from bozzetto.diffusion import flow
 from bozzetto.evaluation.bench import HELD_OUT_SEED
 from bozzetto.pictures import over_white
 from bozzetto.runtime import clip as towers
@@ -317,7 +317,8 @@ def record_stills(world: World, models: text_to_image.Models) -> None:
 
     fox = sample.shrunk(white(unseen.images[[unseen.names.index("fox")]])[0])
     looks = [sample.denoise(store.weights_folder(), fox, t, 7, None, nearest=min) for t in (0.2, 0.4, 0.6, 0.8, 1.0)]
-    strip([np.concatenate([sample.to_bytes(each) for each in row]) for row in zip(*looks, strict=True)], "spot-the-noise", scale=4)
+    rows = [np.concatenate([sample.to_bytes(each) for each in row]) for row in zip(*looks, strict=True)]
+    strip(rows, "spot-the-noise", scale=4)
 
     scene = render(world, make_scene(world, scene_objects(world), 3, "test", "place"))
     gap = 4

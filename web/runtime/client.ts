@@ -3,6 +3,9 @@ import { RuntimeError } from "./errors.js";
 import type {
   AnswerOptions,
   Calls,
+  CloudLearned,
+  CloudOptions,
+  CloudStep,
   DenoiseOptions,
   GanRound,
   GenerateOptions,
@@ -130,6 +133,14 @@ export class Runtime {
   /** Plays on, after the calls before, and answers with the last round's pictures. To play 0 rounds ends them. */
   playGame(options: PlayOptions, o: { onRound?: (round: GanRound) => void } & Cancellable = {}) {
     return this.ask("playGame", options, o.signal, o.onRound);
+  }
+
+  /** A small network that learns a cloud of points in the worker. No model is needed for it. */
+  learnCloud(
+    options: CloudOptions,
+    o: { onStep?: (step: CloudStep) => void } & Cancellable = {},
+  ): Promise<CloudLearned> {
+    return this.ask("learnCloud", options, o.signal, o.onStep);
   }
 
   private ask<K extends keyof Calls>(

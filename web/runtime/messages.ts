@@ -168,6 +168,24 @@ export interface Word extends Guess {
   alternatives: Guess[]; // the three most probable pieces, itself first
 }
 
+/** A cloud for the small network of lesson 4 to learn, with noise that then flows into it. */
+export interface CloudOptions {
+  points: Float64Array; // [n, 2]
+  noise: Float64Array; // [m, 2]
+  seed: number; // of its first weights and its practice
+  steps?: number;
+}
+
+export interface CloudStep {
+  steps: number; // so far
+  loss: number;
+  parameters: Float64Array;
+}
+
+export interface CloudLearned {
+  flowing: Float32Array[]; // [m, 2] at each level, from pure noise to none
+}
+
 interface Call<Argument, Answer, Event = never> {
   argument: Argument;
   answer: Answer;
@@ -189,6 +207,7 @@ export interface Calls {
   look: Call<LookOptions, Seen>;
   answer: Call<AnswerOptions, Word[], Word>;
   startGame: Call<number, GanFrame>;
+  learnCloud: Call<CloudOptions, CloudLearned, CloudStep>;
   playGame: Call<PlayOptions, GanFrame | undefined, GanRound>;
 }
 

@@ -1,5 +1,6 @@
 /** The worker's side of messages.ts: answer requests, hear a cancel between two steps, tell errors apart. */
 import { answer as answerQuestion, look } from "./ask.js";
+import { learnCloud } from "./cloud.js";
 import { RuntimeError } from "./errors.js";
 import { GAN_ROUND, type GanRoundGraph, type Sizes } from "./gan-round.js";
 import { GanGame } from "./gan-game.js";
@@ -35,6 +36,7 @@ export function serve(port: Port, models: Models): void {
     decode: (latents) => decode(models, latents),
     look: (options) => look(models, options),
     answer: (options, control) => answerQuestion(models, options, control),
+    learnCloud: (options, control) => learnCloud(options, control),
     startGame: (seed) => game.start(seed),
     playGame: (options, control) => game.play(options, control),
   };

@@ -1,8 +1,8 @@
 // A cloud of points, and a network that learns in the page where they come from. Its arrows point from a noisy point to
 // the clean ones that it can imagine; points of pure noise that follow them arrive in the shape.
 import { html, nothing, svg, type TemplateResult } from "lit";
-import { SAMPLERS } from "../../runtime/samplers.js";
-import { flow } from "../../runtime/schedule.js";
+import { type CloudStep, Runtime } from "../../runtime/client.js";
+import { gaussian, PARAMETERS, random, STEPS, velocity } from "../../runtime/cloud.js";
 import { toSmall } from "../../runtime/pixels.js";
 import { chart, type Point, ticks } from "../../ui/chart.js";
 import { type Alternative, button, choices, type Content } from "../../ui/figure-parts.js";
@@ -10,37 +10,17 @@ import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import { fixed, number, t } from "../../ui/strings.js";
-import { inked, mask, points, SHAPES } from "./shapes.js";
-import { gaussian, Learner, PARAMETERS, random, STEPS, velocity } from "./toy.js";
+import { distance, inked, mask, points, SHAPES } from "./shapes.js";
 import { type Host, MOST, share, slider, type View } from "./view.js";
 
-const SLICE = 10; // milliseconds of work between two breaths of the page
-const SHOW = 120; // milliseconds from one set of arrows to the next
 const FLOWING = 400; // points
-const EDGE = 2.5; // of the picture, to all sides of the middle
+const [EDGE, FOOT] = [2.5, 0.55]; // of the picture, to all sides of the middle; room for the slider
 const SPACING = 0.3; // of arrows
 const GRID = Float64Array.from(
   Array.from({ length: 16 }, (_, row) => Array.from({ length: 16 }, (_, column) => [column, row])).flat(2),
   (place) => SPACING * (place - 7.5),
 );
 const ASKED = [100, 75, 50, 25, 0]; // levels of noise in the table
-
-function breath(): Promise<void> {
-  return new Promise((resume) => setTimeout(resume));
-}
-
-/** The mean distance of points [n, 2] to the nearest one of a shape [m, 2]. */
-export function distance(from: ArrayLike<number>, shape: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < from.length; i += 2) {
-    let least = Infinity;
-    for (let j = 0; j < shape.length; j += 2) {
-      least = Math.min(least, (from[i]! - shape[j]!) ** 2 + (from[i + 1]! - shape[j + 1]!) ** 2);
-    }
-    sum += Math.sqrt(least);
-  }
-  return (2 * sum) / from.length;
-}
 
 /** Points as dots of a path with round ends. */
 function dots(places: ArrayLike<number>): string {
@@ -76,7 +56,7 @@ export class CloudView implements View {
   private about = "";
   private shape: Float64Array = new Float64Array(0);
   private noise: Float64Array = new Float64Array(0); // for as many of its points as are shown
-  private learner: Learner | undefined;
+  private learned: CloudStep | undefined;
   private losses: Point[] = [];
   /** Where the flowing points are, by the per cent of noise that is left. */
   private flowing: Float32Array[] = [];
@@ -85,6 +65,11 @@ export class CloudView implements View {
   private empty = false; // what was drawn last had nothing in it
 
   constructor(private readonly host: Host) {}
+
+  /** Whether noise has flowed into the shape. */
+  get ready(): boolean {
+    return this.flowing.length > 0;
+  }
 
   answer(): void {
     const { shape, drawn, seed } = this.host.state;
@@ -107,97 +92,76 @@ export class CloudView implements View {
   private learn(): void {
     const { shape, drawn, seed } = this.host.state;
     this.shape = points(shape, drawn, seed);
-    [this.flowing, this.losses, this.distances, this.seconds] = [[], [], [], 0];
+    [this.learned, this.flowing, this.losses, this.distances] = [undefined, [], [], []];
     const next = random(seed);
     this.noise = Float64Array.from({ length: 2 * FLOWING }, () => gaussian(next));
-    this.learner = this.shape.length ? new Learner(this.shape, seed) : undefined;
-    if (this.learner) void this.host.work.run((signal) => this.train(this.learner!, signal));
+    if (this.shape.length) void this.host.work.run((signal) => this.train(signal));
     this.host.requestUpdate();
   }
 
-  private async train(learner: Learner, signal: AbortSignal): Promise<void> {
+  private async train(signal: AbortSignal): Promise<void> {
+    const { shape, noise, host } = this;
     const began = performance.now();
-    let shown = began;
-    this.report(learner);
-    while (!learner.done) {
-      const until = performance.now() + SLICE;
-      while (!learner.done && performance.now() < until) learner.step();
+    const report = (steps: number) =>
+      host.work.report(t("spot-the-noise.learning", { step: number(steps), steps: number(STEPS) }), steps, STEPS);
+    report(0);
+    const onStep = (step: CloudStep) => {
+      this.learned = step;
+      if (step.steps - (this.losses.at(-1)?.x ?? 0) >= 20) this.losses.push({ x: step.steps, y: step.loss });
       this.seconds = (performance.now() - began) / 1000;
-      if (learner.done || performance.now() - shown > SHOW) {
-        shown = performance.now();
-        this.report(learner);
-      }
-      await breath();
-      signal.throwIfAborted();
-    }
-    await this.flow(learner, signal);
-  }
-
-  private report({ steps, loss }: Learner): void {
-    if (steps) this.losses.push({ x: steps, y: loss });
-    this.host.work.report(t("spot-the-noise.learning", { step: number(steps), steps: number(STEPS) }), steps, STEPS);
-  }
-
-  /** Pure noise along the arrows, by the very sampler that makes pictures. */
-  private async flow({ parameters }: Learner, signal: AbortSignal): Promise<void> {
-    const start = Float32Array.from(this.noise);
-    const flowing: Float32Array[] = [start];
-    const clean = (x: Float32Array, t: number) => {
-      const growing = velocity(parameters, x, t);
-      return Promise.resolve(x.map((value, i) => value - t * growing[i]!));
+      report(step.steps);
     };
-    await SAMPLERS.euler(clean, start, flow(MOST), async (_, x) => {
-      flowing.push(x);
-      await breath();
-      signal.throwIfAborted();
-    });
+    const { flowing } = await Runtime.get().learnCloud(
+      { points: shape, noise, seed: host.state.seed },
+      { signal, onStep },
+    );
     this.flowing = flowing.reverse(); // by per cent: none first
-    this.distances = ASKED.map((level) => distance(this.flowing[level]!, this.shape.subarray(0, 2 * FLOWING)));
-    this.host.requestUpdate();
+    this.distances = ASKED.map((level) => distance(this.flowing[level]!, shape.subarray(0, 2 * FLOWING)));
+    host.requestUpdate();
   }
 
   // ---------------------------------------------------------------- what is drawn
 
   draw(): TemplateResult {
-    const { host, learner, shape, flowing } = this;
+    const { host, learned, shape, flowing } = this;
     const { state } = host;
     const level = state.noise / MOST;
     const shown = shape.subarray(0, 2 * FLOWING);
     const mixed = shown.map((value, i) => (1 - level) * value + level * this.noise[i]!);
-    const moving = host.still && !learner?.done ? undefined : learner;
+    const seen = host.still && !flowing.length ? undefined : learned; // nothing moves where less motion is wished
     const options = SHAPES.filter((one) => one !== "drawn" || state.drawn).map(
       (one) => [one, t(`spot-the-noise.shape-${one}`)] as const,
     );
     const choose = (one: (typeof SHAPES)[number]) => host.set({ shape: one });
     return html`<div class="cloud">
       <div class="cloud-frame">
-        <svg class="cloud-picture" viewBox="${-EDGE} ${-EDGE} ${2 * EDGE} ${2 * EDGE}" role="img"
+        <svg class="cloud-picture" viewBox="${-EDGE} ${-EDGE} ${2 * EDGE} ${2 * EDGE + FOOT}" role="img"
           aria-label=${t("spot-the-noise.cloud-picture", { shape: t(`spot-the-noise.shape-${state.shape}`) })}>
           <path class="cloud-shape" d=${dots(shown)}></path>
-          ${moving ? svg`<path class="cloud-arrows" d=${arrows(velocity(moving.parameters, GRID, level))}></path>` : nothing}
+          ${seen ? svg`<path class="cloud-arrows" d=${arrows(velocity(seen.parameters, GRID, level))}></path>` : nothing}
           <path class="cloud-points" d=${dots(flowing[state.noise] ?? mixed)}></path>
         </svg>
         ${slider(host)}
       </div>
       <div class="cloud-words">
-        ${host.shows("shape") ? choices("shapes", "spot-the-noise-shape", t("spot-the-noise.shape"), options, state.shape as (typeof SHAPES)[number], choose) : nothing}
+        ${host.shows("shape") ? choices("shapes", "spot-the-noise-shape", t("spot-the-noise.shape"), options, state.shape, choose) : nothing}
         <p class="spot-said">${this.said()}</p>
         <ul class="cloud-legend">
           <li class="of-arrows">${t("spot-the-noise.legend-arrows")}</li>
           <li class="of-points">${t(`spot-the-noise.legend-${flowing.length ? "flowing" : "mixed"}`, { noise: share(state.noise) })}</li>
           <li class="of-shape">${t("spot-the-noise.legend-shape")}</li>
         </ul>
-        ${button(t("spot-the-noise.learn-again"), () => this.learn(), "", !shape.length)}
+        ${this.loss()} ${button(t("spot-the-noise.learn-again"), () => this.learn(), "", !shape.length)}
       </div>
     </div>`;
   }
 
   private said(): string {
-    const { learner, flowing, host } = this;
+    const { learned, shape, flowing, host } = this;
     const { noise } = host.state;
-    if (!learner) return t("spot-the-noise.cloud-empty");
+    if (!shape.length) return t("spot-the-noise.cloud-empty");
     const values = {
-      step: number(learner.steps),
+      step: number(learned?.steps ?? 0),
       steps: number(STEPS),
       numbers: number(PARAMETERS),
       noise: share(noise),
@@ -231,22 +195,30 @@ export class CloudView implements View {
       ${this.empty ? html`<p class="error" role="alert">${t("spot-the-noise.nothing-drawn")}</p>` : nothing}`;
   }
 
-  below(): TemplateResult {
+  below(): Content {
+    return nothing;
+  }
+
+  private loss(): Content {
     const { losses } = this;
-    if (losses.length < 2 || !this.host.shows("score")) return html``;
+    if (losses.length < 2 || !this.host.shows("score")) return nothing;
     const series = [{ name: "", points: losses }];
-    const x = { label: t("spot-the-noise.axis-steps"), ticks: ticks(0, STEPS), format: (value: number) => number(value) };
+    const x = {
+      label: t("spot-the-noise.axis-steps"),
+      ticks: ticks(0, STEPS),
+      format: (value: number) => number(value),
+    };
     const heights = losses.map(({ y }) => y);
     const y = {
       label: t("spot-the-noise.axis-loss"),
       ticks: ticks(Math.min(...heights), Math.max(...heights)),
       format: (value: number) => number(value, 1),
     };
-    return html`<div class="spot-below"><section class="spot-score">
+    return html`<section class="cloud-loss">
       <h3>${t("spot-the-noise.loss")}</h3>
       ${chart(t("spot-the-noise.loss"), series, x, y)}
       <p class="hint">${t("spot-the-noise.loss-means")}</p>
-    </section></div>`;
+    </section>`;
   }
 
   alternative(): Alternative {

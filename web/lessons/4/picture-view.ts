@@ -14,14 +14,20 @@ import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import { siteFile, siteJson } from "../../ui/site.js";
-import { percent, t } from "../../ui/strings.js";
+import { number, percent, t } from "../../ui/strings.js";
 import { gain } from "../5/dial.js";
 import { type Guess, minus, mix, noiseFound, noiseSeen, pictureFound } from "./spot.js";
 import { type Host, share, slider, type View } from "./view.js";
 
 export const MODELS = ["diffusion"] as const;
 const SIDE = SMALL_SHAPE[2];
-const READY = ["fox", "frog", "strawberry", "sunflower", "penguin", "guitar", "rocket", "crab"]; // names of the gallery
+/** Names of the gallery. */
+const READY = ["fox", "frog", "strawberry", "sunflower", "penguin", "guitar", "rocket", "crab"].concat(
+  "smiling face with sunglasses",
+  "octopus",
+  "tulip",
+  "house",
+);
 const STEPS = 20;
 const TRIES = 60; // as many as the chart can show
 /** Noise is drawn at this strength, so that most of its specks are neither black nor white. */
@@ -258,22 +264,27 @@ export class PictureView implements View {
     const { measured, host } = this;
     if (!measured || !host.shows("score")) return nothing;
     const curve = (name: "picture" | "noise"): Point[] =>
-      measured.rows.map((row) => ({ x: 100 * row.t, y: Math.max(0, row[name].median) }));
+      measured.rows.map((row) => ({ x: 100 * row.t, y: 100 * Math.max(0, row[name].median) }));
     const tried = [...this.tries.values()];
     const dots = (part: "picturePart" | "noisePart"): Point[] =>
-      tried.flatMap((one) => (one[part] === undefined ? [] : [{ x: 100 * one.t, y: one[part] }]));
+      tried.flatMap((one) => (one[part] === undefined ? [] : [{ x: 100 * one.t, y: 100 * one[part] }]));
     const series: Series[] = [
       { name: t("spot-the-noise.of-noise"), points: curve("noise") },
       { name: t("spot-the-noise.of-picture"), points: curve("picture") },
       { name: t("spot-the-noise.you-noise"), points: dots("noisePart") },
       { name: t("spot-the-noise.you-picture"), points: dots("picturePart") },
     ];
-    const axis = (label: string) => ({ label, format: (value: number) => t("spot-the-noise.percent", { value }) });
-    const x = { ...axis(t("spot-the-noise.axis-noise")), ticks: ticks(0, 100) };
-    const y = { ...axis(t("spot-the-noise.axis-found")), ticks: ticks(0, 1), format: percent };
+    const format = (value: number) => number(value);
+    const x = { label: t("spot-the-noise.axis-noise"), ticks: ticks(0, 100), format };
+    const y = { label: t("spot-the-noise.axis-found"), ticks: ticks(0, 100), format };
     return html`<section class="spot-score">
       <h3>${t("spot-the-noise.score")}</h3>
-      ${chart(t("spot-the-noise.score"), series.filter(({ points }) => points.length), x, y)}
+      ${chart(
+        t("spot-the-noise.score"),
+        series.filter(({ points }) => points.length),
+        x,
+        y,
+      )}
       <p class="hint">${t("spot-the-noise.score-means", { n: measured.n })}</p>
     </section>`;
   }
@@ -284,15 +295,15 @@ export class PictureView implements View {
     if (!host.shows("jump")) return nothing;
     const there = walked?.about === JSON.stringify([seed, label]) ? walked : undefined;
     const shot = (what: Pixels | null | undefined, text: string) =>
-      html`<div class="shot">${picture(what, text)} <span>${text}</span></div>`;
+      html`<div class="shot">${picture(what, text, what ? "picture" : "picture to-come")} <span>${text}</span></div>`;
     return html`<section class="spot-jump">
       <h3>${t("spot-the-noise.jump")}</h3>
       <p>${t("spot-the-noise.jump-why")}</p>
       <div class="spot-ways">
         ${shot(seenNoise(this.noise), t("spot-the-noise.jump-from"))}
         ${shot(there?.jump ?? null, t("spot-the-noise.jump-one"))}
-        ${shot(there?.steps ?? null, t("spot-the-noise.jump-many", { steps: STEPS }))}
         ${shot(this.mean && seen(this.mean), t("spot-the-noise.jump-mean"))}
+        ${shot(there?.steps ?? null, t("spot-the-noise.jump-many", { steps: STEPS }))}
       </div>
       ${button(t("spot-the-noise.jump-run"), () => this.walk(), "primary", Boolean(there) || !this.open)}
     </section>`;

@@ -1,6 +1,6 @@
 // Clouds of points to learn: a few shapes by formula, and whatever is drawn. x runs to the right and y down, and both
 // lie in about -2 to 2.
-import { gaussian, random } from "./toy.js";
+import { gaussian, random } from "../../runtime/cloud.js";
 
 export const SHAPES = ["ring", "moons", "heart", "letter", "drawn"] as const;
 export type Shape = (typeof SHAPES)[number];
@@ -17,7 +17,8 @@ const round = (angle: number, radius: number, x = 0, y = 0): [number, number] =>
 
 const LINES: Record<Exclude<Shape, "drawn">, Line> = {
   ring: (along) => round(2 * Math.PI * along, 1.5),
-  moons: (along, which) => (which < 0.5 ? round(-Math.PI * along, 1.2, -0.6, 0.3) : round(Math.PI * along, 1.2, 0.6, -0.3)),
+  moons: (along, which) =>
+    which < 0.5 ? round(-Math.PI * along, 1.2, -0.6, 0.3) : round(Math.PI * along, 1.2, 0.6, -0.3),
   heart: (along) => {
     const a = 2 * Math.PI * along;
     const height = 13 * Math.cos(a) - 5 * Math.cos(2 * a) - 2 * Math.cos(3 * a) - Math.cos(4 * a);
@@ -72,4 +73,17 @@ export function points(shape: Shape, drawn: string, seed: number): Float64Array 
     found.set([x, y], 2 * n);
   }
   return found;
+}
+
+/** The mean distance of points [n, 2] to the nearest one of a shape [m, 2]. */
+export function distance(from: ArrayLike<number>, shape: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < from.length; i += 2) {
+    let least = Infinity;
+    for (let j = 0; j < shape.length; j += 2) {
+      least = Math.min(least, (from[i]! - shape[j]!) ** 2 + (from[i + 1]! - shape[j + 1]!) ** 2);
+    }
+    sum += Math.sqrt(least);
+  }
+  return (2 * sum) / from.length;
 }

@@ -98,7 +98,10 @@ export class SpotTheNoise extends BzFigure<State> implements Host {
 
   /** In sight are Play and new noise; the rest is behind More. */
   protected override transport(): Content[] {
-    return super.transport().slice(0, 1);
+    const cloud = this.state.view === "cloud" && !this.playing && this.shows("play");
+    return cloud
+      ? [button(t("spot-the-noise.flow"), () => this.play(), "primary", !this.cloudView.ready)]
+      : super.transport().slice(0, 1);
   }
 
   protected override seed(): Content {

@@ -1,7 +1,7 @@
 // What the two views of "Spot the noise" share: the state, the figure as they see it, and the slider on the picture.
 import { html, type TemplateResult } from "lit";
 import { classField } from "../../ui/classes.js";
-import type { Alternative } from "../../ui/figure-parts.js";
+import type { Alternative, Content } from "../../ui/figure-parts.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { t } from "../../ui/strings.js";
 import type { Work } from "../../ui/work.js";
@@ -18,7 +18,7 @@ export const FIELDS = defineFields({
   truth: { kind: "flag", default: false },
   shape: { kind: "choice", default: SHAPES[0], options: SHAPES },
   drawn: { kind: "text", default: "", max: MASK_LENGTH, form: MASK },
-  seed: { kind: "int", default: 7, min: 0, max: Number.MAX_SAFE_INTEGER },
+  seed: { kind: "int", default: 11, min: 0, max: Number.MAX_SAFE_INTEGER },
 });
 export type State = StateOf<typeof FIELDS>;
 
@@ -43,7 +43,7 @@ export interface View {
   leave(): void;
   draw(): TemplateResult;
   /** What stands below the picture and the buttons. */
-  below(): TemplateResult;
+  below(): Content;
   alternative(): Alternative;
 }
 

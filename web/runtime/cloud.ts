@@ -1,8 +1,12 @@
-// A denoiser of points that is small enough to learn while somebody watches: two hidden layers, and Adam.
+// A cloud of points, and a denoiser that is small enough to learn it while somebody watches: two hidden layers, and Adam.
 //
 // A clean point c and noise e are mixed to x = (1 - t) c + t e, as pictures are. The network sees x and t and is to say
 // e - c, the direction in which noise grows at x. Its best answer is the mean over all c and e that give this x, so
 // (1 - t) c + t e = x makes c = x - t (e - c): the clean point that it imagines is x - t times its answer.
+
+import type { CloudLearned, CloudOptions, CloudStep, Control } from "./messages.js";
+import { SAMPLERS } from "./samplers.js";
+import { flow } from "./schedule.js";
 
 /** Random numbers of a seed, each in [0, 1): sfc32 by Chris Doty-Humphrey. */
 export type Random = () => number;
@@ -38,7 +42,8 @@ const LAYERS = SIZES.slice(1).map((outs, i) => {
 });
 export const PARAMETERS = LAYERS.reduce((sum, { ins, outs }) => sum + (ins + 1) * outs, 0);
 
-export const STEPS = 2000;
+export const STEPS = 1500;
+export const LEVELS = 100; // of noise that points flow through
 
 /** Points [n, 2] with a time each, or one time for all -> what the first layer sees, [n, FEATURES]. */
 function features(points: ArrayLike<number>, times: ArrayLike<number> | number): Float64Array {
@@ -172,7 +177,9 @@ export class Learner {
     const { loss, gradient } = lossAndGradient(newest, noisy, times, wanted);
     const step = ++this.steps;
     this.loss = step === 1 ? loss : 0.95 * this.loss + 0.05 * loss;
-    const rate = (RATE * 0.5 * (1 + Math.cos(Math.PI * Math.min(1, step / this.planned))) * Math.sqrt(1 - KEPT_SQUARES ** step)) / (1 - KEPT ** step);
+    const rate =
+      (RATE * 0.5 * (1 + Math.cos(Math.PI * Math.min(1, step / this.planned))) * Math.sqrt(1 - KEPT_SQUARES ** step)) /
+      (1 - KEPT ** step);
     const fresh = Math.max(0.03, 1 / step);
     for (let i = 0; i < PARAMETERS; i++) {
       const by = gradient[i]!;
@@ -182,4 +189,36 @@ export class Learner {
       this.parameters[i]! += fresh * (newest[i]! - this.parameters[i]!);
     }
   }
+}
+
+const SLICE = 12; // milliseconds of work between two looks for messages
+const TELL = 100; // milliseconds from one set of parameters to the next
+
+/** Learns the points, and lets the noise flow along what was learned, by the very sampler that makes pictures. */
+export async function learnCloud(
+  { points, noise, seed, steps = STEPS }: CloudOptions,
+  { emit, pause }: Omit<Control<CloudStep>, "signal">,
+): Promise<CloudLearned> {
+  const learner = new Learner(points, seed, steps);
+  let told = performance.now();
+  while (!learner.done) {
+    const until = performance.now() + SLICE;
+    while (!learner.done && performance.now() < until) learner.step();
+    if (learner.done || performance.now() > told + TELL) {
+      told = performance.now();
+      emit({ steps: learner.steps, loss: learner.loss, parameters: learner.parameters });
+    }
+    await pause();
+  }
+  const start = Float32Array.from(noise);
+  const flowing: Float32Array[] = [start];
+  const clean = (x: Float32Array, t: number) => {
+    const growing = velocity(learner.parameters, x, t);
+    return Promise.resolve(x.map((value, i) => value - t * growing[i]!));
+  };
+  await SAMPLERS.euler(clean, start, flow(LEVELS), async (_, x) => {
+    flowing.push(x);
+    await pause();
+  });
+  return { flowing };
 }
