@@ -34,8 +34,9 @@ def slider(figure: Locator) -> Locator:
 
 
 def roughness(picture: np.ndarray) -> float:
-    """How much a pixel differs from the one beside it."""
-    return abs(np.diff(picture.astype(float), axis=1)).mean()
+    """How much a block of four pixels differs from its neighbours; the model leaves faint specks on single ones."""
+    blocks = picture.reshape(16, 2, 16, 2, 3).mean((1, 3))
+    return abs(np.diff(blocks, axis=0)).mean() + abs(np.diff(blocks, axis=1)).mean()
 
 
 def learned(figure: Locator) -> str:
@@ -99,10 +100,10 @@ def test_from_pure_noise_the_guess_is_a_blurry_average_for_any_seed(reader):
         type_seed(figure, seed)
         low, some, pure = (noise_of(figure, level)["imagined"] for level in (20, 80, 100))
         noise = guess(figure)["noisy"]
-        assert roughness(pure) < 0.6 * roughness(real) < 0.2 * roughness(noise)
-        assert roughness(pure) < roughness(low)
+        assert roughness(pure) < 0.6 * roughness(real) < 0.4 * roughness(noise)
+        assert roughness(low) > 2 * roughness(pure)
         near, far = abs(pure - average).mean(), abs(pure - real).mean()
-        assert near < 0.6 * far
+        assert near < 0.5 * far
         # With less noise fewer pictures fit, and the guess comes nearer to the one that is there.
         assert abs(low - real).mean() < abs(some - real).mean() < far
         expect(figure.locator(".spot-said")).to_contain_text(t("spot-the-noise.said-all").partition("(")[0])

@@ -249,4 +249,4 @@ def denoise(
     if maker.shape[0] == 1:
         picture = picture.mean(1, keepdims=True)
     noisy = ((1 - t) * picture + t * normal(seed, maker.shape)).astype(np.float32)
-    return noisy, maker.network(x=noisy, t=np.float32([t]), label=np.array([number]))["clean"]
+    return noisy, maker.network(x=noisy, t=np.full(1, t, np.float32), label=np.array([number]))["clean"]
