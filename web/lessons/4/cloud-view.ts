@@ -168,7 +168,7 @@ export class CloudView implements View {
       seconds: fixed(this.seconds, 1),
       distance: fixed(this.distances.at(-1) ?? 0, 2),
     };
-    if (!flowing.length) return t("spot-the-noise.cloud-learning", values);
+    if (!flowing.length) return t(`spot-the-noise.cloud-${host.work.busy ? "learning" : "stopped"}`, values);
     const key = noise === MOST ? "all" : noise === 0 ? "none" : "some";
     return `${t("spot-the-noise.cloud-learned", values)} ${t(`spot-the-noise.cloud-${key}`, values)}`;
   }

@@ -16,28 +16,32 @@ export class SpotTheNoise extends BzFigure<State> implements Host {
   protected readonly fields = FIELDS;
   private readonly pictureView = new PictureView(this);
   private readonly cloudView = new CloudView(this);
+  /** The view that is in sight. */
+  private seen: View | undefined;
   private timer = 0;
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.view.answer();
+    this.changed();
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.pause();
     this.view.leave();
+    this.seen = undefined;
   }
 
   private get view(): View {
     return this.state.view === "cloud" ? this.cloudView : this.pictureView;
   }
 
-  protected override changed(changes: Partial<State>): void {
-    if ("view" in changes) {
+  protected override changed(): void {
+    if (this.view !== this.seen) {
       this.pause();
       this.work.cancel();
-      for (const view of [this.pictureView, this.cloudView]) if (view !== this.view) view.leave();
+      this.seen?.leave();
+      this.seen = this.view;
     }
     this.view.answer();
   }
@@ -92,8 +96,10 @@ export class SpotTheNoise extends BzFigure<State> implements Host {
   protected override figure(): TemplateResult {
     const named = VIEWS.map((view) => [view, t(`spot-the-noise.view-${view}`)] as const);
     const chosen: State["view"] = this.state.view;
-    return html`${choices("tabs", "spot-the-noise-view", this.label("view"), named, chosen, (view) => this.set({ view }))}
-      ${this.view.draw()}`;
+    const tabs = choices("tabs", "spot-the-noise-view", this.label("view"), named, chosen, (view) =>
+      this.set({ view }),
+    );
+    return html`${this.shows("view") ? tabs : html``} ${this.view.draw()}`;
   }
 
   /** In sight are Play and new noise; the rest is behind More. */
@@ -125,12 +131,15 @@ export class SpotTheNoise extends BzFigure<State> implements Host {
   }
 
   protected override alternative(): Alternative {
-    return this.view.alternative();
+    const told = this.view.alternative();
+    return this.playing ? { ...told, sentence: t(`spot-the-noise.playing-${this.state.view}`) } : told;
   }
 
   protected override badge(): BadgeFacts {
     const cloud = this.state.view === "cloud";
-    return { models: cloud ? [] : MODELS, recorded: false, milliseconds: this.pictureView.milliseconds };
+    return cloud
+      ? { models: [], recorded: false }
+      : { models: MODELS, recorded: false, milliseconds: this.pictureView.milliseconds };
   }
 
   protected override code(): Code {
