@@ -143,6 +143,7 @@ export class CloudView implements View {
         </svg>
         ${slider(host)}
       </div>
+      ${host.buttons()}
       <div class="cloud-words">
         ${host.shows("shape") ? choices("shapes", "spot-the-noise-shape", t("spot-the-noise.shape"), options, state.shape, choose) : nothing}
         <p class="spot-said">${this.said()}</p>

@@ -218,7 +218,7 @@ export class PictureView implements View {
         ${shot("missed", missed && seenNoise(missed, times), missedText)}
         ${shot("imagined", answered && seen(answered.imagined), t("spot-the-noise.imagined"))}
       </div>
-      <p class="spot-said">${this.said()}</p>
+      <div class="spot-line">${host.buttons()} <p class="spot-said">${this.said()}</p></div>
       ${this.ready()}`;
   }
 

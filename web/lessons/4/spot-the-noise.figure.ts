@@ -1,6 +1,6 @@
 // <bz-spot-the-noise>: how much of the noise can a model spot, and of the picture under it? One slider, two views: a
 // picture with pixel diffusion, and a cloud of points with a tiny network that learns in the page.
-import { html, type TemplateResult } from "lit";
+import { html, nothing, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
 import { classOf, classOptions } from "../../ui/classes.js";
 import { type Code } from "../../ui/code.js";
@@ -99,20 +99,30 @@ export class SpotTheNoise extends BzFigure<State> implements Host {
     const tabs = choices("tabs", "spot-the-noise-view", this.label("view"), named, chosen, (view) =>
       this.set({ view }),
     );
-    return html`${this.shows("view") ? tabs : html``} ${this.view.draw()}`;
+    return html`${this.shows("view") ? tabs : nothing} ${this.view.draw()}`;
   }
 
-  /** In sight are Play and new noise; the rest is behind More. */
+  /** In sight, under the picture, are Play and new noise; the rest is behind More. */
+  buttons(): TemplateResult {
+    const { view } = this.state;
+    const flow = view === "cloud" && !this.playing && this.shows("play");
+    const renew = () => this.set({ seed: Math.floor(1e6 * Math.random()) });
+    return html`<div class="controls">
+      ${
+        flow
+          ? button(t("spot-the-noise.flow"), () => this.play(), "primary", !this.cloudView.ready)
+          : super.transport().slice(0, 1)
+      }
+      ${this.shows("seed") ? button(t(`spot-the-noise.new-${view}`), renew) : nothing}
+    </div>`;
+  }
+
   protected override transport(): Content[] {
-    const cloud = this.state.view === "cloud" && !this.playing && this.shows("play");
-    return cloud
-      ? [button(t("spot-the-noise.flow"), () => this.play(), "primary", !this.cloudView.ready)]
-      : super.transport().slice(0, 1);
+    return [];
   }
 
   protected override seed(): Content {
-    const renew = () => this.set({ seed: Math.floor(1e6 * Math.random()) });
-    return this.shows("seed") ? button(t(`spot-the-noise.new-${this.state.view}`), renew) : html``;
+    return nothing;
   }
 
   protected override controls(): TemplateResult {
@@ -125,7 +135,7 @@ export class SpotTheNoise extends BzFigure<State> implements Host {
       <details class="more">
         <summary>${t("spot-the-noise.more")}</summary>
         <div class="controls">${super.transport().slice(1)} ${super.seed()}</div>
-        ${cloud ? html`` : html`<div class="controls">${this.field("label", classOptions)} ${this.field("truth")}</div>`}
+        ${cloud ? nothing : html`<div class="controls">${this.field("label", classOptions)} ${this.field("truth")}</div>`}
       </details>
       ${this.view.below()}`;
   }

@@ -31,6 +31,8 @@ export interface Host {
   set(changes: Partial<State>): void;
   follow(changes: Partial<State>): void;
   shows(name: string): boolean;
+  /** Play and new noise. */
+  buttons(): TemplateResult;
   requestUpdate(): void;
 }
 
