@@ -106,11 +106,15 @@ export class SpotTheNoise extends BzFigure<State> implements Host {
   buttons(): TemplateResult {
     const { view } = this.state;
     const flow = view === "cloud" && !this.playing && this.shows("play");
+    const fromNoise = () => {
+      this.follow({ noise: MOST });
+      this.play();
+    };
     const renew = () => this.set({ seed: Math.floor(1e6 * Math.random()) });
     return html`<div class="controls">
       ${
         flow
-          ? button(t("spot-the-noise.flow"), () => this.play(), "primary", !this.cloudView.ready)
+          ? button(t("spot-the-noise.flow"), fromNoise, "primary", !this.cloudView.ready)
           : super.transport().slice(0, 1)
       }
       ${this.shows("seed") ? button(t(`spot-the-noise.new-${view}`), renew) : nothing}
