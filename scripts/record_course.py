@@ -17,12 +17,11 @@ from PIL import Image
 
 import bozzetto
 from bozzetto.course.content import read_toml
-from bozzetto.diffusion import flow, normal
+from bozzetto.diffusion import flow
 from bozzetto.evaluation.bench import HELD_OUT_SEED
 from bozzetto.pictures import over_white
 from bozzetto.runtime import clip as towers
 from bozzetto.runtime import gan_round, sample, store, text_to_image, vae
-from bozzetto.runtime.session import open_network
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import World, load_world
@@ -366,13 +365,6 @@ def record_stills(world: World, models: text_to_image.Models) -> None:
     strip([np.stack(drawn[:4]), np.stack(drawn[4:8])], "same-blocks")
 
     unseen = world.split("test")
-    noto = unseen.select([core and style == "noto" for core, style in zip(unseen.core, unseen.styles, strict=True)])
-    things = noto.select([noto.groups.index(group) for group in GROUPS[:5]])
-    encoder = open_network(store.open_model("autoencoder/encoder"))
-    premultiplied = things.images.astype(np.float32) / 255
-    premultiplied[..., :3] *= premultiplied[..., 3:]
-    latents = encoder(pixels=premultiplied.transpose(0, 3, 1, 2) * 2 - 1)["latents"]
-
     game, state = gan_round.Game(), gan_round.start(7)
     for _ in range(1000):
         state, shown = game.play(state, gan_round.BALANCED, 7)
@@ -380,12 +372,10 @@ def record_stills(world: World, models: text_to_image.Models) -> None:
     rows = np.round(127.5 * both + 127.5).astype(np.uint8).transpose(0, 1, 3, 4, 2).reshape(4, 4, 16, 16, 3)
     strip([*rows], "step-the-game", scale=4)
 
-    nothing, noise = text_to_image.encode(models, ""), normal(7, text_to_image.LATENT_SHAPE)[None]
-    noisy, guessed = [], []
-    for t in (0.2, 0.4, 0.6, 0.8, 1.0):
-        noisy.append(((1 - t) * latents[:1] + t * noise).astype(np.float32))
-        guessed.append(models.denoiser(x=noisy[-1], t=np.full(1, t, np.float32), **nothing)["clean"])
-    strip([text_to_image.decode(models, np.concatenate(row)) for row in (noisy, guessed)], "spot-the-noise")
+    fox = sample.shrunk(white(unseen.images[[unseen.names.index("fox")]])[0])
+    looks = [sample.denoise(store.weights_folder(), fox, t, 7, None, nearest=min) for t in (0.2, 0.4, 0.6, 0.8, 1.0)]
+    rows = [np.concatenate([sample.to_bytes(each) for each in row]) for row in zip(*looks, strict=True)]
+    strip(rows, "spot-the-noise", scale=4)
 
     scene = render(world, make_scene(world, scene_objects(world), 3, "test", "place"))
     gap = 4
@@ -427,6 +417,21 @@ def record_dial() -> None:
     write("dial.json", {**facts, "floor": round(measured["floor"]["value"], 1), "rows": rows})
 
 
+def record_noise_levels(world: World) -> None:
+    """What benchmarks/noise_levels.py measured, and the mean of all training pictures, which its marks begin at."""
+    from bozzetto.training.data import emoji
+
+    measured = json.loads((ROOT / "benchmarks/results/noise_levels.json").read_text())
+    kinds = ("picture", "noise")
+    rows = [
+        {"t": row["t"]} | {kind: {key: round(value, 4) for key, value in row[kind].items()} for kind in kinds}
+        for row in measured["rows"]
+    ]
+    write("noise-levels.json", {"n": measured["n"], "rows": rows})
+    mean = np.round(emoji(world).images.mean(0)).astype(np.uint8)
+    Image.fromarray(mean).save(DATA / "average.png", optimize=True)
+
+
 def main() -> None:
     DATA.mkdir(parents=True, exist_ok=True)
     world = load_world()
@@ -444,6 +449,7 @@ def main() -> None:
     record_stills(world, models)
     record_weak_spots()
     record_dial()
+    record_noise_levels(world)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ LONGEST = (
     "test_lesson_5.py",
     "test_diffusion.py",
     "test_lesson_6.py",
+    "test_lesson_4.py",
     "test_lesson_2.py",
     "test_lesson_1.py",
 )

@@ -203,11 +203,13 @@ def test_a_page_loads_the_styles_of_what_it_shows(real):
         assert sheets(one, path) == ["assets/site.css", *([f"assets/lessons/{lesson[1]}.css"] if lesson else [])], path
     styles = {path: real[path].read_text() for path in real if path.endswith(".css")}
     assert len(styles) == 1 + 9
-    for number, name in enumerate(("sorter-maker", "fakes", None, None, "multiples", "reading", "map", "pipeline"), 1):
+    for number, name in enumerate(
+        ("sorter-maker", "fakes", None, "spot-shot", "multiples", "reading", "map", "pipeline"), 1
+    ):
         shown = {path for path, text in styles.items() if name and f".{name}" in text}
         assert shown == ({f"assets/lessons/{number}.css"} if name else set())
     drawing = {path for path, text in styles.items() if ".board canvas" in text}
-    assert drawing == {f"assets/lessons/{number}.css" for number in (1, 6, 7)}
+    assert drawing == {f"assets/lessons/{number}.css" for number in (1, 4, 6, 7)}
 
 
 def test_the_dark_palette_is_written_once(real):

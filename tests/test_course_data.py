@@ -18,6 +18,7 @@ from bozzetto.evaluation.bench import HELD_OUT_SEED
 from bozzetto.pictures import as_planes, over_white
 from bozzetto.runtime import clip as towers
 from bozzetto.runtime import sample, store, text_to_image, vae
+from bozzetto.training.data import emoji
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import load_world
 from bozzetto.world.documents import KINDS, make_document, render_document
@@ -293,3 +294,18 @@ def test_weak_spots_are_the_measured_ones():
     scores = json.loads((ROOT / "benchmarks/results/scores.json").read_text())["text-to-image"]["scores"]
     rates = {score["value"] for score in scores.values()}
     assert read("weak-spots.json") and all(row["rate"] in rates for row in read("weak-spots.json")), AGAIN
+
+
+def test_the_marks_by_noise_level_are_the_measured_ones_of_these_weights(world):
+    measured = json.loads((ROOT / "benchmarks/results/noise_levels.json").read_text())
+    shown = read("noise-levels.json")
+    weights = store.open_model("diffusion").weights_sum()[:12]
+    assert measured["weights"] == weights, "run benchmarks/noise_levels.py again"
+    assert shown["n"] == measured["n"] and len(shown["rows"]) == len(measured["rows"]), AGAIN
+    for row, exact in zip(shown["rows"], measured["rows"], strict=True):
+        assert row["t"] == exact["t"]
+        for kind in ("picture", "noise"):
+            assert row[kind] == pytest.approx(exact[kind], abs=1e-4), AGAIN
+    with Image.open(DATA / "average.png") as average:
+        apart = np.asarray(average) - emoji(world).images.mean(0)
+    assert abs(apart).max() <= 0.5, AGAIN

@@ -16,7 +16,7 @@ from PIL import Image
 from bozzetto import pictures
 from bozzetto.diffusion import JUMPS, SAMPLERS, classifier_free, clip_guided, few_steps, flow, normal
 from bozzetto.runtime import clip as towers
-from bozzetto.runtime import requests, text_to_image
+from bozzetto.runtime import requests, sample, text_to_image
 from bozzetto.runtime.reading import readable
 from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer, join_pieces, split_words
 
@@ -159,12 +159,14 @@ def pixel_cases() -> dict:
     rgba = np.random.default_rng(0).integers(0, 256, (8, 8, 4), np.uint8)
     rgba[0, :, 3], rgba[1, :, 3] = 0, 255
     clip = SimpleNamespace(image=lambda pixels: {"embedding": pixels.reshape(1, -1)})
-    seen = towers.encode_image(clip, np.asarray(pictures.over_white(Image.fromarray(rgba)))[None])
+    white = np.asarray(pictures.over_white(Image.fromarray(rgba)))
+    seen = towers.encode_image(clip, white[None])
     return {
         "planes": planes.ravel().tolist(),
         "picture": text_to_image.decode(decoder, planes).ravel().tolist(),
         "rgba": rgba.ravel().tolist(),
         "over_white": seen.ravel().tolist(),
+        "shrunk": sample.shrunk(white).ravel().tolist(),
     }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import bozzetto
+from bozzetto.diffusion import normal
 from bozzetto.diffusion.noise import MAX_SEED
 from bozzetto.errors import InputWarning, InvalidInput
 from bozzetto.runtime import requests, session, store
@@ -181,6 +182,41 @@ def test_sample_tells_its_progress_and_its_steps_in_the_order_of_generate(model,
     assert told == done
     assert [call[:3] for call in seen] == ([(i % 2, 2, i // 2) for i in range(4)] if options else [])
     assert all(image.size == (32, 32) for call in seen for image in call[3:])
+
+
+# ---------------------------------------------------------------- one look at a noisy picture
+
+
+def test_denoise_mixes_and_guesses(tmp_path):
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[:, 32:] = 255
+    noisy, guess = bozzetto.denoise(picture, 0.3, seed=4)
+    assert noisy.size == guess.size == (32, 32) and noisy.mode == guess.mode == "RGB"
+    small = picture[::2, ::2] / 127.5 - 1
+    mixed = 0.7 * small + 0.3 * normal(4, (3, 32, 32)).transpose(1, 2, 0)
+    assert abs(np.asarray(noisy) - np.clip(127.5 * mixed + 127.5, 0, 255)).max() <= 1
+    apart = [abs(np.asarray(each).astype(float) - picture[::2, ::2]).mean() for each in (noisy, guess)]
+    assert apart[1] < apart[0] / 2
+    plain, same = (bozzetto.denoise(picture, 0, seed=seed)[0].tobytes() for seed in (1, 2))
+    assert plain == same == picture[::2, ::2].tobytes()
+    any_class, heart = (bozzetto.denoise(picture, 0.9, label=label)[1].tobytes() for label in (None, "heart"))
+    assert any_class != heart
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"noise": 1.5}, r"^noise must be a number from 0 to 1, not 1.5"),
+        ({"noise": float("nan")}, r"^noise must be a number from 0 to 1, not nan"),
+        ({"noise": "a lot"}, r"^noise must be a number from 0 to 1, not 'a lot'"),
+        ({"noise": 0.5, "seed": -1}, r"^seed must be a whole number"),
+        ({"noise": 0.5, "label": "herat"}, r"^label 'herat' is not one of the 80 classes: the nearest is 'heart'"),
+        ({"noise": 0.5, "picture": b"no picture"}, r"^picture is none of PNG"),
+    ],
+)
+def test_denoise_says_what_is_wrong(arguments, said):
+    with pytest.raises(InvalidInput, match=said):
+        bozzetto.denoise(**{"picture": np.zeros((8, 8), np.uint8)} | arguments)
 
 
 # ---------------------------------------------------------------- opening

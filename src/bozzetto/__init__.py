@@ -28,6 +28,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "ask",
+    "denoise",
     "edit",
     "encode_image",
     "encode_text",
@@ -254,6 +255,24 @@ def sample(
         progress=progress,
     )
     return [fromarray(picture) for picture in pictures]
+
+
+def denoise(picture: Picture, noise: float, *, label: str | None = None, seed: int = 0) -> tuple[Image, Image]:
+    """Mix noise into a picture, and ask pixel diffusion once how it looked before: (noisy, guess), 32 x 32 RGB.
+
+    picture: as in `label`. noise: 0 .. 1, its share in the mixture (1 - noise) picture + noise e, with e ~ N(0, 1) of
+        the seed; at 1 nothing of the picture is left. label: its class, as in `sample`.
+    Raises InvalidInput for a picture or an argument that cannot be used, and WeightsError.
+    """
+    from PIL.Image import fromarray
+
+    from bozzetto.runtime import sample as runtime
+    from bozzetto.runtime import store
+
+    shown = runtime.shrunk(as_seen(picture))
+    arrays = runtime.denoise(store.weights_folder(), shown, noise, seed, label, nearest=_nearest_text)
+    noisy, guess = (fromarray(runtime.to_bytes(each)[0]) for each in arrays)
+    return noisy, guess
 
 
 def sample_labels(model: str) -> list[str]:

@@ -3,9 +3,13 @@ import { RuntimeError } from "./errors.js";
 import type {
   AnswerOptions,
   Calls,
+  CloudLearned,
+  CloudOptions,
+  CloudStep,
   DenoiseOptions,
   GanRound,
   GenerateOptions,
+  GuessOptions,
   LookOptions,
   ModelConfig,
   ModelName,
@@ -103,6 +107,11 @@ export class Runtime {
     return this.ask("sample", options, o.signal, o.onStep);
   }
 
+  /** The clean small picture that pixel diffusion imagines in a noisy one: planes R, G, B [3, 32, 32]. */
+  guess(options: GuessOptions, o: Cancellable = {}): Promise<Float32Array> {
+    return this.ask("guess", options, o.signal);
+  }
+
   /** The clean estimate at one noise level, without guidance. */
   denoise(options: DenoiseOptions, o: Cancellable = {}): Promise<Float32Array> {
     return this.ask("denoise", options, o.signal);
@@ -131,6 +140,14 @@ export class Runtime {
   /** Plays on, after the calls before, and answers with the last round's pictures. To play 0 rounds ends them. */
   playGame(options: PlayOptions, o: { onRound?: (round: GanRound) => void } & Cancellable = {}) {
     return this.ask("playGame", options, o.signal, o.onRound);
+  }
+
+  /** A small network that learns a cloud of points in the worker. No model is needed for it. */
+  learnCloud(
+    options: CloudOptions,
+    o: { onStep?: (step: CloudStep) => void } & Cancellable = {},
+  ): Promise<CloudLearned> {
+    return this.ask("learnCloud", options, o.signal, o.onStep);
   }
 
   private ask<K extends keyof Calls>(

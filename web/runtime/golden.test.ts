@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { SAMPLER_FACTS } from "./generated.js";
 import { classifier_free, clip_guided } from "./guidance.js";
 import { normal, philox, type Words } from "./noise.js";
-import { overWhite, toPicture, toSolidPicture } from "./pixels.js";
+import { overWhite, toPicture, toSmall, toSolidPicture } from "./pixels.js";
 import { dequantise } from "../core/vectors.js";
 import { EMOJI, readable, readNames } from "./reading.js";
 import { few_steps, SAMPLERS, type SamplerName } from "./samplers.js";
@@ -34,7 +34,7 @@ interface Golden {
     texts: { text: string; row: number[]; words: string; pieces: string; unknown: string; unread: string }[];
   };
   reading: { text: string; readable: string }[];
-  pixels: { planes: number[]; picture: number[]; rgba: number[]; over_white: number[] };
+  pixels: { planes: number[]; picture: number[]; rgba: number[]; over_white: number[]; shrunk: number[] };
 }
 
 const walks = { ...SAMPLERS, few_steps };
@@ -218,7 +218,8 @@ test("a picture without holes has its bytes rounded and cut off as in Python", (
 });
 
 test("pixels are those of Python", () => {
-  const { planes, picture, rgba, over_white } = golden("pixels");
+  const { planes, picture, rgba, over_white, shrunk } = golden("pixels");
   assert.deepEqual([...toPicture(Float32Array.from(planes))], picture);
   assert.deepEqual([...overWhite(Uint8ClampedArray.from(rgba))], over_white);
+  assertClose(toSmall(Uint8ClampedArray.from(rgba)), shrunk, 1e-6);
 });

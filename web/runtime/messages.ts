@@ -72,6 +72,14 @@ export interface DenoiseOptions {
   model?: ModelName;
 }
 
+/** What pixel diffusion is asked about one noise level, without guidance. */
+export interface GuessOptions {
+  noisy: Float32Array; // planes R, G, B [3, 32, 32]: (1 - t) of a picture and t of noise
+  t: number;
+  label?: string; // a class of the model, by default any
+  model?: ModelName; // by default diffusion
+}
+
 /** A few-step student has its own way to walk and its guidance built in: it has no use for a sampler and a scale. */
 export interface SampleOptions extends Partial<Sampling> {
   label?: string; // a class of the model, by default any
@@ -181,6 +189,24 @@ export interface RunOptions {
   inputs: Record<string, Input>;
 }
 
+/** A cloud for the small network of lesson 4 to learn, with noise that then flows into it. */
+export interface CloudOptions {
+  points: Float64Array; // [n, 2]
+  noise: Float64Array; // [m, 2]
+  seed: number; // of its first weights and its practice
+  steps?: number;
+}
+
+export interface CloudStep {
+  steps: number; // so far
+  loss: number;
+  parameters: Float64Array;
+}
+
+export interface CloudLearned {
+  flowing: Float32Array[]; // [m, 2] at each level, from pure noise to none
+}
+
 interface Call<Argument, Answer, Event = never> {
   argument: Argument;
   answer: Answer;
@@ -198,10 +224,12 @@ export interface Calls {
   denoise: Call<DenoiseOptions, Float32Array>;
   generate: Call<GenerateOptions, Generated, StepEvent>;
   sample: Call<SampleOptions, Float32Array, StepEvent>;
+  guess: Call<GuessOptions, Float32Array>;
   decode: Call<Float32Array, Uint8ClampedArray>;
   look: Call<LookOptions, Seen>;
   answer: Call<AnswerOptions, Word[], Word>;
   startGame: Call<StartOptions, GanFrame>;
+  learnCloud: Call<CloudOptions, CloudLearned, CloudStep>;
   playGame: Call<PlayOptions, GanFrame | undefined, GanRound>;
 }
 

@@ -9,6 +9,16 @@ import { flow } from "./schedule.js";
 import { joinPieces } from "./tokenizer.js";
 import { ALL, fails, faults, files, log, READER, runtime, SMALL, STEER, VOCABULARY, workers } from "./testing.js";
 
+test("one guess at a small picture is the network's, for a class or for any", async () => {
+  await runtime.load(SMALL);
+  const noisy = normal(7, 3072);
+  const estimate = (label: number) => noisy.map((value) => value / 1.25 + label);
+  assert.deepEqual(await runtime.guess({ noisy, t: 0.25 }), estimate(0));
+  assert.deepEqual(await runtime.guess({ noisy, t: 0.25, label: "cat" }), estimate(2));
+  await fails(runtime.guess({ noisy, t: 0.25, label: "dog" }), "failed", /^label "dog" is unknown: choose one of bird/);
+  await fails(runtime.guess({ noisy, t: 1.5 }), "failed", /^t must be a number from 0 to 1, not 1.5/);
+});
+
 test("a small picture is the sampler on estimates with its class and without", async () => {
   await runtime.load(SMALL);
   const events: StepEvent[] = [];

@@ -9,6 +9,7 @@ import type {
   DenoiseOptions,
   Generated,
   GenerateOptions,
+  GuessOptions,
   Prompt,
   SampleOptions,
   Sampling,
@@ -224,6 +225,28 @@ export async function generate(models: Models, options: GenerateOptions, steps: 
   return { latents, picture: await decode(models, latents) };
 }
 
+/** The clean estimates of one small picture, one for each number of a class, computed together. */
+async function imagine(models: Models, model: string, x: Float32Array, t: number, labels: number[], until?: number) {
+  const each = (values: Float32Array, ...shape: number[]) =>
+    stack(
+      labels.map(() => values),
+      ...shape,
+    );
+  const inputs = { x: each(x, ...SMALL_SHAPE), t: each(Float32Array.of(t)), label: numbers(labels) };
+  const end = until !== undefined && { until: each(Float32Array.of(until)) };
+  const { clean } = await models.run(model, { ...inputs, ...end });
+  return split(clean!, labels.length);
+}
+
+/** The clean estimate of a small picture, [3, 32, 32]. Counterpart: src/bozzetto/runtime/sample.py */
+export async function guess(models: Models, options: GuessOptions): Promise<Float32Array> {
+  const { noisy, t, label, model = "diffusion" } = options;
+  const classes = models.config(model).config.classes!;
+  checkNumber("t", t, 0, 1);
+  if (label !== undefined) checkChoice("label", label, classes);
+  return (await imagine(models, model, noisy, t, [classes.indexOf(label!) + 1]))[0]!; // 0 for any class
+}
+
 /** A small picture -> the gradient of log p(words | picture). */
 function towards(models: Models, embedding: Float32Array) {
   const scale = models.config(STEER).logit_scale!;
@@ -254,18 +277,8 @@ export async function sample(models: Models, options: SampleOptions, steps: Step
     checkChoice("num_inference_steps", String(sampling.num_inference_steps), JUMPS.map(String));
   }
   const number = config.classes!.indexOf(label!) + 1; // 0 for any
-  const ask = async (x: Float32Array, t: number, two: boolean, until?: number) => {
-    const labels = two ? [number, 0] : [number];
-    const each = (values: Float32Array, ...shape: number[]) =>
-      stack(
-        labels.map(() => values),
-        ...shape,
-      );
-    const inputs = { x: each(x, ...SMALL_SHAPE), t: each(Float32Array.of(t)), label: numbers(labels) };
-    const end = until !== undefined && { until: each(Float32Array.of(until)) };
-    const { clean } = await models.run(model, { ...inputs, ...end });
-    return split(clean!, labels.length);
-  };
+  const ask = (x: Float32Array, t: number, two: boolean, until?: number) =>
+    imagine(models, model, x, t, two ? [number, 0] : [number], until);
   if (prompt === undefined) return walk(sampling, Boolean(config.jumps), seed, SMALL_SHAPE, ask, steps);
   const gradient = towards(models, await embed(models, [await promptRow(models, prompt)]));
   return walk(sampling, false, seed, SMALL_SHAPE, ask, steps, (denoise) =>

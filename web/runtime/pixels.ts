@@ -43,3 +43,15 @@ export function overWhite(picture: Uint8ClampedArray): Float32Array {
   }
   return planes;
 }
+
+/** The same at half the side, each pixel the mean of four, as the small makers see it. Counterpart: sample.shrunk */
+export function toSmall(picture: Uint8ClampedArray): Float32Array {
+  const large = overWhite(picture);
+  const side = Math.sqrt(large.length / 3);
+  const half = side / 2;
+  return Float32Array.from({ length: large.length / 4 }, (_, i) => {
+    const [row, column] = [Math.floor(i / half), i % half]; // of all planes, one below the other
+    const at = 2 * row * side + 2 * column;
+    return (large[at]! + large[at + 1]! + large[at + side]! + large[at + side + 1]!) / 4;
+  });
+}

@@ -1,11 +1,12 @@
 /** The worker's side of messages.ts: answer requests, hear a cancel between two steps, tell errors apart. */
 import { answer as answerQuestion, look } from "./ask.js";
+import { learnCloud } from "./cloud.js";
 import { RuntimeError } from "./errors.js";
 import { GAN_ROUND, type GanRoundGraph, type Sizes } from "./gan-round.js";
 import { GanGame } from "./gan-game.js";
 import type { Calls, Cancel, Control, Reply, Request } from "./messages.js";
 import type { Models } from "./models.js";
-import { decode, denoise, encodeImage, encodeText, generate, sample, summarise, tokens } from "./pipeline.js";
+import { decode, denoise, encodeImage, encodeText, generate, guess, sample, summarise, tokens } from "./pipeline.js";
 
 /** What is used of a worker's own scope. */
 export interface Port {
@@ -32,9 +33,11 @@ export function serve(port: Port, models: Models): void {
     denoise: (options) => denoise(models, options),
     generate: (options, control) => generate(models, options, control),
     sample: (options, control) => sample(models, options, control),
+    guess: (options) => guess(models, options),
     decode: (latents) => decode(models, latents),
     look: (options) => look(models, options),
     answer: (options, control) => answerQuestion(models, options, control),
+    learnCloud: (options, control) => learnCloud(options, control),
     startGame: ({ seed, game = 0 }) => games[game]!.start(seed),
     playGame: (options, control) => games[options.game ?? 0]!.play(options, control),
   };

@@ -119,18 +119,18 @@ export abstract class BzFigure<S extends State> extends LitElement {
   }
 
   /** What the figure changes by itself, as it goes on. */
-  protected follow(changes: Partial<S>): void {
+  follow(changes: Partial<S>): void {
     this.link.follow(changes);
     this.changed(changes);
   }
 
   /** Whether a control is to be seen: a teacher's link may hide it. */
-  protected shows(name: string): boolean {
+  shows(name: string): boolean {
     return !this.link.hides(name);
   }
 
   /** People who ask for less motion get steps that jump, and nothing that moves by itself. */
-  protected get still(): boolean {
+  get still(): boolean {
     return reducedMotion?.matches ?? false;
   }
 
@@ -206,7 +206,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
     );
   }
 
-  private seed(): Content {
+  protected seed(): Content {
     if (!("seed" in this.fields) || !this.shows("seed")) return nothing;
     const next = () => this.enter("seed", String(Math.floor(1e6 * Math.random())));
     return html`${this.field("seed")} ${button(t("shell.new-seed"), next)}`;

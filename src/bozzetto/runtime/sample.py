@@ -12,11 +12,11 @@ import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from bozzetto.diffusion import SAMPLERS, clip_guided, few_steps, flow, normal_batch
+from bozzetto.diffusion import SAMPLERS, clip_guided, few_steps, flow, normal, normal_batch
 from bozzetto.diffusion.guidance import MAX_CLIP_GUIDANCE, MAX_GUIDANCE
 from bozzetto.diffusion.samplers import Callback
 from bozzetto.errors import InvalidInput, one_of, real_number
@@ -132,6 +132,13 @@ def to_bytes(pixels: np.ndarray) -> np.ndarray:
     return np.repeat(shown, 3, axis=-1) if shown.shape[-1] == 1 else shown
 
 
+def shrunk(picture: np.ndarray) -> np.ndarray:
+    """uint8 [2S,2S,3] -> float32 [1,3,S,S] in [-1, 1], each pixel the mean of four."""
+    side = len(picture) // 2
+    small = picture.reshape(side, 2, side, 2, 3).mean((1, 3), dtype=np.float32)
+    return small.transpose(2, 0, 1)[None] / 127.5 - 1
+
+
 # ---------------------------------------------------------------- classes and words
 
 
@@ -221,3 +228,25 @@ def draw(
         return make(maker, [seed], np.array([number]), settings, on_step, steer)[0]
 
     return denoising.one_by_one(draw_one, seeds, steps, callback, progress)
+
+
+def denoise(
+    weights: Path,
+    picture: np.ndarray,
+    noise: float,
+    seed: int,
+    label: str | None,
+    *,
+    nearest: Callable[[str, list[str]], str],
+) -> tuple[np.ndarray, np.ndarray]:
+    """A picture float32 [1,3,32,32] with so much noise of a seed, and the clean one that diffusion then guesses.
+
+    noise: t in 0 .. 1. label, nearest: as in `draw`. Raises InvalidInput and WeightsError.
+    """
+    t = real_number("noise", noise, 0, 1)
+    maker = cast(Diffusion, load("diffusion", weights))
+    number = class_number(label, maker.classes, nearest)
+    if maker.shape[0] == 1:
+        picture = picture.mean(1, keepdims=True)
+    noisy = ((1 - t) * picture + t * normal(seed, maker.shape)).astype(np.float32)
+    return noisy, maker.network(x=noisy, t=np.full(1, t, np.float32), label=np.array([number]))["clean"]

@@ -98,7 +98,7 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
   }
 
   /** Whether it can answer at once. */
-  private get opened(): boolean {
+  private get complete(): boolean {
     return this.drawable && this.needs.every((model) => this.configs[model]);
   }
 
@@ -111,7 +111,7 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
     if (needs.every((model) => this.opening.includes(model))) return; // it will be answered once they are open
     if (mode === turned && !mode.slow && this.loop) return;
     const other = mode !== turned && this.busy; // nobody waits for the mode before any more
-    if (mode.slow || other || !this.opened || this.work.error) void this.work.run(this.open);
+    if (mode.slow || other || !this.complete || this.work.error) void this.work.run(this.open);
     else void this.answerAll().catch(() => this.work.run(this.open));
   }
 
@@ -149,7 +149,7 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
         await this.mode.answer(signal);
         await this.lay(signal);
         this.requestUpdate();
-      } while (this.stale && this.opened);
+      } while (this.stale && this.complete);
     } finally {
       if (this.loop === loop) this.loop = undefined;
     }
@@ -362,7 +362,7 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
     </details>`;
   }
 
-  protected override shows(name: string): boolean {
+  override shows(name: string): boolean {
     return super.shows(name) && (name !== "seed" || ["ideas", "holes"].includes(this.state.mode));
   }
 
