@@ -15,6 +15,8 @@ import { CAPTION, DRAWN, FOUND, type Job, maskPixels, parseMask, scenes, type St
 export interface Result {
   /** All of the state that it depends on. */
   asked: string;
+  /** The words that went in. */
+  words: string;
   chain: Chain;
   /** The picture that went in. */
   given?: Pixels;

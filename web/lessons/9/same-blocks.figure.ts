@@ -19,6 +19,7 @@ import {
   CHAINS,
   DRAWN,
   FIELDS,
+  IDEAS,
   isEmpty,
   type Job,
   JOBS,
@@ -150,6 +151,7 @@ export class SameBlocks extends BzFigure<State> {
       const chain = new Chain(tell);
       const result: Result = {
         asked,
+        words: this.sentences.join(" · "),
         chain,
         given,
         pictures: [],
@@ -171,6 +173,11 @@ export class SameBlocks extends BzFigure<State> {
       }
     });
   };
+
+  /** Only noise has a seed. */
+  protected override shows(name: string): boolean {
+    return super.shows(name) && (name !== "seed" || CHAINS[this.job].includes("noise"));
+  }
 
   // ---------------------------------------------------------------- what is drawn
 
@@ -204,12 +211,20 @@ export class SameBlocks extends BzFigure<State> {
       case "repaint":
         return html`${this.board.draw(given, givenName)} ${this.field("repaint")} ${this.another()}`;
       case "ask":
-        return html`${picture(given, givenName)} ${this.field("ask")} ${this.another()}`;
+        return html`${picture(given, givenName)} ${this.field("ask")} ${this.ideas()} ${this.another()}`;
       case "story":
         return html`${this.field("who")} ${this.field("scene_1")} ${this.field("scene_2")} ${this.field("scene_3")}`;
       default:
-        return this.field(job);
+        return html`${this.field(job)} ${this.ideas()}`;
     }
+  }
+
+  private ideas(): TemplateResult {
+    const choose = (words: string) => () => {
+      this.set({ [this.job]: words } as Partial<State>);
+      this.run();
+    };
+    return html`<div class="ideas">${IDEAS[this.job]?.map((words) => button(words, choose(words), "quiet"))}</div>`;
   }
 
   /** The slider lies on the foot of the picture. */
@@ -316,6 +331,7 @@ export class SameBlocks extends BzFigure<State> {
   private quote(result: Result): TemplateResult {
     const score = result.found[0] && t("same-blocks.score", { score: fixed(result.found[0].score, 2) });
     return html`<blockquote>
+      ${score ? nothing : html`<p class="asked"><bdi>${result.words}</bdi></p>`}
       <p><bdi>${result.said.trim() || (result.complete ? t("same-blocks.silent") : "…")}</bdi></p>
       <footer>${score ?? t("same-blocks.says")}</footer>
     </blockquote>`;
@@ -358,7 +374,7 @@ export class SameBlocks extends BzFigure<State> {
     const values = {
       n: result.pictures.length,
       picture: this.givenName,
-      words: this.sentences.join(" · "),
+      words: result.words,
       strength: percent(this.state.strength),
       best: result.scores.length ? top(result.scores)[0]! + 1 : "",
       found: found[0]?.[0] ?? "",
