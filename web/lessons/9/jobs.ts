@@ -111,7 +111,7 @@ export const FIELDS = defineFields({
   find: text("a red fruit"),
   ask: { kind: "text", default: "what is this?", max: LIMITS.question },
   seed: { kind: "int", default: 7, min: 0, max: Number.MAX_SAFE_INTEGER - 3 },
-  num_inference_steps: { kind: "int", default: 12, min: 1, max: 50 },
+  num_inference_steps: { kind: "int", default: 8, min: 1, max: 50 },
   guidance_scale: { kind: "float", default: 5, min: 0, max: 10 },
 });
 export type State = StateOf<typeof FIELDS>;

@@ -221,7 +221,7 @@ export class SameBlocks extends BzFigure<State> {
 
   private ideas(): TemplateResult {
     const choose = (words: string) => () => {
-      this.set({ [this.job]: words } as Partial<State>);
+      this.set({ [this.job]: words });
       this.run();
     };
     return html`<div class="ideas">${IDEAS[this.job]?.map((words) => button(words, choose(words), "quiet"))}</div>`;
