@@ -69,11 +69,10 @@ export class SameBlocks extends BzFigure<State> {
   }
 
   protected override changed(changes: Partial<State>): void {
-    const { job, result } = this;
-    if (this.busy && (changes.job || result?.asked !== this.asked)) this.work.cancel();
-    const link = Object.keys(changes).length === Object.keys(FIELDS).length;
-    if (link) this.run();
-    else if (takesPicture(job) && !this.gallery && !this.busy) this.run();
+    if (this.busy && (changes.job || this.result?.asked !== this.asked)) this.work.cancel();
+    if (Object.keys(changes).length < Object.keys(FIELDS).length) return;
+    this.own = undefined; // another link has been followed
+    this.run();
   }
 
   override reset(): void {
