@@ -65,6 +65,10 @@ CONSTANTS = {
     "EMOJI_BYTES": ("Of the names of emoji, data/emoji.tsv of the site.", reading.NAMES.stat().st_size),
     "FRAME": ("Pixels a side of a picture.", scenes.FRAME),
     "LATENT_SHAPE": ("Of what text-to-image denoises.", list(text_to_image.LATENT_SHAPE)),
+    "ROUNDS": (
+        "How often a painted part is noised and denoised again, and how strongly.",
+        {"count": text_to_image.ROUNDS, "strength": text_to_image.ROUND},
+    ),
     "SMALL_SHAPE": ("Of the small makers' pictures: planes R, G, B.", [3, 32, 32]),
     "VLM": (
         "The vision-language model's patches of a picture, tokens around an answer, and tokens in one at most.",

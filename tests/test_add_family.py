@@ -163,7 +163,7 @@ EDITS = {
     "src/bozzetto/course/content/en/9-everywhere.md": (
         'figure = "same-blocks"\n',
         'figure = "tint-mixer"\n',
-        "::: soon same-blocks\n",
+        "::: figure same-blocks\n",
         "::: figure tint-mixer\n",
     ),
 }

@@ -203,13 +203,12 @@ def test_a_page_loads_the_styles_of_what_it_shows(real):
         assert sheets(one, path) == ["assets/site.css", *([f"assets/lessons/{lesson[1]}.css"] if lesson else [])], path
     styles = {path: real[path].read_text() for path in real if path.endswith(".css")}
     assert len(styles) == 1 + 9
-    for number, name in enumerate(
-        ("sorter-maker", "fakes", None, "spot-shot", "multiples", "reading", "map", "pipeline"), 1
-    ):
+    own = ("sorter-maker", "fakes", None, "spot-shot", "multiples", "reading", "map", "pipeline", "squares")
+    for number, name in enumerate(own, 1):
         shown = {path for path, text in styles.items() if name and f".{name}" in text}
         assert shown == ({f"assets/lessons/{number}.css"} if name else set())
     drawing = {path for path, text in styles.items() if ".board canvas" in text}
-    assert drawing == {f"assets/lessons/{number}.css" for number in (1, 4, 6, 7)}
+    assert drawing == {f"assets/lessons/{number}.css" for number in (1, 4, 6, 7, 9)}
 
 
 def test_the_dark_palette_is_written_once(real):
@@ -227,8 +226,7 @@ def test_a_page_and_its_styles_are_small(real):
 
 def test_the_models_of_the_page_come_with_every_file_and_no_other_model(real):
     names = {path.rpartition("/")[0] for path in real if path.startswith("models/") and not path.endswith(".html")}
-    assert {"models/" + name for name in build.MODELS} <= names
-    assert not [name for name in names if "judge" in name or name.endswith("/encoder")]
+    assert {"models/" + name for name in build.MODELS} == names
     for name in build.MODELS:
         assert {f"models/{name}/{file}" for file in ("config.json", "graph.onnx", "model.safetensors")} <= real.keys()
     assert "models/clip/text/vocabulary.txt" in real

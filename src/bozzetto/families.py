@@ -57,7 +57,7 @@ FAMILIES = (
         "autoencoder",
         ("autoencoder/encoder", "autoencoder/decoder"),
         scorer="autoencoder",
-        served=("autoencoder/decoder",),
+        served=("autoencoder/encoder", "autoencoder/decoder"),
     ),
     Family(
         "clip",

@@ -152,13 +152,15 @@ def ask_again(figure: Locator) -> dict[str, object]:
 # ---------------------------------------------------------------- a broken file, and a link that takes time
 
 
-def retries(visit: Visit, number: int, path: str, change: Callable[[bytes], bytes] | None, said: str) -> Locator:
+def retries(
+    visit: Visit, number: int, path: str, change: Callable[[bytes], bytes] | None, said: str, **state: object
+) -> Locator:
     """A figure whose file at a path is changed, or missing: it says so, again when asked to try again, and can be used
     once the file is whole. The figure, when it has stopped saying so."""
     body = change and change(visit.course.entries[f"/{path}"].body)
     with replaced(visit.course, {path: body}):
         film = number in (5, 8)
-        figure = visit.figure(number, **({"num_inference_steps": 1} if film else {"picture": 0}))
+        figure = visit.figure(number, **(state or ({"num_inference_steps": 1} if film else {"picture": 0})))
         if film:
             figure.get_by_role("button", name=RUN).click()
         alert = visit.page.get_by_role("alert")

@@ -19,8 +19,10 @@ import type {
   RunOptions,
   SampleOptions,
   Seen,
+  Start,
   StartOptions,
   StepEvent,
+  TextHidden,
   Word,
 } from "./messages.js";
 import { checkBrowser } from "./session.js";
@@ -96,6 +98,16 @@ export class Runtime {
 
   tokens(text: string) {
     return this.ask("tokens", text);
+  }
+
+  /** A prompt, or "", as what `generate` is told of it. */
+  encodePrompt(prompt: string, o: Cancellable = {}): Promise<TextHidden> {
+    return this.ask("encodePrompt", prompt, o.signal);
+  }
+
+  /** A picture as what `generate` begins from, by autoencoder/encoder. */
+  startFrom(options: StartOptions, o: Cancellable = {}): Promise<Start> {
+    return this.ask("startFrom", options, o.signal);
   }
 
   generate(options: GenerateOptions, o: Stepped = {}) {

@@ -2,6 +2,7 @@
 
 /** Folders of the models that the site serves. */
 export const MODELS = [
+  "autoencoder/encoder",
   "autoencoder/decoder",
   "clip/text",
   "clip/order",
@@ -72,6 +73,9 @@ export const FRAME = 64 as const;
 
 /** Of what text-to-image denoises. */
 export const LATENT_SHAPE = [16, 8, 8] as const;
+
+/** How often a painted part is noised and denoised again, and how strongly. */
+export const ROUNDS = {"count": 4, "strength": 0.6} as const;
 
 /** Of the small makers' pictures: planes R, G, B. */
 export const SMALL_SHAPE = [3, 32, 32] as const;

@@ -55,6 +55,20 @@ export interface TextHidden {
 
 export type Prompt = string | TextHidden;
 
+/** A picture to begin from, or to paint a part of. */
+export interface StartOptions {
+  picture: Uint8ClampedArray; // RGBA 64 x 64
+  strength: number; // 0 to 1, how much of the way from noise is walked
+  mask?: Uint8Array; // [64 * 64], not 0 where to paint, if the rest is to stay
+}
+
+/** The same in latents; mask is one for all of their channels. */
+export interface Start {
+  latents: Float32Array;
+  strength: number;
+  mask?: Float32Array;
+}
+
 /** What is left out of a Sampling comes from the model's config.json. */
 export interface GenerateOptions extends Partial<Sampling> {
   prompt: Prompt;
@@ -62,6 +76,7 @@ export interface GenerateOptions extends Partial<Sampling> {
   seed: number;
   style?: string;
   model?: ModelName; // the denoiser, by default text_to_image
+  start?: Start; // a picture, by default there is noise alone
 }
 
 export interface DenoiseOptions {
@@ -222,6 +237,8 @@ export interface Calls {
   encodeImage: Call<Uint8ClampedArray[], Float32Array[]>;
   tokens: Call<string, Tokens>;
   denoise: Call<DenoiseOptions, Float32Array>;
+  encodePrompt: Call<string, TextHidden>;
+  startFrom: Call<StartOptions, Start>;
   generate: Call<GenerateOptions, Generated, StepEvent>;
   sample: Call<SampleOptions, Float32Array, StepEvent>;
   guess: Call<GuessOptions, Float32Array>;

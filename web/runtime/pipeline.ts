@@ -1,6 +1,7 @@
 /** From words to pictures, from pictures to embeddings: the networks put together. Counterparts: src/bozzetto/runtime/
  * text_to_image.py, sample.py, clip.py and classify.py. */
 import { concat, count, split } from "./arrays.js";
+import { inpaint, noised, stretches, toCells } from "./edit.js";
 import { RuntimeError, checkChoice, checkNumber, unreadable } from "./errors.js";
 import { CONTEXT_LENGTH, FRAME, JUMPS, LATENT_SHAPE, LIMITS, SMALL_SHAPE, STEERED } from "./generated.js";
 import { classifier_free, clip_guided, type Pair } from "./guidance.js";
@@ -13,14 +14,16 @@ import type {
   Prompt,
   SampleOptions,
   Sampling,
+  Start,
+  StartOptions,
   StepEvent,
   TextHidden,
   Tokens,
 } from "./messages.js";
 import type { Models } from "./models.js";
 import { normal } from "./noise.js";
-import { overWhite, toPicture } from "./pixels.js";
-import { few_steps, SAMPLERS, type Denoise } from "./samplers.js";
+import { fromPicture, overWhite, toPicture } from "./pixels.js";
+import { few_steps, SAMPLERS, type Denoise, type Jump } from "./samplers.js";
 import { flow } from "./schedule.js";
 import type { Input } from "./session.js";
 
@@ -117,6 +120,19 @@ export async function decode(models: Models, data: Float32Array): Promise<Uint8C
   return toPicture(pixels!);
 }
 
+/** A picture RGBA 64 x 64, and a mask of its pixels, as what `generate` begins from. */
+export async function startFrom(models: Models, { picture, strength, mask }: StartOptions): Promise<Start> {
+  const pixels = { data: fromPicture(picture), dims: [1, 4, FRAME, FRAME] };
+  const { latents } = await models.run("autoencoder/encoder", { pixels });
+  return { latents: latents!, strength, ...(mask && { mask: toCells(mask) }) };
+}
+
+/** A prompt, or nothing, as what `generate` is told of it. */
+export async function encodePrompt(models: Models, prompt: string): Promise<TextHidden> {
+  const { hidden, embedding, mask } = await condition(models, prompt, true);
+  return { hidden, embedding, mask };
+}
+
 /** What the denoiser is told; style 0 is any style. */
 async function condition(models: Models, prompt: Prompt, mayBeEmpty: boolean, style = 0): Promise<Condition> {
   if (typeof prompt !== "string") return { ...prompt, style };
@@ -176,7 +192,7 @@ export async function denoise(models: Models, options: DenoiseOptions): Promise<
   return (await estimate(models, model, latents, t, [await wanted(models, model, prompt, style)]))[0]!;
 }
 
-/** From the seed's noise to a clean x. `ask` gives the clean estimate of an x, or with `both` the two for guidance; a
+/** From the seed's noise, or a picture under it, to a clean x. `ask` gives the clean estimate of an x, or with `both` the two for guidance; a
  * student, which has its own sampler, is told where its jump ends. */
 async function walk(
   { sampler, num_inference_steps, guidance_scale, guidance_interval }: Sampling,
@@ -186,9 +202,11 @@ async function walk(
   ask: (x: Float32Array, t: number, both: boolean, until?: number) => Promise<Float32Array[]>,
   { emit, pause }: Steps,
   steered: (denoise: Denoise) => Denoise = (denoise) => denoise,
+  from?: Start,
 ): Promise<Float32Array> {
   checkChoice("sampler", sampler, Object.keys(SAMPLERS));
-  const schedule = flow(num_inference_steps);
+  const parts = stretches(flow(num_inference_steps), from);
+  const all = parts.reduce((sum, { length }) => sum + length - 1, 0);
   const size = count(shape);
   const pairs = new WeakMap<Float32Array, Pair>(); // by the guided estimate that came of each
   const guided = classifier_free(
@@ -200,28 +218,36 @@ async function walk(
   );
 
   let began = performance.now();
-  const tell = async (step: number, noisy: Float32Array, clean: Float32Array): Promise<void> => {
-    const [withPrompt, withoutPrompt] = pairs.get(clean) ?? [];
-    const milliseconds = performance.now() - began;
-    const { t } = schedule[step]!;
-    emit({ step, steps: schedule.length - 1, t, noisy, clean, withPrompt, withoutPrompt, milliseconds });
-    await pause();
-    began = performance.now();
-  };
-  const noise = (step: number): Float32Array => normal(seed, size, step + 1);
-  const start = normal(seed, size);
-  if (student)
-    return few_steps(async (x, t, until) => (await ask(x, t, false, until))[0]!, start, schedule, tell, noise);
-  return SAMPLERS[sampler](steered(guided), start, schedule, tell, noise);
+  let [latents, done] = [from?.latents ?? new Float32Array(size), 0];
+  for (const [index, schedule] of parts.entries()) {
+    const [before, stream] = [done, done + index]; // steps, and noises of the seed: each start takes one more
+    const tell = async (step: number, noisy: Float32Array, clean: Float32Array): Promise<void> => {
+      const [withPrompt, withoutPrompt] = pairs.get(clean) ?? [];
+      const milliseconds = performance.now() - began;
+      const { t } = schedule[step]!;
+      emit({ step: before + step, steps: all, t, noisy, clean, withPrompt, withoutPrompt, milliseconds });
+      await pause();
+      began = performance.now();
+    };
+    const noise = (step: number): Float32Array => normal(seed, size, stream + step + 1);
+    const start = noised(latents, schedule[0]!, normal(seed, size, stream));
+    const jump: Jump = async (x, t, until) => (await ask(x, t, false, until))[0]!;
+    latents = await (student
+      ? few_steps(jump, start, schedule, tell, noise)
+      : SAMPLERS[sampler](steered(guided), start, schedule, tell, noise));
+    done += schedule.length - 1;
+  }
+  return latents;
 }
 
 export async function generate(models: Models, options: GenerateOptions, steps: Steps): Promise<Generated> {
-  const { prompt, negative_prompt = "", seed, style, model = "text_to_image", ...asked } = options;
+  const { prompt, negative_prompt = "", seed, style, model = "text_to_image", start, ...asked } = options;
   const sampling = { ...PLAIN, ...models.config(model).defaults, ...asked } as Sampling;
   const told = [await wanted(models, model, prompt, style)];
   const both = sampling.guidance_scale === 1 ? told : [...told, await condition(models, negative_prompt, true)];
   const ask = (x: Float32Array, t: number, two: boolean) => estimate(models, model, x, t, two ? both : told);
-  const latents = await walk(sampling, false, seed, LATENT_SHAPE, ask, steps);
+  const painted = (denoise: Denoise) => (start?.mask ? inpaint(denoise, start.latents, start.mask) : denoise);
+  const latents = await walk(sampling, false, seed, LATENT_SHAPE, ask, steps, painted, start);
   return { latents, picture: await decode(models, latents) };
 }
 

@@ -17,6 +17,17 @@ export function toPicture(planes: Float32Array): Uint8ClampedArray {
   return picture;
 }
 
+/** The way back: a picture -> planes R, G, B, A in [-1, 1]. Counterpart: text_to_image.start_from */
+export function fromPicture(picture: Uint8ClampedArray): Float32Array {
+  const size = picture.length / 4;
+  const planes = new Float32Array(picture.length);
+  picture.forEach((value, i) => {
+    const alpha = i % 4 === 3 ? 1 : Math.fround(picture[i | 3]! / 255);
+    planes[(i % 4) * size + (i >> 2)] = 2 * Math.fround(Math.fround(value / 255) * alpha) - 1;
+  });
+  return planes;
+}
+
 /** Planes R, G, B in [-1, 1] -> a picture without holes. Counterpart: sample.to_bytes */
 export function toSolidPicture(planes: Float32Array): Uint8ClampedArray {
   const size = planes.length / 3;

@@ -6,7 +6,19 @@ import { GAN_ROUND, type GanRoundGraph, type Sizes } from "./gan-round.js";
 import { GanGame } from "./gan-game.js";
 import type { Calls, Cancel, Control, Reply, Request } from "./messages.js";
 import type { Models } from "./models.js";
-import { decode, denoise, encodeImage, encodeText, generate, guess, sample, summarise, tokens } from "./pipeline.js";
+import {
+  decode,
+  denoise,
+  encodeImage,
+  encodePrompt,
+  encodeText,
+  generate,
+  guess,
+  sample,
+  startFrom,
+  summarise,
+  tokens,
+} from "./pipeline.js";
 
 /** What is used of a worker's own scope. */
 export interface Port {
@@ -31,6 +43,8 @@ export function serve(port: Port, models: Models): void {
     encodeImage: (pictures, { pause }) => encodeImage(models, pictures, pause),
     tokens: (text) => tokens(models, text),
     denoise: (options) => denoise(models, options),
+    encodePrompt: (prompt) => encodePrompt(models, prompt),
+    startFrom: (options) => startFrom(models, options),
     generate: (options, control) => generate(models, options, control),
     sample: (options, control) => sample(models, options, control),
     guess: (options) => guess(models, options),

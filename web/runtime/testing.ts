@@ -5,7 +5,9 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, beforeEach, test } from "node:test";
+import { count } from "./arrays.js";
 import { Runtime, RuntimeError, type ErrorKind, type ModelName } from "./client.js";
+import { LATENT_SHAPE } from "./generated.js";
 import { Models } from "./models.js";
 import { serve } from "./serve.js";
 import type { Input, Session } from "./session.js";
@@ -68,6 +70,7 @@ const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<strin
     return { logits, all_keys: all, all_values: all, looked };
   },
   "vlm/look.onnx": (row) => ({ keys: Array<number>(64).fill(2 + row("seen")[0]!), values: row("pixels").slice(0, 64) }),
+  "autoencoder/encoder": (row) => ({ latents: row("pixels").slice(0, count(LATENT_SHAPE)) }),
   "autoencoder/decoder": (row) => ({ pixels: Array<number>(4 * 64 * 64).fill(row("latents")[0]!) }),
 };
 
@@ -113,7 +116,8 @@ const server = createServer((request, response) => {
       : response.end(readFileSync("src/bozzetto/runtime/emoji.tsv"));
   }
   const [, name, file] = /^\/models\/(.+)\/([^/]+)$/.exec(request.url!)!;
-  if (![...ALL, ...SMALL, "vlm"].includes(name as ModelName)) return response.writeHead(404).end();
+  if (![...ALL, ...SMALL, "vlm", "autoencoder/encoder"].includes(name as ModelName))
+    return response.writeHead(404).end();
   return response.end(file === "config.json" ? JSON.stringify(config(name!)) : files(name!)[file!]);
 });
 before(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)));

@@ -1,0 +1,172 @@
+// The chains as they really run: what goes through the blocks of a job, and what comes out.
+import { cosines, dequantise, dot } from "../../core/vectors.js";
+import { count, top } from "../../runtime/arrays.js";
+import { Runtime, type Start, type TextHidden } from "../../runtime/client.js";
+import { paste } from "../../runtime/edit.js";
+import { LATENT_SHAPE } from "../../runtime/generated.js";
+import { normal } from "../../runtime/noise.js";
+import { type Pixels, pixels } from "../../ui/canvas.js";
+import type { Gallery } from "../../ui/gallery.js";
+import { siteFile } from "../../ui/site.js";
+import type { Chain } from "./blocks.js";
+import { CAPTION, DRAWN, FOUND, type Job, maskPixels, parseMask, scenes, type State } from "./jobs.js";
+
+/** What a job has made so far. */
+export interface Result {
+  /** All of the state that it depends on. */
+  asked: string;
+  /** The words that went in. */
+  words: string;
+  chain: Chain;
+  /** The picture that went in. */
+  given?: Pixels;
+  pictures: Pixels[];
+  /** What is on its way, as the denoiser imagines it. */
+  imagined?: Pixels;
+  /** Of each picture with the words. */
+  scores: number[];
+  /** Places in the gallery, the nearest first, with their scores. */
+  found: { index: number; score: number }[];
+  /** What the talker says, as far as it has come. */
+  said: string;
+  /** How often the denoiser has been asked for a step. */
+  steps: number;
+  complete: boolean;
+}
+
+/** Where a run is, and what it tells. */
+export interface Way {
+  state: State;
+  result: Result;
+  gallery: Gallery;
+  signal: AbortSignal;
+  /** The result has changed. */
+  tell: () => void;
+  report: (values: Record<string, number>, done: number, all: number) => void;
+}
+
+const BEAT = 340; // milliseconds: no picture changes faster than three times a second
+
+export const RUNS: Record<Job, (way: Way) => Promise<void>> = {
+  vary: async (way) => {
+    const start = await encoded(way, way.state.strength);
+    await drawn(way, Array<string>(DRAWN.vary).fill(way.state.vary), true, start);
+  },
+  repaint: async (way) => {
+    const start = await encoded(way, 1, maskPixels(parseMask(way.state.mask)));
+    await drawn(way, Array<string>(DRAWN.repaint).fill(way.state.repaint), true, start);
+  },
+  story: (way) => drawn(way, scenes(way.state), false),
+  make: async (way) => {
+    await drawn(way, Array<string>(DRAWN.make).fill(way.state.make), true);
+    const { chain, pictures, scores } = way.result;
+    const data = pictures.map(({ data }) => data);
+    const seen = await chain.at("see", () => Runtime.get().encodeImage(data, way));
+    const [words] = await chain.at("words", () => Runtime.get().encodeText([way.state.make], way));
+    await chain.at("match", () => scores.push(...seen.map((vector) => dot(words!, vector))));
+  },
+  find: async (way) => {
+    const { gallery, result } = way;
+    const bytes = new Int8Array(await (await siteFile("gallery.embeddings.bin")).arrayBuffer());
+    const vectors = dequantise(bytes, gallery.embeddingScale, gallery.items.length);
+    const [words] = await result.chain.at("words", () => Runtime.get().encodeText([way.state.find], way));
+    await result.chain.at("match", () => {
+      const scores = cosines(words!, vectors);
+      result.found = top(scores, FOUND).map((index) => ({ index, score: scores[index]! }));
+    });
+    result.given = gallery.pixels(result.found[0]!.index);
+    await said(way, CAPTION);
+  },
+  ask: (way) => said(way, way.state.ask.trim()),
+};
+
+/** The given picture as what the denoiser begins from. */
+function encoded(
+  { result, signal }: Way,
+  strength: number,
+  mask?: Uint8Array,
+): Promise<Start & { pixels?: Uint8Array }> {
+  const picture = result.given!.data;
+  return result.chain.at("encode", async () => ({
+    ...(await Runtime.get().startFrom({ picture, strength, mask }, { signal })),
+    pixels: mask,
+  }));
+}
+
+/** A picture of each prompt; `onward`: each with a seed of its own, the next. */
+async function drawn(
+  way: Way,
+  prompts: string[],
+  onward: boolean,
+  from?: Start & { pixels?: Uint8Array },
+): Promise<void> {
+  const { state, result, signal } = way;
+  const { seed, num_inference_steps, guidance_scale } = state;
+  const { chain } = result;
+  const size = count(LATENT_SHAPE);
+  await chain.at("noise", () => normal(seed, size)); // as the worker will draw it
+  const told = new Map<string, TextHidden>();
+  for (const prompt of ["", ...prompts]) {
+    if (!told.has(prompt)) told.set(prompt, await chain.at("words", () => Runtime.get().encodePrompt(prompt, way)));
+  }
+  const { pixels: mask, ...start } = from ?? {};
+  const finished = (data: Uint8ClampedArray) => pixels(mask ? paste(data, result.given!.data, mask) : data);
+  for (const [i, prompt] of prompts.entries()) {
+    chain.light("denoise");
+    let [ended, shown] = [0, -Infinity];
+    const imagine = (latents: Float32Array) => {
+      if (performance.now() < shown + BEAT) return;
+      shown = performance.now();
+      void Runtime.get()
+        .decode(latents)
+        .then((data) => {
+          if (result.pictures.length === i && !signal.aborted) result.imagined = finished(data);
+          way.tell();
+        })
+        .catch(() => undefined); // the models are gone, and with them the run
+    };
+    const { picture } = await Runtime.get().generate(
+      {
+        prompt: told.get(prompt)!,
+        negative_prompt: told.get("")!,
+        seed: onward ? seed + i : seed,
+        num_inference_steps,
+        guidance_scale,
+        start: from && (start as Start),
+      },
+      {
+        signal,
+        onStep: ({ step, steps, clean, milliseconds }) => {
+          chain.add("denoise", milliseconds);
+          ended = performance.now();
+          result.steps++;
+          way.report(
+            { i: i + 1, n: prompts.length, step: step + 1, steps },
+            i * steps + step + 1,
+            prompts.length * steps,
+          );
+          if (step + 1 < steps) imagine(clean);
+          else chain.light("decode");
+        },
+      },
+    );
+    chain.add("decode", performance.now() - ended);
+    result.pictures = [...result.pictures, finished(picture)];
+    result.imagined = undefined;
+    way.tell();
+  }
+}
+
+/** What the talker says to a question about the given picture. */
+async function said({ result, signal, tell }: Way, question: string): Promise<void> {
+  const { chain } = result;
+  const picture = result.given!.data;
+  const seen = await chain.at("look", () => Runtime.get().look({ picture }, { signal }));
+  await chain.at("talk", () => {
+    const onWord = ({ text }: { text: string }): void => {
+      result.said += text;
+      tell();
+    };
+    return Runtime.get().answer({ seen, question }, { signal, onWord });
+  });
+}

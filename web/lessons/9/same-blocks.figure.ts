@@ -1,0 +1,399 @@
+// <bz-same-blocks>: choose a job, and the same few blocks join into its chain, light up as they work, and do it.
+import { html, nothing, type TemplateResult } from "lit";
+import { customElement, state as reactive } from "lit/decorators.js";
+import { top } from "../../runtime/arrays.js";
+import type { ModelConfig } from "../../runtime/client.js";
+import { picture, type Pixels, pixels } from "../../ui/canvas.js";
+import type { Code } from "../../ui/code.js";
+import { BzFigure } from "../../ui/figure.js";
+import { type Alternative, type BadgeFacts, button, choices, type Content } from "../../ui/figure-parts.js";
+import { Gallery } from "../../ui/gallery.js";
+import "../../ui/picture-input.js";
+import type { Picked } from "../../ui/picture-input.js";
+import { optionalJson } from "../../ui/site.js";
+import { fixed, megabytes, percent, t } from "../../ui/strings.js";
+import { Chain, chainPart, took } from "./blocks.js";
+import { codeOf } from "./code.js";
+import {
+  ASKED,
+  CHAINS,
+  DRAWN,
+  FIELDS,
+  IDEAS,
+  isEmpty,
+  type Job,
+  JOBS,
+  type Mask,
+  maskPixels,
+  MODELS,
+  parseMask,
+  scenes,
+  type State,
+  takesPicture,
+  writeMask,
+} from "./jobs.js";
+import { MaskBoard } from "./mask-board.js";
+import { type Result, RUNS } from "./runs.js";
+import { saveMask, savePicture } from "./save.js";
+
+@customElement("bz-same-blocks")
+export class SameBlocks extends BzFigure<State> {
+  protected readonly fields = FIELDS;
+
+  @reactive() private gallery: Gallery | undefined;
+  /** A picture of one's own, which no link can hold. */
+  private own: Pixels | undefined;
+  private readonly owns = new WeakMap<Pixels, number>(); // their numbers
+  private owned = 0;
+  private readonly results = new Map<Job, Result>();
+  /** What each model weighs, and which ones are here. */
+  private bytes: Record<string, number> = {};
+  private readonly here = new Set<string>();
+  private readonly board = new MaskBoard(this);
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    void this.weigh();
+    if (this.link.fromLink.length) this.run();
+    else void this.work.run(async () => void (this.gallery = await Gallery.get()));
+  }
+
+  private async weigh(): Promise<void> {
+    const names = [...new Set(Object.values(MODELS).flat())].filter((name) => !name.endsWith(".onnx"));
+    const configs = await Promise.all(names.map((name) => optionalJson<ModelConfig>(`models/${name}/config.json`)));
+    configs.forEach((config, i) => {
+      const files = Object.entries(config?.files ?? {}).filter(([file]) => file !== "steer.onnx"); // of lesson 7
+      this.bytes[names[i]!] = files.reduce((sum, [, { bytes }]) => sum + bytes, 0);
+    });
+    this.requestUpdate();
+  }
+
+  protected override changed(changes: Partial<State>): void {
+    if (this.busy && (changes.job || this.result?.asked !== this.asked)) this.work.cancel();
+    if (Object.keys(changes).length < Object.keys(FIELDS).length) return;
+    this.own = undefined; // another link has been followed
+    this.run();
+  }
+
+  override reset(): void {
+    super.reset();
+    this.work.cancel();
+    this.own = undefined;
+    this.results.clear();
+    this.requestUpdate();
+  }
+
+  // ---------------------------------------------------------------- what is asked
+
+  private get job(): Job {
+    return this.state.job;
+  }
+
+  private get result(): Result | undefined {
+    return this.results.get(this.job);
+  }
+
+  private get given(): Pixels | undefined {
+    const { gallery, index } = this;
+    return this.own ?? (gallery && gallery.pixels(index));
+  }
+
+  /** The gallery's picture that is chosen, or the one that the job begins with. */
+  private get index(): number {
+    const chosen = this.state.picture;
+    if (this.gallery && chosen >= 0 && chosen < this.gallery.items.length) return chosen;
+    return Math.max(0, this.gallery?.find(t(`same-blocks.first-${this.job}`)) ?? 0);
+  }
+
+  private get givenName(): string {
+    return this.own ? t("picture-input.yours") : (this.gallery?.items[this.index]?.name ?? "");
+  }
+
+  private get asked(): string {
+    const own = this.own && takesPicture(this.job) ? this.owns.get(this.own) : 0;
+    return JSON.stringify([own, ...ASKED[this.job].map((name) => this.state[name])]);
+  }
+
+  get mask(): Mask {
+    return parseMask(this.state.mask);
+  }
+
+  paint(mask: Mask): void {
+    this.set({ mask: writeMask(mask) });
+  }
+
+  /** The sentences that go in. */
+  private get sentences(): string[] {
+    return this.job === "story" ? scenes(this.state) : [this.state[this.job].trim()];
+  }
+
+  /** Why the job cannot be run as it is. */
+  private get problem(): string | undefined {
+    if (this.sentences.some((sentence) => !sentence) || (this.job === "story" && !this.state.who.trim()))
+      return t("same-blocks.no-words");
+    if (this.job === "repaint" && !this.mask.includes(true)) return t("same-blocks.no-mask");
+    if (takesPicture(this.job) && this.given && isEmpty(this.given.data)) return t("same-blocks.no-picture");
+    return undefined;
+  }
+
+  // ---------------------------------------------------------------- what is run
+
+  private readonly run = (): void => {
+    void this.work.run(async (signal) => {
+      this.gallery ??= await Gallery.get();
+      if (this.problem || this.invalid) return;
+      const { job, asked, gallery } = this;
+      await this.work.load(MODELS[job], signal);
+      for (const name of MODELS[job]) this.here.add(name);
+      const tell = () => this.requestUpdate();
+      const given = takesPicture(job) ? this.given : undefined;
+      const chain = new Chain(tell);
+      const result: Result = {
+        asked,
+        words: this.sentences.join(" · "),
+        chain,
+        given,
+        pictures: [],
+        scores: [],
+        found: [],
+        said: "",
+        steps: 0,
+        complete: false,
+      };
+      this.results.set(job, result);
+      const report = (values: Record<string, number>, done: number, all: number) =>
+        this.work.report(t("same-blocks.drawing", values), done, all);
+      try {
+        await RUNS[job]({ state: this.state, result, gallery, signal, tell, report });
+        result.complete = true;
+      } finally {
+        result.imagined = undefined;
+        chain.light(undefined);
+      }
+    });
+  };
+
+  /** Only noise has a seed. */
+  override shows(name: string): boolean {
+    return super.shows(name) && (name !== "seed" || CHAINS[this.job].includes("noise"));
+  }
+
+  // ---------------------------------------------------------------- what is drawn
+
+  protected override figure(): TemplateResult {
+    const { job, result } = this;
+    const jobs = JOBS.map((one) => [one, t(`same-blocks.job-${one}`)] as const);
+    const choose = (one: Job) => this.set({ job: one });
+    const moved = result?.complete && result.asked !== this.asked;
+    return html`<div class="same-blocks">
+      ${this.shows("job") ? choices("tabs", "same-blocks-job", this.label("job"), jobs, job, choose) : nothing}
+      <p class="job-means">${t(`same-blocks.means-${job}`)}</p>
+      ${chainPart(CHAINS[job], result?.chain, job === "find" ? ["see"] : [])}
+      <div class="bench ${job}">
+        <section class="in" aria-label=${t("same-blocks.in")}>${this.inPart()} ${this.runPart()}</section>
+        <section class="out" aria-label=${t("same-blocks.out")}>
+          ${this.outPart()} ${moved ? html`<p class="note">${t("shell.moved")}</p>` : nothing}
+        </section>
+      </div>
+    </div>`;
+  }
+
+  private inPart(): Content {
+    const { job, given, givenName } = this;
+    switch (job) {
+      case "vary":
+        return html`<div class="on-picture">
+            ${picture(given, givenName)}
+            ${this.shows("strength") ? this.strength() : nothing}
+          </div>
+          ${this.field("vary")} ${this.another()}`;
+      case "repaint":
+        return html`${this.board.draw(given, givenName)} ${this.field("repaint")} ${this.another()}`;
+      case "ask":
+        return html`${picture(given, givenName)} ${this.field("ask")} ${this.ideas()} ${this.another()}`;
+      case "story":
+        return html`${this.field("who")} ${this.field("scene_1")} ${this.field("scene_2")} ${this.field("scene_3")}`;
+      default:
+        return html`${this.field(job)} ${this.ideas()}`;
+    }
+  }
+
+  private ideas(): TemplateResult {
+    const choose = (words: string) => () => {
+      this.set({ [this.job]: words });
+      this.run();
+    };
+    return html`<div class="ideas">${IDEAS[this.job]?.map((words) => button(words, choose(words), "quiet"))}</div>`;
+  }
+
+  /** The slider lies on the foot of the picture. */
+  private strength(): TemplateResult {
+    const { strength } = this.state;
+    const input = (event: Event) => this.set({ strength: Number((event.target as HTMLInputElement).value) });
+    return html`<label class="strength">
+      <span>${this.label("strength")} <b>${percent(strength)}</b></span>
+      <input type="range" min="0" max="1" step="0.05" .value=${String(strength)} @input=${input}
+        aria-valuetext=${percent(strength)} />
+      <span class="ends"><span>${t("same-blocks.little")}</span> <span>${t("same-blocks.all")}</span></span>
+    </label>`;
+  }
+
+  private another(): Content {
+    if (!this.shows("picture")) return nothing;
+    const onPicked = ({ detail: { data, index } }: CustomEvent<Picked>) => {
+      this.own = index === undefined ? pixels(data) : undefined;
+      if (this.own) this.owns.set(this.own, ++this.owned);
+      this.set({ picture: index ?? this.state.picture });
+    };
+    return html`<details class="another">
+      <summary>${t("same-blocks.another")}</summary>
+      <bz-picture-input .gallery=${this.gallery} .selected=${this.own ? -1 : this.index}
+        @picked=${onPicked}></bz-picture-input>
+    </details>`;
+  }
+
+  private runPart(): TemplateResult {
+    const { job, problem, result } = this;
+    const missing = MODELS[job].filter((name) => !this.here.has(name) && this.bytes[name]);
+    const size = missing.reduce((sum, name) => sum + this.bytes[name]!, 0);
+    const again = result?.complete && result.asked === this.asked;
+    const words = size
+      ? t("same-blocks.run-load", { size: megabytes(size) })
+      : t(`same-blocks.${again ? "run-again" : "run"}`);
+    const whole = job === "repaint" && !this.mask.includes(false);
+    return html`<div class="run">
+      ${button(words, this.run, "primary", this.busy || problem !== undefined || this.invalid !== undefined)}
+      ${problem || whole ? html`<p class="note" role="status">${problem ?? t("same-blocks.whole")}</p>` : nothing}
+    </div>`;
+  }
+
+  private outPart(): Content {
+    const { job, result } = this;
+    if (job === "find") return this.foundPart(result);
+    if (job === "ask") return this.saidPart(result);
+    const best = result?.scores.length ? top(result.scores) : undefined;
+    const order = best ?? Array.from({ length: DRAWN[job] }, (_, i) => i);
+    return html`<ol class="drawn-pictures ${best ? "ranked" : ""}">
+      ${order.map((i, place) => {
+        const drawn = result?.pictures[i];
+        const next = result?.pictures.length === i && !result.complete ? result.imagined : undefined;
+        const label = t("same-blocks.drawn", { words: this.drawnWords(i), seed: this.seedOf(i) });
+        return html`<li class=${best && place === 0 ? "best" : ""}>
+          ${
+            (drawn ?? next)
+              ? picture(drawn ?? next, label)
+              : html`<span class="unseen">${place || this.busy ? "" : t("same-blocks.unseen")}</span>`
+          }
+          ${this.under(i, place, best !== undefined)}
+        </li>`;
+      })}
+    </ol>`;
+  }
+
+  private under(i: number, place: number, ranked: boolean): Content {
+    const { job, result } = this;
+    if (job === "story") return html`<p class="caption"><bdi>${this.sentences[i]}</bdi></p>`;
+    if (!ranked) return nothing;
+    const score = fixed(result!.scores[i]!, 2);
+    return html`<p class="caption">
+      ${place === 0 ? html`<b>${t("same-blocks.best")}</b>` : nothing}
+      <span class="match-number">${t("same-blocks.score", { score })}</span>
+    </p>`;
+  }
+
+  private drawnWords(i: number): string {
+    return this.sentences[i] ?? this.sentences[0] ?? "";
+  }
+
+  private seedOf(i: number): number {
+    return this.state.seed + (this.job === "story" ? 0 : i);
+  }
+
+  private foundPart(result: Result | undefined): TemplateResult {
+    const { gallery } = this;
+    const [first, ...others] = result?.found ?? [];
+    const shown = (index: number, kind: string) => {
+      const item = gallery!.items[index]!;
+      return picture(gallery!.pixels(index), t("picture-input.item", { ...item }), kind);
+    };
+    if (!first || !gallery)
+      return html`<div class="answer-card"><span class="unseen">${t("same-blocks.unseen")}</span></div>`;
+    return html`<div class="answer-card">
+        ${shown(first.index, "picture")} ${this.quote(result!)}
+      </div>
+      <h3>${t("same-blocks.runners-up")}</h3>
+      <ol class="runners-up">
+        ${others.map(({ index, score }) => html`<li>${shown(index, "thumb")} <span class="match-number">${fixed(score, 2)}</span></li>`)}
+      </ol>`;
+  }
+
+  private quote(result: Result): TemplateResult {
+    const score = result.found[0] && t("same-blocks.score", { score: fixed(result.found[0].score, 2) });
+    return html`<blockquote>
+      ${score ? nothing : html`<p class="asked"><bdi>${result.words}</bdi></p>`}
+      <p><bdi>${result.said.trim() || (result.complete ? t("same-blocks.silent") : "…")}</bdi></p>
+      <footer>${score ?? t("same-blocks.says")}</footer>
+    </blockquote>`;
+  }
+
+  private saidPart(result: Result | undefined): TemplateResult {
+    if (!result) return html`<div class="answer-card"><span class="unseen">${t("same-blocks.unseen")}</span></div>`;
+    return html`<div class="answer-card alone">${this.quote(result)}</div>`;
+  }
+
+  protected override controls(): Content {
+    const { job, given } = this;
+    if (job === "find" || job === "ask") return nothing;
+    const files = takesPicture(job) && given;
+    return html`<details class="more">
+      <summary>${t("same-blocks.more")}</summary>
+      <div class="controls">
+        ${this.field("num_inference_steps")} ${this.field("guidance_scale")}
+        ${files ? button(t("same-blocks.save-picture"), () => void savePicture(given)) : nothing}
+        ${files && job === "repaint" ? button(t("same-blocks.save-mask"), () => void saveMask(maskPixels(this.mask))) : nothing}
+      </div>
+    </details>`;
+  }
+
+  // ---------------------------------------------------------------- what the shell shows
+
+  protected override alternative(): Alternative {
+    const { job, result } = this;
+    const head = [t("same-blocks.col-block"), t("same-blocks.col-time")];
+    const chain = CHAINS[job].map((block) => {
+      const time = result?.chain.times.get(block);
+      return [t(`same-blocks.block-${block}`), time === undefined ? "–" : took(time)];
+    });
+    const blocks = CHAINS[job].map((block) => t(`same-blocks.block-${block}`)).join(", ");
+    const first = t("same-blocks.said-chain", { job: t(`same-blocks.job-${job}`), blocks });
+    if (!result?.complete) return { sentence: first, table: { head, rows: chain } };
+    const scores = result.scores.map((score, i) => [t("same-blocks.picture-number", { i: i + 1 }), fixed(score, 2)]);
+    const found = result.found.map(({ index, score }) => [this.gallery!.items[index]!.name, fixed(score, 2)]);
+    const total = [...result.chain.times.values()].reduce((a, b) => a + b, 0);
+    const values = {
+      n: result.pictures.length,
+      picture: this.givenName,
+      words: result.words,
+      strength: percent(this.state.strength),
+      best: result.scores.length ? top(result.scores)[0]! + 1 : "",
+      found: found[0]?.[0] ?? "",
+      answer: result.said.trim(),
+      total: took(total),
+    };
+    return {
+      sentence: `${first} ${t(`same-blocks.said-${job}`, values)}`,
+      table: { head, rows: [...chain, ...scores, ...found] },
+    };
+  }
+
+  protected override badge(): BadgeFacts {
+    const { job, result } = this;
+    const models = MODELS[job].filter((name) => !name.endsWith(".onnx"));
+    const [time, steps] = [result?.chain.times.get("denoise"), result?.steps];
+    return { models, recorded: false, milliseconds: time && steps ? time / steps : undefined };
+  }
+
+  protected override code(): Code {
+    return codeOf(this.state);
+  }
+}
