@@ -7,6 +7,7 @@ import type {
   CloudOptions,
   CloudStep,
   DenoiseOptions,
+  GameOptions,
   GanRound,
   GenerateOptions,
   GuessOptions,
@@ -145,7 +146,7 @@ export class Runtime {
   }
 
   /** A new game of generator and discriminator, which the worker keeps; what its untrained players show. */
-  startGame(options: StartOptions, o: Cancellable = {}) {
+  startGame(options: GameOptions, o: Cancellable = {}) {
     return this.ask("startGame", options, o.signal);
   }
 

@@ -127,7 +127,7 @@ export interface Tokens {
   unread: string[]; // words at the end that no longer fit
 }
 
-export interface StartOptions {
+export interface GameOptions {
   seed: number;
   game?: GameNumber;
 }
@@ -245,7 +245,7 @@ export interface Calls {
   decode: Call<Float32Array, Uint8ClampedArray>;
   look: Call<LookOptions, Seen>;
   answer: Call<AnswerOptions, Word[], Word>;
-  startGame: Call<StartOptions, GanFrame>;
+  startGame: Call<GameOptions, GanFrame>;
   learnCloud: Call<CloudOptions, CloudLearned, CloudStep>;
   playGame: Call<PlayOptions, GanFrame | undefined, GanRound>;
 }

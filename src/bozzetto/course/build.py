@@ -46,11 +46,10 @@ CSP = (
     "connect-src 'self'; worker-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'"
 )
 MODELS = tuple(folder for family in FAMILIES for folder in family.served)
-CONTAINERS = ("figure", "soon", "big-idea", "predict", "mixup", "recap", "products", "drawn", "lessons", "models")
+CONTAINERS = ("figure", "big-idea", "predict", "mixup", "recap", "products", "drawn", "lessons", "models")
 # What stands beside the words, and how the part of the page is then called.
 STAGES = {
     "container_figure": "figure",
-    "container_soon": "figure",
     "container_big-idea": "picture",
     "container_drawn": "drawn",
     "fence": "code",
@@ -309,10 +308,10 @@ class _Text:
         for inner in node.walk():
             if inner.type == "heading":
                 raise self.source.error(f"a heading inside `::: {kind}`: close it with `:::`", node)
-        if name and kind not in ("figure", "soon", "big-idea"):
+        if name and kind not in ("figure", "big-idea"):
             raise self.source.error(f"`::: {kind}` takes no name, not {name!r}", node)
-        if kind in ("figure", "soon"):
-            return self._figure(node, kind, name)
+        if kind == "figure":
+            return self._figure(node, name)
         if kind == "big-idea":
             return self._render("big_idea", svg=self._picture(node, name), caption=self._blocks(node.children))
         if kind == "predict":
@@ -325,12 +324,12 @@ class _Text:
         module = self.course.templates.get_template("parts.html").module
         return Markup(getattr(module, macro)(s=self.course.text, root=self.root, **values).strip())
 
-    def _figure(self, node: SyntaxTreeNode, kind: str, name: str) -> Markup:
-        if not re.fullmatch(r"[a-z]+(-[a-z]+)*", name) or (kind == "figure" and name not in self.course.strings):
+    def _figure(self, node: SyntaxTreeNode, name: str) -> Markup:
+        if not re.fullmatch(r"[a-z]+(-[a-z]+)*", name) or name not in self.course.strings:
             raise self.source.error(f"unknown figure {name!r}: its strings would be interface/{name}.toml", node)
         self.figures.append(name)
         still, caption = self.course.still(name), self._blocks(node.children)
-        return self._render(kind, name=name, title=self.page["subtitle"], still=still, caption=caption)
+        return self._render("figure", name=name, title=self.page["subtitle"], still=still, caption=caption)
 
     def _picture(self, node: SyntaxTreeNode, name: str) -> Markup:
         path = self.course.folder / "pictures" / f"{name}.svg"
