@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cells, difference, heat, mosaic, pixels } from "./canvas.js";
+import { cells, difference, gain, heat, mosaic, pixels } from "./canvas.js";
 
 test("the mosaic puts channel 5, row 2, column 3 where it belongs", () => {
   const latents = new Float32Array(1024);
@@ -32,4 +32,10 @@ test("heat gets darker all the way", () => {
     [...light].sort((a, b) => b - a),
   );
   assert.ok(new Set(light).size === 5);
+});
+
+test("a weak change is drawn stronger, a strong one as it is, and none at all as none", () => {
+  assert.equal(gain(new Float32Array(8).fill(2)), 1);
+  assert.equal(gain(new Float32Array(8).fill(0.02)), 20);
+  assert.equal(gain(new Float32Array(8)), 1);
 });

@@ -116,3 +116,10 @@ export function picture(what: Pixels | null | undefined, label: string, kind = "
   return html`<canvas class="${kind} ${what === undefined ? "waiting" : ""}" width="64" height="64"
     role=${label ? "img" : "presentation"} aria-label=${label || nothing} ${paint(what)}></canvas>`;
 }
+
+/** How many times stronger a weak change is drawn so that it can be seen: a round number, 1 or more. */
+export function gain(change: Float32Array): number {
+  const size = Math.sqrt(change.reduce((sum, value) => sum + value * value, 0) / change.length);
+  const wanted = 1 / (2.5 * size || Infinity);
+  return [50, 20, 10, 5, 2].find((factor) => factor <= wanted) ?? 1;
+}

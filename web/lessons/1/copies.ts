@@ -2,8 +2,8 @@
 import { html, nothing, svg, type TemplateResult } from "lit";
 import { picture, type Pixels } from "../../ui/canvas.js";
 import { fixed, t } from "../../ui/strings.js";
-import type { Neighbour, Typical, Verdict } from "./memorised.js";
-import type { Training } from "./training.js";
+import type { Neighbour, Typical, Verdict } from "../../ui/likeness.js";
+import type { Training } from "../../ui/training.js";
 
 export const MARKS = { new: "✓", far: "✓", copy: "⚠" } as const;
 

@@ -17,8 +17,8 @@ import { fixed, percent, t } from "../../ui/strings.js";
 import { copiesPart, MARKS, verdictValues } from "./copies.js";
 import { type Idea, textHidden } from "./ideas.js";
 import { kinds } from "./kinds.js";
-import { nearest, type Neighbour, shrink, verdict } from "./memorised.js";
-import { Training } from "./training.js";
+import { nearest, type Neighbour, shrink, verdict } from "../../ui/likeness.js";
+import { Training } from "../../ui/training.js";
 
 const MADE = 12;
 const STEPS = 8;

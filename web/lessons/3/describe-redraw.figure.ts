@@ -10,7 +10,7 @@ import { type Alternative, type BadgeFacts, button, choices, type Content } from
 import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import { t } from "../../ui/strings.js";
-import { Training } from "../1/training.js";
+import { Training } from "../../ui/training.js";
 import { Atlas, type Place } from "./atlas.js";
 import { HolesMode } from "./holes-mode.js";
 import { IdeasMode } from "./ideas-mode.js";

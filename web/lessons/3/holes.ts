@@ -1,5 +1,5 @@
 // Does any training picture look like this one?
-import { SIDE, WIDTH } from "../1/memorised.js";
+import { SIDE, WIDTH } from "../../ui/likeness.js";
 
 const SCATTER = 325; // without a divisor in common with WIDTH: a few dots from all over soon tell what is far
 

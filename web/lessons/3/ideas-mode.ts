@@ -6,7 +6,7 @@ import { classOf, classWords } from "../../ui/classes.js";
 import { type Code, shellWord } from "../../ui/code.js";
 import { type Alternative, button } from "../../ui/figure-parts.js";
 import { fixed, t } from "../../ui/strings.js";
-import { nearest, type Neighbour, shrink } from "../1/memorised.js";
+import { nearest, type Neighbour, shrink } from "../../ui/likeness.js";
 import type { Place } from "./atlas.js";
 import { both, type Host, listOf, mapOf, type Mode, type Pin, shot, shown, two } from "./mode.js";
 import { decode, encode, fromBell, sampled } from "./vae.js";

@@ -11,7 +11,7 @@ import type { Gallery } from "../../ui/gallery.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed } from "../../ui/strings.js";
 import type { Work } from "../../ui/work.js";
-import type { Training } from "../1/training.js";
+import type { Training } from "../../ui/training.js";
 import type { Atlas, MapKind, Place } from "./atlas.js";
 import { type Bell, decoder, encoder, type Kind } from "./vae.js";
 

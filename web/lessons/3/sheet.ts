@@ -1,7 +1,7 @@
 // The map as a picture: every training picture a dot of its colour, and as many of them drawn as there is room for.
 // It is painted bit by bit, so that the page answers meanwhile, and glides when the places change.
 import type { Pixels } from "../../ui/canvas.js";
-import type { Training } from "../1/training.js";
+import type { Training } from "../../ui/training.js";
 import type { Atlas, MapKind } from "./atlas.js";
 
 /** What the sheet shows. */

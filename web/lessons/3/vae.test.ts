@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { nearest } from "../1/memorised.js";
+import { nearest } from "../../ui/likeness.js";
 import { Atlas } from "./atlas.js";
 import { mirrored, within } from "./holes.js";
 import { kept } from "./lost.js";

@@ -7,7 +7,7 @@ import { Runtime } from "../../runtime/client.js";
 import { SMALL_SHAPE } from "../../runtime/generated.js";
 import { normal } from "../../runtime/noise.js";
 import { toSmall, toSolidPicture } from "../../runtime/pixels.js";
-import { cut, picture, type Pixels, pixels } from "../../ui/canvas.js";
+import { cut, gain, picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, type Point, type Series, ticks } from "../../ui/chart.js";
 import { classOf } from "../../ui/classes.js";
 import { type Alternative, button, choices, type Content } from "../../ui/figure-parts.js";
@@ -16,7 +16,6 @@ import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import { siteFile, siteJson } from "../../ui/site.js";
 import { number, percent, t } from "../../ui/strings.js";
-import { gain } from "../5/dial.js";
 import { type Guess, minus, mix, noiseFound, noiseSeen, pictureFound } from "./spot.js";
 import { type Host, share, slider, type View } from "./view.js";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { byName, enough, gain, jumps, type Measured, quickestFirst, removed } from "./dial.js";
+import { byName, enough, jumps, type Measured, quickestFirst, removed } from "./dial.js";
 
 const row = (steps: number, frechet: number, half = 5): Measured => ({
   name: "euler",
@@ -43,10 +43,4 @@ test("the student is asked for steps that it has learned", () => {
 
 test("before is what was removed and what is left", () => {
   assert.deepEqual([...removed(new Float32Array([3, -1]), new Float32Array([1, 1]))], [2, -2]);
-});
-
-test("a weak change is drawn stronger, a strong one as it is, and none at all as none", () => {
-  assert.equal(gain(new Float32Array(8).fill(2)), 1);
-  assert.equal(gain(new Float32Array(8).fill(0.02)), 20);
-  assert.equal(gain(new Float32Array(8)), 1);
 });

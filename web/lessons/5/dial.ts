@@ -74,10 +74,3 @@ export function quickestFirst(samplers: readonly Way[]): Cell[] {
 export function removed(before: Float32Array, after: Float32Array): Float32Array {
   return before.map((value, i) => value - after[i]!);
 }
-
-/** How many times stronger a weak change is drawn so that it can be seen: a round number, 1 or more. */
-export function gain(change: Float32Array): number {
-  const size = Math.sqrt(change.reduce((sum, value) => sum + value * value, 0) / change.length);
-  const wanted = 1 / (2.5 * size || Infinity);
-  return [50, 20, 10, 5, 2].find((factor) => factor <= wanted) ?? 1;
-}

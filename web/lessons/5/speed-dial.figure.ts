@@ -6,7 +6,7 @@ import { Runtime, type SamplerName, type Stepped } from "../../runtime/client.js
 import { count } from "../../runtime/arrays.js";
 import { SMALL_SHAPE } from "../../runtime/generated.js";
 import { toSolidPicture } from "../../runtime/pixels.js";
-import { picture, type Pixels, pixels } from "../../ui/canvas.js";
+import { gain, picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, logTicks, type Mark } from "../../ui/chart.js";
 import { classField, classOf, classOptions, classWords } from "../../ui/classes.js";
 import { type Code } from "../../ui/code.js";
@@ -20,7 +20,6 @@ import {
   type Cell,
   type Dial,
   enough,
-  gain,
   jumps,
   quickestFirst,
   removed,

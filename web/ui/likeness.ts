@@ -1,6 +1,6 @@
 // Is a picture new, or a copy? Its distance to every training picture tells, read beside the distances of real pictures
 // that the training never saw, which nobody can have copied.
-import { onWhite } from "../../runtime/pixels.js";
+import { onWhite } from "../runtime/pixels.js";
 
 /** Pictures are compared as 16 x 16 x 3 bytes over white. */
 export const SIDE = 16;

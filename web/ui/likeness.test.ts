@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { nearest, shrink, SIDE, verdict, WIDTH } from "./memorised.js";
+import { nearest, shrink, SIDE, verdict, WIDTH } from "./likeness.js";
 
 const grey = (value: number) => new Uint8ClampedArray(WIDTH).fill(value);
 

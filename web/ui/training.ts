@@ -1,7 +1,7 @@
 // All training pictures as thumbnails, fetched when somebody asks whether a picture is a copy.
-import { cut, type Pixels } from "../../ui/canvas.js";
-import { siteFile, siteJson } from "../../ui/site.js";
-import { shrink, type Typical, WIDTH } from "./memorised.js";
+import { cut, type Pixels } from "./canvas.js";
+import { siteFile, siteJson } from "./site.js";
+import { shrink, type Typical, WIDTH } from "./likeness.js";
 
 interface Contents {
   size: number;
