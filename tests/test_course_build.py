@@ -3,6 +3,7 @@
 import gzip
 import html.parser
 import json
+import os
 import re
 import shutil
 from pathlib import Path, PurePosixPath
@@ -334,6 +335,92 @@ def test_what_is_not_measured_is_said(root, tmp_path):
 def test_the_404_page_of_a_server_has_links_from_the_top(root):
     one = Page(build.not_found_page("en", root).decode())
     assert all(a["href"].startswith("/") for a in one.named("link"))
+
+
+# ---------------------------------------------------------------- languages
+
+
+@pytest.fixture
+def two(root):
+    """The course of one lesson in a second language."""
+    es = root / "content/es"
+    shutil.copytree(root / "content/en", es)
+    change(es / "interface/site.toml", 'language = "English"', 'language = "Español"')
+    change(es / "interface/site.toml", 'numbers = ".,"', 'numbers = ",."')
+    change(es / "1-first.md", "The first", "La primera")
+    (es / "home.md").write_text('+++\ntitle = "Inicio"\nsummary = "Aquí."\n+++\n\n::: models\n:::\n')
+    return root
+
+
+def target(path, link):
+    return os.path.normpath(PurePosixPath(path).parent / link.partition("#")[0])
+
+
+@pytest.mark.parametrize("first", ["en", "es"])
+def test_one_language_is_at_the_top_and_the_other_in_its_folder(two, first):
+    site = build.site(first, two)
+    (second,) = {"en", "es"} - {first}
+    here = {path for path in pages(site) if not path.startswith(f"{second}/")}
+    assert pages(site).keys() == here | {f"{second}/{path}" for path in here}
+    assert not [path for path in site if path.startswith(f"{second}/") and not path.endswith(".html")]
+    for path, one in pages(site).items():
+        lang, twin = (second, path[3:]) if path.startswith(f"{second}/") else (first, f"{second}/{path}")
+        assert one.named("html")[0]["lang"] == lang
+        alternates = {a["hreflang"]: target(path, a["href"]) for a in one.named("link") if a["rel"] == "alternate"}
+        assert alternates == {lang: path, ({"en", "es"} - {lang}).pop(): twin}
+        (switch,) = [a for a in one.named("a") if "hreflang" in a]
+        assert target(path, switch["href"]) == twin
+        for link in one.named("a"):
+            if link is not switch and not link["href"].startswith("#"):
+                assert target(path, link["href"]).startswith(f"{second}/") == (lang == second), (path, link)
+        shared = [a["src"] for a in one.named("script", "img") if not a.get("src", "theme.js").endswith("theme.js")]
+        assert shared and all(target(path, file) in site for file in shared), (path, shared)
+    assert "La primera" in site[f"{'' if first == 'es' else 'es/'}lessons/1-first/index.html"].decode()
+
+
+def test_numbers_are_written_as_the_language_does(two):
+    site = build.site("en", two)
+    words = " ".join("".join(page(site, "es/index.html").words).split())
+    assert re.search(r"\d,\d MB", words) and not re.search(r"\d\.\d MB", words)
+    assert re.search(r"\d,\d %", words) and not re.search(r"\d\.\d %", words)
+
+
+def test_a_course_of_one_language_has_no_switch(root):
+    for one in pages(build.site("en", root)).values():
+        assert not one.with_class("languages") and not [a for _, a in one.tags if "hreflang" in a]
+
+
+UNFINISHED = {
+    "no lesson": ("1-first.md", None, None, r"es/1-first\.md: the file is missing, which en has"),
+    "no strings": ("interface/shown.toml", None, None, r"es/interface/shown\.toml: the file is missing"),
+    "no string": ("interface/site.toml", 'skip = "', 'skipp = "', r"es/interface/site\.toml: skip is missing"),
+    "no entry": (
+        "glossary.toml",
+        "[word]",
+        "[other]",
+        r"es/glossary\.toml: word is missing, which .*en/glossary\.toml",
+    ),
+    "no item": ("quiz.toml", ITEM.format(2), "", r"es/quiz\.toml: item\.2 is missing"),
+    "another right": ("quiz.toml", "right = true, ", "", r"es/quiz\.toml: item\.0\.options\.1\.right is missing"),
+}
+
+
+@pytest.mark.parametrize("gap", UNFINISHED)
+def test_a_translation_that_is_not_complete_says_what_is_missing(two, gap):
+    file, old, new, message = UNFINISHED[gap]
+    path = two / "content/es" / file
+    if old is None:
+        path.unlink()
+    else:
+        change(path, old, new)
+    with pytest.raises(ContentError, match=message):
+        build.site("en", two)
+
+
+def test_a_translation_that_has_more_is_named(two):
+    (two / "content/es/2-second.md").write_text(LESSON)
+    with pytest.raises(ContentError, match=r"en/2-second\.md: the file is missing, which es has"):
+        build.site("en", two)
 
 
 # ---------------------------------------------------------------- mistakes

@@ -18,7 +18,7 @@ WEB = HERE.parents[2] / "web"
 LESSONS = [read_source(path, LESSON) for path in sorted(EN.glob("[0-9]-*.md"))]
 QUIZ = read_quiz(EN / "quiz.toml", len(LESSONS))
 GLOSSARY = read_glossary(EN / "glossary.toml", len(LESSONS))
-PRODUCTS = read_toml(EN / "products.toml")
+PRODUCTS = read_toml(HERE / "content/products.toml")
 WORDS_A_MINUTE = 200
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.path.stem)
 

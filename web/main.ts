@@ -2,6 +2,7 @@
 import { all } from "./core/dom.js";
 import { loadFigures } from "./core/figures.js";
 import { explainTerms } from "./core/glossary.js";
+import { keepPlace } from "./core/languages.js";
 import { markLessons } from "./core/marks.js";
 import { playPictures } from "./core/pictures.js";
 import { keepFootInView } from "./core/sticky.js";
@@ -14,6 +15,7 @@ const progress = new Progress(pageStorage());
 const lesson = document.querySelector<HTMLElement>("article.lesson")?.dataset.lesson;
 
 themeButton(progress);
+keepPlace();
 explainTerms();
 playPictures();
 keepFootInView();

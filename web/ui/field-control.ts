@@ -1,5 +1,6 @@
 // The control of a field: a box, a list, a line of text or a number, with its label and what is wrong with it.
 import { html, nothing, type TemplateResult } from "lit";
+import type { Content } from "./figure-parts.js";
 import type { Field, Value } from "./state.js";
 import { t } from "./strings.js";
 
@@ -14,15 +15,23 @@ export interface FieldView {
   word: (option: string) => string;
   /** The options of a select, where they are more than words. */
   choices?: (chosen: string) => TemplateResult;
+  /** What is said of the field under it. */
+  note: Content;
   onText: (text: string) => void;
   onFlag: (flag: boolean) => void;
 }
 
+/** Where the page has another language than the models: that they read English only. */
+export function readsEnglish(): Content {
+  const words = t("shell.reads-english");
+  return words ? html`<p class="hint reads-english">${words}</p>` : nothing;
+}
+
 export function fieldControl(view: FieldView): TemplateResult {
-  const { id, field, label, invalid } = view;
+  const { id, field, label, invalid, note } = view;
   return html`<div class="field field-${field.kind}">
     <label for=${id}>${label}</label> ${control(view)}
-    ${invalid ? html`<span class="error" id="${id}-wrong" role="alert">${invalid}</span>` : nothing}
+    ${invalid ? html`<span class="error" id="${id}-wrong" role="alert">${invalid}</span>` : nothing} ${note}
   </div>`;
 }
 

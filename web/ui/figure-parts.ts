@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import type { ModelConfig, ModelName } from "../runtime/client.js";
 import type { Clipboard } from "./clipboard.js";
 import type { Code } from "./code.js";
-import { optionalJson, siteUrl } from "./site.js";
+import { optionalJson, pageUrl } from "./site.js";
 import { megabytes, number, t } from "./strings.js";
 import type { Work } from "./work.js";
 
@@ -35,7 +35,7 @@ export interface ModelFacts {
 
 /** Where the card of a model lies: one for all of its parts. */
 export function cardUrl(name: string): string {
-  return siteUrl(`models/${name.split("/")[0]}/index.html`);
+  return pageUrl(`models/${name.split("/")[0]}/index.html`);
 }
 
 /** What the badge tells of models, from their configs. */

@@ -5,7 +5,7 @@ import { state as reactive } from "lit/decorators.js";
 import { Announcer } from "./announcer.js";
 import { Clipboard } from "./clipboard.js";
 import type { Code } from "./code.js";
-import { complaint, fieldControl } from "./field-control.js";
+import { complaint, fieldControl, readsEnglish } from "./field-control.js";
 import {
   type Alternative,
   alternativePart,
@@ -34,6 +34,8 @@ export abstract class BzFigure<S extends State> extends LitElement {
   /** What was typed last and cannot be; the state still has the value before it. */
   @reactive() protected invalid: { name: string; text: string } | undefined;
   @reactive() private facts: ModelFacts[] | undefined;
+  /** Whether what is being drawn has said already that the models read English. */
+  private toldEnglish = false;
 
   protected readonly link = new LinkState<S>(
     this,
@@ -137,6 +139,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
   // ---------------------------------------------------------------- what is drawn
 
   protected override render(): TemplateResult {
+    this.toldEnglish = false;
     const title = t(`${this.figureName}.title`);
     const keys = "play" in this || "step" in this;
     const { rejected } = this.link;
@@ -228,6 +231,9 @@ export abstract class BzFigure<S extends State> extends LitElement {
   /** The control of a field. `choices`: options of a select. */
   protected field(name: keyof S & string, choices?: (chosen: string) => TemplateResult): Content {
     if (!this.shows(name)) return nothing;
+    const text = this.fields[name].kind === "text";
+    const note = text && !this.toldEnglish ? readsEnglish() : nothing;
+    this.toldEnglish ||= text;
     return fieldControl({
       id: `${this.figureName}-${name}`,
       field: this.fields[name],
@@ -236,6 +242,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
       invalid: this.invalid?.name === name ? this.invalid.text : undefined,
       word: (option) => this.word(name, option),
       choices,
+      note,
       onText: (text) => this.enter(name, text),
       onFlag: (flag) => this.change(name, flag),
     });

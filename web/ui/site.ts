@@ -6,6 +6,11 @@ export function siteUrl(path: string): string {
   return new URL((document.documentElement.dataset["root"] ?? "./") + path, document.baseURI).href;
 }
 
+/** A page's address in the language of this one, by its path from the first page. */
+export function pageUrl(path: string): string {
+  return new URL((document.documentElement.dataset["home"] ?? "./") + path, document.baseURI).href;
+}
+
 /** A file, or undefined when it is not there: for what a figure can do without. */
 export async function optionalFile(path: string): Promise<Response | undefined> {
   const answer = await fetch(siteUrl(path)).catch(() => undefined);

@@ -15,7 +15,7 @@ verbs = typer.Typer()
 def course(
     port: Annotated[int | None, typer.Option(help="The port, 8765 or a free one by default.")] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
-    lang: Annotated[str, typer.Option(help="The language of the course.")] = "en",
+    lang: Annotated[str, typer.Option(help="The language that the course opens in.")] = "en",
     export: Annotated[Path | None, typer.Option(help="Write the whole course to this folder instead.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Let --export replace a folder of other files.")] = False,
 ) -> None:

@@ -1,6 +1,7 @@
 """The site of the course as a mapping of URL path to its bytes, or to the file that holds them.
 
 Lessons are Markdown in `content/<lang>/`; quiz, glossary and strings are TOML beside them: a translation is a folder.
+One language stands at the top of the site, each other in a folder of its name; they share assets, models and data.
 Figures are custom elements; `npm run build` bundles their scripts and all styles into `built/`. The models they run are
 files of the weights folder, and their cards are pages. Markdown's containers (`::: figure`, `::: predict`, ...) become
 the macros of templates/parts.html.
@@ -28,6 +29,7 @@ from bozzetto.course.content import (
     LESSON,
     ContentError,
     Source,
+    check_translation,
     read_glossary,
     read_quiz,
     read_source,
@@ -70,7 +72,8 @@ class Part:
 
 
 def site(lang: str = "en", root: Path = HERE, weights: Path | None = None) -> Site:
-    """Every page and file of the course, by its path under the site's root.
+    """Every page and file of the course, by its path under the site's root. The pages in the language `lang` stand at
+    the top.
 
     Raises InvalidInput for a language that is not there, ContentError for a mistake in the content, NotBuilt when the
     scripts are not built, and WeightsError when a model is missing or damaged.
@@ -82,12 +85,28 @@ def site(lang: str = "en", root: Path = HERE, weights: Path | None = None) -> Si
         files |= {f"{place}/{p.relative_to(folder).as_posix()}": p for p in sorted(folder.rglob("*")) if p.is_file()}
     files["data/emoji.tsv"] = reading.NAMES
     weights = weights or store.weights_folder()
-    return files | _models(weights) | _Course(lang, root, weights).pages()
+    files |= _models(weights)
+    for course in _courses(lang, root, weights):
+        files |= course.pages()
+    return files
 
 
 def not_found_page(lang: str = "en", root: Path = HERE) -> bytes:
     """The 404 page for a server at the root of its host; it is asked for at any depth, so its links start with /."""
-    return _Course(lang, root, store.weights_folder()).not_found("/")
+    return _courses(lang, root, store.weights_folder())[0].not_found("/")
+
+
+def _courses(lang: str, root: Path, weights: Path) -> "list[_Course]":
+    """The course in every language, `lang` first."""
+    langs = sorted(path.name for path in (root / "content").iterdir() if path.is_dir())
+    one_of("lang", lang, langs)
+    others = [other for other in langs if other != lang]
+    for other in others:
+        check_translation(root / "content" / other, root / "content" / lang)
+    courses = [_Course(lang, root, weights), *(_Course(other, root, weights, f"{other}/") for other in others)]
+    for course in courses:
+        course.templates.globals["courses"] = courses
+    return courses
 
 
 def _models(weights: Path) -> Site:
@@ -100,16 +119,17 @@ def _models(weights: Path) -> Site:
 
 
 class _Course:
-    """One language of the course."""
+    """One language of the course, whose pages stand in the folder `place` of the site."""
 
-    def __init__(self, lang: str, root: Path, weights: Path) -> None:
-        self.lang, self.root, self.weights = lang, root, weights
+    def __init__(self, lang: str, root: Path, weights: Path, place: str = "") -> None:
+        self.lang, self.root, self.weights, self.place = lang, root, weights, place
+        self.up = "../" if place else ""  # from the top of its pages to the top of the site
         self.folder = root / "content" / lang
-        one_of("lang", lang, sorted(path.name for path in (root / "content").iterdir() if path.is_dir()))
         self.strings = {path.stem: read_toml(path) for path in sorted((self.folder / "interface").glob("*.toml"))}
         if "site" not in self.strings:
             raise ContentError(f"{self.folder / 'interface/site.toml'}: the strings of the pages are missing")
         self.text = self.strings["site"]
+        self.marks = str.maketrans(".,", self.text["numbers"])
         self.markdown = _markdown(self.text["quotes"])
         self.sources = [read_source(path, LESSON) for path in sorted(self.folder.glob("[0-9]*-*.md"))]
         self.lessons = [self._lesson_facts(source) for source in self.sources]
@@ -125,34 +145,35 @@ class _Course:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.templates.filters["inline"] = self.inline
-        self.templates.globals |= {"csp": CSP, "lang": lang, "lessons": self.lessons, "s": self.text}
+        self.templates.filters |= {"inline": self.inline, "fixed": self.fixed}
+        self.templates.globals |= {"csp": CSP, "lang": lang, "lessons": self.lessons, "s": self.text, "up": self.up}
 
     def pages(self) -> Site:
         pages: Site = {lesson["path"]: self._lesson(i) for i, lesson in enumerate(self.lessons)}
         terms = sorted(self.glossary.items(), key=lambda item: item[1]["term"].casefold())
-        pages["glossary/index.html"] = self._page("glossary.html", "../", terms=terms)
+        pages["glossary/index.html"] = self._page("glossary.html", "glossary/index.html", terms=terms)
         bank = [(lesson, [x for x in self.quiz if x["lesson"] == lesson["number"]]) for lesson in self.lessons]
-        pages["questions/index.html"] = self._page("questions.html", "../", bank=bank)
+        pages["questions/index.html"] = self._page("questions.html", "questions/index.html", bank=bank)
         home = read_source(self.folder / "home.md", {"title": str, "summary": str})
         parts = _Text(self, home, "", home.front).parts()
-        pages["index.html"] = self._page("home.html", "", page=home.front, parts=parts)
+        pages["index.html"] = self._page("home.html", "index.html", page=home.front, parts=parts)
         pages["404.html"] = self.not_found("")
         for card in sorted(self.weights.glob("*/README.md")):
-            pages[f"models/{card.parent.name}/index.html"] = self._card(card.read_text(encoding="utf-8"))
-        return pages
+            path = f"models/{card.parent.name}/index.html"
+            pages[path] = self._card(path, card.read_text(encoding="utf-8"))
+        return {self.place + path: page for path, page in pages.items()}
 
-    def _card(self, text: str) -> bytes:
+    def _card(self, path: str, text: str) -> bytes:
         """A model card as a page; its front matter and the marks of what scripts fill in are for others."""
         text = re.sub(r"\A---\n.*?^---$|<!--.*?-->", "", text, flags=re.DOTALL | re.MULTILINE)
         title = re.search(r"^# (.+)$", text, re.MULTILINE)
         if not title:
             text = f"# {self.text['card_kicker']}\n\n{text}"
         name = title[1] if title else self.text["card_kicker"]
-        return self._page("card.html", "../../", title=name, body=Markup(self.markdown.render(text)))
+        return self._page("card.html", path, title=name, body=Markup(self.markdown.render(text)))
 
-    def not_found(self, root: str) -> bytes:
-        return self._page("not_found.html", root)
+    def not_found(self, top: str) -> bytes:
+        return self._page("not_found.html", "404.html", top=top)
 
     def _lesson_facts(self, source: Source) -> dict[str, Any]:
         name = f"{source.front['number']}-{source.front['slug']}"
@@ -165,9 +186,13 @@ class _Course:
         """A line from a TOML file with its emphasis and the quotes of the language."""
         return Markup(self.markdown.renderInline(text))
 
+    def fixed(self, value: float, digits: int = 0) -> str:
+        """A number with so many digits after the point, as the language writes it."""
+        return f"{value:,.{digits}f}".translate(self.marks)
+
     def _lesson(self, index: int) -> bytes:
-        source, lesson, root = self.sources[index], self.lessons[index], "../../"
-        text = _Text(self, source, root, lesson)
+        source, lesson = self.sources[index], self.lessons[index]
+        text = _Text(self, source, "../../", lesson)
         parts = text.parts()
         if lesson["figure"] not in text.figures:
             raise source.error(f"the front matter's figure {lesson['figure']!r} is not in the text")
@@ -177,14 +202,24 @@ class _Course:
         before, after = self.lessons[index - 1] if index else None, (*self.lessons, None)[index + 1]
         elsewhere = {"site", *(lesson["figure"] for lesson in self.lessons)} - set(text.figures)
         strings = {name: words for name, words in self.strings.items() if name not in elsewhere}
-        more = {"page": lesson, "parts": parts, "quiz": items[:QUIZ_ITEMS], "before": before, "after": after}
-        return self._page("lesson.html", root, strings, **more)
+        more: dict[str, Any] = {
+            "page": lesson,
+            "parts": parts,
+            "quiz": items[:QUIZ_ITEMS],
+            "before": before,
+            "after": after,
+        }
+        return self._page("lesson.html", lesson["path"], strings, **more)
 
-    def _page(self, template: str, root: str, strings: Mapping[str, Any] | None = None, **more: Any) -> bytes:
+    def _page(
+        self, template: str, path: str, strings: Mapping[str, Any] | None = None, top: str = "", **more: Any
+    ) -> bytes:
+        """The page at this path of the language. `top` is where its pages begin, as seen from it."""
+        more |= {"path": path, "root": top or "../" * path.count("/")}
         blob = json.dumps({"site": self.text["script"], **(strings or {})}, ensure_ascii=False, separators=(",", ":"))
         # Inside a script element only "<" could end it.
         safe = Markup(blob.replace("<", "\\u003c"))
-        return self.templates.get_template(template).render(root=root, strings=safe, **more).encode()
+        return self.templates.get_template(template).render(strings=safe, **more).encode()
 
     def still(self, name: str) -> dict[str, Any]:
         """The picture that stands where a figure is or will be: its place, size, and what it is, in a sentence."""
@@ -209,7 +244,7 @@ class _Course:
     def _picture_file(self, src: str) -> dict[str, Any]:
         try:
             with Image.open(self.root / src) as image:
-                return {"src": src, "width": image.width, "height": image.height}
+                return {"src": self.up + src, "width": image.width, "height": image.height}
         except OSError as error:
             raise ContentError(f"{self.root / src}: needs a picture here ({error})") from error
 
@@ -217,7 +252,7 @@ class _Course:
         return [(group, list(run)) for group, run in groupby(self.lessons, itemgetter("group"))]
 
     def products(self) -> dict[str, Any]:
-        fields = read_toml(path := self.folder / "products.toml")
+        fields = read_toml(path := self.root / "content/products.toml")
         date = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", str(fields.pop("as_of", "")))
         if not date or (unknown := set(fields) - set(self.text["products"])):
             message = "as_of needs a year and a month" if not date else f"[products] in site.toml has no {min(unknown)}"
@@ -226,7 +261,7 @@ class _Course:
 
     def models(self) -> list[dict[str, Any]]:
         """What is real here: each shipped model with the numbers its own files tell."""
-        return [model_facts(self.weights, dict(entry)) for entry in self.text["models"]]
+        return [model_facts(self.weights, dict(entry), self.marks) for entry in self.text["models"]]
 
 
 def _stage(nodes: list[SyntaxTreeNode]) -> str | None:
@@ -377,8 +412,9 @@ def _code(renderer: RendererHTML, *place: Any) -> str:
     return RendererHTML.fence(renderer, *place).replace("<pre>", '<pre tabindex="0">', 1)
 
 
-def model_facts(weights: Path, entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry of [[models]] with what the model's files say: parameters, bytes, training, measured scores."""
+def model_facts(weights: Path, entry: dict[str, Any], marks: Mapping[int, int]) -> dict[str, Any]:
+    """An entry of [[models]] with what the model's files say: parameters, bytes, training, measured scores. `marks`:
+    how the language writes the marks in numbers."""
     families = [BY_NAME[name] for name in entry["families"]]
     home = weights / families[0].home
     entry["parameters"] = entry["bytes"] = 0
@@ -401,5 +437,6 @@ def model_facts(weights: Path, entry: dict[str, Any]) -> dict[str, Any]:
     scores = dict(re.findall(r"^\| (.+?) \| (.+?) \|", table, re.MULTILINE))
     if missing := set(entry["scores"].values()) - scores.keys():
         raise ContentError(f"site.toml names {min(missing)!r}, which is no measure in {home / 'README.md'}")
-    entry["measured"] = entry["measured"].format_map({key: scores[row] for key, row in entry["scores"].items()})
+    shown = {key: scores[row].translate(marks) for key, row in entry["scores"].items()}
+    entry["measured"] = entry["measured"].format_map(shown)
     return entry

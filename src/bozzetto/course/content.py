@@ -68,6 +68,23 @@ def read_source(path: Path, wanted: Mapping[str, type]) -> Source:
     return source
 
 
+def check_translation(folder: Path, other: Path) -> None:
+    """Raise ContentError unless two languages have the same files, and in TOML the same keys and as long lists."""
+    for mine, theirs in ((folder, other), (other, folder)):
+        for path in sorted(path for path in theirs.rglob("*") if path.is_file() and path.name[0] != "."):
+            twin = mine / path.relative_to(theirs)
+            if path.suffix == ".toml" and (missing := _keys(read_toml(path)) - _keys(read_toml(twin))):
+                raise ContentError(f"{twin}: {min(missing)} is missing, which {path} has")
+            if not twin.is_file():
+                raise ContentError(f"{twin}: the file is missing, which {theirs.name} has")
+
+
+def _keys(value: Any, place: str = "") -> set[str]:
+    """The places of all values in a table of tables and lists."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return {place}.union(*(_keys(more, f"{place}.{key}" if place else str(key)) for key, more in inside))
+
+
 def read_glossary(path: Path, lessons: int) -> dict[str, dict[str, Any]]:
     glossary = read_toml(path)
     for name, entry in glossary.items():

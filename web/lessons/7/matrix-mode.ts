@@ -2,6 +2,7 @@
 import { html, type TemplateResult } from "lit";
 import { top } from "../../runtime/arrays.js";
 import { picture } from "../../ui/canvas.js";
+import { readsEnglish } from "../../ui/field-control.js";
 import type { Alternative } from "../../ui/figure-parts.js";
 import { percent, t } from "../../ui/strings.js";
 import { captionOf, type Compared, heads, type Host, LONGEST, type Mode, SIDE, six, star, two } from "./mode.js";
@@ -48,6 +49,7 @@ export class MatrixMode implements Mode {
       </tr>`;
     };
     return html`<p class="hint">${t("match-score.matrix-how")}</p>
+      ${readsEnglish()}
       <div class="scroller" role="region" tabindex="0" aria-label=${t("match-score.mode-matrix")}>
         <table class="matrix" @keydown=${this.onKey}>
           <thead><tr>

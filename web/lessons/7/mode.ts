@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { a } from "../../core/words.js";
 import type { Tokens } from "../../runtime/client.js";
+import { readsEnglish } from "../../ui/field-control.js";
 import { type Alternative, bar, choices, type Content } from "../../ui/figure-parts.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, percent, t } from "../../ui/strings.js";
@@ -97,7 +98,7 @@ export function textBox(host: Host, field: "caption" | "query", typed: string): 
       <input type="text" dir="auto" autocomplete="off" maxlength=${LONGEST} .value=${host.state[field]}
         @input=${(event: Event) => host.set({ [field]: (event.target as HTMLInputElement).value })} />
     </label>
-    ${note("unknown")} ${note("unread")}`;
+    ${readsEnglish()} ${note("unknown")} ${note("unread")}`;
 }
 
 /** A caption's cosine, and its share as a bar. */
