@@ -19,4 +19,5 @@ await build({ ...options, entryPoints: { worker: "web/runtime/worker.ts" }, form
 // What every page shows is one sheet. A lesson has one more, which names what its figure is made of.
 const lessons = (await readdir("web/lessons")).map((number) => [`lessons/${number}`, `web/lessons/${number}/lesson.css`]);
 const sheets = { site: "web/core/site.css", ...Object.fromEntries(lessons) };
-await build({ ...options, entryPoints: sheets, outdir: to });
+await build({ ...options, entryPoints: sheets, outdir: to, loader: { ".woff2": "file" }, assetNames: "fonts/[name]-[hash]" });
+await copyFile("node_modules/@fontsource/source-serif-4/LICENSE", `${to}/fonts/OFL.txt`);

@@ -126,7 +126,9 @@ class _Course:
             lstrip_blocks=True,
         )
         self.templates.filters["inline"] = self.inline
-        self.templates.globals |= {"csp": CSP, "lang": lang, "lessons": self.lessons, "s": self.text}
+        # The upright ones are on every page, so they are asked for at once.
+        fonts = sorted(path.name for path in (root / "built/assets/fonts").glob("*-normal-*.woff2"))
+        self.templates.globals |= {"csp": CSP, "lang": lang, "lessons": self.lessons, "s": self.text, "fonts": fonts}
 
     def pages(self) -> Site:
         pages: Site = {lesson["path"]: self._lesson(i) for i, lesson in enumerate(self.lessons)}
