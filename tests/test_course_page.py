@@ -71,8 +71,9 @@ def test_all_pages_are_tested(course):
 
 def test_a_page_asks_only_its_own_site(read, reader):
     assert {read.path, "assets/js/main.js", "assets/js/theme.js"} <= set(read.asked)
-    lesson = [f"assets/lessons/{read.path[8]}.css"] if read.path.startswith("lessons/") else []
-    assert [path for path in read.asked if path.endswith(".css")] == ["assets/site.css", *lesson]
+    own = [f"assets/lessons/{read.path[8]}.css"] if read.path.startswith("lessons/") else []
+    own += ["assets/home.css"] if read.path == "index.html" else []
+    assert [path for path in read.asked if path.endswith(".css")] == ["assets/site.css", *own]
     assert [path for path in read.asked if path.startswith(("http", "ws"))] == []
 
 
