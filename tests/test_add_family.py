@@ -221,7 +221,7 @@ def test_a_toy_family_with_a_figure_edits_a_dozen_files_at_most(copy, small_worl
         assert not (copy / path).exists()
         (copy / path).write_text(text.lstrip(), encoding="utf-8")
     stills = copy / "src/bozzetto/course/data/stills"  # which scripts/record_course.py makes
-    shutil.copy(stills / "same-blocks.webp", stills / "tint-mixer.webp")
+    shutil.copy(stills / "same-blocks.avif", stills / "tint-mixer.avif")
     subprocess.run(["node", "web/build.mjs"], cwd=copy, check=True)
     environment = os.environ | {"PYTHONPATH": str(copy / "src"), "BOZZETTO_WORLD": str(small_world)}
     weights = str(copy / "src/bozzetto/weights")

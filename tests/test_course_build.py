@@ -87,7 +87,7 @@ def root(tmp_path):
     """A course of one lesson, to break."""
     link_root(tmp_path, "static", "templates")
     (tmp_path / "data/stills").mkdir(parents=True)
-    Image.new("RGB", (8, 6)).save(tmp_path / "data/stills/shown.webp")
+    Image.new("RGB", (8, 6)).save(tmp_path / "data/stills/shown.avif")
     (tmp_path / "data/stills.json").write_text('{"shown": {"prompt": "a dot", "seed": 7}}')
     (tmp_path / "data/home.json").write_text("[]")
     en = tmp_path / "content/en"
@@ -198,12 +198,13 @@ def sheets(one, path):
 
 
 def test_a_page_loads_the_styles_of_what_it_shows(real):
-    """One sheet for all pages, and a lesson its own; nobody waits for another lesson's."""
+    """One sheet for all pages, and the first page and each lesson one more; nobody waits for another lesson's."""
     for path, one in pages(real).items():
         lesson = re.match(r"lessons/(\d)-", path)
-        assert sheets(one, path) == ["assets/site.css", *([f"assets/lessons/{lesson[1]}.css"] if lesson else [])], path
+        own = f"lessons/{lesson[1]}" if lesson else "home" if path == "index.html" else ""
+        assert sheets(one, path) == ["assets/site.css", *([f"assets/{own}.css"] if own else [])], path
     styles = {path: real[path].read_text() for path in real if path.endswith(".css")}
-    assert len(styles) == 1 + 9
+    assert len(styles) == 2 + 9
     own = ("sorter-maker", "fakes", None, "spot-shot", "multiples", "reading", "map", "pipeline", "squares")
     for number, name in enumerate(own, 1):
         shown = {path for path, text in styles.items() if name and f".{name}" in text}
@@ -268,6 +269,9 @@ def test_home_tells_what_the_models_files_tell(real):
     assert f"Of {len(names):,} names it picks the right one" in words
     psnr = re.search(r"PSNR RGB on white, test pictures \| (\S+) dB", (folder / "autoencoder/README.md").read_text())
     assert f"{100 * 10 ** (-float(psnr[1]) / 20):.0f} %" == "4 %" in words
+    card = (folder / "text_few_steps/README.md").read_text()
+    for row, said in (("1 step ", "names {} of its drawings within"), ("its teacher", "and {} of its teacher’s")):
+        assert said.format(re.search(rf"^\| {row}.*\| (\S+ %) \|$", card, re.MULTILINE)[1]) in words
     card = (folder / "clip/README.md").read_text()
     assert re.search(r"naming top-1 \| (\S+ %)", card)[1] in words
 
@@ -492,8 +496,8 @@ def test_a_missing_file_is_named(root, file):
 
 
 def test_a_still_that_is_no_picture_is_named(root):
-    (root / "data/stills/shown.webp").write_bytes(b"")
-    with pytest.raises(ContentError, match=r"shown\.webp"):
+    (root / "data/stills/shown.avif").write_bytes(b"")
+    with pytest.raises(ContentError, match=r"shown\.avif"):
         build.site("en", root)
 
 

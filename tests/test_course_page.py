@@ -71,16 +71,28 @@ def test_all_pages_are_tested(course):
 
 def test_a_page_asks_only_its_own_site(read, reader):
     assert {read.path, "assets/js/main.js", "assets/js/theme.js"} <= set(read.asked)
-    lesson = [f"assets/lessons/{read.path[8]}.css"] if read.path.startswith("lessons/") else []
-    assert [path for path in read.asked if path.endswith(".css")] == ["assets/site.css", *lesson]
+    own = [f"assets/lessons/{read.path[8]}.css"] if read.path.startswith("lessons/") else []
+    own += ["assets/home.css"] if read.path == "index.html" else []
+    assert [path for path in read.asked if path.endswith(".css")] == ["assets/site.css", *own]
     assert [path for path in read.asked if path.startswith(("http", "ws"))] == []
 
 
 def test_a_page_is_small(read, course):
-    """Its words, styles and scripts, those of its figure included, as they go over the wire."""
+    """Its words, styles and scripts, those of its figure included, as they go over the wire. Its fonts are on top."""
     light = [path for path in read.asked if path.endswith((".html", ".css", ".js"))]
     assert len(light) > 4  # the page, its sheet, the theme and two scripts
     assert served(course, light) <= 150_000
+
+
+def test_the_fonts_are_the_course_s_own_and_small(read, reader, course):
+    fonts = [path[1:] for path in course.entries if path.endswith(".woff2")]
+    assert len(fonts) == 3 and served(course, fonts) <= 105_000
+    asked = {path for path in read.asked if path.endswith(".woff2")}
+    assert {path for path in fonts if "-normal-" in path} <= asked <= set(fonts)
+    reader.page.wait_for_function(
+        """() => ["Serif", "Sans"].every(kind => document.fonts.check(`16px "Course ${kind}"`))
+          && [...document.fonts].filter(({ status }) => status === "loaded").length >= 2"""
+    )
 
 
 def test_the_whole_course_is_small(course):

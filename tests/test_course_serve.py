@@ -23,6 +23,8 @@ FILES = {
     "assets/ort/ort.wasm": "application/wasm",
     "data/a.json": "application/json",
     "data/a.webp": "image/webp",
+    "data/a.avif": "image/avif",
+    "assets/fonts/a.woff2": "font/woff2",
     "data/a.bin": "application/octet-stream",
     "data/a.tsv": "text/tab-separated-values; charset=utf-8",
     "models/a/graph.onnx": "application/octet-stream",

@@ -86,7 +86,7 @@ def test_a_wheel_has_all_that_runs_and_nothing_else(clone, made):
         "bozzetto/weights/text_to_image/model.safetensors",
         "bozzetto/weights/clip/text/vocabulary.txt",
         "bozzetto/course/content/en/1-generative-models.md",
-        "bozzetto/course/data/gallery.webp",
+        "bozzetto/course/data/gallery.avif",
         "bozzetto/course/static/icon.svg",
         "bozzetto/course/templates/base.html",
         "bozzetto/course/built/assets/site.css",

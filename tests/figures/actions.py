@@ -289,7 +289,7 @@ def film_survives_nonsense(reader: Visit, number: int, size: int) -> None:
 
 
 def film_does_without_its_recording(reader: Visit, number: int, change: Callable[[bytes], bytes] | None) -> None:
-    path = f"data/recorded/{FIGURES[number]}.webp"
+    path = f"data/recorded/{FIGURES[number]}.avif"
     body = change and change(reader.course.entries[f"/{path}"].body)
     with replaced(reader.course, {path: body}), reader.page.expect_response(f"**/{path}"):
         figure = reader.figure(number)

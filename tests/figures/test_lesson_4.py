@@ -71,7 +71,7 @@ def test_a_guess_is_computed(reader):
     field(figure, "spot-the-noise.truth").check()
     added = guess(figure)["seen"]
     assert (added != first["seen"]).any()
-    with Image.open(build.HERE / "data/gallery.webp") as sheet:
+    with Image.open(build.HERE / "data/gallery.avif") as sheet:
         frog = sheet.convert("RGBA").crop((16 * 64, 64, 17 * 64, 128))  # number 48, of 32 in a row
     noisy, drawn = bozzetto.denoise(frog, 0.7, seed=1)
     for place, picture in (("noisy", noisy), ("imagined", drawn)):

@@ -156,7 +156,7 @@ def test_the_model_is_right_about_the_ready_scenes_and_the_tray():
     gallery = json.loads((data / "gallery.json").read_text())
     places = {item["name"]: at for at, item in reversed([*enumerate(gallery["items"])])}
     model = ask.load(store.weights_folder())
-    with Image.open(data / "gallery.webp") as sprite:
+    with Image.open(data / "gallery.avif") as sprite:
         sheet = sprite.convert("RGBa")  # colours and cover together, as a browser scales a picture
 
     def said(ground: str, things: list[dict], *questions: str) -> list[str]:

@@ -100,7 +100,7 @@ def gallery(name: str) -> Image.Image:
     place = next(i for i, item in enumerate(facts["items"]) if item["name"] == name)
     size = facts["size"]
     left, top = place % facts["columns"] * size, place // facts["columns"] * size
-    with Image.open(build.HERE / "data/gallery.webp") as sheet:
+    with Image.open(build.HERE / "data/gallery.avif") as sheet:
         return sheet.convert("RGBA").crop((left, top, left + size, top + size))
 
 

@@ -1,5 +1,5 @@
 // Figures are fetched when they come near, so a page that is only read costs nothing more. <bz-NAME> of lesson N is the
-// element that web/lessons/N/NAME.figure.ts defines.
+// element that web/lessons/N/NAME.figure.ts defines; the first page has <bz-draw>.
 import { t } from "../ui/strings.js";
 import { all, button, make } from "./dom.js";
 
@@ -26,7 +26,8 @@ export function loadFigures(): void {
 async function load(figure: HTMLElement): Promise<void> {
   try {
     const lesson = figure.closest<HTMLElement>("article.lesson")?.dataset["lesson"];
-    await import(`../lessons/${lesson}/${figure.localName.slice(3)}.figure.ts`);
+    if (lesson) await import(`../lessons/${lesson}/${figure.localName.slice(3)}.figure.ts`);
+    else await import("../home/draw.figure.js");
   } catch {
     const error = make("p", "error", `${t("site.figure-failed")} `);
     error.setAttribute("role", "alert");

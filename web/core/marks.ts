@@ -1,4 +1,4 @@
-// How far one has come: marks at the lessons, the button that goes on, the line under the list.
+// How far one has come: marks at the lessons, the button that goes on, the line above the list.
 import { t } from "../ui/strings.js";
 import { all, make } from "./dom.js";
 import type { Progress } from "./progress.js";
@@ -26,6 +26,8 @@ export function markLessons(progress: Progress): void {
   overall.hidden = !numbers.some((number) => progress.lesson(number));
   const line = overall.querySelector("span");
   if (line) line.textContent = t("site.overall", { done, total: numbers.length });
+  const bar = overall.querySelector("progress");
+  if (bar) Object.assign(bar, { max: numbers.length, value: done, ariaLabel: line?.textContent });
   const next = lessons.find((lesson) => !progress.done(lesson.dataset.lesson ?? ""));
   const start = document.querySelector<HTMLAnchorElement>("#start");
   if (start && next && !overall.hidden) {

@@ -1,4 +1,4 @@
-// A lesson's picture plays once when it comes into view, and again when asked. At rest it is the finished picture,
+// A lesson's picture plays once when it comes into view, and again when asked; on the first page when its card is. At rest it is the finished picture,
 // which is also what stays where less motion is wished.
 import { t } from "../ui/strings.js";
 import { all, button } from "./dom.js";
@@ -16,6 +16,18 @@ export function playPictures(): void {
     { threshold: 0.6 },
   );
   for (const picture of all<SVGElement>(".idea .picture")) observer.observe(picture);
+  for (const card of all(".cards li")) {
+    for (const kind of ["pointerenter", "focusin"]) card.addEventListener(kind, () => playOnce(card));
+  }
+}
+
+/** The picture of a lesson's card, while somebody is at it. */
+function playOnce(card: HTMLElement): void {
+  const picture = card.querySelector(".picture");
+  if (!picture || picture.classList.contains("play")) return;
+  picture.classList.add("play");
+  const moves = picture.getAnimations({ subtree: true }).map((animation) => animation.finished);
+  void Promise.allSettled(moves).then(() => picture.classList.remove("play"));
 }
 
 function start(picture: SVGElement): void {

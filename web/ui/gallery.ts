@@ -38,7 +38,7 @@ export class Gallery {
   }
 
   private static async fetch(): Promise<Gallery> {
-    const [contents, file] = await Promise.all([siteJson<Contents>("gallery.json"), siteFile("gallery.webp")]);
+    const [contents, file] = await Promise.all([siteJson<Contents>("gallery.json"), siteFile("gallery.avif")]);
     return new Gallery(contents, await createImageBitmap(await file.blob()));
   }
 

@@ -11,8 +11,8 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ STAGES = {
     "fence": "code",
 }
 PAGES = ("glossary", "questions")
+HOME_STRINGS = ("shell", "draw")  # for the field of the first page
 QUIZ_ITEMS = 3
 NOT_BUILT = "the scripts of the course are not built: run `npm ci && npm run build`, or `make course`"
 
@@ -146,7 +147,10 @@ class _Course:
             lstrip_blocks=True,
         )
         self.templates.filters |= {"inline": self.inline, "fixed": self.fixed}
-        self.templates.globals |= {"csp": CSP, "lang": lang, "lessons": self.lessons, "s": self.text, "up": self.up}
+        # The upright ones are on every page, so they are asked for at once.
+        fonts = sorted(path.name for path in (root / "built/assets/fonts").glob("*-normal-*.woff2"))
+        self.templates.globals |= {"csp": CSP, "lang": lang, "lessons": self.lessons, "s": self.text, "fonts": fonts}
+        self.templates.globals["up"] = self.up
 
     def pages(self) -> Site:
         pages: Site = {lesson["path"]: self._lesson(i) for i, lesson in enumerate(self.lessons)}
@@ -156,7 +160,8 @@ class _Course:
         pages["questions/index.html"] = self._page("questions.html", "questions/index.html", bank=bank)
         home = read_source(self.folder / "home.md", {"title": str, "summary": str})
         parts = _Text(self, home, "", home.front).parts()
-        pages["index.html"] = self._page("home.html", "index.html", page=home.front, parts=parts)
+        strings = {name: self.strings[name] for name in HOME_STRINGS if name in self.strings}
+        pages["index.html"] = self._page("home.html", "index.html", strings, page=home.front, parts=parts)
         pages["404.html"] = self.not_found("")
         for card in sorted(self.weights.glob("*/README.md")):
             path = f"models/{card.parent.name}/index.html"
@@ -180,7 +185,8 @@ class _Course:
         if source.path.stem != name:
             raise source.error(f"by number and slug this file is {name}.md")
         words = {key: self.inline(source.front[key]).striptags() for key in ("title", "subtitle", "group", "summary")}
-        return source.front | words | {"path": f"lessons/{name}/index.html"}
+        idea = re.search(r"^::: big-idea (.+)$", source.text, re.MULTILINE)
+        return source.front | words | {"path": f"lessons/{name}/index.html", "idea": idea and idea[1]}
 
     def inline(self, text: str) -> Markup:
         """A line from a TOML file with its emphasis and the quotes of the language."""
@@ -200,7 +206,7 @@ class _Course:
         if len(items) < QUIZ_ITEMS:
             raise source.error(f"quiz.toml has {len(items)} items for this lesson, it needs {QUIZ_ITEMS}")
         before, after = self.lessons[index - 1] if index else None, (*self.lessons, None)[index + 1]
-        elsewhere = {"site", *(lesson["figure"] for lesson in self.lessons)} - set(text.figures)
+        elsewhere = {"site", *HOME_STRINGS[1:], *(lesson["figure"] for lesson in self.lessons)} - set(text.figures)
         strings = {name: words for name, words in self.strings.items() if name not in elsewhere}
         more: dict[str, Any] = {
             "page": lesson,
@@ -223,7 +229,7 @@ class _Course:
 
     def still(self, name: str) -> dict[str, Any]:
         """The picture that stands where a figure is or will be: its place, size, and what it is, in a sentence."""
-        picture = self._picture_file(f"data/stills/{name}.webp")
+        picture = self._picture_file(f"data/stills/{name}.avif")
         facts = self._facts("stills.json").get(name)
         if facts:
             means, alt = (self.text[key].format(**facts) for key in ("still", "still_alt"))
@@ -247,9 +253,6 @@ class _Course:
                 return {"src": self.up + src, "width": image.width, "height": image.height}
         except OSError as error:
             raise ContentError(f"{self.root / src}: needs a picture here ({error})") from error
-
-    def groups(self) -> list[tuple[str, list[dict[str, Any]]]]:
-        return [(group, list(run)) for group, run in groupby(self.lessons, itemgetter("group"))]
 
     def products(self) -> dict[str, Any]:
         fields = read_toml(path := self.root / "content/products.toml")
@@ -352,12 +355,23 @@ class _Text:
         if kind == "predict":
             return self._predict(node)
         course, body = self.course, self._blocks(node.children)
-        facts = {"lessons": course.groups, "models": course.models, "products": course.products, "drawn": course.drawn}
+        facts = {
+            "lessons": partial(self._lessons, node),
+            "models": course.models,
+            "products": course.products,
+            "drawn": course.drawn,
+        }
         return self._render(kind, body=body, **{"facts": facts[kind]()} if kind in facts else {})
 
     def _render(self, macro: str, **values: Any) -> Markup:
         module = self.course.templates.get_template("parts.html").module
         return Markup(getattr(module, macro)(s=self.course.text, root=self.root, **values).strip())
+
+    def _lessons(self, node: SyntaxTreeNode) -> list[dict[str, Any]]:
+        """All lessons, each with the picture of its big idea."""
+        return [
+            lesson | {"svg": lesson["idea"] and self._picture(node, lesson["idea"])} for lesson in self.course.lessons
+        ]
 
     def _figure(self, node: SyntaxTreeNode, name: str) -> Markup:
         if not re.fullmatch(r"[a-z]+(-[a-z]+)*", name) or name not in self.course.strings:
