@@ -140,7 +140,8 @@ def pages(site):
 
 def test_there_are_nine_lessons_and_the_pages_around_them(real):
     cards = {path for path in pages(real) if path.startswith("models/")}
-    assert len(pages(real)) == 13 + len(cards)
+    languages = [path for path in (build.HERE / "content").iterdir() if path.is_dir()]
+    assert len(pages(real)) == len(languages) * (13 + len(cards))
     assert {path.split("/")[1] for path in cards} == {
         path.parent.name for path in store.weights_folder().glob("*/README.md")
     }
@@ -175,10 +176,23 @@ def test_every_link_leads_somewhere_in_the_site(real):
     assert count > 300
 
 
+def language(path):
+    return found[1] if (found := re.match(r"(\w\w)/", path)) else "en"
+
+
+def test_a_link_stays_in_its_language_and_the_switch_leads_to_the_same_page(real):
+    for path, one in pages(real).items():
+        links = [a for a in one.named("a") if not a["href"].startswith("#")]
+        assert all("hreflang" in a or language(target(path, a["href"])) == language(path) for a in links), path
+        for switch in (a for a in links if "hreflang" in a):
+            assert language(target(path, switch["href"])) == switch["hreflang"] != language(path)
+            assert re.sub(r"^\w\w/", "", target(path, switch["href"])) == re.sub(r"^\w\w/", "", path)
+
+
 def test_every_page_can_be_read_and_keeps_the_policy(real):
     for path, one in pages(real).items():
         assert len(one.named("h1")) == 1, path
-        assert one.named("html")[0]["lang"] == "en"
+        assert one.named("html")[0]["lang"] == language(path)
         assert one.named("meta")[1]["content"] == build.CSP
         assert len(one.named("main")) == 1 and one.named("title")
         assert [a for a in one.named("meta") if a.get("name") == "description" and a["content"]], path
@@ -200,8 +214,8 @@ def sheets(one, path):
 def test_a_page_loads_the_styles_of_what_it_shows(real):
     """One sheet for all pages, and the first page and each lesson one more; nobody waits for another lesson's."""
     for path, one in pages(real).items():
-        lesson = re.match(r"lessons/(\d)-", path)
-        own = f"lessons/{lesson[1]}" if lesson else "home" if path == "index.html" else ""
+        lesson = re.search(r"\blessons/(\d)-", path)
+        own = f"lessons/{lesson[1]}" if lesson else "home" if re.fullmatch(r"(\w\w/)?index.html", path) else ""
         assert sheets(one, path) == ["assets/site.css", *([f"assets/{own}.css"] if own else [])], path
     styles = {path: real[path].read_text() for path in real if path.endswith(".css")}
     assert len(styles) == 2 + 9

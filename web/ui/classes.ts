@@ -24,7 +24,7 @@ export function classOptions(chosen: string): TemplateResult {
     ${classWords(label)}
   </option>`;
   return html`${option(ANY)} ${Object.entries(GROUPS).map(
-    ([group, words]) => html`<optgroup label=${group}>
+    ([group, words]) => html`<optgroup label=${t(`shell.classes-${group}`)}>
     ${Object.keys(words).map(option)}
   </optgroup>`,
   )}`;
