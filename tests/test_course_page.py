@@ -66,7 +66,9 @@ def read(request, _shared):
 
 
 def test_all_pages_are_tested(course):
-    assert sorted(PATHS) == [path for path in pages(course) if not path.startswith("models/") or path == CARD]
+    """In English; test_course_languages_page.py has the other languages."""
+    english = [path for path in pages(course) if not path.startswith("es/")]
+    assert sorted(PATHS) == [path for path in english if not path.startswith("models/") or path == CARD]
 
 
 def test_a_page_asks_only_its_own_site(read, reader):

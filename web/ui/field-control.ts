@@ -15,7 +15,7 @@ export interface FieldView {
   word: (option: string) => string;
   /** The options of a select, where they are more than words. */
   choices?: (chosen: string) => TemplateResult;
-  /** What is said of the field under it. */
+  /** What is said under its label. */
   note: Content;
   onText: (text: string) => void;
   onFlag: (flag: boolean) => void;
@@ -30,8 +30,8 @@ export function readsEnglish(): Content {
 export function fieldControl(view: FieldView): TemplateResult {
   const { id, field, label, invalid, note } = view;
   return html`<div class="field field-${field.kind}">
-    <label for=${id}>${label}</label> ${control(view)}
-    ${invalid ? html`<span class="error" id="${id}-wrong" role="alert">${invalid}</span>` : nothing} ${note}
+    <label for=${id}>${label}</label> ${note} ${control(view)}
+    ${invalid ? html`<span class="error" id="${id}-wrong" role="alert">${invalid}</span>` : nothing}
   </div>`;
 }
 
