@@ -139,6 +139,7 @@ export class TintMixer extends BzFigure<StateOf<typeof FIELDS>> {
 }
 """,
     "src/bozzetto/course/content/en/interface/tint-mixer.toml": 'title = "Tint mixer"\nwaiting = "Soon."\n',
+    "src/bozzetto/course/content/es/interface/tint-mixer.toml": 'title = "Mezclar tonos"\nwaiting = "Enseguida."\n',
 }
 EDITS = {
     "src/bozzetto/families.py": (
@@ -160,11 +161,18 @@ EDITS = {
         "[stills]\n",
         '[stills]\ntint-mixer = "A colour."\n',
     ),
-    "src/bozzetto/course/content/en/9-everywhere.md": (
-        'figure = "same-blocks"\n',
-        'figure = "tint-mixer"\n',
-        "::: figure same-blocks\n",
-        "::: figure tint-mixer\n",
+    "src/bozzetto/course/content/es/interface/site.toml": (
+        "[stills]\n",
+        '[stills]\ntint-mixer = "Un color."\n',
+    ),
+    **dict.fromkeys(
+        (f"src/bozzetto/course/content/{lang}/9-everywhere.md" for lang in ("en", "es")),
+        (
+            'figure = "same-blocks"\n',
+            'figure = "tint-mixer"\n',
+            "::: figure same-blocks\n",
+            "::: figure tint-mixer\n",
+        ),
     ),
 }
 WORK = """
