@@ -9,7 +9,7 @@ the macros of templates/parts.html.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -355,7 +355,7 @@ class _Text:
         if kind == "predict":
             return self._predict(node)
         course, body = self.course, self._blocks(node.children)
-        facts = {
+        facts: dict[str, Callable[[], Any]] = {
             "lessons": partial(self._lessons, node),
             "models": course.models,
             "products": course.products,
