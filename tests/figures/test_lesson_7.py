@@ -6,13 +6,13 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
-from actions import WAITING, button, cut, draw_dot, expect_address, field, other, retries, scores, unfold
+from actions import WAITING, button, cut, draw_dot, expect_address, field, finished, other, retries, scores, unfold
 from bozzetto.pictures import over_white
 from bozzetto.runtime import clip as towers
-from bozzetto.runtime import store
-from browser import Visit, perturbed, replaced, served, t
+from bozzetto.runtime import sample, store
+from browser import ROOT, Visit, perturbed, pixels, replaced, served, t
 
 pytest_plugins = ["browser"]
 
@@ -77,6 +77,68 @@ def test_embeddings_agree_with_python(worker):
     assert abs(np.array(json.loads(found)) - expected).max() < 1e-3
 
 
+def test_each_step_of_a_steered_picture_agrees_with_python(worker):
+    told = []
+    options = {"prompt": "a green frog", "num_inference_steps": 8}
+    callback = lambda *step: told.append(step)  # noqa: E731
+    sample.draw("diffusion", store.weights_folder(), [7], nearest=None, **options, callback=callback)
+    found = worker.evaluate(
+        """async (ask, options) => {
+          await ask("load", ["clip/text", "clip/order", "clip/image/steer.onnx", "diffusion"]);
+          const steps = [];
+          await ask("sample", options, ({ noisy, clean }) => steps.push([[...noisy], [...clean]]));
+          return JSON.stringify(steps);
+        }""",
+        {"seed": 7, **options},
+    )
+    found_steps, expected_steps = np.array(json.loads(found)), np.array([step[3:] for step in told])
+    assert len(found_steps) == len(expected_steps) == 8
+    assert abs(found_steps - expected_steps.reshape(found_steps.shape)).max() < 1e-3
+
+
+def steered(figure: Locator) -> list[float]:
+    """What is reached from one noise, left alone and steered, once both are drawn."""
+    button(figure, "match-score.steer").click()
+    expect(figure.locator(".steer-chart")).to_be_visible()
+    finished(figure)
+    return [float(text.split()[-1].replace("−", "-")) for text in figure.locator(".steer-way > p").all_inner_texts()]
+
+
+def test_steered_pictures_are_those_of_python(reader):
+    figure = reader.figure(7, mode="steer", words="fire", seed=2)
+    scores_shown = steered(figure)
+    seen = [pixels(canvas) for canvas in figure.locator(".steer-way > canvas").all()]
+    models = towers.load(store.weights_folder())
+    for prompt, found, score in zip((None, "fire"), seen, scores_shown, strict=True):
+        draw = {"nearest": None, "num_inference_steps": sample.STEERED["num_inference_steps"], "sampler": "ddpm"}
+        [drawn] = sample.draw("diffusion", store.weights_folder(), [2], prompt=prompt, **draw)
+        assert abs(np.array(found).reshape(32, 32, 4)[..., :3] - drawn.astype(int)).max() <= 2
+        [vector] = towers.encode_image(models, drawn[None].repeat(2, 1).repeat(2, 2))
+        assert abs(vector @ towers.encode_text(models, ["fire"])[0] - score) < 0.02
+
+
+def test_steering_raises_the_score_from_any_noise():
+    """As the lesson says, and by much: words and seeds that were not chosen for it."""
+    models, folder = towers.load(store.weights_folder()), store.weights_folder()
+    words = t("match-score.words-ideas").split(", ")
+    targets = towers.encode_text(models, words)
+    for seed, (prompt, target) in enumerate(zip(words, targets, strict=True), start=20):
+        both = [
+            sample.draw("diffusion", folder, [seed], nearest=None, prompt=words_, sampler="ddpm", num_inference_steps=25)
+            for words_ in (None, prompt)
+        ]
+        alone, pushed = towers.encode_image(models, np.concatenate(both).repeat(2, 1).repeat(2, 2)) @ target
+        assert pushed > alone + 0.1, prompt
+
+
+def test_what_is_said_of_steering_was_measured():
+    found = json.loads((ROOT / "benchmarks/results/steering.json").read_text(encoding="utf-8"))
+    steered, alone = (
+        round(100 * found[kind]["judge: among the first 10 of 100"]["value"]) for kind in ("steered", "unsteered")
+    )
+    assert f"for {steered} of 100 steered pictures. Without steering it was for {alone}." in t("match-score.steer-means")
+
+
 def states(visit: Visit):
     figure = visit.figure(7, picture=0)
     scores(figure)
@@ -94,6 +156,10 @@ def states(visit: Visit):
     button(figure, "match-score.measure", count=40).click()
     expect(figure.locator(".pager [role=status]")).not_to_be_empty()
     yield "measured"
+    field(figure, "match-score.mode-steer").check()
+    yield "before steering"
+    steered(figure)
+    yield "steered"
     field(figure, "match-score.mode-score").check()
     draw_dot(figure, "Space")
     yield "drawing"
