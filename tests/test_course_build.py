@@ -267,6 +267,9 @@ def test_home_tells_what_the_models_files_tell(real):
     assert f"Of {len(names):,} names it picks the right one" in words
     psnr = re.search(r"PSNR RGB on white, test pictures \| (\S+) dB", (folder / "autoencoder/README.md").read_text())
     assert f"{100 * 10 ** (-float(psnr[1]) / 20):.0f} %" == "4 %" in words
+    card = (folder / "text_few_steps/README.md").read_text()
+    for row, said in (("1 step ", "names {} of its drawings within"), ("its teacher", "and {} of its teacher’s")):
+        assert said.format(re.search(rf"^\| {row}.*\| (\S+ %) \|$", card, re.MULTILINE)[1]) in words
     card = (folder / "clip/README.md").read_text()
     assert re.search(r"naming top-1 \| (\S+ %)", card)[1] in words
 

@@ -82,6 +82,7 @@ FAMILIES = (
         runtime="text_to_image",
         scorer="text_to_image",
         scored={"few_steps": True},
+        served=("text_few_steps",),
     ),
     Family("judge", ("judge",), start=TEACHER, scorer="judge"),
     Family("vlm", ("vlm",), start="clip", runtime="ask", scorer="vlm", served=("vlm",)),

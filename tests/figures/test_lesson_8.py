@@ -39,12 +39,20 @@ def test_a_run_is_computed(reader):
 
 
 def test_each_step_of_a_run_agrees_with_python(worker):
-    models = t2i.load(store.weights_folder())
-    worker.evaluate("ask => ask('load', ['clip/text', 'text_to_image', 'autoencoder/decoder'])")
-    for sampler, steps, more in (("dpmpp_2m", 20, {}), ("ddpm", 4, {"style": "noto"}), ("heun", 3, {})):
-        options = {"sampler": sampler, "num_inference_steps": steps, **more}
-        told = []
-        [picture] = t2i.draw(models, "a red apple", [7], **options, callback=lambda *step, told=told: told.append(step))
+    models, student = t2i.load(store.weights_folder()), t2i.load_student(store.weights_folder())
+    worker.evaluate("ask => ask('load', ['clip/text', 'text_to_image', 'text_few_steps', 'autoencoder/decoder'])")
+    for steps, options, jumps in (
+        (20, {"sampler": "dpmpp_2m"}, False),
+        (4, {"sampler": "ddpm", "style": "noto"}, False),
+        (3, {"sampler": "heun"}, False),
+        (1, {}, True),
+        (4, {"style": "noto"}, True),
+    ):
+        options, told = {"num_inference_steps": steps, **options}, []
+        drawer, callback = student if jumps else None, lambda *step, told=told: told.append(step)
+        [picture] = t2i.draw(models, "a red apple", [7], **options, student=drawer, callback=callback)
+        if jumps:
+            options["model"] = "text_few_steps"
         found = worker.evaluate(
             """async (ask, options) => {
               const steps = [];

@@ -8,6 +8,7 @@ export const MODELS = [
   "clip/order",
   "clip/image",
   "text_to_image",
+  "text_few_steps",
   "vlm",
   "vae/encoder",
   "vae/decoder",

@@ -69,13 +69,14 @@ export interface Start {
   mask?: Float32Array;
 }
 
-/** What is left out of a Sampling comes from the model's config.json. */
+/** What is left out of a Sampling comes from the model's config.json. A few-step student has its own way to walk and
+ * its guidance built in: it has no use for a sampler and a scale, and begins from noise alone. */
 export interface GenerateOptions extends Partial<Sampling> {
   prompt: Prompt;
   negative_prompt?: Prompt; // by default "", for which the text tower must be loaded, unless guidance_scale is 1
   seed: number;
   style?: string;
-  model?: ModelName; // the denoiser, by default text_to_image
+  model?: ModelName; // the denoiser, by default text_to_image; or its student, text_few_steps
   start?: Start; // a picture, by default there is noise alone
 }
 
@@ -95,7 +96,7 @@ export interface GuessOptions {
   model?: ModelName; // by default diffusion
 }
 
-/** A few-step student has its own way to walk and its guidance built in: it has no use for a sampler and a scale. */
+/** A student: as in GenerateOptions. */
 export interface SampleOptions extends Partial<Sampling> {
   label?: string; // a class of the model, by default any
   prompt?: string; // instead of a label: CLIP steers towards it, by clip/text, clip/order and clip/image/steer.onnx

@@ -7,7 +7,20 @@ import { normal } from "./noise.js";
 import { SAMPLERS, type SamplerName } from "./samplers.js";
 import { flow } from "./schedule.js";
 import { joinPieces } from "./tokenizer.js";
-import { ALL, fails, faults, files, log, READER, runtime, SMALL, STEER, VOCABULARY, workers } from "./testing.js";
+import {
+  ALL,
+  fails,
+  faults,
+  files,
+  log,
+  READER,
+  runtime,
+  SMALL,
+  STEER,
+  STUDENT,
+  VOCABULARY,
+  workers,
+} from "./testing.js";
 
 test("one guess at a small picture is the network's, for a class or for any", async () => {
   await runtime.load(SMALL);
@@ -99,6 +112,29 @@ test("a student jumps two steps ahead, and is told where to", async () => {
   assert.ok(planes.every((value) => Math.abs(value - 1) < 1e-6));
   assert.ok(log.runs.every(({ batch }) => batch === 1));
   await fails(runtime.sample({ ...options, num_inference_steps: 3 }), "failed", /^num_inference_steps "3" is unknown/);
+});
+
+test("words are drawn by a student in the steps that it knows, from noise alone", async () => {
+  await runtime.load(STUDENT);
+  const told: [number, number][] = [];
+  const onStep = ({ steps, clean }: StepEvent): number => told.push([steps, clean[0]!]);
+  const options = { model: "text_few_steps" as const, prompt: "a red", style: "flat", seed: 1 };
+  const { latents } = await runtime.generate({ ...options, sampler: "ddpm", guidance_scale: 9 }, { onStep });
+  assert.deepEqual(told, [[1, 4]]); // straight to 0, three tokens, the first style
+  assert.ok(latents.every((value) => value === 4));
+  await runtime.generate({ ...options, num_inference_steps: 2 }, { onStep });
+  assert.deepEqual(told.slice(1), [
+    [2, 4],
+    [2, 4],
+  ]);
+  assert.ok(log.runs.every(({ batch }) => batch === 1));
+  await fails(
+    runtime.generate({ ...options, num_inference_steps: 3 }),
+    "failed",
+    /^num_inference_steps "3" is unknown/,
+  );
+  const start = { latents: new Float32Array(1024), strength: 0.5 };
+  await fails(runtime.generate({ ...options, start }), "failed", /^a student begins from noise alone/);
 });
 
 test("what is left out comes from the config, and a prompt in numbers needs no text tower", async () => {

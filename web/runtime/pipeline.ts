@@ -159,7 +159,14 @@ async function wanted(models: Models, model: string, prompt: Prompt, style?: str
 }
 
 /** The clean estimates of one latent, one for each condition, computed together. */
-async function estimate(models: Models, model: string, x: Float32Array, t: number, conditions: Condition[]) {
+async function estimate(
+  models: Models,
+  model: string,
+  x: Float32Array,
+  t: number,
+  conditions: Condition[],
+  until?: number,
+) {
   const { hidden, embedding } = conditions[0]!;
   const outputs = await models.run(model, {
     x: stack(
@@ -181,6 +188,7 @@ async function estimate(models: Models, model: string, x: Float32Array, t: numbe
       embedding.length,
     ),
     style: numbers(conditions.map((each) => each.style)),
+    ...(until !== undefined && { until: stack(conditions.map(() => Float32Array.of(until))) }),
   });
   return split(outputs["clean"]!, conditions.length);
 }
@@ -190,6 +198,14 @@ export async function denoise(models: Models, options: DenoiseOptions): Promise<
   const { latents, t, prompt, style, model = "text_to_image" } = options;
   checkNumber("t", t, 0, 1);
   return (await estimate(models, model, latents, t, [await wanted(models, model, prompt, style)]))[0]!;
+}
+
+/** What was asked for, and the rest from the model's config.json. A few-step student has its own way to walk and its guidance built in. */
+function chosen(models: Models, model: string, asked: Partial<Sampling>): [sampling: Sampling, student: boolean] {
+  const { config, defaults } = models.config(model);
+  const sampling = { ...PLAIN, ...defaults, ...asked, ...(config.jumps && PLAIN) } as Sampling;
+  if (config.jumps) checkChoice("num_inference_steps", String(sampling.num_inference_steps), JUMPS.map(String));
+  return [sampling, Boolean(config.jumps)];
 }
 
 /** From the seed's noise, or a picture under it, to a clean x. `ask` gives the clean estimate of an x, or with `both` the two for guidance; a
@@ -242,12 +258,14 @@ async function walk(
 
 export async function generate(models: Models, options: GenerateOptions, steps: Steps): Promise<Generated> {
   const { prompt, negative_prompt = "", seed, style, model = "text_to_image", start, ...asked } = options;
-  const sampling = { ...PLAIN, ...models.config(model).defaults, ...asked } as Sampling;
+  const [sampling, student] = chosen(models, model, asked);
+  if (student && start) throw new RuntimeError("failed", "a student begins from noise alone: leave out the start");
   const told = [await wanted(models, model, prompt, style)];
   const both = sampling.guidance_scale === 1 ? told : [...told, await condition(models, negative_prompt, true)];
-  const ask = (x: Float32Array, t: number, two: boolean) => estimate(models, model, x, t, two ? both : told);
+  const ask = (x: Float32Array, t: number, two: boolean, until?: number) =>
+    estimate(models, model, x, t, two ? both : told, until);
   const painted = (denoise: Denoise) => (start?.mask ? inpaint(denoise, start.latents, start.mask) : denoise);
-  const latents = await walk(sampling, false, seed, LATENT_SHAPE, ask, steps, painted, start);
+  const latents = await walk(sampling, student, seed, LATENT_SHAPE, ask, steps, painted, start);
   return { latents, picture: await decode(models, latents) };
 }
 
@@ -286,26 +304,22 @@ function towards(models: Models, embedding: Float32Array) {
 /** Planes R, G, B [3, 32, 32] in [-1, 1]. Counterpart: src/bozzetto/runtime/sample.py */
 export async function sample(models: Models, options: SampleOptions, steps: Steps): Promise<Float32Array> {
   const { label, prompt, seed, model = "diffusion", ...asked } = options;
-  const { config, defaults } = models.config(model);
+  const { config } = models.config(model);
   if (prompt !== undefined && (label !== undefined || config.jumps)) {
     throw new RuntimeError(
       "failed",
       "a prompt steers diffusion of any class: leave out the label, and take no student",
     );
   }
-  const all = { ...PLAIN, ...defaults, ...(prompt !== undefined && STEERED), ...asked };
-  const sampling = all as Sampling;
+  const all = { ...(prompt !== undefined && STEERED), ...asked };
+  const [sampling, student] = chosen(models, model, all);
   if (label === undefined)
     sampling.guidance_scale = 1; // both estimates would be the same
   else checkChoice("label", label, config.classes!);
-  if (config.jumps) {
-    Object.assign(sampling, PLAIN);
-    checkChoice("num_inference_steps", String(sampling.num_inference_steps), JUMPS.map(String));
-  }
   const number = config.classes!.indexOf(label!) + 1; // 0 for any
   const ask = (x: Float32Array, t: number, two: boolean, until?: number) =>
     imagine(models, model, x, t, two ? [number, 0] : [number], until);
-  if (prompt === undefined) return walk(sampling, Boolean(config.jumps), seed, SMALL_SHAPE, ask, steps);
+  if (prompt === undefined) return walk(sampling, student, seed, SMALL_SHAPE, ask, steps);
   const gradient = towards(models, await embed(models, [await promptRow(models, prompt)]));
   return walk(sampling, false, seed, SMALL_SHAPE, ask, steps, (denoise) =>
     clip_guided(denoise, gradient, all.clip_guidance_scale!, config["data_std"] as number),

@@ -14,6 +14,7 @@ import type { Input, Session } from "./session.js";
 
 export const ALL: ModelName[] = ["clip/text", "clip/order", "clip/image", "text_to_image", "autoencoder/decoder"];
 export const SMALL: ModelName[] = ["diffusion", "few_steps"];
+export const STUDENT: ModelName[] = ["clip/text", "text_few_steps", "autoencoder/decoder"];
 export const STEER = "clip/image/steer.onnx" as const;
 export const READER: ModelName[] = ["vlm", "vlm/look.onnx"];
 export const VOCABULARY = ["[pad]", "[start]", "[unk]", "a", "red", "apple", "##s"];
@@ -36,6 +37,7 @@ function config(name: string): object {
   const own: Record<string, object> = {
     "clip/image": { logit_scale: 2 },
     text_to_image: { styles: ["flat", "3d"], defaults, needs: { "clip/text": faults.needed } },
+    text_few_steps: { config: { jumps: true }, styles: ["flat", "3d"], defaults: { num_inference_steps: 1 } },
     diffusion: { config: small, defaults: { sampler: "heun", num_inference_steps: 3, guidance_scale: 2 } },
     vlm: { config: { layers: 2, heads: 1, width: 2 } },
     few_steps: { config: small, defaults: { num_inference_steps: 4 } },
@@ -57,6 +59,7 @@ const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<strin
     const told = row("hidden")[0]! / 10 + row("style")[0]!;
     return { clean: row("x").map((value) => value / (1 + row("t")[0]!) + told) };
   },
+  text_few_steps: (row) => ({ clean: row("x").map(() => row("until")[0]! + row("hidden")[0]! + row("style")[0]!) }),
   diffusion: (row) => ({ clean: row("x").map((value) => value / (1 + row("t")[0]!) + row("label")[0]!) }),
   few_steps: (row) => ({ clean: row("x").map(() => row("until")[0]! + row("label")[0]!) }),
   // Says the token after the last one; its layers look at the patch of that number, and at the first.
@@ -116,7 +119,7 @@ const server = createServer((request, response) => {
       : response.end(readFileSync("src/bozzetto/runtime/emoji.tsv"));
   }
   const [, name, file] = /^\/models\/(.+)\/([^/]+)$/.exec(request.url!)!;
-  if (![...ALL, ...SMALL, "vlm", "autoencoder/encoder"].includes(name as ModelName))
+  if (![...ALL, ...SMALL, ...STUDENT, "vlm", "autoencoder/encoder"].includes(name as ModelName))
     return response.writeHead(404).end();
   return response.end(file === "config.json" ? JSON.stringify(config(name!)) : files(name!)[file!]);
 });
