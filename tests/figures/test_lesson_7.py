@@ -57,6 +57,61 @@ def test_the_map_is_computed_and_training_brings_pairs_together(reader):
         assert right("after") < after
 
 
+def test_points_of_the_map_travel_and_are_at_rest_when_people_ask_for_that(visit):
+    mover = visit(reduced_motion="no-preference")
+    mover.page.clock.install(time=0)
+    figure = mover.figure(7, mode="map")
+    picture = figure.locator(".map-picture").last
+    picture.wait_for()
+    mover.page.clock.pause_at(3_600_000)
+    mover.page.clock.run_for(2000)
+
+    def places() -> list[str]:
+        return figure.locator(".map-picture").evaluate_all("all => all.map(one => one.style.cssText)")
+
+    after = places()
+    field(figure, "match-score.time-before").check()
+    mover.page.clock.run_for(700)
+    between = places()
+    mover.page.clock.run_for(1500)
+    before = places()
+    assert len({tuple(after), tuple(between), tuple(before)}) == 3
+    mover.page.emulate_media(reduced_motion="reduce")
+    field(figure, "match-score.time-after").check()
+    mover.page.clock.run_for(50)
+    assert places() == after
+
+
+def test_no_words_of_the_map_overlap(reader):
+    figure = reader.figure(7, mode="map")
+    words = figure.locator(".map-caption span")
+    for time in ("before", "after"):
+        field(figure, f"match-score.time-{time}").check()
+        expect(figure.locator(".match-said")).not_to_have_text(WAITING)
+    expect(words).not_to_have_count(0)
+    boxes = words.evaluate_all("all => all.map(one => one.getBoundingClientRect().toJSON())")
+    assert len(boxes) >= 12
+    for i, a in enumerate(boxes):
+        for b in boxes[:i]:
+            beside = a["right"] <= b["left"] + 1 or b["right"] <= a["left"] + 1
+            assert beside or a["bottom"] <= b["top"] + 1 or b["bottom"] <= a["top"] + 1
+
+
+def test_a_search_for_words_that_are_unknown_says_so_instead_of_guessing(reader):
+    figure = reader.figure(7, mode="search")
+    found, note = figure.locator(".results li"), figure.locator(".figure-stage p.note")
+    expect(found).to_have_count(24)
+    expect(note).to_have_count(0)
+    field(figure, "match-score.query").fill("a zorgon")
+    expect(note).to_contain_text(t("match-score.search-strange", words="zorgon"))
+    expect(found).to_have_count(0)
+    button(figure, "match-score.search-anyway").click()
+    expect(found).to_have_count(24)
+    field(figure, "match-score.query").fill("a zorgon and a cat")
+    expect(note).to_contain_text(t("match-score.search-part-strange", words="zorgon"))
+    expect(found).to_have_count(24)
+
+
 def test_embeddings_agree_with_python(worker):
     clip = towers.load(store.weights_folder())
     texts = ["a red apple", "two cats", "", "qqq zebrafish 😀"]
