@@ -165,8 +165,8 @@ def test_steered_pictures_are_those_of_python(reader):
     seen = [pixels(canvas) for canvas in figure.locator(".steer-way > canvas").all()]
     models = towers.load(store.weights_folder())
     for prompt, found, score in zip((None, "fire"), seen, scores_shown, strict=True):
-        draw = {"nearest": None, "num_inference_steps": sample.STEERED["num_inference_steps"], "sampler": "ddpm"}
-        [drawn] = sample.draw("diffusion", store.weights_folder(), [2], prompt=prompt, **draw)
+        options = {"nearest": None, **sample.STEERED}
+        [drawn] = sample.draw("diffusion", store.weights_folder(), [2], prompt=prompt, **options)
         assert abs(np.array(found).reshape(32, 32, 4)[..., :3] - drawn.astype(int)).max() <= 2
         [vector] = towers.encode_image(models, drawn[None].repeat(2, 1).repeat(2, 2))
         assert abs(vector @ towers.encode_text(models, ["fire"])[0] - score) < 0.02
@@ -178,10 +178,8 @@ def test_steering_raises_the_score_from_any_noise():
     words = t("match-score.words-ideas").split(", ")
     targets = towers.encode_text(models, words)
     for seed, (prompt, target) in enumerate(zip(words, targets, strict=True), start=20):
-        both = [
-            sample.draw("diffusion", folder, [seed], nearest=None, prompt=words_, sampler="ddpm", num_inference_steps=25)
-            for words_ in (None, prompt)
-        ]
+        options = {"nearest": None, **sample.STEERED}
+        both = [sample.draw("diffusion", folder, [seed], prompt=told, **options) for told in (None, prompt)]
         alone, pushed = towers.encode_image(models, np.concatenate(both).repeat(2, 1).repeat(2, 2)) @ target
         assert pushed > alone + 0.1, prompt
 
@@ -191,7 +189,8 @@ def test_what_is_said_of_steering_was_measured():
     steered, alone = (
         round(100 * found[kind]["judge: among the first 10 of 100"]["value"]) for kind in ("steered", "unsteered")
     )
-    assert f"for {steered} of 100 steered pictures. Without steering it was for {alone}." in t("match-score.steer-means")
+    said = t("match-score.steer-means")
+    assert f"for {steered} of 100 steered pictures. Without steering it was for {alone}." in said
 
 
 def states(visit: Visit):
