@@ -151,6 +151,9 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   // ---------------------------------------------------------------- running and playing
 
+  /** What can be shown before the models of the run are here. */
+  protected first(_signal: AbortSignal): Promise<void> | void {}
+
   /** What there is to do before a run and after it. */
   protected async prepare(signal: AbortSignal): Promise<void> {
     await this.work.load(this.models, signal);
@@ -165,17 +168,19 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
   /** Runs what the state asks for, keeping what is there already. */
   protected draw(): Promise<void> {
     return this.work.run(async (signal) => {
+      await this.first(signal);
       await this.prepare(signal);
       this.go(0);
       this.start();
       const old = this.films.filter((film) => film.complete && !film.recorded);
-      this.films = [];
-      for (const run of this.runs()) {
+      const runs = this.runs();
+      this.films = runs.map((run) => {
         const settings = JSON.stringify(run);
-        const film = old.find((film) => film.settings === settings) ?? this.begin(settings, run);
-        this.films = [...this.films, film];
-        if (!film.complete) await this.stream(film, run, signal);
-      }
+        return old.find((film) => film.settings === settings) ?? this.begin(settings, run);
+      });
+      // The worker takes their steps in turn.
+      const streams = this.films.flatMap((film, i) => (film.complete ? [] : [this.stream(film, runs[i]!, signal)]));
+      await Promise.all(streams);
       if (this.still) this.go(50);
       await this.finish(signal);
       for (const film of this.films) film.decodeAll(this.views);
@@ -217,7 +222,8 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   private beat(): void {
     const newest = this.films.at(-1)?.last ?? 0;
-    if (this.busy && !this.still) this.go(this.films.at(-1)?.newestWhole(["clean", "noisy"]) ?? 0);
+    const whole = () => Math.min(...this.films.map((film) => film.newestWhole(["clean", "noisy"])));
+    if (this.busy && !this.still) this.go(whole());
     else if (this.busy) return;
     else if (this.at < newest) this.go(this.still ? newest : this.at + 1);
     else this.pause();
@@ -276,7 +282,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   protected atWords(): string {
     const film = this.film;
-    if (!film) return t("shell.no-run");
+    if (!film) return t(this.busy ? "shell.starting" : "shell.no-run");
     return t("shell.at", { step: this.at, steps: film.steps, noise: percent(film.noise(this.at)) });
   }
 

@@ -5,8 +5,7 @@ import { customElement, state as reactive } from "lit/decorators.js";
 import { Runtime, type SamplerName, type Stepped } from "../../runtime/client.js";
 import { count } from "../../runtime/arrays.js";
 import { SMALL_SHAPE } from "../../runtime/generated.js";
-import { toSolidPicture } from "../../runtime/pixels.js";
-import { gain, picture, type Pixels, pixels } from "../../ui/canvas.js";
+import { gain, picture, type Pixels, solid } from "../../ui/canvas.js";
 import { chart, logTicks, type Mark } from "../../ui/chart.js";
 import { classField, classOf, classOptions, classWords } from "../../ui/classes.js";
 import { type Code } from "../../ui/code.js";
@@ -33,11 +32,6 @@ const WAYS: readonly Way[] = [...SAMPLER_NAMES, STUDENT];
 interface Drawn {
   pixels: Pixels;
   milliseconds: number;
-}
-
-/** Small pictures' planes R, G, B; values out of range are cut off. */
-function seen(planes: Float32Array): Pixels {
-  return pixels(toSolidPicture(planes), SMALL_SHAPE[2]);
 }
 
 const FIELDS = defineFields({
@@ -85,7 +79,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
   }
 
   protected decode(planes: Float32Array): Promise<Pixels> {
-    return Promise.resolve(seen(planes));
+    return Promise.resolve(solid(planes));
   }
 
   protected make({ label, sampler, seed, num_inference_steps, guidance_scale }: Run, o: Stepped) {
@@ -98,7 +92,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
     const film = this.film;
     if (!film?.complete) return;
     const milliseconds = film.frames.reduce((sum, frame) => sum + (frame.milliseconds ?? 0), 0);
-    const drawn = { pixels: seen(film.frames[film.last]!.noisy!), milliseconds };
+    const drawn = { pixels: solid(film.frames[film.last]!.noisy!), milliseconds };
     this.cells = new Map(this.cells).set(film.settings, drawn);
   }
 
@@ -116,7 +110,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
         const began = performance.now();
         const planes = await this.make(run, { signal });
         const milliseconds = performance.now() - began;
-        this.cells = new Map(this.cells).set(key, { pixels: seen(planes), milliseconds });
+        this.cells = new Map(this.cells).set(key, { pixels: solid(planes), milliseconds });
       }
     });
   }
@@ -163,7 +157,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
     const change = removed(before, after);
     const times = gain(change);
     const shot = (planes: Float32Array, text: string) => html`<div class="shot">
-      ${picture(seen(planes), text)} <span>${text}</span>
+      ${picture(solid(planes), text)} <span>${text}</span>
     </div>`;
     const text = times > 1 ? t("speed-dial.removed-times", { times }) : t("speed-dial.removed");
     return html`<div class="subtraction" role="group" aria-label=${t("speed-dial.subtraction")}>
