@@ -22,8 +22,7 @@ if (lesson) {
   progress.visit(lesson, idsOf(all(".quiz fieldset.question")));
   checkQuiz(progress, lesson, document, () => markLessons(progress));
 }
-const chapters = all<HTMLDetailsElement>(".chapter");
-for (const chapter of chapters) checkQuiz(progress, chapter.dataset["lesson"] ?? "", chapter, () => undefined);
-addEventListener("beforeprint", () => chapters.forEach((chapter) => (chapter.open = true)));
+const bank = document.querySelector<HTMLElement>(".bank");
+if (bank) void import("./core/bank.js").then(({ openBank }) => openBank(bank, progress));
 markLessons(progress);
 loadFigures();

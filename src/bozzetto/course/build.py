@@ -133,7 +133,8 @@ class _Course:
         terms = sorted(self.glossary.items(), key=lambda item: item[1]["term"].casefold())
         pages["glossary/index.html"] = self._page("glossary.html", "../", terms=terms)
         bank = [(lesson, [x for x in self.quiz if x["lesson"] == lesson["number"]]) for lesson in self.lessons]
-        pages["questions/index.html"] = self._page("questions.html", "../", bank=bank)
+        about = {"questions": self.strings.get("questions", {})}
+        pages["questions/index.html"] = self._page("questions.html", "../", about, bank=bank)
         home = read_source(self.folder / "home.md", {"title": str, "summary": str})
         parts = _Text(self, home, "", home.front).parts()
         pages["index.html"] = self._page("home.html", "", page=home.front, parts=parts)
