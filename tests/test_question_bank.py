@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
-from browser import build, problems, t
+from browser import build, lesson_path, problems, t
 
 pytest_plugins = ["browser"]
 
@@ -124,3 +124,72 @@ def test_a_full_store_is_said_and_a_state_of_another_version_is_set_aside(visit,
     page.get_by_role("button", name=t("questions.drop-aside")).click()
     at_bank(page, course.url)
     assert page.get_by_text(t("questions.aside")).count() == 0
+
+
+def quiz_of(page, count=10):
+    """Answer a whole mixed quiz, all of it right but for lesson 3's; the ids of what was asked."""
+    items = {item["id"]: item for item in QUIZ}
+    asked = []
+    for _ in range(count):
+        asked.append(items[page.locator(".mixed fieldset.question").get_attribute("data-id")])
+        answer(page.locator(".mixed"), asked[-1], asked[-1]["lesson"] != 3)
+        page.locator(".mixed .next").click()
+    return asked
+
+
+def test_the_mixed_quiz_asks_from_all_lessons_and_says_where_to_look_again(visit, course):
+    page = opened(visit)
+    nine = course.url + lesson_path(course, 9)
+    page.goto(nine)
+    page.locator(".mixed").get_by_role("button", name=t("questions.begin")).click()
+    page.locator(".mixed fieldset.question").wait_for()
+    assert problems(page, ".mixed") == []
+    link = page.url
+    assert re.search(r"#mixed\.seed=\d+$", link)
+    asked = quiz_of(page)
+    assert {item["lesson"] for item in asked} == set(range(1, 10)) and len({item["id"] for item in asked}) == 10
+    wrong = sum(item["lesson"] == 3 for item in asked)
+    page.locator(".mixed h3", has_text=t("site.script.score", right=10 - wrong, total=10)).wait_for()
+    again = page.locator(".mixed .round li")
+    assert again.count() == 1
+    assert again.get_by_role("link").get_attribute("href").endswith(lesson_path(course, 3))
+
+    page.goto("about:blank")
+    page.goto(link)  # the same ten, at once
+    first = page.locator(".mixed fieldset.question")
+    assert first.get_attribute("data-id") == asked[0]["id"]
+    page.goto(nine + "#mixed.seed=1")
+    expect(first.locator(".count")).to_have_text(t("questions.place", at=1, total=10))
+
+    page.goto(course.url + "certificate/index.html")
+    sheet = page.locator(".sheet")
+    best = t("questions.did-mixed", right=10 - wrong, total=10, date="December 1, 2026")
+    expect(sheet.locator(".did")).to_contain_text(best)
+
+
+def test_the_certificate_says_what_was_done_and_keeps_a_name_in_this_browser(visit, course):
+    page = opened(visit)
+    page.goto(course.url + "certificate/index.html")
+    page.get_by_text(t("site.certificate_nothing")).wait_for()
+    assert not page.locator(".sheet").is_visible() and problems(page) == []
+    page.goto(course.url + lesson_path(course, 2))
+    page.locator("fieldset.predict input").first.check()
+    page.locator("#quiz").scroll_into_view_if_needed()
+    answer(page, QUIZ[10], True)
+    page.goto(course.url + "certificate/index.html")
+    page.get_by_label(t("site.certificate_name")).fill("<b>Ada</b>")
+    assert page.locator("#sheet").inner_text() == t("questions.sheet", name="<b>Ada</b>")
+    done = t("questions.did", read=1, lessons=9, played=0, predicted=1, answered=1, total=len(QUIZ), right=1)
+    assert page.locator(".did").inner_text() == done
+    assert page.locator("tr[data-lesson='2'] td").all_inner_texts() == [
+        "✓",
+        "–",
+        "✓",
+        t("questions.of", right=1, total=10),
+    ]
+    expect(page.locator(".plainly")).to_have_text(t("site.certificate_plainly"))
+    assert problems(page) == []
+    for paper in ("A4", "Letter"):
+        assert page.pdf(format=paper).count(b"/Type /Page\n") == 1
+    page.reload()
+    assert page.get_by_label(t("site.certificate_name")).input_value() == "<b>Ada</b>"

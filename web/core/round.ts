@@ -41,9 +41,13 @@ export function marks(results: readonly { lesson: string; title: string; right: 
   return [...found.values()].sort((a, b) => wrong(b) - wrong(a) || Number(a.lesson) - Number(b.lesson));
 }
 
-export function score(marks: readonly Mark[]): string {
+export function total(marks: readonly Mark[]): { right: number; total: number } {
   const sum = (key: "right" | "asked"): number => marks.reduce((sum, mark) => sum + mark[key], 0);
-  return t("site.score", { right: sum("right"), total: sum("asked") });
+  return { right: sum("right"), total: sum("asked") };
+}
+
+export function score(marks: readonly Mark[]): string {
+  return t("site.score", total(marks));
 }
 
 /** Asks these in `place`, one at a time; the first answer counts. At the end `onEnd` is told and says what to show. */
@@ -70,6 +74,8 @@ export function askRound(
       progress.answer(lesson, question.dataset["id"] ?? "", answer);
       for (const input of inputs) input.disabled = true;
       if (explanations) explanations.open = true;
+      const verdict = question.querySelector(".verdict");
+      if (verdict && !answer.right) verdict.textContent = t("questions.wrong");
       question.querySelector(".check")?.replaceWith(next);
       next.focus();
     });
