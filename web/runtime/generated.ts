@@ -9,6 +9,7 @@ export const MODELS = [
   "clip/image",
   "text_to_image",
   "vlm",
+  "gan/generator",
   "vae/encoder",
   "vae/decoder",
   "vae/plain_encoder",

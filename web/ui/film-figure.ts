@@ -75,8 +75,14 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   /** The frame that is looked at. */
   protected get at(): number {
-    const last = Math.max(...this.films.map(({ last }) => last));
-    return Math.max(this.film?.first ?? 0, Math.min(this.state.at, last));
+    const { film } = this;
+    const at = Math.min(this.state.at, this.newest);
+    return film ? Math.max(film.first, film.kept(at)) : at;
+  }
+
+  /** The newest frame of all films. */
+  private get newest(): number {
+    return Math.max(...this.films.map(({ last }) => last));
   }
 
   /** Whether what is shown is all of what the state asks for. */
@@ -176,7 +182,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
         this.films = [...this.films, film];
         if (!film.complete) await this.stream(film, run, signal);
       }
-      if (this.still) this.go(50);
+      if (this.still) this.go(this.newest);
       await this.finish(signal);
       for (const film of this.films) film.decodeAll(this.views);
     });
@@ -193,7 +199,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
     const onStep = ({ step, steps, noisy, clean, withPrompt, withoutPrompt, milliseconds }: StepEvent) => {
       const frame: Frame = { noisy, clean, milliseconds };
       if (withPrompt && withoutPrompt) Object.assign(frame, { withPrompt, withoutPrompt });
-      film.frames.push(frame);
+      film.add(frame);
       this.work.report(t("shell.running", { step: step + 1, steps }), step + 1, steps);
     };
     await this.make(run, { onStep, signal });
@@ -219,7 +225,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
     const newest = this.films.at(-1)?.last ?? 0;
     if (this.busy && !this.still) this.go(this.films.at(-1)?.newestWhole(["clean", "noisy"]) ?? 0);
     else if (this.busy) return;
-    else if (this.at < newest) this.go(this.still ? newest : this.at + 1);
+    else if (this.at < newest) this.go(this.still ? newest : (this.film?.after(this.at) ?? newest));
     else this.pause();
   }
 
@@ -239,12 +245,12 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   override step(): void {
     this.pause();
-    this.seek(Math.min(this.at + 1, this.film?.steps ?? 0));
+    this.seek(this.film?.after(this.at) ?? 0);
   }
 
   override back(): void {
     this.pause();
-    this.seek(Math.max(0, this.at - 1));
+    this.seek(this.film?.kept(Math.max(0, this.at - 1)) ?? 0);
   }
 
   override reset(): void {
@@ -260,14 +266,14 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
   /** The steps to look through, and what plays them. */
   protected scrubber(): TemplateResult {
     const film = this.film;
-    const [at, steps] = [this.at, film?.steps ?? 1];
+    const [at, steps, stride] = [this.at, film?.steps ?? 1, film?.stride ?? 1];
     const words = this.atWords();
     const onInput = (event: Event) => {
       this.pause();
       this.seek(Number((event.target as HTMLInputElement).value));
     };
     return html`<div class="scrubber">
-      <input type="range" min=${film?.first ?? 0} max=${steps} .value=${String(at)} ?disabled=${!film}
+      <input type="range" min=${film?.first ?? 0} max=${stride * Math.ceil(steps / stride)} step=${stride} .value=${String(at)} ?disabled=${!film}
         aria-label=${t("shell.scrub")} aria-valuetext=${words} @input=${onInput} />
       <span>${words}</span>
     </div>
