@@ -202,10 +202,21 @@ def test_products_are_named_in_one_place_only() -> None:
         assert not found, f"{path.name} names {found[0]}: product names live in products.toml"
 
 
-def test_the_product_lists_are_not_stale() -> None:
-    then, today = date.fromisoformat(f"{PRODUCTS['as_of']}-01"), date.today()
+@pytest.mark.parametrize("name", ["products.toml", "onward.toml"])
+def test_the_dated_lists_are_not_stale(name) -> None:
+    as_of = read_toml(EN / name)["as_of"]
+    then, today = date.fromisoformat(f"{as_of}-01"), date.today()
     months = 12 * (today.year - then.year) + today.month - then.month
-    assert months <= 12, f"products.toml is of {PRODUCTS['as_of']}: look through its lists and set as_of to this month"
+    assert months <= 12, f"{name} is of {as_of}: look through its lists and set as_of to this month"
+
+
+def test_the_ways_onward_are_few_and_each_says_why() -> None:
+    links = [link for group in read_toml(EN / "onward.toml")["group"] for link in group["links"]]
+    assert 5 <= len(links) <= 9
+    assert len({link["url"] for link in links}) == len(links)
+    for link in links:
+        assert re.fullmatch(r"https://[\w.-]+/[\w./-]*", link["url"]), link["url"]
+        assert grade(link["why"]) <= 8.5, link["why"]
 
 
 # ---------------------------------------------------------------- what the page says

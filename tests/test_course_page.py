@@ -17,7 +17,16 @@ LIVE = [f"lessons/{name}/index.html" for name in LESSONS if int(name[0]) in FIGU
 QUIET = [f"lessons/{name}/index.html" for name in LESSONS if int(name[0]) not in FIGURES]
 # Those whose stops are counted come first, so that each page is opened once for all that is asked of it.
 CARD = "models/vlm/index.html"  # the one with the longest table stands for all
-PATHS = ["index.html", *LIVE, *QUIET, "404.html", "glossary/index.html", "questions/index.html", CARD]
+PATHS = [
+    "index.html",
+    *LIVE,
+    *QUIET,
+    "404.html",
+    "glossary/index.html",
+    "questions/index.html",
+    "certificate/index.html",
+    CARD,
+]
 HEAVY = ("assets/ort/", "assets/js/worker", "models/")
 # Until what came into view has been told so, and has been painted as it is now.
 PAINTED = """globalThis.painted = async () => {

@@ -1,4 +1,5 @@
 // What every page does once it can be read: it remembers, marks, explains, and starts the figures that come near.
+import { noteDeeds } from "./core/deeds.js";
 import { all } from "./core/dom.js";
 import { loadFigures } from "./core/figures.js";
 import { explainTerms } from "./core/glossary.js";
@@ -20,10 +21,15 @@ keepFootInView();
 if (lesson) {
   rememberPredictions(progress, lesson);
   progress.visit(lesson, idsOf(all(".quiz fieldset.question")));
+  noteDeeds(progress, lesson);
   checkQuiz(progress, lesson, document, () => markLessons(progress));
 }
-const chapters = all<HTMLDetailsElement>(".chapter");
-for (const chapter of chapters) checkQuiz(progress, chapter.dataset["lesson"] ?? "", chapter, () => undefined);
-addEventListener("beforeprint", () => chapters.forEach((chapter) => (chapter.open = true)));
+const mixed = document.querySelector<HTMLElement>(".mixed");
+if (mixed) void import("./core/mixed.js").then(({ openMixed }) => openMixed(mixed, progress));
+const certificate = document.querySelector<HTMLElement>(".certificate");
+if (certificate)
+  void import("./core/certificate.js").then(({ fillCertificate }) => fillCertificate(certificate, progress));
+const bank = document.querySelector<HTMLElement>(".bank");
+if (bank) void import("./core/bank.js").then(({ openBank }) => openBank(bank, progress));
 markLessons(progress);
 loadFigures();

@@ -10,6 +10,7 @@ export const MODELS = [
   "text_to_image",
   "text_few_steps",
   "vlm",
+  "gan/generator",
   "vae/encoder",
   "vae/decoder",
   "vae/plain_encoder",

@@ -46,7 +46,7 @@ CSP = (
     "connect-src 'self'; worker-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'"
 )
 MODELS = tuple(folder for family in FAMILIES for folder in family.served)
-CONTAINERS = ("figure", "big-idea", "predict", "mixup", "recap", "products", "drawn", "lessons", "models")
+CONTAINERS = ("figure", "big-idea", "predict", "mixup", "recap", "products", "onward", "drawn", "lessons", "models")
 # What stands beside the words, and how the part of the page is then called.
 STAGES = {
     "container_figure": "figure",
@@ -54,7 +54,7 @@ STAGES = {
     "container_drawn": "drawn",
     "fence": "code",
 }
-PAGES = ("glossary", "questions")
+PAGES = ("glossary", "questions", "certificate")
 HOME_STRINGS = ("shell", "draw")  # for the field of the first page
 QUIZ_ITEMS = 3
 NOT_BUILT = "the scripts of the course are not built: run `npm ci && npm run build`, or `make course`"
@@ -136,7 +136,9 @@ class _Course:
         terms = sorted(self.glossary.items(), key=lambda item: item[1]["term"].casefold())
         pages["glossary/index.html"] = self._page("glossary.html", "../", terms=terms)
         bank = [(lesson, [x for x in self.quiz if x["lesson"] == lesson["number"]]) for lesson in self.lessons]
-        pages["questions/index.html"] = self._page("questions.html", "../", bank=bank)
+        about = {"questions": self.strings.get("questions", {})}
+        pages["questions/index.html"] = self._page("questions.html", "../", about, bank=bank)
+        pages["certificate/index.html"] = self._page("certificate.html", "../", about, bank=bank)
         home = read_source(self.folder / "home.md", {"title": str, "summary": str})
         parts = _Text(self, home, "", home.front).parts()
         strings = {name: self.strings[name] for name in HOME_STRINGS if name in self.strings}
@@ -218,13 +220,28 @@ class _Course:
         except OSError as error:
             raise ContentError(f"{self.root / src}: needs a picture here ({error})") from error
 
-    def products(self) -> dict[str, Any]:
-        fields = read_toml(path := self.folder / "products.toml")
+    def _dated(self, path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+        """A file with the month in which somebody looked through it: the rest of it, and that month in words."""
+        fields = read_toml(path)
         date = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", str(fields.pop("as_of", "")))
-        if not date or (unknown := set(fields) - set(self.text["products"])):
-            message = "as_of needs a year and a month" if not date else f"[products] in site.toml has no {min(unknown)}"
-            raise ContentError(f"{path}: {message}")
-        return {"year": date[1], "month": self.text["months"][int(date[2]) - 1], "fields": fields}
+        if not date:
+            raise ContentError(f"{path}: as_of needs a year and a month")
+        return fields, {"year": date[1], "month": self.text["months"][int(date[2]) - 1]}
+
+    def products(self) -> dict[str, Any]:
+        fields, date = self._dated(path := self.folder / "products.toml")
+        if unknown := set(fields) - set(self.text["products"]):
+            raise ContentError(f"{path}: [products] in site.toml has no {min(unknown)}")
+        return date | {"fields": fields}
+
+    def onward(self) -> dict[str, Any]:
+        """Links to other people's pages, in groups."""
+        fields, date = self._dated(path := self.folder / "onward.toml")
+        groups = fields.get("group", [])
+        for link in (link for group in groups for link in group.get("links", [])):
+            if set(link) != {"title", "by", "url", "why"} or not str(link["url"]).startswith("https://"):
+                raise ContentError(f"{path}: a link has title, by, url (https://) and why, not {link}")
+        return date | {"groups": groups}
 
     def models(self) -> list[dict[str, Any]]:
         """What is real here: each shipped model with the numbers its own files tell."""
@@ -319,12 +336,8 @@ class _Text:
         if kind == "predict":
             return self._predict(node)
         course, body = self.course, self._blocks(node.children)
-        facts = {
-            "lessons": partial(self._lessons, node),
-            "models": course.models,
-            "products": course.products,
-            "drawn": course.drawn,
-        }
+        facts = {name: getattr(course, name) for name in ("models", "products", "onward", "drawn")}
+        facts["lessons"] = partial(self._lessons, node)
         return self._render(kind, body=body, **{"facts": facts[kind]()} if kind in facts else {})
 
     def _render(self, macro: str, **values: Any) -> Markup:

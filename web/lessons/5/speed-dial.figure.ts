@@ -15,13 +15,19 @@ import { optionalJson } from "../../ui/site.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { number, t } from "../../ui/strings.js";
 import {
+  buttonsOf,
   byName,
   type Cell,
   type Dial,
   enough,
   jumps,
+  LONG,
+  MOST_STEPS,
+  NOTCHES,
+  notchOf,
   quickestFirst,
   removed,
+  stepsAt,
   stepsOf,
   STUDENT,
   type Way,
@@ -37,6 +43,8 @@ interface Drawn {
 const FIELDS = defineFields({
   label: classField("face-smiling"),
   ...FILM_FIELDS,
+  num_inference_steps: { kind: "int", default: 20, min: 1, max: MOST_STEPS },
+  at: { kind: "int", default: MOST_STEPS, min: 0, max: MOST_STEPS },
   guidance_scale: { kind: "float", default: 2, min: 0, max: 10 },
   sampler: { kind: "choice", default: "dpmpp_2m", options: WAYS },
   axis: { kind: "choice", default: "steps", options: ["steps", "milliseconds"] },
@@ -150,7 +158,8 @@ export class SpeedDial extends FilmFigure<State, Run> {
   /** before - removed = after, in pixels. What was removed may be of either sign: grey is nothing. */
   private subtraction(): TemplateResult {
     const { film, at } = this;
-    const [before, after] = [film?.frames[at - 1]?.noisy, film?.frames[at]?.noisy];
+    const from = film && at > 0 ? film.kept(at - 1) : 0;
+    const [before, after] = [film?.frames[from]?.noisy, at > from ? film?.frames[at]?.noisy : undefined];
     if (!before || !after) {
       return html`<p class="hint">${t(`speed-dial.nothing-${film?.recorded ? "recorded" : "yet"}`)}</p>`;
     }
@@ -161,7 +170,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
     </div>`;
     const text = times > 1 ? t("speed-dial.removed-times", { times }) : t("speed-dial.removed");
     return html`<div class="subtraction" role="group" aria-label=${t("speed-dial.subtraction")}>
-      ${shot(before, t("speed-dial.before"))} <b aria-hidden="true">−</b>
+      ${shot(before, at - from > 1 ? t("speed-dial.before-some", { steps: at - from }) : t("speed-dial.before"))} <b aria-hidden="true">−</b>
       ${shot(
         change.map((value) => value * times),
         text,
@@ -179,12 +188,20 @@ export class SpeedDial extends FilmFigure<State, Run> {
       this.shows("num_inference_steps")
         ? html`<div class="controls dial-steps" role="group" aria-label=${this.label("num_inference_steps")}>
             <span class="hint">${this.label("num_inference_steps")}</span>
-            ${stepsOf(sampler).map(
+            ${
+              sampler === STUDENT
+                ? nothing
+                : html`<input type="range" class="dial" min="0" max=${NOTCHES} .value=${String(notchOf(steps))}
+                    aria-label=${t("speed-dial.dial")} aria-valuetext=${String(steps)}
+                    @input=${(event: Event) => choose(stepsAt(Number((event.target as HTMLInputElement).value)))()} />
+                  <output>${number(steps)}</output>`
+            }
+            ${buttonsOf(sampler).map(
               (count) => html`<button type="button" @click=${choose(count)}
               class="button ${count === steps ? "primary" : ""}"
-              aria-pressed=${count === steps ? "true" : "false"}>${count}</button>`,
+              aria-pressed=${count === steps ? "true" : "false"}>${number(count)}</button>`,
             )}
-            ${this.runButton()}
+            ${this.runButton()} ${steps > LONG ? html`<span class="hint">${t("speed-dial.long")}</span>` : nothing}
           </div>`
         : nothing
     }
