@@ -1,5 +1,6 @@
 """The pages: what the real course becomes, and what is said when somebody writes something wrong."""
 
+import fnmatch
 import gzip
 import html.parser
 import json
@@ -12,6 +13,7 @@ from PIL import Image
 
 from bozzetto.course import build
 from bozzetto.course.content import ContentError, read_toml
+from bozzetto.course.figures import NEEDS
 from bozzetto.errors import InvalidInput, NotBuilt, WeightsError
 from bozzetto.runtime import store
 
@@ -139,7 +141,9 @@ def pages(site):
 
 def test_there_are_nine_lessons_and_the_pages_around_them(real):
     cards = {path for path in pages(real) if path.startswith("models/")}
-    assert len(pages(real)) == 13 + len(cards)
+    alone = {path for path in pages(real) if path.startswith("figures/")}
+    assert len(pages(real)) == 13 + len(cards) + len(alone)
+    assert [path.split("/")[1] for path in sorted(alone)] == sorted(NEEDS)
     assert {path.split("/")[1] for path in cards} == {
         path.parent.name for path in store.weights_folder().glob("*/README.md")
     }
@@ -153,7 +157,12 @@ def test_there_are_nine_lessons_and_the_pages_around_them(real):
 
 
 def test_every_link_leads_somewhere_in_the_site(real):
-    all_pages = pages(real)
+    assert links(real) > 300
+
+
+def links(site):
+    """How many links its pages have, each of which leads to a page or a place in one."""
+    all_pages = pages(site)
     count = 0
     for path, one in all_pages.items():
         for attributes in one.named("a", "link", "script", "img"):
@@ -167,11 +176,11 @@ def test_every_link_leads_somewhere_in_the_site(real):
             for part in joined.parts:
                 parts.pop() if part == ".." else parts.append(part)
             found = "/".join(parts)
-            assert found in real, f"{path}: {target}"
+            assert found in site, f"{path}: {target}"
             if fragment:
                 assert fragment in [a.get("id") for _, a in all_pages[found].tags], f"{path}: {target}"
             count += 1
-    assert count > 300
+    return count
 
 
 def test_every_page_can_be_read_and_keeps_the_policy(real):
@@ -199,7 +208,7 @@ def sheets(one, path):
 def test_a_page_loads_the_styles_of_what_it_shows(real):
     """One sheet for all pages, and a lesson its own; nobody waits for another lesson's."""
     for path, one in pages(real).items():
-        lesson = re.match(r"lessons/(\d)-", path)
+        lesson = re.search(r'<article class="(?:lesson|alone)" data-lesson="(\d)">', real[path].decode())
         assert sheets(one, path) == ["assets/site.css", *([f"assets/lessons/{lesson[1]}.css"] if lesson else [])], path
     styles = {path: real[path].read_text() for path in real if path.endswith(".css")}
     assert len(styles) == 1 + 9
@@ -269,6 +278,44 @@ def test_home_tells_what_the_models_files_tell(real):
     assert f"{100 * 10 ** (-float(psnr[1]) / 20):.0f} %" == "4 %" in words
     card = (folder / "clip/README.md").read_text()
     assert re.search(r"naming top-1 \| (\S+ %)", card)[1] in words
+
+
+# ---------------------------------------------------------------- one figure
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_a_figure_alone_takes_what_it_needs_and_no_more(real, name):
+    """What it asks for as it is used, tests/figures/ compare with this."""
+    site = build.one_figure(name)
+    assert [path for path in site if path.endswith(".html") and not path.startswith("models/")] == [
+        f"figures/{name}/index.html"
+    ]
+    assert links(site) > 4
+    same = [path for path in site if not path.endswith(".html")]
+    assert {path: real[path] for path in same} == {path: site[path] for path in same}
+    scripts = [path for path in site if path.startswith("assets/js/")]
+    assert [path for path in scripts if ".figure-" in path] == [path for path in scripts if f"/{name}.figure-" in path]
+    assert {"assets/js/main.js", "assets/js/theme.js", "assets/js/worker.js", "assets/site.css"} <= site.keys()
+    assert len([path for path in site if path.startswith("assets/lessons/")]) == 1
+    for path in scripts:
+        for other in re.findall(r'from"\./([\w.-]+)"', site[path].read_text()):
+            assert f"assets/js/{other}" in site, path
+    models, data = NEEDS[name]
+    assert {path.rpartition("/")[0] for path in site if path.endswith("config.json")} == {f"models/{m}" for m in models}
+    for pattern in data:
+        assert fnmatch.filter(site, f"data/{pattern}"), pattern
+    assert sum(map(size_of, site.values())) < sum(map(size_of, real.values()))
+
+
+def size_of(content):
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
+def test_a_figure_that_is_not_there_is_said_with_all_that_are():
+    for name in ("words-stee", "../index", "", "<b>"):
+        with pytest.raises(InvalidInput, match=f"figure {name!r} is unknown: .*sorter-maker.*same-blocks") as caught:
+            build.one_figure(name)
+        assert caught.value.field == "figure"
 
 
 # ---------------------------------------------------------------- what the pieces become

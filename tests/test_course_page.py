@@ -17,7 +17,9 @@ LIVE = [f"lessons/{name}/index.html" for name in LESSONS if int(name[0]) in FIGU
 QUIET = [f"lessons/{name}/index.html" for name in LESSONS if int(name[0]) not in FIGURES]
 # Those whose stops are counted come first, so that each page is opened once for all that is asked of it.
 CARD = "models/vlm/index.html"  # the one with the longest table stands for all
-PATHS = ["index.html", *LIVE, *QUIET, "404.html", "glossary/index.html", "questions/index.html", CARD]
+ALONE = "figures/match-score/index.html"  # a figure stands alone as in its lesson: one for all
+PATHS = ["index.html", *LIVE, *QUIET, "404.html", "glossary/index.html", "questions/index.html", CARD, ALONE]
+ONE_FOR_ALL = ("models/", "figures/")
 HEAVY = ("assets/ort/", "assets/js/worker", "models/")
 # Until what came into view has been told so, and has been painted as it is now.
 PAINTED = """globalThis.painted = async () => {
@@ -40,7 +42,7 @@ def read_through(reader, path):
       }
       return [...moved];
     }""")
-    if path in LIVE:
+    if path in (*LIVE, ALONE):
         playing = reader.begun().get_by_role("button", name=t("shell.pause"), exact=True)
         moving += ["the figure"] * playing.count()
     return moving
@@ -66,12 +68,13 @@ def read(request, _shared):
 
 
 def test_all_pages_are_tested(course):
-    assert sorted(PATHS) == [path for path in pages(course) if not path.startswith("models/") or path == CARD]
+    assert sorted(PATHS) == [path for path in pages(course) if not path.startswith(ONE_FOR_ALL) or path in PATHS]
 
 
 def test_a_page_asks_only_its_own_site(read, reader):
     assert {read.path, "assets/js/main.js", "assets/js/theme.js"} <= set(read.asked)
-    lesson = [f"assets/lessons/{read.path[8]}.css"] if read.path.startswith("lessons/") else []
+    number = "7" if read.path == ALONE else read.path[8] if read.path.startswith("lessons/") else ""
+    lesson = [f"assets/lessons/{number}.css"] if number else []
     assert [path for path in read.asked if path.endswith(".css")] == ["assets/site.css", *lesson]
     assert [path for path in read.asked if path.startswith(("http", "ws"))] == []
 
@@ -100,7 +103,7 @@ def test_what_counts_as_compressed_is_sent_so(course):
 def test_only_a_page_with_a_live_figure_asks_for_a_model(read):
     assert len(LIVE) == len(FIGURES)
     asked = [path for path in read.asked if path.startswith(HEAVY) and path != CARD]
-    assert not asked or read.path in LIVE
+    assert not asked or read.path in (*LIVE, ALONE)
 
 
 def test_the_runtime_waits_until_a_figure_is_near(reader):
