@@ -16,7 +16,9 @@ await build({ ...options, entryPoints: { main: "web/main.ts" }, format: "esm", s
 await build({ ...options, entryPoints: { theme: "web/theme.ts" }, format: "iife" });
 // ONNX Runtime is a file of its own, fetched by the worker when a figure is near.
 await build({ ...options, entryPoints: { worker: "web/runtime/worker.ts" }, format: "esm", external: ["*/ort.wasm.min.mjs"] });
-// What every page shows is one sheet. A lesson has one more, which names what its figure is made of.
+// What every page shows is one sheet. A lesson has one more, which names what its figure is made of; so have the pages
+// that stand apart from the lessons, and a lesson that is presented.
 const lessons = (await readdir("web/lessons")).map((number) => [`lessons/${number}`, `web/lessons/${number}/lesson.css`]);
-const sheets = { site: "web/core/site.css", ...Object.fromEntries(lessons) };
+const core = Object.fromEntries(["site", "alone", "teachers", "present"].map((name) => [name, `web/core/${name}.css`]));
+const sheets = { ...core, ...Object.fromEntries(lessons) };
 await build({ ...options, entryPoints: sheets, outdir: to });

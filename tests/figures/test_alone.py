@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from actions import button, expect_address, field
 from bozzetto.course import build, serve
-from browser import FIGURES, alternative, axe, t, too_wide
+from browser import FIGURES, alternative, axe, lesson_path, t, too_wide
 
 pytest_plugins = ["browser"]
 
@@ -130,3 +130,26 @@ def test_every_figure_has_a_page_that_fits_a_phone(reader):
         assert too_wide(page) == []
         assert page.locator("header, footer, nav").count() == 0
         assert page.locator(".from a").count() == 1
+
+
+def test_the_links_for_teachers_set_what_they_say(reader):
+    """Each value of each task's link is one that the figure can use."""
+    for number, name in FIGURES.items():
+        told = lesson_path(reader.course, number).replace("index.html", "teacher/index.html")
+        text = reader.course.entries[f"/{told}"].body.decode()
+        page = reader.open(f"figures/{name}/index.html")
+        page.locator(f"bz-{name} .figure-stage").wait_for()
+        fragments = [html.unescape(link) for link in re.findall(rf'figures/{name}/index\.html#([^"]+)"', text)]
+        assert fragments
+        for fragment in fragments:
+            read = page.locator(f"bz-{name}").evaluate(
+                """(figure, fragment) => new Promise(resolve => {
+                  const tell = () => resolve([figure.link.fromLink, figure.link.rejected]);
+                  addEventListener("hashchange", tell, { once: true });
+                  history.replaceState(null, "", "#"); // or the same one would be no change
+                  location.hash = fragment;
+                })""",
+                fragment,
+            )
+            wanted = [pair.split("=")[0].removeprefix(f"{name}.") for pair in fragment.split("&")]
+            assert [sorted(read[0]), read[1]] == [sorted(wanted), []], fragment

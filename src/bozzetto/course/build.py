@@ -15,6 +15,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
@@ -33,6 +34,7 @@ from bozzetto.course.content import (
     read_quiz,
     read_source,
     read_svg,
+    read_teacher,
     read_toml,
 )
 from bozzetto.course.figures import NEEDS
@@ -56,7 +58,7 @@ STAGES = {
     "container_drawn": "drawn",
     "fence": "code",
 }
-PAGES = ("glossary", "questions")
+PAGES = ("glossary", "questions", "teachers")
 QUIZ_ITEMS = 3
 NOT_BUILT = "the scripts of the course are not built: run `npm ci && npm run build`, or `make course`"
 
@@ -170,8 +172,13 @@ class _Course:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.templates.filters["inline"] = self.inline
-        more = {"whole": whole, "bare": not whole}
+        self.templates.filters |= {"inline": self.inline, "place": self.place}
+        self.teachers = self.folder / "teachers.md"
+        self.notes = {path.stem: read_teacher(path) for path in sorted((self.folder / "teacher").glob("*.toml"))}
+        for name in self.notes:
+            if name not in [source.path.stem for source in self.sources]:
+                raise ContentError(f"{self.folder / 'teacher' / name}.toml: there is no lesson {name}")
+        more = {"whole": whole, "bare": not whole, "teachers": self.teachers.is_file()}
         self.templates.globals |= {"csp": CSP, "lang": lang, "lessons": self.lessons, "s": self.text, **more}
 
     def pages(self) -> Site:
@@ -185,7 +192,29 @@ class _Course:
         pages["index.html"] = self._page("home.html", "", page=home.front, parts=parts)
         pages["404.html"] = self.not_found("")
         pages |= {f"figures/{name}/index.html": self.figure(name) for name in self.figures}
-        return pages | self.cards()
+        return pages | self._for_teachers() | self.cards()
+
+    def _for_teachers(self) -> Site:
+        """A page and a worksheet for each lesson of which teachers are told something, and one page for all."""
+        pages: Site = {}
+        for lesson in self.lessons:
+            folder, notes = lesson["path"].removesuffix("index.html"), self.notes.get(lesson["name"])
+            if notes:
+                more = {"page": lesson, "notes": notes}
+                pages[f"{folder}teacher/index.html"] = self._page("teacher.html", "../../../", **more)
+                pages[f"{folder}worksheet/index.html"] = self._page("worksheet.html", "../../../", bare=True, **more)
+        if self.teachers.is_file():
+            source = read_source(self.teachers, {"title": str, "summary": str})
+            parts = _Text(self, source, "../", source.front).parts()
+            values: dict[str, Any] = {"page": source.front, "parts": parts, "notes": self.notes}
+            pages["teachers/index.html"] = self._page("teachers.html", "../", **values)
+        return pages
+
+    def place(self, lesson: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+        """Where a lesson's figure stands alone, in a state."""
+        values = {key: int(value) if isinstance(value, bool) else value for key, value in state.items()}
+        fragment = urlencode({f"{lesson['figure']}.{key}": value for key, value in values.items()})
+        return f"figures/{lesson['figure']}/index.html" + (f"#{fragment}" if fragment else "")
 
     @property
     def figures(self) -> list[str]:
@@ -221,7 +250,7 @@ class _Course:
         if source.path.stem != name:
             raise source.error(f"by number and slug this file is {name}.md")
         words = {key: self.inline(source.front[key]).striptags() for key in ("title", "subtitle", "group", "summary")}
-        return source.front | words | {"path": f"lessons/{name}/index.html"}
+        return source.front | words | {"name": name, "path": f"lessons/{name}/index.html"}
 
     def inline(self, text: str) -> Markup:
         """A line from a TOML file with its emphasis and the quotes of the language."""
@@ -239,7 +268,8 @@ class _Course:
         before, after = self.lessons[index - 1] if index else None, (*self.lessons, None)[index + 1]
         strings = self._words(*text.figures)
         more = {"page": lesson, "parts": parts, "quiz": items[:QUIZ_ITEMS], "before": before, "after": after}
-        return self._page("lesson.html", root, strings, **more)
+        told = lesson["name"] in self.notes
+        return self._page("lesson.html", root, strings, told=told, **more)
 
     def _words(self, *figures: str) -> dict[str, Any]:
         """The strings of a page that has these figures."""
