@@ -11,7 +11,7 @@ import typer
 
 from bozzetto.cli.app import app
 from bozzetto.course.build import HERE
-from bozzetto.course.content import LESSON, read_glossary, read_quiz, read_source, read_toml
+from bozzetto.course.content import LESSON, read_glossary, read_quiz, read_source, read_teacher, read_toml
 
 EN = HERE / "content/en"
 WEB = HERE.parents[2] / "web"
@@ -135,6 +135,20 @@ def test_the_reading_level_tells_easy_from_hard() -> None:
     hard = "Generative adversarial architectures necessitate simultaneous optimisation of antagonistic objectives."
     assert grade("The cat sat on the mat. It was a red mat.") < 2
     assert grade(hard) > 15
+
+
+@each_lesson
+def test_what_a_teacher_is_told_is_easy_to_read(lesson) -> None:
+    notes = read_teacher(EN / f"teacher/{lesson.path.stem}.toml")
+    told = [entry[key] for entry in notes["wrong"] for key in ("think", "say")]
+    told += [task[key] for task in notes["task"] for key in ("do", "ask", "box", "answer") if key in task]
+    assert grade("\n".join([*told, notes["guess"]])) <= 6
+    assert notes["read"] > lesson.front["minutes"]  # a class reads more slowly than one who is used to it
+    assert 2 <= len(notes["wrong"]) <= 4
+
+
+def test_the_page_for_teachers_is_easy_to_read() -> None:
+    assert grade(read_source(EN / "teachers.md", {}).text) <= 7
 
 
 @each_lesson

@@ -10,10 +10,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
@@ -32,8 +34,10 @@ from bozzetto.course.content import (
     read_quiz,
     read_source,
     read_svg,
+    read_teacher,
     read_toml,
 )
+from bozzetto.course.figures import NEEDS
 from bozzetto.errors import NotBuilt, one_of
 from bozzetto.families import BY_NAME, FAMILIES
 from bozzetto.runtime import reading, store
@@ -54,7 +58,7 @@ STAGES = {
     "container_drawn": "drawn",
     "fence": "code",
 }
-PAGES = ("glossary", "questions", "certificate")
+PAGES = ("glossary", "questions", "certificate", "teachers")
 HOME_STRINGS = ("shell", "draw")  # for the field of the first page
 QUIZ_ITEMS = 3
 NOT_BUILT = "the scripts of the course are not built: run `npm ci && npm run build`, or `make course`"
@@ -76,14 +80,57 @@ def site(lang: str = "en", root: Path = HERE, weights: Path | None = None) -> Si
     Raises InvalidInput for a language that is not there, ContentError for a mistake in the content, NotBuilt when the
     scripts are not built, and WeightsError when a model is missing or damaged.
     """
+    weights = weights or store.weights_folder()
+    return _files(root) | _models(MODELS, weights) | _Course(lang, root, weights).pages()
+
+
+def one_figure(name: str, lang: str = "en", root: Path = HERE, weights: Path | None = None) -> Site:
+    """The part of the site that shows one figure alone: its page, scripts and styles, its models with their cards, and
+    its data, each where the whole site has it.
+
+    Raises what `site` does, and InvalidInput for a figure that is not there.
+    """
+    weights = weights or store.weights_folder()
+    course = _Course(lang, root, weights, whole=False)
+    one_of("figure", name, course.figures)
+    models, data = NEEDS[name]
+    files, cards = _files(root), {f"models/{model.split('/')[0]}/index.html" for model in models}
+    wanted = _scripts(files, name) | {f"assets/lessons/{course.figures.index(name) + 1}.css"}
+    patterns = [f"data/{pattern}" for pattern in (*data, f"stills/{name}.webp", f"recorded/{name}.*")]
+    wanted |= {path for path in files if any(fnmatch(path, pattern) for pattern in patterns)}
+    some = ("assets/js/", "assets/lessons/", "data/")
+    return {
+        **{path: file for path, file in files.items() if path in wanted or not path.startswith(some)},
+        **_models(models, weights),
+        **{path: card for path, card in course.cards().items() if path in cards},
+        f"figures/{name}/index.html": course.figure(name),
+    }
+
+
+def _files(root: Path) -> Site:
+    """What the pages load: scripts, styles and data."""
     if not (root / "built/assets/js/main.js").is_file():
         raise NotBuilt(NOT_BUILT)
     files: Site = {f"assets/{path.name}": path for path in sorted((root / "static").iterdir())}
     for folder, place in ((root / "built/assets", "assets"), (root / "data", "data")):
         files |= {f"{place}/{p.relative_to(folder).as_posix()}": p for p in sorted(folder.rglob("*")) if p.is_file()}
     files["data/emoji.tsv"] = reading.NAMES
-    weights = weights or store.weights_folder()
-    return files | _models(weights) | _Course(lang, root, weights).pages()
+    return files
+
+
+def _scripts(files: Site, figure: str) -> set[str]:
+    """The scripts of a page with this figure alone: those that import each other, but for other figures."""
+    found, waiting = set(), {"main.js", "theme.js", "worker.js"}
+    while waiting:
+        path = f"assets/js/{waiting.pop()}"
+        found.add(path)
+        source = files[path]
+        assert isinstance(source, Path)
+        for name in re.findall(r'"\./([\w.-]+\.js)"', source.read_text(encoding="utf-8")):
+            other = ".figure-" in name and not name.startswith(f"{figure}.figure-")
+            if not other and f"assets/js/{name}" not in found:
+                waiting.add(name)
+    return found
 
 
 def not_found_page(lang: str = "en", root: Path = HERE) -> bytes:
@@ -91,10 +138,10 @@ def not_found_page(lang: str = "en", root: Path = HERE) -> bytes:
     return _Course(lang, root, store.weights_folder()).not_found("/")
 
 
-def _models(weights: Path) -> Site:
-    """The models that figures run."""
+def _models(names: Iterable[str], weights: Path) -> Site:
+    """Models that figures run."""
     files: Site = {}
-    for name in MODELS:
+    for name in names:
         model = store.open_model(name, weights)
         files |= {f"models/{name}/{file}": model.path / file for file in ("config.json", *model.config["files"])}
     return files
@@ -103,7 +150,7 @@ def _models(weights: Path) -> Site:
 class _Course:
     """One language of the course."""
 
-    def __init__(self, lang: str, root: Path, weights: Path) -> None:
+    def __init__(self, lang: str, root: Path, weights: Path, whole: bool = True) -> None:
         self.lang, self.root, self.weights = lang, root, weights
         self.folder = root / "content" / lang
         one_of("lang", lang, sorted(path.name for path in (root / "content").iterdir() if path.is_dir()))
@@ -126,10 +173,16 @@ class _Course:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.templates.filters["inline"] = self.inline
+        self.templates.filters |= {"inline": self.inline, "place": self.place}
+        self.teachers = self.folder / "teachers.md"
+        self.notes = {path.stem: read_teacher(path) for path in sorted((self.folder / "teacher").glob("*.toml"))}
+        for name in self.notes:
+            if name not in [source.path.stem for source in self.sources]:
+                raise ContentError(f"{self.folder / 'teacher' / name}.toml: there is no lesson {name}")
         # The upright ones are on every page, so they are asked for at once.
         fonts = sorted(path.name for path in (root / "built/assets/fonts").glob("*-normal-*.woff2"))
-        self.templates.globals |= {"csp": CSP, "lang": lang, "lessons": self.lessons, "s": self.text, "fonts": fonts}
+        more = {"whole": whole, "bare": not whole, "teachers": self.teachers.is_file(), "fonts": fonts}
+        self.templates.globals |= {"csp": CSP, "lang": lang, "lessons": self.lessons, "s": self.text, **more}
 
     def pages(self) -> Site:
         pages: Site = {lesson["path"]: self._lesson(i) for i, lesson in enumerate(self.lessons)}
@@ -144,9 +197,47 @@ class _Course:
         strings = {name: self.strings[name] for name in HOME_STRINGS if name in self.strings}
         pages["index.html"] = self._page("home.html", "", strings, page=home.front, parts=parts)
         pages["404.html"] = self.not_found("")
-        for card in sorted(self.weights.glob("*/README.md")):
-            pages[f"models/{card.parent.name}/index.html"] = self._card(card.read_text(encoding="utf-8"))
+        pages |= {f"figures/{name}/index.html": self.figure(name) for name in self.figures}
+        return pages | self._for_teachers() | self.cards()
+
+    def _for_teachers(self) -> Site:
+        """A page and a worksheet for each lesson of which teachers are told something, and one page for all."""
+        pages: Site = {}
+        for lesson in self.lessons:
+            folder, notes = lesson["path"].removesuffix("index.html"), self.notes.get(lesson["name"])
+            if notes:
+                more = {"page": lesson, "notes": notes}
+                pages[f"{folder}teacher/index.html"] = self._page("teacher.html", "../../../", **more)
+                pages[f"{folder}worksheet/index.html"] = self._page("worksheet.html", "../../../", bare=True, **more)
+        if self.teachers.is_file():
+            source = read_source(self.teachers, {"title": str, "summary": str})
+            parts = _Text(self, source, "../", source.front).parts()
+            values: dict[str, Any] = {"page": source.front, "parts": parts, "notes": self.notes}
+            pages["teachers/index.html"] = self._page("teachers.html", "../", **values)
         return pages
+
+    def place(self, lesson: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+        """Where a lesson's figure stands alone, in a state."""
+        values = {key: int(value) if isinstance(value, bool) else value for key, value in state.items()}
+        fragment = urlencode({f"{lesson['figure']}.{key}": value for key, value in values.items()})
+        return f"figures/{lesson['figure']}/index.html" + (f"#{fragment}" if fragment else "")
+
+    @property
+    def figures(self) -> list[str]:
+        """Their names, in the order of the lessons."""
+        return [lesson["figure"] for lesson in self.lessons]
+
+    def figure(self, name: str) -> bytes:
+        """A lesson's figure alone."""
+        index = self.figures.index(name)
+        text = _Text(self, self.sources[index], "../../", self.lessons[index])
+        text.parts()
+        more = {"page": self.lessons[index], "figure": text.figures[name], "bare": True}
+        return self._page("figure.html", "../../", self._words(name), **more)
+
+    def cards(self) -> Site:
+        folders = sorted(self.weights.glob("*/README.md"))
+        return {f"models/{card.parent.name}/index.html": self._card(card.read_text("utf-8")) for card in folders}
 
     def _card(self, text: str) -> bytes:
         """A model card as a page; its front matter and the marks of what scripts fill in are for others."""
@@ -166,7 +257,8 @@ class _Course:
             raise source.error(f"by number and slug this file is {name}.md")
         words = {key: self.inline(source.front[key]).striptags() for key in ("title", "subtitle", "group", "summary")}
         idea = re.search(r"^::: big-idea (.+)$", source.text, re.MULTILINE)
-        return source.front | words | {"path": f"lessons/{name}/index.html", "idea": idea and idea[1]}
+        about = {"name": name, "path": f"lessons/{name}/index.html", "idea": idea and idea[1]}
+        return source.front | words | about
 
     def inline(self, text: str) -> Markup:
         """A line from a TOML file with its emphasis and the quotes of the language."""
@@ -182,10 +274,15 @@ class _Course:
         if len(items) < QUIZ_ITEMS:
             raise source.error(f"quiz.toml has {len(items)} items for this lesson, it needs {QUIZ_ITEMS}")
         before, after = self.lessons[index - 1] if index else None, (*self.lessons, None)[index + 1]
-        elsewhere = {"site", *HOME_STRINGS[1:], *(lesson["figure"] for lesson in self.lessons)} - set(text.figures)
-        strings = {name: words for name, words in self.strings.items() if name not in elsewhere}
+        strings = self._words(*text.figures)
         more = {"page": lesson, "parts": parts, "quiz": items[:QUIZ_ITEMS], "before": before, "after": after}
-        return self._page("lesson.html", root, strings, **more)
+        told = lesson["name"] in self.notes
+        return self._page("lesson.html", root, strings, told=told, **more)
+
+    def _words(self, *figures: str) -> dict[str, Any]:
+        """The strings of a page that has these figures."""
+        elsewhere = {"site", *HOME_STRINGS[1:], *(lesson["figure"] for lesson in self.lessons)} - set(figures)
+        return {name: words for name, words in self.strings.items() if name not in elsewhere}
 
     def _page(self, template: str, root: str, strings: Mapping[str, Any] | None = None, **more: Any) -> bytes:
         blob = json.dumps({"site": self.text["script"], **(strings or {})}, ensure_ascii=False, separators=(",", ":"))
@@ -257,7 +354,7 @@ class _Text:
 
     def __init__(self, course: _Course, source: Source, root: str, page: Mapping[str, Any]) -> None:
         self.course, self.source, self.root, self.page = course, source, root, page
-        self.figures: list[str] = []
+        self.figures: dict[str, Markup] = {}
         self.predictions = 0
         self.picture_ids: set[str] = set()
 
@@ -353,9 +450,10 @@ class _Text:
     def _figure(self, node: SyntaxTreeNode, name: str) -> Markup:
         if not re.fullmatch(r"[a-z]+(-[a-z]+)*", name) or name not in self.course.strings:
             raise self.source.error(f"unknown figure {name!r}: its strings would be interface/{name}.toml", node)
-        self.figures.append(name)
         still, caption = self.course.still(name), self._blocks(node.children)
-        return self._render("figure", name=name, title=self.page["subtitle"], still=still, caption=caption)
+        shown = self._render("figure", name=name, title=self.page["subtitle"], still=still, caption=caption)
+        self.figures[name] = shown
+        return shown
 
     def _picture(self, node: SyntaxTreeNode, name: str) -> Markup:
         path = self.course.folder / "pictures" / f"{name}.svg"

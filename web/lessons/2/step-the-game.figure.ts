@@ -285,7 +285,10 @@ export class StepTheGame extends BzFigure<State> {
     if (!this.playing) return;
     this.playing = false;
     for (const { game } of this.tables) {
-      void Runtime.get().playGame({ settings: this.settings["balanced"]!, trains: TRAINS.both!, rounds: 0, game });
+      const end = { settings: this.settings["balanced"]!, trains: TRAINS.both!, rounds: 0, game };
+      void Runtime.get()
+        .playGame(end)
+        .catch(() => undefined); // a worker that fails is told by the game that it was playing
     }
   }
 
