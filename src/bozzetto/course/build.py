@@ -8,7 +8,7 @@ the macros of templates/parts.html.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -319,7 +319,7 @@ class _Text:
         if kind == "predict":
             return self._predict(node)
         course, body = self.course, self._blocks(node.children)
-        facts = {
+        facts: dict[str, Callable[[], Any]] = {
             "lessons": partial(self._lessons, node),
             "models": course.models,
             "products": course.products,
