@@ -118,7 +118,7 @@ def record_gallery(world: World, clip: towers.Clip) -> None:
         place[group] += 1
         order.append((not core, place[group], GROUPS.index(group), row))
     unseen = unseen.select([row for *_, row in sorted(order)])
-    save(sheet(unseen.images, 32), "gallery.avif", 28)
+    save(sheet(unseen.images, 32), "gallery.avif", 40)
     scale = write_embeddings("gallery", towers.encode_image(clip, white(unseen.images)))
     items = [
         {"name": plain_name(name), "style": style, "codepoints": key}

@@ -136,8 +136,8 @@ def test_compressed_when_the_browser_takes_it(server, path):
     assert ask(server, path, Accept_Encoding="gzip;q=0")[1] == content
 
 
-def test_pictures_and_tables_of_numbers_are_not_compressed_again(server):
-    for path in ("/data/a.webp", "/data/a.bin"):
+def test_pictures_and_fonts_are_not_compressed_again(server):
+    for path in ("/data/a.webp", "/data/a.avif", "/assets/fonts/a.woff2"):
         assert ask(server, path, Accept_Encoding="gzip")[0].getheader("Content-Encoding") is None
 
 

@@ -8,7 +8,7 @@ the macros of templates/parts.html.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
@@ -433,8 +433,13 @@ class _Text:
         if kind == "predict":
             return self._predict(node)
         course, body = self.course, self._blocks(node.children)
-        facts = {name: getattr(course, name) for name in ("models", "products", "onward", "drawn")}
-        facts["lessons"] = partial(self._lessons, node)
+        facts: dict[str, Callable[[], Any]] = {
+            "lessons": partial(self._lessons, node),
+            "models": course.models,
+            "products": course.products,
+            "onward": course.onward,
+            "drawn": course.drawn,
+        }
         return self._render(kind, body=body, **{"facts": facts[kind]()} if kind in facts else {})
 
     def _render(self, macro: str, **values: Any) -> Markup:
