@@ -33,25 +33,30 @@ function quantile(numbers: number[], share: number): number {
   return low + (at - Math.floor(at)) * (sorted[Math.ceil(at)]! - low);
 }
 
+const PLACES = [...Array(FRAME * FRAME).keys()];
+const isEdge = (i: number) => i % FRAME === 0 || i % FRAME === FRAME - 1 || i < FRAME || i >= FRAME * (FRAME - 1);
+const BORDER = PLACES.filter(isEdge);
+
 /** Which pixels of a picture RGBA are not background. */
 function foreground(picture: Uint8ClampedArray): Uint8Array {
   // Colours times alpha: the colour under full transparency means nothing.
   const rgba = Float32Array.from(picture, (value, i) =>
     i % 4 === 3 ? value : value * Math.fround(picture[i | 3]! / 255),
   );
-  const places = [...Array(FRAME * FRAME).keys()];
-  const last = FRAME - 1;
-  const border = places.filter((i) => [0, last].includes(i % FRAME) || [0, last].includes(Math.floor(i / FRAME)));
   const ground = [0, 1, 2, 3].map((c) =>
     quantile(
-      border.map((i) => rgba[4 * i + c]!),
+      BORDER.map((i) => rgba[4 * i + c]!),
       0.5,
     ),
   );
-  if (ground[3]! < 128) return Uint8Array.from(places, (i) => Number(rgba[4 * i + 3]! >= 128));
-  const off = (i: number) => Math.max(...ground.map((value, c) => Math.abs(rgba[4 * i + c]! - value)));
-  const threshold = Math.min(60, Math.max(30, 3 * quantile(border.map(off), 0.75)));
-  return Uint8Array.from(places, (i) => Number(off(i) > threshold));
+  if (ground[3]! < 128) return Uint8Array.from(PLACES, (i) => Number(rgba[4 * i + 3]! >= 128));
+  const off = (i: number): number => {
+    let most = 0;
+    for (let c = 0; c < 4; c++) most = Math.max(most, Math.abs(rgba[4 * i + c]! - ground[c]!));
+    return most;
+  };
+  const threshold = Math.min(60, Math.max(30, 3 * quantile(BORDER.map(off), 0.75)));
+  return Uint8Array.from(PLACES, (i) => Number(off(i) > threshold));
 }
 
 const FOUR = [[0, -1], [-1, 0], [1, 0], [0, 1]] as const; // prettier-ignore
@@ -73,9 +78,8 @@ function flood(start: number, steps: readonly (readonly [number, number])[], ins
 /** What can not be reached from the edge without crossing a visible pixel. */
 function filled(visible: Uint8Array): Uint8Array {
   const whole = new Uint8Array(visible.length).fill(1);
-  for (let i = 0; i < whole.length; i++) {
-    const edge = i % FRAME === 0 || i % FRAME === FRAME - 1 || i < FRAME || i >= FRAME * (FRAME - 1);
-    if (!edge || visible[i] || !whole[i]) continue;
+  for (const i of BORDER) {
+    if (visible[i] || !whole[i]) continue;
     for (const at of flood(i, FOUR, (next) => !visible[next])) whole[at] = 0;
   }
   return whole;
