@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bozzetto.diffusion import JUMPS, SAMPLERS, TWICE
+from bozzetto.families import BY_NAME
 from bozzetto.metrics.coverage import coverage_metrics
 from bozzetto.metrics.frechet import frechet_between, gaussian
 from bozzetto.metrics.makers import NEIGHBOURS, features, real_instead
@@ -174,7 +175,7 @@ def main() -> None:
 
     for row in settings(arguments.makers.split(",")):
         maker = sample.load(row["maker"], weights)
-        sums = store.open_model(sample.FOLDERS[row["maker"]], weights).weights_sum()[:12]
+        sums = store.open_model(BY_NAME[row["maker"]].sampled, weights).weights_sum()[:12]
         row |= {"weights": sums}
         if any(row.items() <= old.items() for old in rows):
             continue

@@ -14,7 +14,7 @@ from bozzetto.models.vlm import PATCHES
 from bozzetto.runtime import ask, gan_round, reading, requests, sample, text_to_image, tokenizer
 from bozzetto.world import scenes
 from bozzetto.world.captions import article
-from bozzetto.world.scenes.vocabulary import NOUNS
+from bozzetto.world.scenes.vocabulary import BACKGROUND_WORDINGS, NOUNS, NUMBERS, WORDINGS
 from bozzetto.world.styles import STYLES
 
 FILE = Path(__file__).parents[1] / "web/runtime/generated.ts"
@@ -84,6 +84,11 @@ CONSTANTS = {
         },
     ),
     "PALETTE": ("Colours by the names that the models know.", palette()),
+    "NOUNS": ("What can stand in a scene.", list(NOUNS)),
+    "WORDINGS": ("How a sentence says what a scene shows: by its kind, or by the relation of two things.", WORDINGS),
+    "BACKGROUND_WORDINGS": ("And on which ground.", list(BACKGROUND_WORDINGS)),
+    "COLORS": ("Those that a thing in a scene can have.", {name: list(rgb) for name, rgb in scenes.COLORS.items()}),
+    "NUMBERS": ("How many, in words, from zero.", list(NUMBERS)),
     "CONCEPTS": (
         "What the picture world calls a noun of a scene, where that is not the noun itself.",
         {noun: concept for noun, concept in NOUNS.items() if concept != noun},

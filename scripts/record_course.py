@@ -118,7 +118,7 @@ def record_gallery(world: World, clip: towers.Clip) -> None:
         place[group] += 1
         order.append((not core, place[group], GROUPS.index(group), row))
     unseen = unseen.select([row for *_, row in sorted(order)])
-    save(sheet(unseen.images, 32), "gallery.avif", 28)
+    save(sheet(unseen.images, 32), "gallery.avif", 40)
     scale = write_embeddings("gallery", towers.encode_image(clip, white(unseen.images)))
     items = [
         {"name": plain_name(name), "style": style, "codepoints": key}
@@ -409,14 +409,21 @@ def record_weak_spots() -> None:
     """What `bozzetto evaluate text-to-image` found about scenes."""
     scores = json.loads((ROOT / "benchmarks/results/scores.json").read_text())["text-to-image"]["scores"]
     wanted = {
-        "the right thing among 1,181, in five guesses": "judge top-5",
-        "the right colour": "color scenes: the colour",
-        "the right number of things": "count scenes: as many objects",
-        "two things, both there": "two scenes: just the two objects",
-        "two things, each in its place": "place scenes: the two and their place",
+        "thing": ("the right thing among 1,181, in five guesses", "judge top-5"),
+        "color": ("the right colour", "color scenes: the colour"),
+        "count": ("the right number of things", "count scenes: as many objects"),
+        "two": ("two things, both there", "two scenes: just the two objects"),
+        "place": ("two things, each in its place", "place scenes: the two and their place"),
     }
-    rows = [{"what": what, "rate": scores[name]["value"]} | {k: scores[name][k] for k in ("low", "high", "n")}
-            for what, name in wanted.items()]  # fmt: skip
+    rows = [
+        {
+            "fact": fact,
+            "what": what,
+            "rate": scores[name]["value"],
+            **{key: scores[name][key] for key in ("low", "high", "n")},
+        }
+        for fact, (what, name) in wanted.items()
+    ]
     write("weak-spots.json", rows)
 
 

@@ -1,5 +1,6 @@
 """The pages: what the real course becomes, and what is said when somebody writes something wrong."""
 
+import fnmatch
 import gzip
 import html.parser
 import json
@@ -13,6 +14,7 @@ from PIL import Image
 
 from bozzetto.course import build
 from bozzetto.course.content import ContentError, read_toml
+from bozzetto.course.figures import NEEDS
 from bozzetto.errors import InvalidInput, NotBuilt, WeightsError
 from bozzetto.runtime import store
 
@@ -141,7 +143,11 @@ def pages(site):
 def test_there_are_nine_lessons_and_the_pages_around_them(real):
     cards = {path for path in pages(real) if path.startswith("models/")}
     languages = [path for path in (build.HERE / "content").iterdir() if path.is_dir()]
-    assert len(pages(real)) == len(languages) * (13 + len(cards))
+    alone = {path for path in pages(real) if path.startswith("figures/")}
+    told = {path for path in pages(real) if re.search(r"^lessons/[^/]+/(teacher|worksheet)/|^teachers/", path)}
+    assert len(told) == 2 * 9 + 1
+    assert len(pages(real)) == len(languages) * (14 + len(cards) + len(alone) + len(told))
+    assert [path.split("/")[1] for path in sorted(alone)] == sorted(NEEDS)
     assert {path.split("/")[1] for path in cards} == {
         path.parent.name for path in store.weights_folder().glob("*/README.md")
     }
@@ -149,18 +155,24 @@ def test_there_are_nine_lessons_and_the_pages_around_them(real):
         "index.html",
         "glossary/index.html",
         "questions/index.html",
+        "certificate/index.html",
         "404.html",
         "lessons/7-clip/index.html",
     } <= real.keys()
 
 
 def test_every_link_leads_somewhere_in_the_site(real):
-    all_pages = pages(real)
+    assert links(real) > 300
+
+
+def links(site):
+    """How many links its pages have, each of which leads to a page or a place in one."""
+    all_pages = pages(site)
     count = 0
     for path, one in all_pages.items():
         for attributes in one.named("a", "link", "script", "img"):
             target = attributes.get("href") or attributes.get("src")
-            if not target:
+            if not target or attributes.get("rel") == "external noreferrer":  # onward.toml, to follow by hand
                 continue
             assert not re.match(r"[a-z]+:|/", target), f"{path}: {target} is not relative"
             file, _, fragment = target.partition("#")
@@ -169,11 +181,11 @@ def test_every_link_leads_somewhere_in_the_site(real):
             for part in joined.parts:
                 parts.pop() if part == ".." else parts.append(part)
             found = "/".join(parts)
-            assert found in real, f"{path}: {target}"
-            if fragment:
+            assert found in site, f"{path}: {target}"
+            if fragment and "=" not in fragment:  # which is the state of a figure
                 assert fragment in [a.get("id") for _, a in all_pages[found].tags], f"{path}: {target}"
             count += 1
-    assert count > 300
+    return count
 
 
 def language(path):
@@ -214,11 +226,14 @@ def sheets(one, path):
 def test_a_page_loads_the_styles_of_what_it_shows(real):
     """One sheet for all pages, and the first page and each lesson one more; nobody waits for another lesson's."""
     for path, one in pages(real).items():
-        lesson = re.search(r"\blessons/(\d)-", path)
-        own = f"lessons/{lesson[1]}" if lesson else "home" if re.fullmatch(r"(\w\w/)?index.html", path) else ""
-        assert sheets(one, path) == ["assets/site.css", *([f"assets/{own}.css"] if own else [])], path
+        lesson = re.search(r'<article class="(?:lesson|alone)" data-lesson="(\d)">', real[path].decode())
+        first = re.fullmatch(r"(\w\w/)?index.html", path)
+        own = [f"assets/lessons/{lesson[1]}.css"] if lesson else ["assets/home.css"] if first else []
+        own += ["assets/alone.css"] if re.search(r"^(\w\w/)?figures/", path) else []
+        own += ["assets/teachers.css"] if re.search(r"/(teacher|worksheet)/|^(\w\w/)?teachers/", path) else []
+        assert sheets(one, path) == ["assets/site.css", *own], path
     styles = {path: real[path].read_text() for path in real if path.endswith(".css")}
-    assert len(styles) == 2 + 9
+    assert len(styles) == 5 + 9
     own = ("sorter-maker", "fakes", None, "spot-shot", "multiples", "reading", "map", "pipeline", "squares")
     for number, name in enumerate(own, 1):
         shown = {path for path, text in styles.items() if name and f".{name}" in text}
@@ -236,7 +251,7 @@ def test_the_dark_palette_is_written_once(real):
 def test_a_page_and_its_styles_are_small(real):
     for path, one in pages(real).items():
         styles = sum(len(gzip.compress(real[sheet].read_bytes())) for sheet in sheets(one, path))
-        assert styles < 10_000
+        assert styles < (10_500 if path.startswith("figures/") else 10_000), path  # which has few words to carry
         assert styles + len(gzip.compress(real[path])) < PAGES_BUDGET
 
 
@@ -290,13 +305,108 @@ def test_home_tells_what_the_models_files_tell(real):
     assert re.search(r"naming top-1 \| (\S+ %)", card)[1] in words
 
 
+# ---------------------------------------------------------------- for teachers
+
+
+def test_a_teacher_finds_the_notes_and_the_answers_are_folded(real):
+    for path, one in pages(real).items():
+        if not path.endswith("/teacher/index.html"):
+            continue
+        text = real[path].decode()
+        states = re.findall(r'href="(\.\./\.\./\.\./figures/[^"]+)"', text)
+        assert len(states) == 3 and text.count("<details") == 1
+        assert "<summary" in text[text.index("<details") :] and len(one.named("details")) == 1
+        lesson = page(real, path.replace("teacher/", ""))
+        assert {"teacher/index.html", "worksheet/index.html"} <= {a.get("href") for a in lesson.named("a")}
+        assert any((a.get("href") or "").endswith("/teachers/index.html") for a in lesson.named("a"))
+        sheet = "".join(page(real, path.replace("teacher/", "worksheet/")).words)
+        assert "Before you look" in sheet
+        answers = text[text.index("<details") :]
+        for answer in re.findall(r"<strong>.*?</strong> (.*?)</li>", answers):
+            assert answer not in real[path.replace("teacher/", "worksheet/")].decode()
+
+
+NOTES = "".join(f"{key} = 5\n" for key in ("read", "figure", "talk")) + 'guess = "Which?"\n'
+NOTES += '[[wrong]]\nthink = "a"\nsay = "b"\n'
+TASK = '[[task]]\ntitle = "t"\ndo = "d"\nask = "?"\nanswer = "*so*"\nbox = "Draw."\n'
+NOTES += 3 * (TASK + 'state = { on = true, words = "a b&c" }\n')
+
+
+def test_notes_of_a_lesson_become_its_pages(root):
+    (root / "content/en/teacher").mkdir()
+    (root / "content/en/teacher/1-first.toml").write_text(NOTES)
+    site = build.site("en", root)
+    text = site["lessons/1-first/teacher/index.html"].decode()
+    assert "../../../figures/shown/index.html#shown.on=1&amp;shown.words=a+b%26c" in text
+    assert "<em>so</em>" in text and "About 15 minutes" in text
+    assert "teachers/index.html" not in site and "teachers/" not in "".join(map(str, page(site, "index.html").tags))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("1-first", "read = 5", 'read = "five"', "needs read, figure, talk in whole minutes"),
+        ("1-first", 'say = "b"', "", "each .* needs think and say"),
+        ("1-first", 'box = "Draw."', "", None),
+        ("1-first", 'answer = "*so*"', "", "needs three .* title, do, ask, answer"),
+        ("2-none", "", "", "there is no lesson 2-none"),
+    ],
+)
+def test_a_mistake_in_notes_is_one_clear_line(root, name, old, new, message):
+    (root / "content/en/teacher").mkdir()
+    (root / f"content/en/teacher/{name}.toml").write_text(NOTES.replace(old, new, 1))
+    if message is None:  # only the last one needs a box
+        build.site("en", root)
+        return
+    with pytest.raises(ContentError, match=rf"{name}\.toml: {message}"):
+        build.site("en", root)
+
+
+# ---------------------------------------------------------------- one figure
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_a_figure_alone_takes_what_it_needs_and_no_more(real, name):
+    """What it asks for as it is used, tests/figures/ compare with this."""
+    site = build.one_figure(name)
+    assert [path for path in site if path.endswith(".html") and not path.startswith("models/")] == [
+        f"figures/{name}/index.html"
+    ]
+    assert links(site) > 4
+    same = [path for path in site if not path.endswith(".html")]
+    assert {path: real[path] for path in same} == {path: site[path] for path in same}
+    scripts = [path for path in site if path.startswith("assets/js/")]
+    assert [path for path in scripts if ".figure-" in path] == [path for path in scripts if f"/{name}.figure-" in path]
+    assert {"assets/js/main.js", "assets/js/theme.js", "assets/js/worker.js", "assets/site.css"} <= site.keys()
+    assert len([path for path in site if path.startswith("assets/lessons/")]) == 1
+    for path in scripts:
+        for other in re.findall(r'from"\./([\w.-]+)"', site[path].read_text()):
+            assert f"assets/js/{other}" in site, path
+    models, data = NEEDS[name]
+    assert {path.rpartition("/")[0] for path in site if path.endswith("config.json")} == {f"models/{m}" for m in models}
+    for pattern in data:
+        assert fnmatch.filter(site, f"data/{pattern}"), pattern
+    assert sum(map(size_of, site.values())) < sum(map(size_of, real.values()))
+
+
+def size_of(content):
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
+def test_a_figure_that_is_not_there_is_said_with_all_that_are():
+    for name in ("words-stee", "../index", "", "<b>"):
+        with pytest.raises(InvalidInput, match=f"figure {name!r} is unknown: .*sorter-maker.*same-blocks") as caught:
+            build.one_figure(name)
+        assert caught.value.field == "figure"
+
+
 # ---------------------------------------------------------------- what the pieces become
 
 
 def test_a_lesson_becomes_parts_with_a_figure_beside_what_is_said_about_it(root):
     one = page(build.site("en", root), "lessons/1-first/index.html")
     kinds = [a["class"] for a in one.named("section")]
-    assert kinds == ["part part-picture", "part part-figure", "part part-code", "quiz"]
+    assert kinds == ["part part-picture", "part part-figure", "part part-code", "quiz", "quiz mixed"]
     assert "bz-shown" in [tag for tag, _ in one.tags]
     text = "".join(one.words)
     assert text.index("before anything") < text.index("What is") < text.index("About the figure") < text.index("Which?")

@@ -11,7 +11,7 @@ import typer
 
 from bozzetto.cli.app import app
 from bozzetto.course.build import HERE
-from bozzetto.course.content import LESSON, read_glossary, read_quiz, read_source, read_toml
+from bozzetto.course.content import LESSON, read_glossary, read_quiz, read_source, read_teacher, read_toml
 
 EN = HERE / "content/en"
 WEB = HERE.parents[2] / "web"
@@ -138,6 +138,20 @@ def test_the_reading_level_tells_easy_from_hard() -> None:
 
 
 @each_lesson
+def test_what_a_teacher_is_told_is_easy_to_read(lesson) -> None:
+    notes = read_teacher(EN / f"teacher/{lesson.path.stem}.toml")
+    told = [entry[key] for entry in notes["wrong"] for key in ("think", "say")]
+    told += [task[key] for task in notes["task"] for key in ("do", "ask", "box", "answer") if key in task]
+    assert grade("\n".join([*told, notes["guess"]])) <= 6
+    assert notes["read"] > lesson.front["minutes"]  # a class reads more slowly than one who is used to it
+    assert 2 <= len(notes["wrong"]) <= 4
+
+
+def test_the_page_for_teachers_is_easy_to_read() -> None:
+    assert grade(read_source(EN / "teachers.md", {}).text) <= 7
+
+
+@each_lesson
 def test_code_runs_as_far_as_can_be_seen(lesson) -> None:
     snippets = code(lesson.text, "python")
     assert snippets
@@ -202,10 +216,21 @@ def test_products_are_named_in_one_place_only() -> None:
         assert not found, f"{path.name} names {found[0]}: product names live in products.toml"
 
 
-def test_the_product_lists_are_not_stale() -> None:
-    then, today = date.fromisoformat(f"{PRODUCTS['as_of']}-01"), date.today()
+@pytest.mark.parametrize("name", ["products.toml", "onward.toml"])
+def test_the_dated_lists_are_not_stale(name) -> None:
+    as_of = read_toml(EN / name)["as_of"]
+    then, today = date.fromisoformat(f"{as_of}-01"), date.today()
     months = 12 * (today.year - then.year) + today.month - then.month
-    assert months <= 12, f"products.toml is of {PRODUCTS['as_of']}: look through its lists and set as_of to this month"
+    assert months <= 12, f"{name} is of {as_of}: look through its lists and set as_of to this month"
+
+
+def test_the_ways_onward_are_few_and_each_says_why() -> None:
+    links = [link for group in read_toml(EN / "onward.toml")["group"] for link in group["links"]]
+    assert 5 <= len(links) <= 9
+    assert len({link["url"] for link in links}) == len(links)
+    for link in links:
+        assert re.fullmatch(r"https://[\w.-]+/[\w./-]*", link["url"]), link["url"]
+        assert grade(link["why"]) <= 8.5, link["why"]
 
 
 # ---------------------------------------------------------------- what the page says

@@ -2,6 +2,7 @@
 their own in figures/."""
 
 import io
+import re
 from dataclasses import dataclass
 from urllib.request import Request, urlopen
 
@@ -17,7 +18,21 @@ LIVE = [f"lessons/{name}/index.html" for name in LESSONS if int(name[0]) in FIGU
 QUIET = [f"lessons/{name}/index.html" for name in LESSONS if int(name[0]) not in FIGURES]
 # Those whose stops are counted come first, so that each page is opened once for all that is asked of it.
 CARD = "models/vlm/index.html"  # the one with the longest table stands for all
-PATHS = ["index.html", *LIVE, *QUIET, "404.html", "glossary/index.html", "questions/index.html", CARD]
+ALONE = "figures/match-score/index.html"  # a figure stands alone as in its lesson: one for all
+TEACHER, SHEET = (f"lessons/{LESSONS[1]}/{page}/index.html" for page in ("teacher", "worksheet"))  # and so have these
+APART = [ALONE, TEACHER, SHEET, "teachers/index.html"]
+PATHS = [
+    "index.html",
+    *LIVE,
+    *QUIET,
+    "404.html",
+    "glossary/index.html",
+    "questions/index.html",
+    "certificate/index.html",
+    CARD,
+    *APART,
+]
+ONE_FOR_ALL = re.compile(r"models/|figures/|lessons/[^/]+/(teacher|worksheet)/")
 HEAVY = ("assets/ort/", "assets/js/worker", "models/")
 # Until what came into view has been told so, and has been painted as it is now.
 PAINTED = """globalThis.painted = async () => {
@@ -40,7 +55,7 @@ def read_through(reader, path):
       }
       return [...moved];
     }""")
-    if path in LIVE:
+    if path in (*LIVE, ALONE):
         playing = reader.begun().get_by_role("button", name=t("shell.pause"), exact=True)
         moving += ["the figure"] * playing.count()
     return moving
@@ -68,14 +83,17 @@ def read(request, _shared):
 def test_all_pages_are_tested(course):
     """In English; test_course_languages_page.py has the other languages."""
     english = [path for path in pages(course) if not path.startswith("es/")]
-    assert sorted(PATHS) == [path for path in english if not path.startswith("models/") or path == CARD]
+    assert sorted(PATHS) == [path for path in english if not ONE_FOR_ALL.match(path) or path in PATHS]
 
 
 def test_a_page_asks_only_its_own_site(read, reader):
     assert {read.path, "assets/js/main.js", "assets/js/theme.js"} <= set(read.asked)
-    own = [f"assets/lessons/{read.path[8]}.css"] if read.path.startswith("lessons/") else []
-    own += ["assets/home.css"] if read.path == "index.html" else []
-    assert [path for path in read.asked if path.endswith(".css")] == ["assets/site.css", *own]
+    number = "7" if read.path == ALONE else read.path[8] if read.path in LIVE + QUIET else ""
+    lesson = [f"assets/lessons/{number}.css"] if number else []
+    lesson += ["assets/home.css"] if read.path == "index.html" else []
+    if read.path in APART:
+        lesson.append(f"assets/{'alone' if read.path == ALONE else 'teachers'}.css")
+    assert [path for path in read.asked if path.endswith(".css")] == ["assets/site.css", *lesson]
     assert [path for path in read.asked if path.startswith(("http", "ws"))] == []
 
 
@@ -114,7 +132,7 @@ def test_what_counts_as_compressed_is_sent_so(course):
 def test_only_a_page_with_a_live_figure_asks_for_a_model(read):
     assert len(LIVE) == len(FIGURES)
     asked = [path for path in read.asked if path.startswith(HEAVY) and path != CARD]
-    assert not asked or read.path in LIVE
+    assert not asked or read.path in (*LIVE, ALONE)
 
 
 def test_the_runtime_waits_until_a_figure_is_near(reader):
@@ -154,12 +172,34 @@ def test_a_page_reads_without_javascript(visit, path):
     page = visit(java_script_enabled=False).open(path)
     page.eval_on_selector_all("main details", "all => all.forEach(details => (details.open = true))")
     assert hidden_words(page) == []
-    if path.startswith("lessons"):
+    if path in LIVE + QUIET:
         assert page.locator("article p").count() > 15
         assert page.locator("fieldset.question .why").count() >= 9
         assert page.locator("fieldset.predict details[open]").count() >= 1
         assert page.locator(".figure figcaption").count() == 1
         assert page.locator(".figure img.still").count() == 1
+
+
+# ---------------------------------------------------------------- on paper
+
+
+def test_a_worksheet_is_two_printed_pages(reader, course):
+    """On either paper; and the answers of the teacher's page begin a page of their own."""
+    sheets = [path for path in pages(course) if path.endswith("/worksheet/index.html")]
+    assert len(sheets) == 9
+    for path in sheets:
+        page = reader.open(path)
+        for paper in ("A4", "Letter"):
+            assert printed(page, paper) == 2, (path, paper)
+    page = reader.open(TEACHER)
+    folded = printed(page, "A4")
+    page.locator(".answers summary").click()
+    assert printed(page, "A4") == folded + 1
+
+
+def printed(page, paper):
+    """How many pages."""
+    return len(re.findall(rb"/Type\s*/Page\b", page.pdf(format=paper)))
 
 
 # ---------------------------------------------------------------- for everybody

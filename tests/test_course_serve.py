@@ -136,8 +136,8 @@ def test_compressed_when_the_browser_takes_it(server, path):
     assert ask(server, path, Accept_Encoding="gzip;q=0")[1] == content
 
 
-def test_pictures_and_tables_of_numbers_are_not_compressed_again(server):
-    for path in ("/data/a.webp", "/data/a.bin"):
+def test_pictures_and_fonts_are_not_compressed_again(server):
+    for path in ("/data/a.webp", "/data/a.avif", "/assets/fonts/a.woff2"):
         assert ask(server, path, Accept_Encoding="gzip")[0].getheader("Content-Encoding") is None
 
 
@@ -273,6 +273,29 @@ def test_the_command_exports(site, tmp_path, monkeypatch, capsys):
     assert cli.main(["course", "--export", str(tmp_path / "out")]) == 0
     assert f"{len(site)} files" in capsys.readouterr().out
     assert (tmp_path / "out/index.html").is_file()
+
+
+def test_the_command_exports_one_figure(site, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(build, "one_figure", lambda name, lang: site)
+    out = tmp_path / "out"
+    assert cli.main(["course", "--export", str(out), "--figure", "words-steer"]) == 0
+    assert "begin at figures/words-steer/index.html" in capsys.readouterr().out
+    assert files_of(out) == {*site, serve.MARK}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--figure", "words-steer"], "--figure goes with --export"),
+        (["--export", "out", "--figure", "wordssteer"], "did you mean words-steer? choose one of sorter-maker, "),
+    ],
+)
+def test_one_figure_needs_a_name_and_a_folder(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["course", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert files_of(tmp_path) == set()
 
 
 def test_the_shell_names_its_flags(site, tmp_path, monkeypatch, capsys):

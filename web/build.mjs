@@ -16,8 +16,10 @@ await build({ ...options, entryPoints: { main: "web/main.ts" }, format: "esm", s
 await build({ ...options, entryPoints: { theme: "web/theme.ts" }, format: "iife" });
 // ONNX Runtime is a file of its own, fetched by the worker when a figure is near.
 await build({ ...options, entryPoints: { worker: "web/runtime/worker.ts" }, format: "esm", external: ["*/ort.wasm.min.mjs"] });
-// What every page shows is one sheet. The first page and each lesson have one more, which names what is on them.
+// What every page shows is one sheet. The first page and each lesson have one more, which names what is on them; so have
+// the pages that stand apart from the lessons, and a lesson that is presented.
 const lessons = (await readdir("web/lessons")).map((number) => [`lessons/${number}`, `web/lessons/${number}/lesson.css`]);
-const sheets = { site: "web/core/site.css", home: "web/home/home.css", ...Object.fromEntries(lessons) };
+const core = Object.fromEntries(["site", "alone", "teachers", "present"].map((name) => [name, `web/core/${name}.css`]));
+const sheets = { ...core, home: "web/home/home.css", ...Object.fromEntries(lessons) };
 await build({ ...options, entryPoints: sheets, outdir: to, loader: { ".woff2": "file" }, assetNames: "fonts/[name]-[hash]" });
 await copyFile("node_modules/@fontsource/source-serif-4/LICENSE", `${to}/fonts/OFL.txt`);

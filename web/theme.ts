@@ -5,3 +5,5 @@ const theme = new Progress(pageStorage()).theme;
 if (theme) document.documentElement.dataset.theme = theme;
 // Browsers refuse modules to pages that were opened as files; the page says what to do.
 if (location.protocol === "file:") document.documentElement.dataset.fromFile = "";
+// In a frame of another page there are no teachers.
+if (top !== self) document.documentElement.dataset.framed = "";

@@ -93,6 +93,7 @@ FAMILIES = (
         data=("emoji", "fashion"),
         runtime="sample",
         sampled="gan/generator",
+        served=("gan/generator",),
         scorer="makers",
         scored={"name": "gan"},
     ),

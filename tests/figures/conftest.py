@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, JSHandle
 
+from bozzetto.course import build
 from bozzetto.course.serve import CourseServer
 from browser import FIGURES, OUT, Visit, problems
 
@@ -30,8 +31,11 @@ def tour(request: pytest.FixtureRequest, chromium: Browser, course: CourseServer
         barriers += [f"{state}: {problem}" for problem in problems(visit.page, name)]
         target = OUT / "screens" / f"figure-{number}-{state.replace(', ', '-').replace(' ', '-')}.jpg"
         visit.page.locator(name).screenshot(path=target)  # half the time of a png
-    models = [path for path in visit.asked() if path.startswith("models/") and not path.endswith(".md")]
+    asked = visit.asked()
+    models = [path for path in asked if path.startswith("models/") and not path.endswith(".md")]
     visit.context.close()
+    alone = build.one_figure(FIGURES[number])
+    assert [path for path in asked if path.startswith(("models/", "data/")) and path not in alone] == []
     return Tour(barriers, models, visit.troubles)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+import bozzetto
 from actions import (
     button,
     changes_a_second,
@@ -21,8 +22,9 @@ from actions import (
     type_seed,
     unfold,
 )
-from bozzetto.runtime import gan_round
-from browser import Visit, served, t
+from bozzetto.diffusion import normal
+from bozzetto.runtime import gan_round, sample, store
+from browser import Visit, pictures, problems, served, t
 
 pytest_plugins = ["browser"]
 
@@ -71,6 +73,102 @@ def test_the_rounds_of_a_game_agree_with_python(worker):
             assert abs(np.array(part) - getattr(shown, name).ravel()).max() < 1e-3
 
 
+CALLS = """globalThis.rounds = [];
+const post = Worker.prototype.postMessage;
+Worker.prototype.postMessage = function (message, ...more) {
+  if (message.call === "playGame" && message.argument.rounds) rounds.push(message.argument.rounds);
+  return post.call(this, message, ...more);
+};"""
+HIDE = """() => {
+  Object.defineProperty(document, "hidden", { value: true, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+  delete document.hidden;
+}"""
+# What is stored of the game: its moves; `version` makes it one of another version.
+STORED = """version => new Promise(resolve => {
+  const opening = indexedDB.open("bozzetto.games", 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore("games");
+  opening.onsuccess = () => {
+    const store = opening.result.transaction("games", "readwrite").objectStore("games");
+    const asked = store.get(0);
+    asked.onsuccess = () => {
+      if (asked.result && version) store.put({ ...asked.result, version }, 0);
+      resolve(asked.result?.moves);
+    };
+    opening.result.close();
+  };
+})"""
+
+
+def stored(page, moves):
+    """Wait until the game is stored with these moves."""
+    for _ in range(1000):
+        if page.evaluate(STORED, None) == moves:
+            return
+    raise AssertionError(f"stored is {page.evaluate(STORED, None)}, not {moves}")
+
+
+def test_a_game_goes_on_after_a_reload_without_being_played_again(visit):
+    fresh = fakes(visit().figure(2, moves="bb27"), 27)
+    reader = visit(CALLS)
+    figure, page = reader.figure(2, moves="bb20"), reader.page
+    shown = fakes(figure, 20)
+    page.evaluate(HIDE)
+    stored(page, "bb20")
+    page.reload()
+    figure.scroll_into_view_if_needed()
+    assert fakes(figure, 20) == shown and page.evaluate("rounds") == []
+    assert fakes(reader.figure(2, moves="bb27"), 27) == fresh  # and from there, the rounds that are left
+    assert page.evaluate("rounds") == [7]
+    fakes(reader.figure(2, moves="bb20", seed=8), 20)
+    assert page.evaluate("rounds") == [20]  # another game
+
+    page.evaluate(HIDE)
+    stored(page, "bb20")
+    page.evaluate(STORED, "of another version")
+    figure = reader.figure(2, moves="bb20", seed=8)
+    fakes(figure, 20)
+    expect(figure.locator("p.note[role=status]")).to_have_text(t("step-the-game.dropped"))
+    assert page.evaluate("rounds") == [20]
+
+
+def test_the_shipped_gan_draws_what_python_draws(visit):
+    reader = visit()
+    figure = reader.figure(2)
+    fakes(figure, 0)
+    assert not [path for path in reader.asked() if "gan/generator" in path]  # not before it is asked
+    figure.locator(".emoji select").select_option("cat-face")
+    figure.locator(".emoji input").fill("3")
+    button(figure, "step-the-game.emoji-many", count=16).click()
+    expect(figure.locator(".emoji canvas")).to_have_count(16)
+    expect(figure.locator(".emoji p[role=status]")).to_contain_text("One pass")
+    found = np.array(pictures(figure.locator(".emoji canvas"))).reshape(16, 32, 32, 4)[..., :3]
+    wanted = np.stack([np.asarray(one) for one in bozzetto.sample("gan", label="cat-face", seed=3, n=16)])
+    assert abs(found.astype(int) - wanted).max() <= 1  # a value in the middle of two may go either way
+    assert len({picture.tobytes() for picture in found}) == 16
+    button(figure, "step-the-game.emoji-one").click()
+    expect(figure.locator(".emoji canvas")).to_have_count(1)
+    assert problems(reader.page, "bz-step-the-game .emoji") == []
+
+
+def test_the_shipped_gan_agrees_with_python(worker):
+    noise = normal(5, (64,))
+    maker = sample.load("gan", store.weights_folder())
+    [wanted] = maker.network(noise=noise[None], label=np.array([4]))["pixels"]
+    found = worker.evaluate(
+        """async (ask, noise) => {
+          await ask("load", ["gan/generator"]);
+          const inputs = {
+            noise: { data: Float32Array.from(noise), dims: [1, 64] },
+            label: { data: BigInt64Array.of(4n), dims: [1] },
+          };
+          return JSON.stringify([...(await ask("run", { model: "gan/generator", inputs })).pixels]);
+        }""",
+        noise.tolist(),
+    )
+    assert abs(np.array(json.loads(found)) - wanted.ravel()).max() < 1e-3
+
+
 def states(visit: Visit):
     figure = visit.figure(2, moves="bb24")
     fakes(figure, 24)
@@ -97,11 +195,7 @@ def states(visit: Visit):
     expect(figure.locator(".game-round")).not_to_have_text(t("step-the-game.round", rounds=60))
     # Nobody looks: the games wait, and the address has kept them, and while they were played as well.
     expect_address(figure, moves=re.compile(r"bb(6[1-9]|[7-9]\d|\d{3,})"), twin=re.compile(r"cb\d{2,}"), beside="1")
-    visit.page.evaluate("""() => {
-      Object.defineProperty(document, "hidden", { value: true, configurable: true });
-      document.dispatchEvent(new Event("visibilitychange"));
-      delete document.hidden;
-    }""")
+    visit.page.evaluate(HIDE)
     expect(button(figure, "shell.play")).to_be_visible()
     yield "collapsing"
     button(figure, "step-the-game.rebalance").click()

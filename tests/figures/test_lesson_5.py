@@ -1,6 +1,7 @@
 """The speed-quality dial: its runs are computed, agree with Python, can be used by everybody, and survive faults."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -68,6 +69,19 @@ def test_a_small_picture_is_that_of_python(reader):
     found = run(reader.figure(5, label="cat-face", seed=3, num_inference_steps=4, sampler="unipc"))
     [drawn] = bozzetto.sample("diffusion", label="cat-face", seed=3, num_inference_steps=4, sampler="unipc")
     assert abs(np.array(found) - np.asarray(drawn.convert("RGBA")).ravel().astype(int)).max() <= 1
+
+
+def test_the_dial_goes_to_a_thousand_steps_and_a_long_run_ends_when_it_is_cancelled(reader):
+    figure = reader.figure(5)
+    expect(figure.locator(".shots canvas").first).to_be_visible()
+    figure.locator(".dial-steps .dial").press("End")
+    expect_address(figure, num_inference_steps="1000")
+    expect(figure.locator(".dial-steps")).to_contain_text(t("speed-dial.long"))
+    figure.get_by_role("button", name=RUN).click()
+    expect(figure.locator(".progress")).to_contain_text(re.compile(r"\d+ of 1000"))
+    cancel(figure)
+    expect(figure.locator(".progress")).to_have_count(0)
+    assert figure.get_by_role("alert").count() == 0
 
 
 def states(visit: Visit):

@@ -6,13 +6,13 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
-from actions import WAITING, button, cut, draw_dot, expect_address, field, other, retries, scores, unfold
+from actions import WAITING, button, cut, draw_dot, expect_address, field, finished, other, retries, scores, unfold
 from bozzetto.pictures import over_white
 from bozzetto.runtime import clip as towers
-from bozzetto.runtime import store
-from browser import Visit, perturbed, replaced, served, t
+from bozzetto.runtime import sample, store
+from browser import ROOT, Visit, perturbed, pixels, replaced, served, t
 
 pytest_plugins = ["browser"]
 
@@ -57,6 +57,61 @@ def test_the_map_is_computed_and_training_brings_pairs_together(reader):
         assert right("after") < after
 
 
+def test_points_of_the_map_travel_and_are_at_rest_when_people_ask_for_that(visit):
+    mover = visit(reduced_motion="no-preference")
+    mover.page.clock.install(time=0)
+    figure = mover.figure(7, mode="map")
+    picture = figure.locator(".map-picture").last
+    picture.wait_for()
+    mover.page.clock.pause_at(3_600_000)
+    mover.page.clock.run_for(2000)
+
+    def places() -> list[str]:
+        return figure.locator(".map-picture").evaluate_all("all => all.map(one => one.style.cssText)")
+
+    after = places()
+    field(figure, "match-score.time-before").check()
+    mover.page.clock.run_for(700)
+    between = places()
+    mover.page.clock.run_for(1500)
+    before = places()
+    assert len({tuple(after), tuple(between), tuple(before)}) == 3
+    mover.page.emulate_media(reduced_motion="reduce")
+    field(figure, "match-score.time-after").check()
+    mover.page.clock.run_for(50)
+    assert places() == after
+
+
+def test_no_words_of_the_map_overlap(reader):
+    figure = reader.figure(7, mode="map")
+    words = figure.locator(".map-caption span")
+    for time in ("before", "after"):
+        field(figure, f"match-score.time-{time}").check()
+        expect(figure.locator(".match-said")).not_to_have_text(WAITING)
+    expect(words).not_to_have_count(0)
+    boxes = words.evaluate_all("all => all.map(one => one.getBoundingClientRect().toJSON())")
+    assert len(boxes) >= 12
+    for i, a in enumerate(boxes):
+        for b in boxes[:i]:
+            beside = a["right"] <= b["left"] + 1 or b["right"] <= a["left"] + 1
+            assert beside or a["bottom"] <= b["top"] + 1 or b["bottom"] <= a["top"] + 1
+
+
+def test_a_search_for_words_that_are_unknown_says_so_instead_of_guessing(reader):
+    figure = reader.figure(7, mode="search")
+    found, note = figure.locator(".results li"), figure.locator(".figure-stage p.note")
+    expect(found).to_have_count(24)
+    expect(note).to_have_count(0)
+    field(figure, "match-score.query").fill("a zorgon")
+    expect(note).to_contain_text(t("match-score.search-strange", words="zorgon"))
+    expect(found).to_have_count(0)
+    button(figure, "match-score.search-anyway").click()
+    expect(found).to_have_count(24)
+    field(figure, "match-score.query").fill("a zorgon and a cat")
+    expect(note).to_contain_text(t("match-score.search-part-strange", words="zorgon"))
+    expect(found).to_have_count(24)
+
+
 def test_embeddings_agree_with_python(worker):
     clip = towers.load(store.weights_folder())
     texts = ["a red apple", "two cats", "", "qqq zebrafish 😀"]
@@ -77,6 +132,67 @@ def test_embeddings_agree_with_python(worker):
     assert abs(np.array(json.loads(found)) - expected).max() < 1e-3
 
 
+def test_each_step_of_a_steered_picture_agrees_with_python(worker):
+    told = []
+    options = {"prompt": "a green frog", "num_inference_steps": 8}
+    callback = lambda *step: told.append(step)  # noqa: E731
+    sample.draw("diffusion", store.weights_folder(), [7], nearest=None, **options, callback=callback)
+    found = worker.evaluate(
+        """async (ask, options) => {
+          await ask("load", ["clip/text", "clip/order", "clip/image/steer.onnx", "diffusion"]);
+          const steps = [];
+          await ask("sample", options, ({ noisy, clean }) => steps.push([[...noisy], [...clean]]));
+          return JSON.stringify(steps);
+        }""",
+        {"seed": 7, **options},
+    )
+    found_steps, expected_steps = np.array(json.loads(found)), np.array([step[3:] for step in told])
+    assert len(found_steps) == len(expected_steps) == 8
+    assert abs(found_steps - expected_steps.reshape(found_steps.shape)).max() < 1e-3
+
+
+def steered(figure: Locator) -> list[float]:
+    """What is reached from one noise, left alone and steered, once both are drawn."""
+    button(figure, "match-score.steer").click()
+    expect(figure.locator(".steer-chart")).to_be_visible()
+    finished(figure)
+    return [float(text.split()[-1].replace("−", "-")) for text in figure.locator(".steer-way > p").all_inner_texts()]
+
+
+def test_steered_pictures_are_those_of_python(reader):
+    figure = reader.figure(7, mode="steer", words="fire", seed=2)
+    scores_shown = steered(figure)
+    seen = [pixels(canvas) for canvas in figure.locator(".steer-way > canvas").all()]
+    models = towers.load(store.weights_folder())
+    for prompt, found, score in zip((None, "fire"), seen, scores_shown, strict=True):
+        options = {"nearest": None, **sample.STEERED}
+        [drawn] = sample.draw("diffusion", store.weights_folder(), [2], prompt=prompt, **options)
+        assert abs(np.array(found).reshape(32, 32, 4)[..., :3] - drawn.astype(int)).max() <= 2
+        [vector] = towers.encode_image(models, drawn[None].repeat(2, 1).repeat(2, 2))
+        assert abs(vector @ towers.encode_text(models, ["fire"])[0] - score) < 0.02
+
+
+def test_steering_raises_the_score_from_any_noise():
+    """As the lesson says, and by much: words and seeds that were not chosen for it."""
+    models, folder = towers.load(store.weights_folder()), store.weights_folder()
+    words = t("match-score.words-ideas").split(", ")
+    targets = towers.encode_text(models, words)
+    for seed, (prompt, target) in enumerate(zip(words, targets, strict=True), start=20):
+        options = {"nearest": None, **sample.STEERED}
+        both = [sample.draw("diffusion", folder, [seed], prompt=told, **options) for told in (None, prompt)]
+        alone, pushed = towers.encode_image(models, np.concatenate(both).repeat(2, 1).repeat(2, 2)) @ target
+        assert pushed > alone + 0.1, prompt
+
+
+def test_what_is_said_of_steering_was_measured():
+    found = json.loads((ROOT / "benchmarks/results/steering.json").read_text(encoding="utf-8"))
+    steered, alone = (
+        round(100 * found[kind]["judge: among the first 10 of 100"]["value"]) for kind in ("steered", "unsteered")
+    )
+    said = t("match-score.steer-means")
+    assert f"for {steered} of 100 steered pictures. Without steering it was for {alone}." in said
+
+
 def states(visit: Visit):
     figure = visit.figure(7, picture=0)
     scores(figure)
@@ -94,6 +210,10 @@ def states(visit: Visit):
     button(figure, "match-score.measure", count=40).click()
     expect(figure.locator(".pager [role=status]")).not_to_be_empty()
     yield "measured"
+    field(figure, "match-score.mode-steer").check()
+    yield "before steering"
+    steered(figure)
+    yield "steered"
     field(figure, "match-score.mode-score").check()
     draw_dot(figure, "Space")
     yield "drawing"

@@ -25,7 +25,7 @@ export function loadFigures(): void {
 
 async function load(figure: HTMLElement): Promise<void> {
   try {
-    const lesson = figure.closest<HTMLElement>("article.lesson")?.dataset["lesson"];
+    const lesson = figure.closest<HTMLElement>("article[data-lesson]")?.dataset["lesson"];
     if (lesson) await import(`../lessons/${lesson}/${figure.localName.slice(3)}.figure.ts`);
     else await import("../home/draw.figure.js");
   } catch {

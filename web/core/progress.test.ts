@@ -1,21 +1,28 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KEY, Progress, type Store } from "./progress.js";
+import { ASIDE, KEY, Progress, type Store } from "./progress.js";
 
 class Memory implements Store {
-  constructor(private text: string | null = null) {}
-  getItem(key: string): string | null {
-    return key === KEY ? this.text : null;
+  readonly texts = new Map<string, string>();
+  full = false;
+  constructor(text?: string) {
+    if (text !== undefined) this.texts.set(KEY, text);
   }
-  setItem(_key: string, text: string): void {
-    this.text = text;
+  getItem(key: string): string | null {
+    return this.texts.get(key) ?? null;
+  }
+  setItem(key: string, text: string): void {
+    if (this.full) throw new Error("full");
+    this.texts.set(key, text);
   }
 }
 
 let store: Memory;
+let day = 20_000;
 function fresh(text?: string): Progress {
   store = new Memory(text);
-  return new Progress(store);
+  day = 20_000;
+  return new Progress(store, () => day);
 }
 
 test("a lesson is done when all of its items are right, and stays so", () => {
@@ -29,7 +36,7 @@ test("a lesson is done when all of its items are right, and stays so", () => {
   progress.predict("7", "7-1", 2);
   const later = new Progress(store);
   assert.equal(later.done("7"), true);
-  assert.deepEqual(later.lesson("7")?.answers["b"], { choice: 2, right: true });
+  assert.deepEqual([later.lesson("7")?.answers["b"]?.choice, later.standing("7", "b")], [2, "right"]);
   assert.equal(later.lesson("7")?.predictions["7-1"], 2);
   assert.equal(later.done("8"), false);
 });
@@ -91,4 +98,74 @@ test("without storage, or with a forbidden one, it remembers while the page is o
     progress.answer("3", "a", { choice: 0, right: true });
     assert.equal(progress.done("3"), true);
   }
+});
+
+test("a question comes back when it is due, and knows its standing", () => {
+  const progress = fresh();
+  assert.deepEqual([progress.standing("1", "a"), progress.wait("1", "a")], ["new", undefined]);
+  progress.answer("1", "a", { choice: 0, right: false });
+  assert.deepEqual([progress.standing("1", "a"), progress.wait("1", "a")], ["wrong", 0]);
+  progress.answer("1", "a", { choice: 1, right: true });
+  assert.deepEqual([progress.standing("1", "a"), progress.wait("1", "a")], ["right", 1]);
+  day += 1;
+  progress.answer("1", "a", { choice: 1, right: true });
+  assert.equal(new Progress(store, () => day).wait("1", "a"), 3);
+  day += 5;
+  assert.equal(progress.wait("1", "a"), 0);
+});
+
+test("answers of before there was a ladder are due, and lose nothing", () => {
+  const progress = fresh(
+    '{"lessons":{"1":{"items":["a"],"answers":{"a":{"choice":1,"right":true}},"predictions":{"1-1":2}}}}',
+  );
+  assert.deepEqual([progress.done("1"), progress.wait("1", "a")], [true, 0]);
+  progress.answer("1", "a", { choice: 1, right: true });
+  assert.deepEqual([progress.wait("1", "a"), progress.lesson("1")?.predictions["1-1"]], [1, 2]);
+  assert.equal(progress.aside, "");
+});
+
+test("what another version has saved is set aside before it is written over", () => {
+  for (const text of ["{", "[1]", '{"version":2,"lessons":{}}', '{"lessons":{"1":{"answers":{"a":{"picked":3}}}}}']) {
+    const progress = fresh(text);
+    progress.answer("1", "b", { choice: 0, right: true });
+    assert.equal(progress.aside, text);
+    assert.equal(new Progress(store).standing("1", "b"), "right");
+    progress.answer("1", "c", { choice: 0, right: true }); // a second change does not set the first one aside
+    assert.equal(progress.aside, text);
+    progress.dropAside();
+    assert.equal(store.getItem(ASIDE), "");
+  }
+});
+
+test("a full store loses nothing while the page is open, and what is saved stays", () => {
+  const progress = fresh();
+  progress.answer("1", "a", { choice: 0, right: true });
+  const text = store.getItem(KEY);
+  store.full = true;
+  progress.answer("1", "b", { choice: 0, right: true });
+  progress.answer("1", "c", { choice: 0, right: true });
+  assert.deepEqual(
+    ["a", "b", "c"].map((item) => progress.standing("1", item)),
+    ["right", "right", "right"],
+  );
+  assert.deepEqual([progress.keeps(), store.getItem(KEY)], [false, text]);
+  store.full = false;
+  assert.equal(progress.keeps(), true);
+  assert.equal(new Progress(store).right("1", ["a", "b", "c"]), 3);
+  const foreign = fresh("{");
+  store.full = true;
+  foreign.answer("1", "a", { choice: 0, right: true });
+  assert.deepEqual([foreign.standing("1", "a"), store.getItem(KEY)], ["right", "{"]);
+});
+
+test("deeds, a name and the best mixed quiz are kept, and forgotten together", () => {
+  const progress = fresh();
+  progress.mark("2", "read");
+  progress.name = "Ada".padEnd(100);
+  for (const right of [6, 9, 4]) progress.mix({ seed: right, right, total: 10 });
+  const later = new Progress(store);
+  assert.deepEqual(later.lesson("2")?.deeds, { read: true });
+  assert.deepEqual([later.name.length, later.mixed], [80, { seed: 9, right: 9, total: 10, day }]);
+  later.forget();
+  assert.deepEqual([later.lesson("2"), later.name, later.mixed], [undefined, "", undefined]);
 });

@@ -1,4 +1,4 @@
-// A figure stands still beside its words. When it is taller than the window, the style sheet needs its height to let it
+// A picture stands still beside its words. When it is taller than the window, the style sheet needs its height to let it
 // stand on its foot instead of its head.
 import { all } from "./dom.js";
 

@@ -17,3 +17,10 @@ export function plural(noun: string): string {
 export function conceptOf(noun: string): string {
   return own<string>(CONCEPTS, noun) ?? noun;
 }
+
+const SMALL = new Set("a an the of in on at to and or with for from by is are".split(" "));
+
+/** The words of a text that name something. */
+export function telling(words: readonly string[]): string[] {
+  return words.filter((word) => !SMALL.has(word) && /[a-z0-9]/.test(word));
+}

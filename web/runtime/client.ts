@@ -7,7 +7,9 @@ import type {
   CloudOptions,
   CloudStep,
   DenoiseOptions,
+  GameNumber,
   GameOptions,
+  KeptGame,
   GanRound,
   GenerateOptions,
   GuessOptions,
@@ -148,6 +150,11 @@ export class Runtime {
   /** A new game of generator and discriminator, which the worker keeps; what its untrained players show. */
   startGame(options: GameOptions, o: Cancellable = {}) {
     return this.ask("startGame", options, o.signal);
+  }
+
+  /** A copy of a game as it is after the calls before; undefined where none has begun. */
+  keepGame(game: GameNumber): Promise<KeptGame | undefined> {
+    return this.ask("keepGame", game);
   }
 
   /** Plays on, after the calls before, and answers with the last round's pictures. To play 0 rounds ends them. */

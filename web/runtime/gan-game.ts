@@ -1,7 +1,7 @@
 /** A game that the worker keeps: the players, frozen copies of them, and what the page is told. */
 import { RuntimeError } from "./errors.js";
 import { evaluate, type GanRoundGraph, modes, play, start, type Played, type State } from "./gan-round.js";
-import type { Control, GanFrame, GanRound, GanSkill, PlayOptions } from "./messages.js";
+import type { Control, GanFrame, GanRound, GanSkill, KeptGame, PlayOptions } from "./messages.js";
 
 export const FROZEN = [25, 100, 300, 1000]; // the rounds of whose players copies are kept, to be played against
 const FRAME = 350; // milliseconds from one set of pictures to the next, since faster flicker is hard to bear
@@ -25,10 +25,13 @@ function frame(rounds: number, { fakes, verdicts_real, verdicts_fake }: Omit<Pla
   return { rounds, fakes, verdicts_real, verdicts_fake, kinds: modes(fakes) };
 }
 
+type Players = Pick<State, "generator" | "discriminator">;
+
 export class GanGame {
   private seed = 0;
   private state: State | undefined;
-  private frozen: State[] = [];
+  private frozen: Players[] = [];
+  private shown: GanFrame | undefined; // of the last round
   private right: number[] = []; // in each round since the skills were measured, and the share of fakes that passed
   private passed: number[] = [];
   private turn = 0;
@@ -37,14 +40,29 @@ export class GanGame {
   /** `graph` gives the open graph, or throws. */
   constructor(private readonly graph: () => GanRoundGraph) {}
 
-  /** A new game, and what its untrained players show. */
-  start(seed: number): Promise<GanFrame> {
+  /** A new game, and what its untrained players show; or a kept one, and what its last round showed. */
+  start(seed: number, kept?: KeptGame): Promise<GanFrame> {
     return this.next(true, async () => {
+      if (kept) {
+        const { state, right, passed, shown } = kept;
+        const frozen = kept.frozen.map((old) => each(old, withMoments));
+        [this.seed, this.state, this.frozen, this.right, this.passed] = [seed, state, frozen, right, passed];
+        return copy((this.shown = shown));
+      }
       const graph = this.graph();
       const state = start(seed, graph.sizes);
       const shown = await evaluate(graph, state, state, seed, 1);
       [this.seed, this.state, this.frozen, this.right, this.passed] = [seed, state, [], [], []];
-      return frame(0, shown);
+      return copy((this.shown = frame(0, shown)));
+    });
+  }
+
+  /** A copy of the game after the calls before, to be kept while nobody has the page open. */
+  keep(): Promise<KeptGame | undefined> {
+    return this.next(false, () => {
+      const { state, frozen, right, passed, shown } = this;
+      const old = frozen.map((one) => each(one, weights));
+      return Promise.resolve(state && shown && structuredClone({ state, frozen: old, right, passed, shown }));
     });
   }
 
@@ -69,7 +87,7 @@ export class GanGame {
         emit({ rounds, losses: played.losses, milliseconds, skill, frame: show ? frame(rounds, played) : undefined });
         await pause();
       }
-      return played && frame(this.state!.rounds, played);
+      return played && copy((this.shown = frame(this.state!.rounds, played)));
     });
   }
 
@@ -98,6 +116,26 @@ export class GanGame {
     this.before = done.catch(() => undefined);
     return done;
   }
+}
+
+/** What is handed to the page is no longer the worker's. */
+function copy(shown: GanFrame): GanFrame {
+  return structuredClone(shown);
+}
+
+function each({ generator, discriminator }: Players, change: (player: Float32Array) => Float32Array): Players {
+  return { generator: change(generator), discriminator: change(discriminator) };
+}
+
+/** A player is its weights and Adam's two moments; a frozen one learns no more, and keeps the weights. */
+function weights(player: Float32Array): Float32Array {
+  return player.slice(0, player.length / 3);
+}
+
+function withMoments(weights: Float32Array): Float32Array {
+  const player = new Float32Array(3 * weights.length);
+  player.set(weights);
+  return player;
 }
 
 function mean(values: number[]): number {

@@ -1,7 +1,7 @@
 /** What the page and its worker say to each other; postMessage can carry all of it. */
 import type { ErrorKind } from "./errors.js";
 import type { MODELS } from "./generated.js";
-import type { Settings } from "./gan-round.js";
+import type { Settings, State } from "./gan-round.js";
 import type { SamplerName } from "./samplers.js";
 import type { Input } from "./session.js";
 
@@ -131,6 +131,16 @@ export interface Tokens {
 export interface GameOptions {
   seed: number;
   game?: GameNumber;
+  kept?: KeptGame; // goes on from here, with what its last round showed
+}
+
+/** All that a game goes on from. */
+export interface KeptGame {
+  state: State;
+  frozen: Pick<State, "generator" | "discriminator">[]; // their weights alone
+  right: number[];
+  passed: number[];
+  shown: GanFrame;
 }
 
 /** The worker keeps two games, so that one can be played beside the other. */
@@ -247,6 +257,7 @@ export interface Calls {
   look: Call<LookOptions, Seen>;
   answer: Call<AnswerOptions, Word[], Word>;
   startGame: Call<GameOptions, GanFrame>;
+  keepGame: Call<GameNumber, KeptGame | undefined>;
   learnCloud: Call<CloudOptions, CloudLearned, CloudStep>;
   playGame: Call<PlayOptions, GanFrame | undefined, GanRound>;
 }

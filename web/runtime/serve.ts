@@ -52,7 +52,8 @@ export function serve(port: Port, models: Models): void {
     look: (options) => look(models, options),
     answer: (options, control) => answerQuestion(models, options, control),
     learnCloud: (options, control) => learnCloud(options, control),
-    startGame: ({ seed, game = 0 }) => games[game]!.start(seed),
+    startGame: ({ seed, game = 0, kept }) => games[game]!.start(seed, kept),
+    keepGame: (game) => games[game]!.keep(),
     playGame: (options, control) => games[options.game ?? 0]!.play(options, control),
   };
   const running = new Map<number, AbortController>();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cells, difference, gain, heat, mosaic, pixels } from "./canvas.js";
+import { cells, difference, doubled, gain, heat, mosaic, pixels } from "./canvas.js";
 
 test("the mosaic puts channel 5, row 2, column 3 where it belongs", () => {
   const latents = new Float32Array(1024);
@@ -10,6 +10,17 @@ test("the mosaic puts channel 5, row 2, column 3 where it belongs", () => {
   const bright = Array.from({ length: 1024 }, (_, i) => i).filter((i) => data[4 * i] === 255);
   assert.deepEqual(bright, [(8 + 2) * 32 + 8 + 3]);
   assert.equal(data[0], 128);
+});
+
+test("a doubled picture has each pixel four times", () => {
+  const small = pixels(
+    Uint8ClampedArray.from({ length: 16 }, (_, i) => i),
+    2,
+  );
+  const { data, width, height } = doubled(small);
+  assert.deepEqual([width, height], [4, 4]);
+  const first = Array.from({ length: 16 }, (_, i) => data[4 * i]);
+  assert.deepEqual(first, [0, 0, 4, 4, 0, 0, 4, 4, 8, 8, 12, 12, 8, 8, 12, 12]);
 });
 
 test("cells clip at their range", () => {

@@ -1,6 +1,7 @@
 // Numbers to pixels. Canvases hold one pixel a number and are enlarged by the style sheet (image-rendering: pixelated).
 import { html, noChange, nothing, type TemplateResult } from "lit";
 import { directive, Directive, type ElementPart, type PartInfo, PartType } from "lit/directive.js";
+import { toSolidPicture } from "../runtime/pixels.js";
 
 /** RGBA, a byte each, row by row: what ImageData holds. */
 export interface Pixels {
@@ -11,6 +12,22 @@ export interface Pixels {
 
 export function pixels(data: Uint8ClampedArray, width = 64): Pixels {
   return { data, width, height: data.length / 4 / width };
+}
+
+/** A small picture's planes R, G, B; values out of range are cut off. */
+export function solid(planes: Float32Array): Pixels {
+  return pixels(toSolidPicture(planes), Math.sqrt(planes.length / 3));
+}
+
+/** Each pixel as two by two: a small picture as the models see it that look at 64 x 64. */
+export function doubled({ data, width, height }: Pixels): Pixels {
+  const larger = new Uint8ClampedArray(4 * data.length);
+  for (let i = 0; i < 4 * width * height; i++) {
+    const [row, column] = [Math.floor(i / (2 * width)) >> 1, (i % (2 * width)) >> 1];
+    const from = 4 * (row * width + column);
+    larger.set(data.subarray(from, from + 4), 4 * i);
+  }
+  return { data: larger, width: 2 * width, height: 2 * height };
 }
 
 /** Latents [16,8,8] as sixteen grey tiles in a square of 32 by 32; grey is 0, black and white are -range and range. */

@@ -1,10 +1,9 @@
 // What a figure has copied last, and whether that was allowed.
-import type { ReactiveControllerHost } from "lit";
 
 export class Clipboard {
   copied: { what: string; text: string; done: boolean } | undefined;
 
-  constructor(private readonly host: ReactiveControllerHost) {}
+  constructor(private readonly host: { requestUpdate: () => void }) {}
 
   async copy(what: string, text: string): Promise<void> {
     // The clipboard is closed to pages that come over plain http from another machine.

@@ -3,6 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import type { ModelConfig, ModelName } from "../runtime/client.js";
 import type { Clipboard } from "./clipboard.js";
 import type { Code } from "./code.js";
+import { onlyHere } from "./embed.js";
 import { optionalJson, pageUrl } from "./site.js";
 import { megabytes, number, t } from "./strings.js";
 import type { Work } from "./work.js";
@@ -156,17 +157,21 @@ export function codePart(code: Code, clipboard: Clipboard): TemplateResult {
   </details>`;
 }
 
-/** `share` gives the link. */
-export function sharePart(share: () => string, clipboard: Clipboard): TemplateResult {
-  const shared = clipboard.copied?.what === "share" ? clipboard.copied : undefined;
-  const selectAll = (event: Event) => (event.target as HTMLInputElement).select();
+/** What can be taken along: `share` gives the link, `embed` the code for other pages. */
+export function sharePart(share: () => string, embed: () => string, clipboard: Clipboard): TemplateResult {
   return html`<div class="share">
     ${button(t("shell.share"), () => void clipboard.copy("share", share()), "quiet")}
-    ${
-      shared
-        ? html`<span role="status">${t(shared.done ? "shell.copied" : "shell.copy-this")}</span>
-          <input readonly aria-label=${t("shell.link")} .value=${shared.text} @focus=${selectAll} />`
-        : nothing
-    }
+    ${button(t("shell.embed"), () => void clipboard.copy("embed", embed()), "quiet")}
+    ${copiedPart("share", t("shell.link"), clipboard)}
+    ${copiedPart("embed", t("shell.embed-code"), clipboard, onlyHere() ? t("shell.embed-local") : "")}
   </div>`;
+}
+
+/** What was copied last, if it was `what`, to be seen and copied by hand. */
+export function copiedPart(what: string, label: string, clipboard: Clipboard, note = ""): Content {
+  const { copied } = clipboard;
+  if (copied?.what !== what) return nothing;
+  const selectAll = (event: Event) => (event.target as HTMLInputElement).select();
+  return html`<span role="status">${t(copied.done ? "shell.copied" : "shell.copy-this")} ${note}</span>
+    <input type="text" readonly aria-label=${label} .value=${copied.text} @focus=${selectAll} />`;
 }

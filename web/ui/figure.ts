@@ -5,6 +5,7 @@ import { state as reactive } from "lit/decorators.js";
 import { Announcer } from "./announcer.js";
 import { Clipboard } from "./clipboard.js";
 import type { Code } from "./code.js";
+import { embedCode, type Frame, frameFor } from "./embed.js";
 import { complaint, fieldControl, readsEnglish } from "./field-control.js";
 import {
   type Alternative,
@@ -19,12 +20,15 @@ import {
   sharePart,
   workPart,
 } from "./figure-parts.js";
+import type { Hidable } from "./for-teachers.js";
 import { LinkState } from "./link-state.js";
 import { type Field, type Fields, parse, type State, type Value } from "./state.js";
 import { optional, t } from "./strings.js";
 import { Work } from "./work.js";
 
 const reducedMotion = typeof matchMedia === "function" ? matchMedia("(prefers-reduced-motion: reduce)") : undefined;
+
+const TRANSPORT = ["play", "back", "step", "reset"];
 
 export abstract class BzFigure<S extends State> extends LitElement {
   protected abstract readonly fields: Fields & Record<keyof S, Field>;
@@ -46,6 +50,8 @@ export abstract class BzFigure<S extends State> extends LitElement {
   readonly work = new Work(this);
   private readonly clipboard = new Clipboard(this);
   private caption: Node[] = [];
+  /** The controls that were drawn last, or would have been. */
+  private hidable = new Set<string>();
   /** The recorded picture that the page shows before its scripts are here. */
   protected stillImage: Element | null = null;
 
@@ -128,6 +134,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
 
   /** Whether a control is to be seen: a teacher's link may hide it. */
   shows(name: string): boolean {
+    this.hidable.add(name);
     return !this.link.hides(name);
   }
 
@@ -139,6 +146,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
   // ---------------------------------------------------------------- what is drawn
 
   protected override render(): TemplateResult {
+    this.hidable = new Set();
     this.toldEnglish = false;
     const title = t(`${this.figureName}.title`);
     const keys = "play" in this || "step" in this;
@@ -172,13 +180,34 @@ export abstract class BzFigure<S extends State> extends LitElement {
       this.link.write();
       return location.href;
     };
+    const embed = () => embedCode(this.frame());
     const learn = async () => (this.facts ??= await modelFacts(badge?.models ?? []));
     return [
       badge && this.shows("badge") ? badgePart(badge, this.facts, this.label("training"), () => void learn()) : nothing,
       this.shows("in-words") ? alternativePart(this.alternative()) : nothing,
       code && this.shows("code") ? codePart(code, clipboard) : nothing,
-      this.shows("share") ? sharePart(share, clipboard) : nothing,
+      this.shows("share") ? sharePart(share, embed, clipboard) : nothing,
     ];
+  }
+
+  private frame(hidden?: string[]): Frame {
+    return frameFor(this, this.link.fragment(hidden), t(`${this.figureName}.title`));
+  }
+
+  protected override firstUpdated(): void {
+    const place = this.closest(".alone")?.querySelector<HTMLDetailsElement>(".for-teachers");
+    if (!place) return;
+    if (this.link.hiding)
+      place.remove(); // whoever has this link is not to choose
+    else void import("./for-teachers.js").then(({ forTeachers }) => forTeachers(this.forTeachers(), place));
+  }
+
+  private forTeachers(): Hidable {
+    const label = (name: string) => {
+      const own = TRANSPORT.includes(name) ? t(`shell.${name}`) : this.label(name);
+      return own.replace(/^\W+ | \W+$/g, ""); // without the arrows of buttons
+    };
+    return { controls: () => this.hidable, label, frame: (hidden) => this.frame(hidden) };
   }
 
   private readonly onKey = (event: KeyboardEvent): void => {

@@ -75,8 +75,14 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   /** The frame that is looked at. */
   protected get at(): number {
-    const last = Math.max(...this.films.map(({ last }) => last));
-    return Math.max(this.film?.first ?? 0, Math.min(this.state.at, last));
+    const { film } = this;
+    const at = Math.min(this.state.at, this.newest);
+    return film ? Math.max(film.first, film.kept(at)) : at;
+  }
+
+  /** The newest frame of all films. */
+  private get newest(): number {
+    return Math.max(...this.films.map(({ last }) => last));
   }
 
   /** Whether what is shown is all of what the state asks for. */
@@ -151,6 +157,9 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   // ---------------------------------------------------------------- running and playing
 
+  /** What can be shown before the models of the run are here. */
+  protected first(_signal: AbortSignal): Promise<void> | void {}
+
   /** What there is to do before a run and after it. */
   protected async prepare(signal: AbortSignal): Promise<void> {
     await this.work.load(this.models, signal);
@@ -165,18 +174,20 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
   /** Runs what the state asks for, keeping what is there already. */
   protected draw(): Promise<void> {
     return this.work.run(async (signal) => {
+      await this.first(signal);
       await this.prepare(signal);
       this.go(0);
       this.start();
       const old = this.films.filter((film) => film.complete && !film.recorded);
-      this.films = [];
-      for (const run of this.runs()) {
+      const runs = this.runs();
+      this.films = runs.map((run) => {
         const settings = JSON.stringify(run);
-        const film = old.find((film) => film.settings === settings) ?? this.begin(settings, run);
-        this.films = [...this.films, film];
-        if (!film.complete) await this.stream(film, run, signal);
-      }
-      if (this.still) this.go(50);
+        return old.find((film) => film.settings === settings) ?? this.begin(settings, run);
+      });
+      // The worker takes their steps in turn.
+      const streams = this.films.flatMap((film, i) => (film.complete ? [] : [this.stream(film, runs[i]!, signal)]));
+      await Promise.all(streams);
+      if (this.still) this.go(this.newest);
       await this.finish(signal);
       for (const film of this.films) film.decodeAll(this.views);
     });
@@ -193,7 +204,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
     const onStep = ({ step, steps, noisy, clean, withPrompt, withoutPrompt, milliseconds }: StepEvent) => {
       const frame: Frame = { noisy, clean, milliseconds };
       if (withPrompt && withoutPrompt) Object.assign(frame, { withPrompt, withoutPrompt });
-      film.frames.push(frame);
+      film.add(frame);
       this.work.report(t("shell.running", { step: step + 1, steps }), step + 1, steps);
     };
     await this.make(run, { onStep, signal });
@@ -217,9 +228,10 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   private beat(): void {
     const newest = this.films.at(-1)?.last ?? 0;
-    if (this.busy && !this.still) this.go(this.films.at(-1)?.newestWhole(["clean", "noisy"]) ?? 0);
+    const whole = () => Math.min(...this.films.map((film) => film.newestWhole(["clean", "noisy"])));
+    if (this.busy && !this.still) this.go(whole());
     else if (this.busy) return;
-    else if (this.at < newest) this.go(this.still ? newest : this.at + 1);
+    else if (this.at < newest) this.go(this.still ? newest : (this.film?.after(this.at) ?? newest));
     else this.pause();
   }
 
@@ -239,12 +251,12 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   override step(): void {
     this.pause();
-    this.seek(Math.min(this.at + 1, this.film?.steps ?? 0));
+    this.seek(this.film?.after(this.at) ?? 0);
   }
 
   override back(): void {
     this.pause();
-    this.seek(Math.max(0, this.at - 1));
+    this.seek(this.film?.kept(Math.max(0, this.at - 1)) ?? 0);
   }
 
   override reset(): void {
@@ -260,14 +272,14 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
   /** The steps to look through, and what plays them. */
   protected scrubber(): TemplateResult {
     const film = this.film;
-    const [at, steps] = [this.at, film?.steps ?? 1];
+    const [at, steps, stride] = [this.at, film?.steps ?? 1, film?.stride ?? 1];
     const words = this.atWords();
     const onInput = (event: Event) => {
       this.pause();
       this.seek(Number((event.target as HTMLInputElement).value));
     };
     return html`<div class="scrubber">
-      <input type="range" min=${film?.first ?? 0} max=${steps} .value=${String(at)} ?disabled=${!film}
+      <input type="range" min=${film?.first ?? 0} max=${stride * Math.ceil(steps / stride)} step=${stride} .value=${String(at)} ?disabled=${!film}
         aria-label=${t("shell.scrub")} aria-valuetext=${words} @input=${onInput} />
       <span>${words}</span>
     </div>
@@ -276,7 +288,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   protected atWords(): string {
     const film = this.film;
-    if (!film) return t("shell.no-run");
+    if (!film) return t(this.busy ? "shell.starting" : "shell.no-run");
     return t("shell.at", { step: this.at, steps: film.steps, noise: percent(film.noise(this.at)) });
   }
 

@@ -36,6 +36,20 @@ test("a picture is decoded once, and the one asked for last comes first", async 
   assert.equal(decoded.length, 4);
 });
 
+test("a long run keeps the pictures of some steps, its first and its last among them", () => {
+  for (const steps of [1, 20, 100, 101, 128, 1000]) {
+    const one = new Film("run", steps, false);
+    for (let k = 0; k <= steps; k++) one.add({ noisy: latent(k), milliseconds: 1 });
+    const kept = [...one.frames.keys()].filter((k) => one.frames[k]!.noisy);
+    assert.ok(kept.length <= 101 && kept[0] === 0 && kept.at(-1) === steps, `${steps}: ${kept.length}`);
+    assert.equal(one.complete, true);
+    const walked = [0];
+    while (walked.at(-1)! < steps) walked.push(one.after(walked.at(-1)!));
+    assert.deepEqual(walked, kept);
+    for (let k = 0; k <= steps; k++) assert.equal(one.kept(k), kept.filter((other) => other <= k).at(-1));
+  }
+});
+
 test("the background gives way to what is asked for", async () => {
   const { one, decoded, told } = film();
   one.decodeAll(["noisy", "clean"]);

@@ -6,6 +6,10 @@ export const VIEWS = ["noisy", "clean", "withPrompt", "withoutPrompt"] as const;
 export type View = (typeof VIEWS)[number];
 export type Frame = Partial<Record<View, Float32Array>> & { milliseconds?: number };
 
+/** A run of more steps than this keeps the pictures of some of them, so that a long one takes no more memory. */
+const WHOLE = 100;
+const KEPT = 50;
+
 type Decode = (latents: Float32Array) => Promise<Pixels>;
 
 export class Film {
@@ -34,6 +38,27 @@ export class Film {
   /** The newest frame's number. */
   get last(): number {
     return this.frames.length - 1;
+  }
+
+  /** From one frame that is kept with its pictures to the next. */
+  get stride(): number {
+    return this.steps > WHOLE ? Math.ceil(this.steps / KEPT) : 1;
+  }
+
+  /** The nearest kept frame at or before k. The last one of a run is kept. */
+  kept(k: number): number {
+    return k >= this.steps ? this.steps : k - (k % this.stride);
+  }
+
+  /** The kept frame after k. */
+  after(k: number): number {
+    return Math.min(this.kept(k) + this.stride, this.steps);
+  }
+
+  /** The next frame of a run, with its pictures where it is one of those that are kept. */
+  add(frame: Frame): void {
+    const k = this.frames.length;
+    this.frames.push(this.kept(k) === k ? frame : { milliseconds: frame.milliseconds });
   }
 
   get complete(): boolean {
@@ -71,7 +96,7 @@ export class Film {
    * they can be decoded: so one at a time is, the first view first, and when it is whole the newest that is there then. */
   newestWhole(views: readonly View[]): number {
     const whole = views.every((view) => !this.frames[this.next]?.[view] || this.pictures.has(`${this.next} ${view}`));
-    if (whole) [this.whole, this.next] = [this.next, this.last];
+    if (whole) [this.whole, this.next] = [this.next, this.kept(this.last)];
     for (const view of [...views].reverse()) this.picture(this.next, view);
     return this.whole;
   }

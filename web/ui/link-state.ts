@@ -37,6 +37,17 @@ export class LinkState<S extends State> implements ReactiveController {
     return this.hidden.has(name);
   }
 
+  /** Whether anything is hidden. */
+  get hiding(): boolean {
+    return this.hidden.size > 0;
+  }
+
+  /** What the address says of the figure as it is, with these controls hidden. */
+  fragment(hidden: Iterable<string> = this.hidden): string {
+    const names = [...hidden].join(",");
+    return write(this.figure, this.state, names ? `#hide=${names}` : "");
+  }
+
   /** Back to how the figure is first met, by a person. */
   reset(): void {
     this.set(defaults<S>(this.fields()));

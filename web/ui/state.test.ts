@@ -51,5 +51,8 @@ test("a bad percent sign is no error, and another figure's entries are left alon
 });
 
 test("hide takes names of controls and nothing else", () => {
-  assert.deepEqual([...read("fig", fields, "#hide=seed,guidance_scale,,<b>,Seed").hidden], ["seed", "guidance_scale"]);
+  assert.deepEqual(
+    [...read("fig", fields, "#hide=seed,in-words,guidance_scale,,<b>,Seed").hidden],
+    ["seed", "in-words", "guidance_scale"],
+  );
 });

@@ -65,7 +65,7 @@ export interface Reading<S extends State> {
 /** What a fragment ("#...") says about a figure. */
 export function read<S extends State>(figure: string, fields: Fields, fragment: string): Reading<S> {
   const entries = new URLSearchParams(fragment.replace(/^#/, ""));
-  const hidden = (entries.get("hide") ?? "").split(",").filter((name) => /^[a-z_]{1,40}$/.test(name));
+  const hidden = (entries.get("hide") ?? "").split(",").filter((name) => /^[a-z_-]{1,40}$/.test(name));
   const found: Record<string, Value> = {};
   const [fromLink, rejected]: [string[], string[]] = [[], []];
   for (const [name, field] of Object.entries(fields)) {

@@ -11,10 +11,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
@@ -34,8 +36,10 @@ from bozzetto.course.content import (
     read_quiz,
     read_source,
     read_svg,
+    read_teacher,
     read_toml,
 )
+from bozzetto.course.figures import NEEDS
 from bozzetto.errors import NotBuilt, one_of
 from bozzetto.families import BY_NAME, FAMILIES
 from bozzetto.runtime import reading, store
@@ -48,7 +52,7 @@ CSP = (
     "connect-src 'self'; worker-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'"
 )
 MODELS = tuple(folder for family in FAMILIES for folder in family.served)
-CONTAINERS = ("figure", "big-idea", "predict", "mixup", "recap", "products", "drawn", "lessons", "models")
+CONTAINERS = ("figure", "big-idea", "predict", "mixup", "recap", "products", "onward", "drawn", "lessons", "models")
 # What stands beside the words, and how the part of the page is then called.
 STAGES = {
     "container_figure": "figure",
@@ -56,7 +60,7 @@ STAGES = {
     "container_drawn": "drawn",
     "fence": "code",
 }
-PAGES = ("glossary", "questions")
+PAGES = ("glossary", "questions", "certificate", "teachers")
 HOME_STRINGS = ("shell", "draw")  # for the field of the first page
 QUIZ_ITEMS = 3
 NOT_BUILT = "the scripts of the course are not built: run `npm ci && npm run build`, or `make course`"
@@ -79,17 +83,60 @@ def site(lang: str = "en", root: Path = HERE, weights: Path | None = None) -> Si
     Raises InvalidInput for a language that is not there, ContentError for a mistake in the content, NotBuilt when the
     scripts are not built, and WeightsError when a model is missing or damaged.
     """
+    weights = weights or store.weights_folder()
+    files = _files(root) | _models(MODELS, weights)
+    for course in _courses(lang, root, weights):
+        files |= course.pages()
+    return files
+
+
+def one_figure(name: str, lang: str = "en", root: Path = HERE, weights: Path | None = None) -> Site:
+    """The part of the site that shows one figure alone: its page, scripts and styles, its models with their cards, and
+    its data, each where the whole site has it.
+
+    Raises what `site` does, and InvalidInput for a figure that is not there.
+    """
+    weights = weights or store.weights_folder()
+    course = _courses(lang, root, weights, whole=False)[0]
+    one_of("figure", name, course.figures)
+    models, data = NEEDS[name]
+    files, cards = _files(root), {f"models/{model.split('/')[0]}/index.html" for model in models}
+    wanted = _scripts(files, name) | {f"assets/lessons/{course.figures.index(name) + 1}.css"}
+    patterns = [f"data/{pattern}" for pattern in (*data, f"stills/{name}.webp", f"recorded/{name}.*")]
+    wanted |= {path for path in files if any(fnmatch(path, pattern) for pattern in patterns)}
+    some = ("assets/js/", "assets/lessons/", "data/")
+    return {
+        **{path: file for path, file in files.items() if path in wanted or not path.startswith(some)},
+        **_models(models, weights),
+        **{path: card for path, card in course.cards().items() if path in cards},
+        f"figures/{name}/index.html": course.figure(name),
+    }
+
+
+def _files(root: Path) -> Site:
+    """What the pages load: scripts, styles and data."""
     if not (root / "built/assets/js/main.js").is_file():
         raise NotBuilt(NOT_BUILT)
     files: Site = {f"assets/{path.name}": path for path in sorted((root / "static").iterdir())}
     for folder, place in ((root / "built/assets", "assets"), (root / "data", "data")):
         files |= {f"{place}/{p.relative_to(folder).as_posix()}": p for p in sorted(folder.rglob("*")) if p.is_file()}
     files["data/emoji.tsv"] = reading.NAMES
-    weights = weights or store.weights_folder()
-    files |= _models(weights)
-    for course in _courses(lang, root, weights):
-        files |= course.pages()
     return files
+
+
+def _scripts(files: Site, figure: str) -> set[str]:
+    """The scripts of a page with this figure alone: those that import each other, but for other figures."""
+    found, waiting = set(), {"main.js", "theme.js", "worker.js"}
+    while waiting:
+        path = f"assets/js/{waiting.pop()}"
+        found.add(path)
+        source = files[path]
+        assert isinstance(source, Path)
+        for name in re.findall(r'"\./([\w.-]+\.js)"', source.read_text(encoding="utf-8")):
+            other = ".figure-" in name and not name.startswith(f"{figure}.figure-")
+            if not other and f"assets/js/{name}" not in found:
+                waiting.add(name)
+    return found
 
 
 def not_found_page(lang: str = "en", root: Path = HERE) -> bytes:
@@ -97,23 +144,24 @@ def not_found_page(lang: str = "en", root: Path = HERE) -> bytes:
     return _courses(lang, root, store.weights_folder())[0].not_found("/")
 
 
-def _courses(lang: str, root: Path, weights: Path) -> "list[_Course]":
-    """The course in every language, `lang` first."""
+def _courses(lang: str, root: Path, weights: Path, whole: bool = True) -> "list[_Course]":
+    """The course in every language, `lang` first; one that is not `whole` has no pages in another language."""
     langs = sorted(path.name for path in (root / "content").iterdir() if path.is_dir())
     one_of("lang", lang, langs)
     others = [other for other in langs if other != lang]
     for other in others:
         check_translation(root / "content" / other, root / "content" / lang)
-    courses = [_Course(lang, root, weights), *(_Course(other, root, weights, f"{other}/") for other in others)]
+    places = {lang: ""} | {other: f"{other}/" for other in others}
+    courses = [_Course(name, root, weights, place, whole) for name, place in places.items()]
     for course in courses:
-        course.templates.globals["courses"] = courses
+        course.templates.globals["courses"] = courses if whole else []
     return courses
 
 
-def _models(weights: Path) -> Site:
-    """The models that figures run."""
+def _models(names: Iterable[str], weights: Path) -> Site:
+    """Models that figures run."""
     files: Site = {}
-    for name in MODELS:
+    for name in names:
         model = store.open_model(name, weights)
         files |= {f"models/{name}/{file}": model.path / file for file in ("config.json", *model.config["files"])}
     return files
@@ -122,7 +170,7 @@ def _models(weights: Path) -> Site:
 class _Course:
     """One language of the course, whose pages stand in the folder `place` of the site."""
 
-    def __init__(self, lang: str, root: Path, weights: Path, place: str = "") -> None:
+    def __init__(self, lang: str, root: Path, weights: Path, place: str = "", whole: bool = True) -> None:
         self.lang, self.root, self.weights, self.place = lang, root, weights, place
         self.up = "../" if place else ""  # from the top of its pages to the top of the site
         self.folder = root / "content" / lang
@@ -146,27 +194,80 @@ class _Course:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.templates.filters |= {"inline": self.inline, "fixed": self.fixed}
+        self.templates.filters |= {"inline": self.inline, "fixed": self.fixed, "alone": self.alone}
+        self.teachers = self.folder / "teachers.md"
+        self.notes = {path.stem: read_teacher(path) for path in sorted((self.folder / "teacher").glob("*.toml"))}
+        for name in self.notes:
+            if name not in [source.path.stem for source in self.sources]:
+                raise ContentError(f"{self.folder / 'teacher' / name}.toml: there is no lesson {name}")
         # The upright ones are on every page, so they are asked for at once.
         fonts = sorted(path.name for path in (root / "built/assets/fonts").glob("*-normal-*.woff2"))
-        self.templates.globals |= {"csp": CSP, "lang": lang, "lessons": self.lessons, "s": self.text, "fonts": fonts}
-        self.templates.globals["up"] = self.up
+        more = {"whole": whole, "bare": not whole, "teachers": self.teachers.is_file(), "fonts": fonts}
+        self.templates.globals |= {
+            "csp": CSP,
+            "lang": lang,
+            "up": self.up,
+            "lessons": self.lessons,
+            "s": self.text,
+            **more,
+        }
 
     def pages(self) -> Site:
         pages: Site = {lesson["path"]: self._lesson(i) for i, lesson in enumerate(self.lessons)}
         terms = sorted(self.glossary.items(), key=lambda item: item[1]["term"].casefold())
         pages["glossary/index.html"] = self._page("glossary.html", "glossary/index.html", terms=terms)
         bank = [(lesson, [x for x in self.quiz if x["lesson"] == lesson["number"]]) for lesson in self.lessons]
-        pages["questions/index.html"] = self._page("questions.html", "questions/index.html", bank=bank)
+        about = {"questions": self.strings.get("questions", {})}
+        pages["questions/index.html"] = self._page("questions.html", "questions/index.html", about, bank=bank)
+        pages["certificate/index.html"] = self._page("certificate.html", "certificate/index.html", about, bank=bank)
         home = read_source(self.folder / "home.md", {"title": str, "summary": str})
         parts = _Text(self, home, "", home.front).parts()
         strings = {name: self.strings[name] for name in HOME_STRINGS if name in self.strings}
         pages["index.html"] = self._page("home.html", "index.html", strings, page=home.front, parts=parts)
         pages["404.html"] = self.not_found("")
-        for card in sorted(self.weights.glob("*/README.md")):
-            path = f"models/{card.parent.name}/index.html"
-            pages[path] = self._card(path, card.read_text(encoding="utf-8"))
+        pages |= {f"figures/{name}/index.html": self.figure(name) for name in self.figures}
+        pages |= self._for_teachers() | self.cards()
         return {self.place + path: page for path, page in pages.items()}
+
+    def _for_teachers(self) -> Site:
+        """A page and a worksheet for each lesson of which teachers are told something, and one page for all."""
+        pages: Site = {}
+        for lesson in self.lessons:
+            folder, notes = lesson["path"].removesuffix("index.html"), self.notes.get(lesson["name"])
+            if notes:
+                more = {"page": lesson, "notes": notes}
+                for name, bare in (("teacher", {}), ("worksheet", {"bare": True})):
+                    path = f"{folder}{name}/index.html"
+                    pages[path] = self._page(f"{name}.html", path, **more, **bare)
+        if self.teachers.is_file():
+            source = read_source(self.teachers, {"title": str, "summary": str})
+            parts = _Text(self, source, "../", source.front).parts()
+            values: dict[str, Any] = {"page": source.front, "parts": parts, "notes": self.notes}
+            pages["teachers/index.html"] = self._page("teachers.html", "teachers/index.html", **values)
+        return pages
+
+    def alone(self, lesson: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+        """Where a lesson's figure stands alone, in a state."""
+        values = {key: int(value) if isinstance(value, bool) else value for key, value in state.items()}
+        fragment = urlencode({f"{lesson['figure']}.{key}": value for key, value in values.items()})
+        return f"figures/{lesson['figure']}/index.html" + (f"#{fragment}" if fragment else "")
+
+    @property
+    def figures(self) -> list[str]:
+        """Their names, in the order of the lessons."""
+        return [lesson["figure"] for lesson in self.lessons]
+
+    def figure(self, name: str) -> bytes:
+        """A lesson's figure alone."""
+        index = self.figures.index(name)
+        text = _Text(self, self.sources[index], "../../", self.lessons[index])
+        text.parts()
+        more = {"page": self.lessons[index], "figure": text.figures[name], "bare": True}
+        return self._page("figure.html", f"figures/{name}/index.html", self._words(name), **more)
+
+    def cards(self) -> Site:
+        cards = {f"models/{card.parent.name}/index.html": card for card in sorted(self.weights.glob("*/README.md"))}
+        return {path: self._card(path, card.read_text("utf-8")) for path, card in cards.items()}
 
     def _card(self, path: str, text: str) -> bytes:
         """A model card as a page; its front matter and the marks of what scripts fill in are for others."""
@@ -186,7 +287,8 @@ class _Course:
             raise source.error(f"by number and slug this file is {name}.md")
         words = {key: self.inline(source.front[key]).striptags() for key in ("title", "subtitle", "group", "summary")}
         idea = re.search(r"^::: big-idea (.+)$", source.text, re.MULTILINE)
-        return source.front | words | {"path": f"lessons/{name}/index.html", "idea": idea and idea[1]}
+        about = {"name": name, "path": f"lessons/{name}/index.html", "idea": idea and idea[1]}
+        return source.front | words | about
 
     def inline(self, text: str) -> Markup:
         """A line from a TOML file with its emphasis and the quotes of the language."""
@@ -206,8 +308,7 @@ class _Course:
         if len(items) < QUIZ_ITEMS:
             raise source.error(f"quiz.toml has {len(items)} items for this lesson, it needs {QUIZ_ITEMS}")
         before, after = self.lessons[index - 1] if index else None, (*self.lessons, None)[index + 1]
-        elsewhere = {"site", *HOME_STRINGS[1:], *(lesson["figure"] for lesson in self.lessons)} - set(text.figures)
-        strings = {name: words for name, words in self.strings.items() if name not in elsewhere}
+        strings = self._words(*text.figures)
         more: dict[str, Any] = {
             "page": lesson,
             "parts": parts,
@@ -215,7 +316,13 @@ class _Course:
             "before": before,
             "after": after,
         }
-        return self._page("lesson.html", lesson["path"], strings, **more)
+        told = lesson["name"] in self.notes
+        return self._page("lesson.html", lesson["path"], strings, told=told, **more)
+
+    def _words(self, *figures: str) -> dict[str, Any]:
+        """The strings of a page that has these figures."""
+        elsewhere = {"site", *HOME_STRINGS[1:], *(lesson["figure"] for lesson in self.lessons)} - set(figures)
+        return {name: words for name, words in self.strings.items() if name not in elsewhere}
 
     def _page(
         self, template: str, path: str, strings: Mapping[str, Any] | None = None, top: str = "", **more: Any
@@ -254,13 +361,28 @@ class _Course:
         except OSError as error:
             raise ContentError(f"{self.root / src}: needs a picture here ({error})") from error
 
-    def products(self) -> dict[str, Any]:
-        fields = read_toml(path := self.root / "content/products.toml")
+    def _dated(self, path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+        """A file with the month in which somebody looked through it: the rest of it, and that month in words."""
+        fields = read_toml(path)
         date = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", str(fields.pop("as_of", "")))
-        if not date or (unknown := set(fields) - set(self.text["products"])):
-            message = "as_of needs a year and a month" if not date else f"[products] in site.toml has no {min(unknown)}"
-            raise ContentError(f"{path}: {message}")
-        return {"year": date[1], "month": self.text["months"][int(date[2]) - 1], "fields": fields}
+        if not date:
+            raise ContentError(f"{path}: as_of needs a year and a month")
+        return fields, {"year": date[1], "month": self.text["months"][int(date[2]) - 1]}
+
+    def products(self) -> dict[str, Any]:
+        fields, date = self._dated(path := self.root / "content/products.toml")
+        if unknown := set(fields) - set(self.text["products"]):
+            raise ContentError(f"{path}: [products] in site.toml has no {min(unknown)}")
+        return date | {"fields": fields}
+
+    def onward(self) -> dict[str, Any]:
+        """Links to other people's pages, in groups."""
+        fields, date = self._dated(path := self.folder / "onward.toml")
+        groups = fields.get("group", [])
+        for link in (link for group in groups for link in group.get("links", [])):
+            if set(link) != {"title", "by", "url", "why"} or not str(link["url"]).startswith("https://"):
+                raise ContentError(f"{path}: a link has title, by, url (https://) and why, not {link}")
+        return date | {"groups": groups}
 
     def models(self) -> list[dict[str, Any]]:
         """What is real here: each shipped model with the numbers its own files tell."""
@@ -276,7 +398,7 @@ class _Text:
 
     def __init__(self, course: _Course, source: Source, root: str, page: Mapping[str, Any]) -> None:
         self.course, self.source, self.root, self.page = course, source, root, page
-        self.figures: list[str] = []
+        self.figures: dict[str, Markup] = {}
         self.predictions = 0
         self.picture_ids: set[str] = set()
 
@@ -359,6 +481,7 @@ class _Text:
             "lessons": partial(self._lessons, node),
             "models": course.models,
             "products": course.products,
+            "onward": course.onward,
             "drawn": course.drawn,
         }
         return self._render(kind, body=body, **{"facts": facts[kind]()} if kind in facts else {})
@@ -376,9 +499,10 @@ class _Text:
     def _figure(self, node: SyntaxTreeNode, name: str) -> Markup:
         if not re.fullmatch(r"[a-z]+(-[a-z]+)*", name) or name not in self.course.strings:
             raise self.source.error(f"unknown figure {name!r}: its strings would be interface/{name}.toml", node)
-        self.figures.append(name)
         still, caption = self.course.still(name), self._blocks(node.children)
-        return self._render("figure", name=name, title=self.page["subtitle"], still=still, caption=caption)
+        shown = self._render("figure", name=name, title=self.page["subtitle"], still=still, caption=caption)
+        self.figures[name] = shown
+        return shown
 
     def _picture(self, node: SyntaxTreeNode, name: str) -> Markup:
         path = self.course.folder / "pictures" / f"{name}.svg"

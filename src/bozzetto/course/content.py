@@ -119,6 +119,23 @@ def read_quiz(path: Path, lessons: int) -> list[dict[str, Any]]:
     return items
 
 
+MINUTES = ("read", "figure", "talk")
+TASK = ("title", "do", "ask", "answer")
+
+
+def read_teacher(path: Path) -> dict[str, Any]:
+    """What a teacher is told of a lesson: minutes, what learners get wrong, and three tasks with the figure."""
+    notes = read_toml(path)
+    wrong, tasks = notes.get("wrong", []), notes.get("task", [])
+    if not all(isinstance(notes.get(key), int) for key in MINUTES) or not notes.get("guess"):
+        raise ContentError(f"{path}: needs {', '.join(MINUTES)} in whole minutes, and a guess")
+    if not wrong or not all(entry.get("think") and entry.get("say") for entry in wrong):
+        raise ContentError(f"{path}: each [[wrong]] needs think and say")
+    if len(tasks) != 3 or not all(entry.get(key) for entry in tasks for key in TASK) or not tasks[2].get("box"):
+        raise ContentError(f"{path}: needs three [[task]], each with {', '.join(TASK)}, the last one with a box")
+    return notes
+
+
 def read_svg(path: Path) -> tuple[Markup, set[str]]:
     """A picture to stand inside a page, and the ids in it. The page's policy allows it no script and no style."""
     text = path.read_text(encoding="utf-8")

@@ -42,7 +42,7 @@ TYPES = {
     ".wasm": "application/wasm",
 }
 OTHER = "application/octet-stream"  # .safetensors, .onnx, .bin
-PACKED = {".html", ".css", ".js", ".mjs", ".json", ".svg", ".txt", ".tsv", ".md", ".wasm", ".onnx", ".safetensors"}
+PACKED = {*TYPES, ".onnx", ".safetensors", ".bin"} - {".webp", ".avif", ".png", ".woff2"}
 # Same-origin isolation lets a page use threads.
 HEADERS = {
     "Content-Security-Policy": f"{CSP}; frame-ancestors 'none'",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { add, code, FORM, type Move, parse, roundsOf, trial, write } from "./moves.js";
+import { add, code, FORM, type Move, parse, rest, roundsOf, trial, write } from "./moves.js";
 
 const GAME = "bb300bd10cf5bb1";
 
@@ -30,6 +30,19 @@ test("Python plays the same moves, or looks at players who have made none", () =
   assert.match(text, /gan\.start\(7\)/);
   assert.match(text, /\(gan\.BALANCED, \(True, True\), 300\),\n {4}\(gan\.COLLAPSING, \(False, True\), 10\),\n\]/);
   assert.match(code(7, [[]]), /shown = game\.evaluate\(state, state, 7, 1\)/);
+});
+
+test("what is left of a game is what was not made of it", () => {
+  const left = (made: string, moves: string) => {
+    const moved = rest(parse(made), parse(moves));
+    return moved && write(moved);
+  };
+  assert.equal(left("", "bb30"), "bb30");
+  assert.equal(left("bb20", "bb30"), "bb10");
+  assert.equal(left("bb30bd5", "bb30bd10cb2"), "bd5cb2");
+  assert.equal(left("bb30", "bb30"), "");
+  for (const made of ["bb31", "bd20", "cb20", "bb20bd5", "bb30bb1"]) assert.equal(left(made, "bb30"), undefined, made);
+  assert.equal(left("bb20bd5", "bb30bd5"), undefined);
 });
 
 test("two games are two starts of one seed", () => {

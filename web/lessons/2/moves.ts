@@ -41,6 +41,21 @@ export function add(moves: Move[], move: Move): Move[] {
   return [...moves.slice(0, -1), { ...move, rounds: last.rounds + move.rounds }];
 }
 
+/** What is left of a game's moves after these have been made; undefined where they are not its beginning. */
+export function rest(made: Move[], moves: Move[]): Move[] | undefined {
+  const left = moves.map((move) => ({ ...move }));
+  for (const [i, { settings, who, rounds }] of made.entries()) {
+    const next = left[0];
+    const more = next && next.rounds - rounds;
+    if (next?.settings !== settings || next.who !== who || more! < 0 || (more! > 0 && i < made.length - 1)) {
+      return undefined;
+    }
+    next.rounds = more!;
+    if (!next.rounds) left.shift();
+  }
+  return left;
+}
+
 export function roundsOf(moves: Move[]): number {
   return moves.reduce((sum, { rounds }) => sum + rounds, 0);
 }

@@ -7,13 +7,16 @@ import { draw, GAN_ROUND, MODES, realPictures, type Settings, SIZE } from "../..
 import { GAN_ROUND as FACTS } from "../../runtime/generated.js";
 import { toSolidPicture } from "../../runtime/pixels.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
+import { classField, classOptions } from "../../ui/classes.js";
 import { type Code } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
 import { type Alternative, type BadgeFacts, bar, button, type Content } from "../../ui/figure-parts.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, number, percent, t } from "../../ui/strings.js";
+import { type Drawn, drawEmoji, EMOJI_GAN, emojiCode, emojiPart, MANY } from "./emoji.js";
 import { judgedPart, type Trial, verdictWord } from "./judged.js";
-import { add, code, FORM, type Move, parse, roundsOf, SETTINGS, TRAINS, trial, write } from "./moves.js";
+import { dropGame, storedGame, storeGame, versionOf } from "./kept-games.js";
+import { add, code, FORM, type Move, parse, rest, roundsOf, SETTINGS, TRAINS, trial, write } from "./moves.js";
 import { skillPart } from "./skills.js";
 
 const SHOWN = 16; // fakes
@@ -22,6 +25,7 @@ const TEN = 10;
 const SLICE = 8; // rounds that a game plays before the other one's turn
 const AUTO = 100_000; // rounds until it stops by itself
 const PACE = 350; // milliseconds from one set of pictures to the next
+const STORE = 3000; // milliseconds from one time that the games are stored to the next
 const COLOURS = Object.keys(FACTS.colours);
 
 /** Pictures out of planes one after the other. */
@@ -79,6 +83,9 @@ const FIELDS = defineFields({
   settings: { kind: "choice", default: "collapsing", options: SETTINGS },
   twin: { kind: "text", default: "", max: 2000, form: FORM },
   seed: { kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
+  label: classField("face-smiling"),
+  stamp: { kind: "int", default: 7, min: 0, max: Number.MAX_SAFE_INTEGER - MANY },
+  drawn: { kind: "choice", default: "none", options: ["none", "one", "many"] },
 });
 type State = StateOf<typeof FIELDS>;
 
@@ -92,6 +99,12 @@ export class StepTheGame extends BzFigure<State> {
   private readonly healthy = new Table(0, "moves");
   private readonly twin = new Table(1, "twin"); // stands beside it, made to collapse
   private skills: GanSkill[] = [];
+  /** What the shipped GAN has drawn. */
+  @reactive() private emoji: Drawn | undefined;
+  /** Whether a stored game was of no use, because it is of another version. */
+  @reactive() private dropped = false;
+  private version = "";
+  private storing = 0;
   private opening = 0; // counts openings, so that what is told of an old game is not taken for the new one's
   private auto = 0; // counts times that it began or ceased to play by itself
   private ready = false;
@@ -107,6 +120,7 @@ export class StepTheGame extends BzFigure<State> {
     document.removeEventListener("visibilitychange", this.onHidden);
     this.pause();
     for (const { showing } of [this.healthy, this.twin]) clearTimeout(showing);
+    clearTimeout(this.storing);
   }
 
   /** Nobody looks: the game waits, and the address keeps it for whoever comes back. */
@@ -114,11 +128,15 @@ export class StepTheGame extends BzFigure<State> {
     if (!document.hidden) return;
     this.pause();
     this.keep();
-    this.link.write();
+    void this.store();
   };
 
   protected override changed(changes: Partial<State>): void {
-    if (!("seed" in changes)) return;
+    if ("drawn" in changes && changes.drawn === "none") this.emoji = undefined;
+    if (!("seed" in changes)) {
+      if (["label", "stamp", "drawn"].some((name) => name in changes)) this.drawEmoji();
+      return;
+    }
     if (!("moves" in changes)) this.follow({ moves: "", twin: "" }); // another seed is another game
     void this.work.run((signal) => this.open(signal));
   }
@@ -140,11 +158,13 @@ export class StepTheGame extends BzFigure<State> {
     for (const table of [this.healthy, this.twin]) table.clear();
     const configs = await this.work.load([GAN_ROUND], signal);
     this.settings = configs[GAN_ROUND].settings!;
+    this.version = versionOf(configs[GAN_ROUND].files["graph.onnx"]!.sha256);
     const rounds = games.reduce((sum, [, moves]) => sum + roundsOf(moves), 0);
     let before = 0;
     for (const [table, moves] of games) {
-      await this.begin(table, signal);
-      for (const move of moves) {
+      const left = (await this.goOn(table, moves, signal)) ?? moves;
+      if (left === moves) await this.begin(table, signal);
+      for (const move of left) {
         await this.go(table, move, signal, (round) => {
           const values = { round: before + round, rounds };
           this.work.report(t("step-the-game.catching-up", values), before + round, rounds);
@@ -153,6 +173,45 @@ export class StepTheGame extends BzFigure<State> {
       before += roundsOf(moves);
     }
     this.ready = true;
+    if (this.state.drawn !== "none") await this.drawNow(signal);
+  }
+
+  /** Takes a stored game up where its moves begin those that are wanted; the moves that are left. */
+  private async goOn(table: Table, moves: Move[], signal: AbortSignal): Promise<Move[] | undefined> {
+    const stored = await storedGame(table.game);
+    if (stored && stored.version !== this.version) {
+      this.dropped = true;
+      await dropGame(table.game);
+      return undefined;
+    }
+    const made = parse(stored?.moves ?? "");
+    const left = stored?.seed === this.state.seed && made.length ? rest(made, moves) : undefined;
+    if (!stored || !left) return undefined;
+    const options = { seed: stored.seed, game: table.game, kept: stored.game };
+    const frame = await Runtime.get().startGame(options, { signal });
+    table.log = made;
+    if (table === this.healthy) this.skills = stored.skills;
+    this.show(table, frame);
+    return left;
+  }
+
+  /** The games as they are, for after a reload. The address is written at the same time, so that it is never behind. */
+  private async store(): Promise<void> {
+    clearTimeout(this.storing);
+    this.storing = 0;
+    if (!this.ready) return;
+    const { opening, version } = this;
+    for (const table of this.tables) {
+      const game = await Runtime.get()
+        .keepGame(table.game)
+        .catch(() => undefined);
+      if (!game || opening !== this.opening) return;
+      this.follow(this.played());
+      this.link.write();
+      const moves = write(table.log);
+      const skills = table === this.healthy ? [...this.skills] : [];
+      await storeGame(table.game, { version, seed: this.state.seed, moves, skills, game });
+    }
   }
 
   /** Players who have learned nothing yet. */
@@ -226,7 +285,10 @@ export class StepTheGame extends BzFigure<State> {
     if (!this.playing) return;
     this.playing = false;
     for (const { game } of this.tables) {
-      void Runtime.get().playGame({ settings: this.settings["balanced"]!, trains: TRAINS.both!, rounds: 0, game });
+      const end = { settings: this.settings["balanced"]!, trains: TRAINS.both!, rounds: 0, game };
+      void Runtime.get()
+        .playGame(end)
+        .catch(() => undefined); // a worker that fails is told by the game that it was playing
     }
   }
 
@@ -249,10 +311,15 @@ export class StepTheGame extends BzFigure<State> {
     this.twin.clear();
   }
 
+  private played(): Partial<State> {
+    return Object.fromEntries(this.tables.map(({ field, log }) => [field, write(log)]));
+  }
+
   /** What has been played, for the link; while its moves are made again, it is what it was. */
   private keep(): void {
     if (!this.ready) return;
-    this.follow(Object.fromEntries(this.tables.map(({ field, log }) => [field, write(log)])));
+    this.follow(this.played());
+    this.storing ||= window.setTimeout(() => void this.store(), STORE);
   }
 
   /** The newest pictures, a moment later where the last ones have just come. */
@@ -266,6 +333,40 @@ export class StepTheGame extends BzFigure<State> {
       this.keep();
     };
     table.showing = window.setTimeout(draw, Math.max(0, table.shownAt + PACE - Date.now()));
+  }
+
+  // ---------------------------------------------------------------- the shipped GAN
+
+  private get models() {
+    return this.state.drawn === "none" ? ([GAN_ROUND] as const) : ([GAN_ROUND, EMOJI_GAN] as const);
+  }
+
+  private get asked(): number {
+    return { none: 0, one: 1, many: MANY }[this.state.drawn];
+  }
+
+  private async drawNow(signal: AbortSignal): Promise<void> {
+    const configs = await this.work.load([GAN_ROUND, EMOJI_GAN], signal);
+    const { label, stamp } = this.state;
+    this.emoji = await drawEmoji(configs[EMOJI_GAN], label, stamp, this.asked, { signal });
+  }
+
+  /** While a game is opened it waits, and is drawn then. */
+  private drawEmoji(): void {
+    if (!this.asked || !this.ready) return;
+    void this.work.run((signal) => this.drawNow(signal));
+  }
+
+  private emojiSection(): Content {
+    if (!this.shows("emoji")) return nothing;
+    const draw = (drawn: "one" | "many") =>
+      button(t(`step-the-game.emoji-${drawn}`, { count: MANY }), () => this.set({ drawn }), "", this.busy);
+    return html`<section class="emoji">
+      <h3>${t("step-the-game.emoji")}</h3>
+      <p class="hint">${t("step-the-game.emoji-means")}</p>
+      <div class="controls">${this.field("label", classOptions)} ${this.field("stamp")} ${draw("one")} ${draw("many")}</div>
+      ${emojiPart(this.emoji, this.asked)}
+    </section>`;
   }
 
   // ---------------------------------------------------------------- judge it yourself
@@ -352,7 +453,9 @@ export class StepTheGame extends BzFigure<State> {
   }
 
   protected override controls(): TemplateResult {
-    return html`${this.judge()} ${this.shows("skills") ? skillPart(this.skills) : nothing}`;
+    const dropped = this.dropped ? html`<p class="note" role="status">${t("step-the-game.dropped")}</p>` : nothing;
+    return html`${dropped} ${this.judge()} ${this.shows("skills") ? skillPart(this.skills) : nothing}
+      ${this.emojiSection()}`;
   }
 
   private pressed(key: string, action: () => void, disabled = this.busy): Content {
@@ -391,7 +494,9 @@ export class StepTheGame extends BzFigure<State> {
     const values = { rounds: frame.rounds, passing, count: frame.kinds.length, kinds, of: MODES, raw };
     const besides = { rounds: twin.view?.frame.rounds ?? 0, kinds: twin.kinds, of: MODES };
     const sentence =
-      t("step-the-game.says", values) + (this.state.beside ? ` ${t("step-the-game.says-twin", besides)}` : "");
+      t("step-the-game.says", values) +
+      (this.state.beside ? ` ${t("step-the-game.says-twin", besides)}` : "") +
+      (this.emoji ? ` ${t("step-the-game.says-emoji", { count: this.emoji.pictures.length })}` : "");
     const row = (key: string, value: string, values = {}) => [t(`step-the-game.row-${key}`, values), value];
     const rows = [row("rounds", number(frame.rounds)), row("raw", raw), row("kinds", `${kinds} / ${MODES}`)];
     if (this.state.beside) rows.push(row("twin", `${twin.kinds} / ${MODES}`));
@@ -403,15 +508,15 @@ export class StepTheGame extends BzFigure<State> {
   }
 
   protected override badge(): BadgeFacts {
-    return { models: [GAN_ROUND], recorded: false, milliseconds: this.healthy.last?.milliseconds };
+    return { models: this.models, recorded: false, milliseconds: this.healthy.last?.milliseconds };
   }
 
   protected override code(): Code {
-    return {
-      python: code(
-        this.state.seed,
-        this.tables.map(({ field }) => parse(this.state[field])),
-      ),
-    };
+    const { seed, label, stamp } = this.state;
+    const games = this.tables.map(({ field }) => parse(this.state[field]));
+    const python = code(seed, games);
+    if (!this.asked) return { python };
+    const emoji = emojiCode(label, stamp, this.asked);
+    return { python: `${python}\n\n${emoji.python}`, shell: emoji.shell };
   }
 }

@@ -6,8 +6,8 @@ import { count } from "../../runtime/arrays.js";
 import { Runtime } from "../../runtime/client.js";
 import { SMALL_SHAPE } from "../../runtime/generated.js";
 import { normal } from "../../runtime/noise.js";
-import { toSmall, toSolidPicture } from "../../runtime/pixels.js";
-import { cut, gain, picture, type Pixels, pixels } from "../../ui/canvas.js";
+import { toSmall } from "../../runtime/pixels.js";
+import { cut, gain, picture, type Pixels, pixels, solid } from "../../ui/canvas.js";
 import { chart, type Point, type Series, ticks } from "../../ui/chart.js";
 import { classOf } from "../../ui/classes.js";
 import { type Alternative, button, choices, type Content } from "../../ui/figure-parts.js";
@@ -51,13 +51,9 @@ interface Answer extends Guess {
   picturePart: number | undefined;
 }
 
-function seen(planes: Float32Array): Pixels {
-  return pixels(toSolidPicture(planes), SIDE);
-}
-
 /** Noise as a picture: grey is nothing. */
 function seenNoise(planes: Float32Array, times = 1): Pixels {
-  return seen(planes.map((value) => times * STRENGTH * value));
+  return solid(planes.map((value) => times * STRENGTH * value));
 }
 
 export class PictureView implements View {
@@ -184,7 +180,7 @@ export class PictureView implements View {
           },
         },
       );
-      this.walked = { about, jump: seen(jump), steps: seen(steps) };
+      this.walked = { about, jump: solid(jump), steps: solid(steps) };
       this.host.requestUpdate();
     });
   }
@@ -212,10 +208,10 @@ export class PictureView implements View {
     const missedText = t(`spot-the-noise.missed${times > 1 ? "-times" : ""}`, { times });
     const busy = answered?.about !== this.about;
     return html`<div class="spot" aria-busy=${busy ? "true" : "false"}>
-        ${shot("noisy", clean && seen(mix(clean, this.noise, noise / 100)), t("spot-the-noise.noisy", { noise: share(noise) }), slider(host))}
+        ${shot("noisy", clean && solid(mix(clean, this.noise, noise / 100)), t("spot-the-noise.noisy", { noise: share(noise) }), slider(host))}
         ${shot("seen", noiseShown && seenNoise(noiseShown), noiseText)}
         ${shot("missed", missed && seenNoise(missed, times), missedText)}
-        ${shot("imagined", answered && seen(answered.imagined), t("spot-the-noise.imagined"))}
+        ${shot("imagined", answered && solid(answered.imagined), t("spot-the-noise.imagined"))}
       </div>
       <div class="spot-line">${host.buttons()} <p class="spot-said">${this.said()}</p></div>
       ${this.ready()}`;
@@ -303,7 +299,7 @@ export class PictureView implements View {
       <div class="spot-ways">
         ${shot(seenNoise(this.noise), t("spot-the-noise.jump-from"))}
         ${shot(there?.jump ?? null, t("spot-the-noise.jump-one"))}
-        ${shot(this.mean && seen(this.mean), t("spot-the-noise.jump-mean"))}
+        ${shot(this.mean && solid(this.mean), t("spot-the-noise.jump-mean"))}
         ${shot(there?.steps ?? null, t("spot-the-noise.jump-many", { steps: STEPS }))}
       </div>
       ${button(t("spot-the-noise.jump-run"), () => this.walk(), "primary", Boolean(there) || !this.open)}

@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { byName, enough, jumps, type Measured, quickestFirst, removed } from "./dial.js";
+import {
+  byName,
+  enough,
+  jumps,
+  MOST_STEPS,
+  NOTCHES,
+  notchOf,
+  stepsAt,
+  type Measured,
+  quickestFirst,
+  removed,
+} from "./dial.js";
 
 const row = (steps: number, frechet: number, half = 5): Measured => ({
   name: "euler",
@@ -16,6 +27,16 @@ test("more steps stop helping where the best is not clearly better", () => {
   assert.equal(enough([row(1, 300), row(4, 50), row(50, 90)])?.steps, 4);
   assert.equal(enough([row(1, 60, 0.1), row(2, 50, 0.1)])?.steps, 2);
   assert.equal(enough([]), undefined);
+});
+
+test("the dial turns from 1 to 1,000 steps, finely where they are few", () => {
+  assert.deepEqual([0, NOTCHES].map(stepsAt), [1, MOST_STEPS]);
+  assert.deepEqual([20, 40].map(stepsAt), [10, 100]);
+  for (const steps of [1, 4, 20, 50, 100, 1000]) {
+    assert.ok(Math.abs(Math.log(stepsAt(notchOf(steps)) / steps)) < 0.25, String(steps));
+  }
+  const all = Array.from({ length: NOTCHES + 1 }, (_, notch) => stepsAt(notch));
+  assert.ok(all.every((steps, i) => i === 0 || steps >= all[i - 1]!));
 });
 
 test("rows are put together by name and sorted by steps", () => {

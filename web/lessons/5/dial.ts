@@ -4,6 +4,11 @@ import { JUMPS, SAMPLER_FACTS } from "../../runtime/generated.js";
 import type { SamplerName } from "../../runtime/samplers.js";
 
 const DIAL = [1, 2, 4, 8, 20, 50];
+export const MOST_STEPS = 1000;
+/** Above this a run takes a while, and says so. */
+export const LONG = 100;
+/** The dial turns from 0 to here, on a logarithmic scale. */
+export const NOTCHES = 60;
 /** The student stands among the samplers under its model's name. */
 export const STUDENT = "few_steps";
 export type Way = SamplerName | typeof STUDENT;
@@ -47,9 +52,22 @@ export function enough(rows: readonly Measured[]): Measured | undefined {
   return best && rows.filter((row) => row.frechet <= best.high).sort((a, b) => a.steps - b.steps)[0];
 }
 
-/** The step counts of the dial; a student knows only those that it has learned. */
+/** The step counts of the table; a student knows only those that it has learned. */
 export function stepsOf(sampler: Way): readonly number[] {
   return sampler === STUDENT ? JUMPS : DIAL;
+}
+
+/** The step counts that have a button. */
+export function buttonsOf(sampler: Way): readonly number[] {
+  return sampler === STUDENT ? JUMPS : [...DIAL, LONG, MOST_STEPS];
+}
+
+export function stepsAt(notch: number): number {
+  return Math.round(MOST_STEPS ** (notch / NOTCHES));
+}
+
+export function notchOf(steps: number): number {
+  return Math.round((NOTCHES * Math.log(steps)) / Math.log(MOST_STEPS));
 }
 
 /** The most steps that the student knows, up to so many. */

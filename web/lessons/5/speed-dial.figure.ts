@@ -5,8 +5,7 @@ import { customElement, state as reactive } from "lit/decorators.js";
 import { Runtime, type SamplerName, type Stepped } from "../../runtime/client.js";
 import { count } from "../../runtime/arrays.js";
 import { SMALL_SHAPE } from "../../runtime/generated.js";
-import { toSolidPicture } from "../../runtime/pixels.js";
-import { gain, picture, type Pixels, pixels } from "../../ui/canvas.js";
+import { gain, picture, type Pixels, solid } from "../../ui/canvas.js";
 import { chart, logTicks, type Mark } from "../../ui/chart.js";
 import { classField, classOf, classOptions, classWords } from "../../ui/classes.js";
 import { type Code } from "../../ui/code.js";
@@ -16,13 +15,19 @@ import { optionalJson } from "../../ui/site.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { number, t } from "../../ui/strings.js";
 import {
+  buttonsOf,
   byName,
   type Cell,
   type Dial,
   enough,
   jumps,
+  LONG,
+  MOST_STEPS,
+  NOTCHES,
+  notchOf,
   quickestFirst,
   removed,
+  stepsAt,
   stepsOf,
   STUDENT,
   type Way,
@@ -35,14 +40,11 @@ interface Drawn {
   milliseconds: number;
 }
 
-/** Small pictures' planes R, G, B; values out of range are cut off. */
-function seen(planes: Float32Array): Pixels {
-  return pixels(toSolidPicture(planes), SMALL_SHAPE[2]);
-}
-
 const FIELDS = defineFields({
   label: classField("face-smiling"),
   ...FILM_FIELDS,
+  num_inference_steps: { kind: "int", default: 20, min: 1, max: MOST_STEPS },
+  at: { kind: "int", default: MOST_STEPS, min: 0, max: MOST_STEPS },
   guidance_scale: { kind: "float", default: 2, min: 0, max: 10 },
   sampler: { kind: "choice", default: "dpmpp_2m", options: WAYS },
   axis: { kind: "choice", default: "steps", options: ["steps", "milliseconds"] },
@@ -85,7 +87,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
   }
 
   protected decode(planes: Float32Array): Promise<Pixels> {
-    return Promise.resolve(seen(planes));
+    return Promise.resolve(solid(planes));
   }
 
   protected make({ label, sampler, seed, num_inference_steps, guidance_scale }: Run, o: Stepped) {
@@ -98,7 +100,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
     const film = this.film;
     if (!film?.complete) return;
     const milliseconds = film.frames.reduce((sum, frame) => sum + (frame.milliseconds ?? 0), 0);
-    const drawn = { pixels: seen(film.frames[film.last]!.noisy!), milliseconds };
+    const drawn = { pixels: solid(film.frames[film.last]!.noisy!), milliseconds };
     this.cells = new Map(this.cells).set(film.settings, drawn);
   }
 
@@ -116,7 +118,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
         const began = performance.now();
         const planes = await this.make(run, { signal });
         const milliseconds = performance.now() - began;
-        this.cells = new Map(this.cells).set(key, { pixels: seen(planes), milliseconds });
+        this.cells = new Map(this.cells).set(key, { pixels: solid(planes), milliseconds });
       }
     });
   }
@@ -156,18 +158,19 @@ export class SpeedDial extends FilmFigure<State, Run> {
   /** before - removed = after, in pixels. What was removed may be of either sign: grey is nothing. */
   private subtraction(): TemplateResult {
     const { film, at } = this;
-    const [before, after] = [film?.frames[at - 1]?.noisy, film?.frames[at]?.noisy];
+    const from = film && at > 0 ? film.kept(at - 1) : 0;
+    const [before, after] = [film?.frames[from]?.noisy, at > from ? film?.frames[at]?.noisy : undefined];
     if (!before || !after) {
       return html`<p class="hint">${t(`speed-dial.nothing-${film?.recorded ? "recorded" : "yet"}`)}</p>`;
     }
     const change = removed(before, after);
     const times = gain(change);
     const shot = (planes: Float32Array, text: string) => html`<div class="shot">
-      ${picture(seen(planes), text)} <span>${text}</span>
+      ${picture(solid(planes), text)} <span>${text}</span>
     </div>`;
     const text = times > 1 ? t("speed-dial.removed-times", { times }) : t("speed-dial.removed");
     return html`<div class="subtraction" role="group" aria-label=${t("speed-dial.subtraction")}>
-      ${shot(before, t("speed-dial.before"))} <b aria-hidden="true">−</b>
+      ${shot(before, at - from > 1 ? t("speed-dial.before-some", { steps: at - from }) : t("speed-dial.before"))} <b aria-hidden="true">−</b>
       ${shot(
         change.map((value) => value * times),
         text,
@@ -185,12 +188,20 @@ export class SpeedDial extends FilmFigure<State, Run> {
       this.shows("num_inference_steps")
         ? html`<div class="controls dial-steps" role="group" aria-label=${this.label("num_inference_steps")}>
             <span class="hint">${this.label("num_inference_steps")}</span>
-            ${stepsOf(sampler).map(
+            ${
+              sampler === STUDENT
+                ? nothing
+                : html`<input type="range" class="dial" min="0" max=${NOTCHES} .value=${String(notchOf(steps))}
+                    aria-label=${t("speed-dial.dial")} aria-valuetext=${String(steps)}
+                    @input=${(event: Event) => choose(stepsAt(Number((event.target as HTMLInputElement).value)))()} />
+                  <output>${number(steps)}</output>`
+            }
+            ${buttonsOf(sampler).map(
               (count) => html`<button type="button" @click=${choose(count)}
               class="button ${count === steps ? "primary" : ""}"
-              aria-pressed=${count === steps ? "true" : "false"}>${count}</button>`,
+              aria-pressed=${count === steps ? "true" : "false"}>${number(count)}</button>`,
             )}
-            ${this.runButton()}
+            ${this.runButton()} ${steps > LONG ? html`<span class="hint">${t("speed-dial.long")}</span>` : nothing}
           </div>`
         : nothing
     }

@@ -1,7 +1,7 @@
 // <bz-match-score>: how close are a picture and a caption? One pair on a dial, a whole table, search, and the traps.
 import { html, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
-import { Runtime, type Tokens } from "../../runtime/client.js";
+import { type ModelName, Runtime, type Tokens } from "../../runtime/client.js";
 import { type Code, python } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
 import type { Alternative, BadgeFacts } from "../../ui/figure-parts.js";
@@ -11,7 +11,8 @@ import { MatrixMode } from "./matrix-mode.js";
 import { FIELDS, type Host, type Mode, MODES, radios, type State } from "./mode.js";
 import { ScoreMode } from "./score-mode.js";
 import { SearchMode } from "./search-mode.js";
-import { BOTH, type Entry, Space, TEXT } from "./space.js";
+import { BOTH, type Entry, SEES, Space, TEXT } from "./space.js";
+import { SteerMode } from "./steer-mode.js";
 import { TrapsMode } from "./traps-mode.js";
 
 /** Whether there is a picture among them that the gallery has no vector for. */
@@ -28,11 +29,12 @@ export class MatchScore extends BzFigure<State> implements Host {
     search: new SearchMode(this),
     map: new MapMode(this),
     traps: new TrapsMode(this),
+    steer: new SteerMode(this),
   };
   own: Entry | undefined;
   readonly words = new Map<string, Tokens>();
   private space: Space | undefined;
-  private seeing = false; // the picture tower is open
+  private readonly models = new Set<ModelName>(TEXT); // that have been needed: more and more
   private answering = false;
   private stale = false;
 
@@ -62,7 +64,8 @@ export class MatchScore extends BzFigure<State> implements Host {
     if (this.answering) return;
     this.answering = true;
     const slow = () => this.work.run((signal) => this.answerAll(signal));
-    const quick = this.space && !this.work.error && (this.seeing || !unread(this.mode.compared(this.space).entries));
+    const quick =
+      this.space && !this.work.error && (this.models.has(SEES) || !unread(this.mode.compared(this.space).entries));
     void (quick ? this.answerAll().catch(slow) : slow()).finally(() => (this.answering = false));
   }
 
@@ -73,8 +76,9 @@ export class MatchScore extends BzFigure<State> implements Host {
       const { mode } = this;
       await mode.open?.();
       const { texts, entries, typed } = mode.compared(space);
-      this.seeing ||= unread(entries);
-      const models = this.seeing ? BOTH : TEXT;
+      if (unread(entries)) this.models.add(SEES);
+      for (const one of Object.values(this.modes)) one.models?.forEach((name) => this.models.add(name));
+      const models = [...this.models];
       await (signal ? this.work.load(models, signal) : Runtime.get().load(models));
       await space.read(texts, entries, signal);
       if (typed && !this.words.has(typed)) this.words.set(typed, await Runtime.get().tokens(typed));
@@ -104,10 +108,13 @@ export class MatchScore extends BzFigure<State> implements Host {
 
   protected override badge(): BadgeFacts {
     const recorded = this.state.mode === "map" && this.state.time === "before";
-    return { models: BOTH, recorded, milliseconds: this.space?.milliseconds };
+    const graphs = new Set<ModelName>([...BOTH, ...(this.mode.models ?? [])]);
+    const models = [...graphs].filter((name) => !name.endsWith(".onnx")); // another graph is no other model
+    return { models, recorded, milliseconds: this.space?.milliseconds };
   }
 
   protected override code(): Code {
+    if (this.mode.code) return this.mode.code();
     const texts = this.space ? this.mode.compared(this.space).texts : [];
     return {
       python: `import bozzetto

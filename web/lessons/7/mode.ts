@@ -1,7 +1,9 @@
 // What the modes of the match score share: the state, the six pictures, and small parts.
 import { html, nothing, type TemplateResult } from "lit";
 import { a } from "../../core/words.js";
-import type { Tokens } from "../../runtime/client.js";
+import type { ModelName, Tokens } from "../../runtime/client.js";
+import { STEERED } from "../../runtime/generated.js";
+import type { Code } from "../../ui/code.js";
 import { readsEnglish } from "../../ui/field-control.js";
 import { type Alternative, bar, choices, type Content } from "../../ui/figure-parts.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
@@ -10,7 +12,7 @@ import type { Work } from "../../ui/work.js";
 import type { Comparison, Entry, Space } from "./space.js";
 import { pairs, THINGS, TRAPS } from "./traps.js";
 
-export const MODES = ["score", "matrix", "search", "map", "traps"] as const;
+export const MODES = ["score", "matrix", "search", "map", "traps", "steer"] as const;
 export const TIMES = ["before", "after"] as const; // CLIP's training
 export const MOST = 28; // points of a kind on the map
 export const SIDE = 6; // of the table
@@ -26,6 +28,8 @@ export const FIELDS = defineFields({
   time: { kind: "choice", default: "after", options: TIMES },
   point: { kind: "int", default: 3, min: 0, max: MOST - 1 },
   trap: { kind: "choice", default: TRAPS[0], options: TRAPS },
+  words: { kind: "text", default: "", max: LONGEST },
+  at: { kind: "int", default: STEERED.num_inference_steps, min: 1, max: STEERED.num_inference_steps },
   seed: { kind: "int", default: 7, min: 0, max: 2 ** 31 - 1 },
 });
 export type State = StateOf<typeof FIELDS>;
@@ -34,6 +38,8 @@ export type State = StateOf<typeof FIELDS>;
 export interface Host extends HTMLElement {
   readonly state: State;
   readonly work: Work;
+  /** Whether nothing shall move by itself. */
+  readonly still: boolean;
   readonly updateComplete: Promise<boolean>;
   /** A picture that a person has brought. */
   own: Entry | undefined;
@@ -52,6 +58,8 @@ export interface Compared {
 }
 
 export interface Mode {
+  /** The models that it needs beside those that read and see. */
+  readonly models?: readonly ModelName[];
   /** Fetches what only this mode needs. */
   open?(): Promise<void>;
   compared(space: Space): Compared;
@@ -59,6 +67,8 @@ export interface Mode {
   answered?(): void;
   draw(space: Space): TemplateResult;
   alternative(space: Space): Alternative;
+  /** How to do the same with Bozzetto, where it is not to compare captions. */
+  code?(): Code;
 }
 
 /** A cosine as it is written everywhere in the figure. */
@@ -87,7 +97,7 @@ export function radios(host: Host, field: "mode" | "time" | "trap", options: rea
   return choices("tabs", `match-score-${field}`, host.label(field), named, host.state[field] as string, choose);
 }
 
-export function textBox(host: Host, field: "caption" | "query", typed: string): TemplateResult {
+export function textBox(host: Host, field: "caption" | "query" | "words", typed: string): TemplateResult {
   const read = host.words.get(typed);
   const note = (key: "unknown" | "unread") => {
     const values = { words: read?.[key].join(", ") ?? "", pieces: read?.pieces.join(" · ") ?? "" };
@@ -95,7 +105,7 @@ export function textBox(host: Host, field: "caption" | "query", typed: string): 
   };
   return html`<label class="field wide">
       ${host.label(field)}
-      <input type="text" dir="auto" autocomplete="off" maxlength=${LONGEST} .value=${host.state[field]}
+      <input type="text" dir="auto" autocomplete="off" maxlength=${LONGEST} placeholder=${typed} .value=${host.state[field]}
         @input=${(event: Event) => host.set({ [field]: (event.target as HTMLInputElement).value })} />
     </label>
     ${readsEnglish()} ${note("unknown")} ${note("unread")}`;

@@ -12,7 +12,8 @@ import type { Pairs } from "./map.js";
 import { THINGS, type Trial } from "./traps.js";
 
 export const TEXT = ["clip/text", "clip/order"] as const; // models that read
-export const BOTH = [...TEXT, "clip/image"] as const; // and see
+export const SEES = "clip/image"; // and the one that sees
+export const BOTH = [...TEXT, SEES] as const;
 const KEPT = 2000; // vectors in memory, 1 KB each
 
 /** A picture; one of the gallery has its vector there, at `index`. */

@@ -5,7 +5,7 @@ import { CONTEXT_LENGTH } from "../../runtime/generated.js";
 import type { Tokenizer } from "../../runtime/tokenizer.js";
 import { cells, difference, heat, mosaic, picture, type Pixels } from "../../ui/canvas.js";
 import type { Film, View } from "../../ui/film.js";
-import { t } from "../../ui/strings.js";
+import { number, t } from "../../ui/strings.js";
 
 // One array, one picture, so that a canvas is painted only when there is something new.
 const drawn = new WeakMap<Float32Array, Pixels>();
@@ -58,27 +58,57 @@ export function chips(prompt: string, tokenizer: Tokenizer | undefined): unknown
   });
 }
 
-/** A step of a run; `letter` tells films beside each other apart. */
-export function filmPart(film: Film, at: number, prompt: string, letter: string): TemplateResult {
+/** What the few-step student draws of a run's words, on the run's noise. */
+export interface Sketch {
+  pixels: Pixels;
+  steps: number;
+  milliseconds: number;
+}
+
+function sketched({ steps, milliseconds }: Sketch): string {
+  return t("words-steer.sketch", { steps, seconds: number(milliseconds / 1000, 1) });
+}
+
+function shot(what: Pixels | null | undefined, text: string): TemplateResult {
+  return html`<div class="shot">${picture(what, text)} <span>${text}</span></div>`;
+}
+
+function heading(prompt: string, letter: string): TemplateResult {
+  return html`<h3>${letter ? html`<span class="chip">${letter}</span>` : nothing} <bdi>${prompt}</bdi></h3>`;
+}
+
+/** What is shown of a run whose models are still to come. */
+export function sketchPart(sketch: Sketch | undefined, prompt: string, letter: string): TemplateResult {
+  return html`<section class="film">
+    ${heading(prompt, letter)}
+    <div class="shots">
+      ${letter ? nothing : shot(null, t("words-steer.noisy"))}
+      ${shot(sketch?.pixels, sketch ? sketched(sketch) : t("words-steer.sketching-first"))}
+    </div>
+  </section>`;
+}
+
+/** A step of a run; `letter` tells films beside each other apart. Before the run's first guess its sketch stands large,
+ * then small beside the guesses. */
+export function filmPart(film: Film, at: number, prompt: string, letter: string, sketch?: Sketch): TemplateResult {
   const k = Math.min(at, film.last);
-  const show = (view: View) =>
-    html`<div class="shot">
-      ${picture(film.picture(k, view), t(`words-steer.${view}`))} <span>${t(`words-steer.${view}`)}</span>
-    </div>`;
+  const show = (view: View) => shot(film.picture(k, view), t(`words-steer.${view}`));
   const frame = film.frames[k];
   const why = film.recorded ? "recorded" : k === 0 ? "noise" : "guidance";
+  const begun = k > 0 || !sketch;
+  const small = [
+    sketch && begun ? shot(sketch.pixels, sketched(sketch)) : nothing,
+    letter ? show("noisy") : nothing,
+    ...(frame?.withPrompt ? [show("withoutPrompt"), show("withPrompt"), differenceShot(film, k)] : []),
+  ];
   // What is asked for last is decoded first: the big pictures.
-  const guesses = frame?.withPrompt
-    ? html`<div class="shots thirds">${show("withoutPrompt")} ${show("withPrompt")} ${differenceShot(film, k)}</div>`
-    : html`<p class="hint">${t(`words-steer.no-pair-${why}`)}</p>`;
-  const big = html`<div class="shots">${show("noisy")} ${show("clean")}</div>`;
-  return html`<section class="film">
-    <h3>
-      ${letter ? html`<span class="chip">${letter}</span>` : nothing}
-      <bdi>${prompt}</bdi>
-    </h3>
-    ${big} ${guesses}
-  </section>`;
+  const beside = html`<div class="shots small">
+    ${small} ${frame?.withPrompt ? nothing : html`<p class="hint">${t(`words-steer.no-pair-${why}`)}</p>`}
+  </div>`;
+  const big = html`<div class="shots">
+    ${letter ? nothing : show("noisy")} ${begun ? show("clean") : shot(sketch.pixels, sketched(sketch))}
+  </div>`;
+  return html`<section class="film">${heading(prompt, letter)} ${big} ${beside}</section>`;
 }
 
 function differenceShot(film: Film, k: number): TemplateResult {
@@ -90,7 +120,5 @@ function differenceShot(film: Film, k: number): TemplateResult {
       64,
     );
   const map = one && other ? once(drawn, frame, () => draw(one, other)) : undefined;
-  return html`<div class="shot">
-    ${picture(map, t("words-steer.difference"))} <span>${t("words-steer.difference")}</span>
-  </div>`;
+  return shot(map, t("words-steer.difference"));
 }

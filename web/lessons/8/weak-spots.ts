@@ -5,6 +5,7 @@ import { number, percent, t } from "../../ui/strings.js";
 
 /** data/weak-spots.json: how often our model gets something right. */
 export interface WeakSpot {
+  fact: string;
   what: string;
   rate: number;
   low: number;

@@ -16,13 +16,17 @@ import type { Film } from "../../ui/film.js";
 import { optionalFile, optionalJson, siteUrl } from "../../ui/site.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { megabytes, number, percent, t } from "../../ui/strings.js";
-import { chips, filmPart, pipelinePart } from "./shots.js";
-import { openScorer, SKETCH_STEPS, type Trial, trialPart } from "./trial.js";
+import { asked } from "./asked.js";
+import { findObjects, marks } from "./composition.js";
+import { chips, filmPart, pipelinePart, type Sketch, sketchPart } from "./shots.js";
+import { openNaming, openScorer, SKETCH_STEPS, type Trial, trialPart } from "./trial.js";
 import { weakPart, type WeakSpot } from "./weak-spots.js";
 import { added, prefixes, seedsFrom } from "./words.js";
 
 const SEEDS = 16;
 
+const STUDENT = "text_few_steps";
+const SKETCHER = ["clip/text", STUDENT, "autoencoder/decoder"] as const; // all that a first answer takes
 const SCORERS = ["clip/order", "clip/image"] as const; // beside the text tower
 
 const FIELDS = defineFields({
@@ -40,6 +44,13 @@ type State = StateOf<typeof FIELDS>;
 const NAMES = ["prompt", "seed", "num_inference_steps", "guidance_scale", "sampler", "style"] as const;
 type Run = Pick<State, (typeof NAMES)[number]>;
 
+const LETTERS = ["A", "B"];
+
+/** What makes the student's picture of a run. */
+function sketchOf({ prompt, seed, style }: Run): string {
+  return JSON.stringify([prompt, seed, style]);
+}
+
 @customElement("bz-words-steer")
 export class WordsSteer extends FilmFigure<State, Run> {
   protected readonly fields = FIELDS;
@@ -56,6 +67,8 @@ export class WordsSteer extends FilmFigure<State, Run> {
   private vectors = new Map<string, Float32Array>(); // by the prompt, what the denoiser is told of it
   private targets = new Map<string, Float32Array>(); // and what a picture is compared with
   private scores = new Map<string, number[]>();
+  private whole = false; // the models of the full run, which a load without them would release
+  private sketches = new Map<string, Sketch>();
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -80,7 +93,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
   }
 
   protected get models(): readonly ModelName[] {
-    const models = ["clip/text", "text_to_image", "autoencoder/decoder"] as const;
+    const models = [...SKETCHER, "text_to_image"] as const;
     return this.state.match ? [...models, ...SCORERS] : models;
   }
 
@@ -115,8 +128,25 @@ export class WordsSteer extends FilmFigure<State, Run> {
 
   // ---------------------------------------------------------------- what is computed beside the runs
 
+  /** The student draws at once what its teacher takes many steps for. */
+  protected override async first(signal: AbortSignal): Promise<void> {
+    const runs = this.runs().filter((run) => !this.sketches.has(sketchOf(run)));
+    if (!runs.length) return;
+    const configs = await this.work.load<ModelName>(this.whole ? this.models : SKETCHER, signal);
+    const { num_inference_steps: steps = 1 } = configs[STUDENT].defaults ?? {};
+    for (const run of runs) {
+      const { prompt, seed, style } = run;
+      const began = performance.now();
+      const wanted = { model: STUDENT, prompt, seed, ...(style !== "any" && { style }) } as const;
+      const { picture } = await Runtime.get().generate(wanted, { signal });
+      this.sketches.set(sketchOf(run), { pixels: pixels(picture), steps, milliseconds: performance.now() - began });
+      this.requestUpdate();
+    }
+  }
+
   protected override async prepare(signal: AbortSignal): Promise<void> {
     await this.work.load(this.models, signal);
+    this.whole = true;
     for (const { prompt } of this.runs()) {
       if (!this.vectors.has(prompt)) {
         const [vector] = await Runtime.get().summarise([prompt], { signal });
@@ -174,13 +204,25 @@ export class WordsSteer extends FilmFigure<State, Run> {
       const { prompt } = this.runOf({});
       const trial: Trial = (this.trial = { kind, prompt, rivals: 0, tiles: names.map((name) => ({ name })) });
       await this.prepare(signal);
+      const wanted = kind === "seeds" ? asked(prompt) : undefined;
+      const naming = wanted && wanted.names.length > 1 ? await openNaming(wanted.names) : undefined;
+      if (naming) await this.work.load([...this.models, ...SCORERS], signal);
+      // Two things that nobody can tell apart cannot be checked.
+      const scene = (trial.scene = naming || wanted?.names.length === 1 ? wanted : undefined);
       const scorer =
-        kind === "seeds" && this.state.match ? await openScorer(prompt, this.targets.get(prompt)!) : undefined;
+        kind === "seeds" && !scene && this.state.match
+          ? await openScorer(prompt, this.targets.get(prompt)!)
+          : undefined;
       trial.rivals = scorer?.rivals ?? 0;
       for (const [i, run] of runs.entries()) {
         this.work.report(t("words-steer.sketching", { i: i + 1, n: runs.length }), i, runs.length);
         const made = await this.make({ ...run, num_inference_steps: SKETCH_STEPS }, { signal });
         trial.tiles[i]!.pixels = pixels(made.picture);
+        if (scene) {
+          const found = findObjects(made.picture);
+          const named = found.length === 2 ? await naming?.(made.picture, found) : undefined;
+          trial.tiles[i]!.marks = marks(made.picture, found, scene, named);
+        }
         if (scorer) {
           const [vector] = await Runtime.get().encodeImage([made.picture], { signal });
           trial.tiles[i]!.seen = scorer.sees(vector!);
@@ -196,23 +238,36 @@ export class WordsSteer extends FilmFigure<State, Run> {
     const { films, film, at } = this;
     const { prompt } = this.runOf({});
     const vector = this.vectors.get(film ? promptOf(film) : "");
-    const letter = (film: Film) => (films.length > 1 ? this.letter(film) : "");
-    const show = (film: Film) => filmPart(film, at, promptOf(film), letter(film));
+    const runs = this.runs();
+    const letter = (i: number) => (runs.length > 1 ? LETTERS[i]! : "");
+    const sketch = (run: Run) => this.sketches.get(sketchOf(run));
+    // While the models of the full run are on their way there is the student's picture.
+    const waiting =
+      this.busy &&
+      runs.some((run) => sketch(run)) &&
+      !this.films.some(({ settings }) => settings === JSON.stringify(runs[0]));
+    const shown = waiting
+      ? runs.map((run, i) => sketchPart(sketch(run), run.prompt, letter(i)))
+      : films.map((film, i) =>
+          filmPart(
+            film,
+            at,
+            promptOf(film),
+            films.length > 1 ? LETTERS[i]! : "",
+            sketch(JSON.parse(film.settings) as Run),
+          ),
+        );
     return html`<div class="prompts">
         ${this.field("prompt")} ${this.field("prompt_b")} ${this.runButton()} ${this.promptNotes()}
       </div>
-      ${films.length ? html`<div class="films">${films.map(show)}</div>${this.scrubber()}` : this.beforeRun()}
+      ${shown.length ? html`<div class="films">${shown}</div>${this.scrubber()}` : this.beforeRun()}
       ${pipelinePart(chips(this.reader.read(prompt), this.tokenizer), vector, film, at)} ${this.matchChart()}`;
   }
 
-  private letter(film: Film): string {
-    return "AB"[this.films.indexOf(film)] ?? "";
-  }
-
   private matchChart(): Content {
-    const series = this.films.flatMap((film) => {
+    const series = this.films.flatMap((film, i) => {
       const points = this.scores.get(film.settings)?.map((y, i) => ({ x: i + 1, y }));
-      return points ? [{ name: this.letter(film), points }] : [];
+      return points ? [{ name: LETTERS[i]!, points }] : [];
     });
     if (!this.state.match || !series.length) return nothing;
     const values = series.flatMap(({ points }) => points.map(({ y }) => y));
@@ -238,7 +293,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
             : nothing
         }
       </div>
-      ${trialPart(this.trial)} ${weakPart(this.weakSpots)}`;
+      ${trialPart(this.trial, this.weakSpots)} ${weakPart(this.weakSpots)}`;
   }
 
   /** One message about a prompt: empty, unknown, or which words are read in pieces, not at all, or no more. */

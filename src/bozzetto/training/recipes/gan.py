@@ -127,7 +127,7 @@ def export(run: Path, to: Path) -> None:
     noise, pixels = torch.zeros(2, config.noise_size), torch.zeros(2, config.channels, 32, 32)
     generator = Graph(model.generator, {"noise": noise, "label": label}, ["pixels"])
     discriminator = Graph(model.discriminator, {"pixels": pixels, "label": label}, ["logits"])
-    export_folder(to, "gan/generator", generator, sizes, four_bits=False)
+    export_folder(to, "gan/generator", generator, sizes)
     export_folder(to, "gan/discriminator", discriminator, sizes, four_bits=False)
 
 
