@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from bozzetto.course.build import HERE
-from bozzetto.course.content import check_translation, read_source, read_toml
+from bozzetto.course.content import MINUTES, check_translation, read_source, read_toml
 
 EN = HERE / "content/en"
 OTHERS = sorted(path for path in EN.parent.iterdir() if path.is_dir() and path != EN)
+TEACHER = sorted((EN / "teacher").glob("*.toml"))
 each_language = pytest.mark.parametrize("folder", OTHERS, ids=lambda folder: folder.name)
 # What says the same in every language: names, signs, and words that the models read.
 SAME = {
@@ -23,6 +24,8 @@ SAME = {
     "draw.ideas",
     "match-score.own-caption",
     "match-score.query-first",
+    "match-score.words-first",
+    "match-score.words-ideas",
     "read-the-picture.paper-item",
     "same-blocks.first-ask",
     "same-blocks.first-repaint",
@@ -45,6 +48,7 @@ SAME = {
     "spot-the-noise.percent",
     "step-the-game.detective",
     "words-steer.disagrees",
+    "words-steer.mark-color",
     "words-steer.vector",
 }
 
@@ -103,7 +107,8 @@ def test_nothing_is_left_in_english(folder):
         if english[key] == theirs[key] and not re.search(r"\.(families|scores)\.|models\.\d+\.title", key)
     }
     assert alike == SAME
-    for file, fields in (("glossary", ("means",)), ("quiz", ("question", "why"))):
+    teaching = [(f"teacher/{path.stem}", ("think", "say", "title", "do", "ask", "answer")) for path in TEACHER]
+    for file, fields in (("glossary", ("means",)), ("quiz", ("question", "why")), ("onward", ("why",)), *teaching):
         english, theirs = (words(read_toml(one / f"{file}.toml"), file) for one in (EN, folder))
         assert not [key for key in english if key.endswith(fields) and english[key] == theirs[key]]
 
@@ -121,6 +126,21 @@ def test_questions_and_words_belong_to_the_same_lessons(folder):
     assert quizzes[0] == quizzes[1]
     glossaries = [{key: e["lesson"] for key, e in read_toml(one / "glossary.toml").items()} for one in (EN, folder)]
     assert glossaries[0] == glossaries[1]
+
+
+@each_language
+@pytest.mark.parametrize("name", [path.name for path in TEACHER])
+def test_a_teacher_has_the_same_minutes_and_links(folder, name):
+    english, theirs = (read_toml(one / "teacher" / name) for one in (EN, folder))
+    assert all(theirs[key] == english[key] for key in MINUTES)
+    assert [task.get("state") for task in theirs["task"]] == [task.get("state") for task in english["task"]]
+
+
+@each_language
+def test_the_ways_onward_lead_to_the_same_pages(folder):
+    english, theirs = (read_toml(one / "onward.toml") for one in (EN, folder))
+    urls = [[link["url"] for group in one["group"] for link in group["links"]] for one in (english, theirs)]
+    assert (theirs["as_of"], urls[1]) == (english["as_of"], urls[0])
 
 
 @each_language

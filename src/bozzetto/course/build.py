@@ -102,7 +102,7 @@ def one_figure(name: str, lang: str = "en", root: Path = HERE, weights: Path | N
     models, data = NEEDS[name]
     files, cards = _files(root), {f"models/{model.split('/')[0]}/index.html" for model in models}
     wanted = _scripts(files, name) | {f"assets/lessons/{course.figures.index(name) + 1}.css"}
-    patterns = [f"data/{pattern}" for pattern in (*data, f"stills/{name}.webp", f"recorded/{name}.*")]
+    patterns = [f"data/{pattern}" for pattern in (*data, f"stills/{name}.avif", f"recorded/{name}.*")]
     wanted |= {path for path in files if any(fnmatch(path, pattern) for pattern in patterns)}
     some = ("assets/js/", "assets/lessons/", "data/")
     return {
@@ -235,10 +235,10 @@ class _Course:
         for lesson in self.lessons:
             folder, notes = lesson["path"].removesuffix("index.html"), self.notes.get(lesson["name"])
             if notes:
-                more = {"page": lesson, "notes": notes}
-                for name, bare in (("teacher", {}), ("worksheet", {"bare": True})):
+                more: dict[str, Any] = {"page": lesson, "notes": notes}
+                for name in ("teacher", "worksheet"):
                     path = f"{folder}{name}/index.html"
-                    pages[path] = self._page(f"{name}.html", path, **more, **bare)
+                    pages[path] = self._page(f"{name}.html", path, **more, bare=name == "worksheet")
         if self.teachers.is_file():
             source = read_source(self.teachers, {"title": str, "summary": str})
             parts = _Text(self, source, "../", source.front).parts()
@@ -262,7 +262,7 @@ class _Course:
         index = self.figures.index(name)
         text = _Text(self, self.sources[index], "../../", self.lessons[index])
         text.parts()
-        more = {"page": self.lessons[index], "figure": text.figures[name], "bare": True}
+        more: dict[str, Any] = {"page": self.lessons[index], "figure": text.figures[name], "bare": True}
         return self._page("figure.html", f"figures/{name}/index.html", self._words(name), **more)
 
     def cards(self) -> Site:
