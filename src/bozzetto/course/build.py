@@ -96,7 +96,7 @@ def one_figure(name: str, lang: str = "en", root: Path = HERE, weights: Path | N
     models, data = NEEDS[name]
     files, cards = _files(root), {f"models/{model.split('/')[0]}/index.html" for model in models}
     wanted = _scripts(files, name) | {f"assets/lessons/{course.figures.index(name) + 1}.css"}
-    patterns = [f"data/{pattern}" for pattern in (*data, f"stills/{name}.webp", f"recorded/{name}.*")]
+    patterns = [f"data/{pattern}" for pattern in (*data, f"stills/{name}.avif", f"recorded/{name}.*")]
     wanted |= {path for path in files if any(fnmatch(path, pattern) for pattern in patterns)}
     some = ("assets/js/", "assets/lessons/", "data/")
     return {
