@@ -17,6 +17,9 @@ NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "speed-dial": (("diffusion", "few_steps"), ("dial.json",)),
     "read-the-picture": (("vlm",), (*PICTURES, "papers.*", "emoji.tsv")),
     "match-score": ((*CLIP, "diffusion"), ("gallery.*", "map.*", "emoji.tsv")),
-    "words-steer": ((*DRAWING, "text_few_steps", "clip/order", "clip/image"), ("labels.*", "weak-spots.json", "emoji.tsv")),
+    "words-steer": (
+        (*DRAWING, "text_few_steps", "clip/order", "clip/image"),
+        ("labels.*", "weak-spots.json", "emoji.tsv"),
+    ),
     "same-blocks": ((*DRAWING, "autoencoder/encoder", "clip/order", "clip/image", "vlm"), ("gallery.*", "emoji.tsv")),
 }
