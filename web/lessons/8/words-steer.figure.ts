@@ -116,7 +116,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
   // ---------------------------------------------------------------- what is computed beside the runs
 
   protected override async prepare(signal: AbortSignal): Promise<void> {
-    await this.work.load(this.models, signal);
+    await super.prepare(signal);
     for (const { prompt } of this.runs()) {
       if (!this.vectors.has(prompt)) {
         const [vector] = await Runtime.get().summarise([prompt], { signal });
