@@ -47,8 +47,9 @@ function filterBank(form: HTMLFormElement, listed: readonly Listed[], progress: 
   let filter = none;
   let writing: ReturnType<typeof setTimeout> | undefined;
 
+  const free = (): boolean => JSON.stringify(filter) === JSON.stringify(none);
+
   const show = (): void => {
-    const free = JSON.stringify(filter) === JSON.stringify(none);
     const chapters = new Map<HTMLDetailsElement, number>();
     for (const one of listed) {
       const { element, chapter, lesson, id } = one;
@@ -58,16 +59,15 @@ function filterBank(form: HTMLFormElement, listed: readonly Listed[], progress: 
     }
     for (const [chapter, count] of chapters) {
       chapter.hidden = count === 0;
-      if (!free) chapter.open = true;
+      if (!free()) chapter.open = true;
     }
     const count = [...chapters.values()].reduce((sum, count) => sum + count, 0);
     found.textContent = t(count ? "questions.found" : "questions.none-found", { count, total: listed.length });
-    reset.hidden = free;
+    reset.hidden = free();
   };
 
   const keep = (): void => {
-    const free = JSON.stringify(filter) === JSON.stringify(none);
-    const fragment = free ? location.pathname + location.search : write(FILTER, filter, location.hash);
+    const fragment = free() ? location.pathname + location.search : write(FILTER, filter, location.hash);
     history.replaceState(history.state, "", fragment);
   };
 

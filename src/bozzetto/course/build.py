@@ -202,14 +202,16 @@ class _Course:
                 raise ContentError(f"{self.folder / 'teacher' / name}.toml: there is no lesson {name}")
         # The upright ones are on every page, so they are asked for at once.
         fonts = sorted(path.name for path in (root / "built/assets/fonts").glob("*-normal-*.woff2"))
-        more = {"whole": whole, "bare": not whole, "teachers": self.teachers.is_file(), "fonts": fonts}
         self.templates.globals |= {
             "csp": CSP,
             "lang": lang,
             "up": self.up,
             "lessons": self.lessons,
             "s": self.text,
-            **more,
+            "whole": whole,
+            "bare": not whole,
+            "teachers": self.teachers.is_file(),
+            "fonts": fonts,
         }
 
     def pages(self) -> Site:
