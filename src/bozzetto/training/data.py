@@ -1,5 +1,6 @@
 """Pictures for the networks: from uint8 in memory to floats on the device, with the augmentations recipes share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bozzetto.metrics.features import on_white
+from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world import fashion as clothes
 from bozzetto.world.dataset import World
 from bozzetto.world.scenes import Scene, make_scene, render, scene_objects
+from bozzetto.world.styles import style_number
 
 PICTURE = (64, 64, 4)
 
@@ -81,6 +84,53 @@ class Scenes:
             make_scene(world, objects, seed, kind=kinds[seed % len(kinds)]) for seed in range(count)
         ]
         self.pictures = np.array([render(world, scene) for scene in self.scenes], np.uint8).reshape(-1, *PICTURE)
+
+
+EASY = ("single", "count", "color")
+MIXED = ("two", "place", "count", "color", "two", "place", "size", "count", "color", "single")
+
+
+def curriculum(number: int, easy: int) -> str:
+    """The kind of the scene of this number: mostly one kind of thing at first, and from `easy` on all kinds."""
+    rng = np.random.default_rng([number, 5])
+    return str(rng.choice(MIXED if rng.random() < 0.2 + 0.8 * number / easy else EASY))
+
+
+class SceneStream:
+    """Scenes without end, `new` more at every training step, of which the last `size` or nearly so are kept.
+
+    What is kept depends on the number of the step alone, so that a resumed run learns from the same: the k-th scene has
+    seed k and the kind that `curriculum` says, and scenes are encoded with those of their own step, since kernels round
+    differently for other company. latents: float [size,...], by `encode` from uint8 [N,64,64,4]; tokens: int64
+    [size,T]; styles: int64 [size], as text-to-image numbers them.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        size: int,
+        new: int,
+        easy: int,
+        encode: Callable[[np.ndarray], Tensor],
+        tokenizer: Tokenizer,
+    ):
+        self.world, self.objects, self.easy = world, scene_objects(world) if size else [], easy
+        self.new, self.blocks, self.drawn = new, size // new, 0
+        self.encode, self.tokenizer = encode, tokenizer
+        self.size = new * self.blocks
+        self.latents = encode(np.zeros((1, *PICTURE), np.uint8)).repeat(self.size, 1, 1, 1)
+        self.tokens, self.styles = tokenizer("").repeat(self.size, 0), np.zeros(self.size, np.int64)
+
+    def at(self, step: int) -> None:
+        """Hold what there is to learn from at this step; steps must not go back."""
+        for block in range(max(step, self.drawn), step + self.blocks):
+            numbers = range(block * self.new, (block + 1) * self.new)
+            scenes = [make_scene(self.world, self.objects, k, kind=curriculum(k, self.easy)) for k in numbers]
+            kept = slice(numbers[0] % self.size, numbers[0] % self.size + self.new)
+            self.latents[kept] = self.encode(np.stack([render(self.world, scene) for scene in scenes]))
+            self.tokens[kept] = self.tokenizer([scene.sentence for scene in scenes])
+            self.styles[kept] = [style_number(scene.objects[0].style) for scene in scenes]
+        self.drawn = step + self.blocks
 
 
 def shortest(tokens: np.ndarray, device: torch.device) -> Tensor:

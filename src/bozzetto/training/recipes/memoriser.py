@@ -25,7 +25,7 @@ NAMES = (
 
 def _budget(steps: int) -> Budget:
     return Budget(
-        TrainingSchedule(steps, 64, 2e-3, warmup=50, ema=0.99, muon=True),
+        TrainingSchedule(steps, 64, 2e-3, warmup=50, last_rate=1, ema=0.99, muon=True),
         TrainingSchedule(steps // 3, 64, 1e-3, warmup=50, ema=0.99, muon=True, rounding=True),
         scenes=0,
         scene_share=0,
