@@ -11,8 +11,12 @@ from bozzetto.models.cells import SheetConv, WideAttention, gather, scatter
 from bozzetto.models.clip import Clip, ClipConfig, sigmoid_loss
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.models.layers import Attention
+from bozzetto.runtime.store import weights_folder
 from bozzetto.runtime.text_to_image import LATENT_SHAPE
+from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
+from bozzetto.training.recipes.text_to_image import Aligned, Batch, centred, misplaced
+from bozzetto.world.scenes import Placed, Scene
 
 
 def test_attention_ignores_what_is_masked():
@@ -185,6 +189,47 @@ def test_the_denoisers_loss_is_the_velocity_loss():
     velocity = (x_t - model(x_t, t, *given)) / time
     expected = (velocity - (noise - latents)).square().mean()
     torch.testing.assert_close(model.loss(latents, noise, t, *given)["loss"], expected)
+
+
+def test_alignment_asks_for_what_clip_sees_and_for_nothing_of_its_mean():
+    model = Aligned(Denoiser(), 24)
+    latents, noise, t = torch.randn(2, *LATENT_SHAPE), torch.randn(2, *LATENT_SHAPE), torch.tensor([0.3, 0.8])
+    given, cells, nowhere = conditions(2), [], torch.zeros(2, 64, dtype=torch.uint8)
+    model.project.register_forward_hook(lambda _module, _given, out: cells.append(out))
+    alone = model.denoiser.loss(latents, noise, t, *given)["loss"]
+
+    def asked(seen):
+        batch = Batch(latents, given, seen, nowhere, torch.zeros(2, 24, dtype=torch.uint8))
+        return model.loss(batch, noise, t, see=0.5, find=0.1)
+
+    asked(torch.ones(2, 24, 8, 8))
+    for sign, away in ((1, 0.0), (-1, 2.0)):
+        values = asked(centred(sign * cells[0] + torch.randn(2, 24, 1, 1)))
+        assert values["away"].item() == pytest.approx(away, abs=1e-4) and values["misplaced"] == 0
+        torch.testing.assert_close(values["loss"], alone + 0.5 * values["away"])
+
+
+def test_a_cell_is_to_look_at_the_words_for_what_it_shows():
+    shares = torch.rand(2, 4, 3, 16).softmax(-1)
+    shows, names = torch.tensor([[0, 1, 2, 2], [1, 0, 0, 2]]), torch.zeros(2, 24, dtype=torch.long)
+    names[0, [2, 3, 6]] = torch.tensor([1, 1, 2])  # the second scene has lost its words
+    expected = -torch.stack([shares[0, 1, 0, 2:4].sum(), shares[0, 2, 0, 6], shares[0, 3, 0, 6]]).log().mean()
+    torch.testing.assert_close(misplaced(shares, shows, names), expected)
+    assert misplaced(shares, shows, 0 * names) == 0
+
+
+def test_a_scene_says_where_its_things_are_and_which_words_name_them():
+    tokenizer = Tokenizer.load(weights_folder() / "clip/text/vocabulary.txt")
+    box = (0, "1f600", "noto", None)
+    things = (Placed(*box[:2], "cat", *box[2:], 0, 0, 16), Placed(*box[:2], "sea turtle", *box[2:], 32, 40, 24))
+    scene = Scene("two", "two cats and a sea turtle", things, None, ("cat", "sea turtle"), 2, None, None, 0)
+    shows, names = data.places(scene, tokenizer)
+    wanted = np.zeros((8, 8))
+    wanted[:2, :2], wanted[5:8, 4:7] = 1, 2
+    assert (shows.reshape(8, 8) == wanted).all()
+    said = ["[start]", *tokenizer.tokenize(scene.sentence)]
+    named = {number: [word for word, name in zip(said, names, strict=False) if name == number] for number in (1, 2)}
+    assert "".join(named[1]).replace("##", "") in ("cat", "cats") and named[2] == tokenizer.tokenize("sea turtle")
 
 
 def test_the_denoiser_hears_every_condition():

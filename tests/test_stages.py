@@ -30,7 +30,7 @@ STEPS = 3  # of each stage
 STAGES = {
     "autoencoder": ["whole", "rounded"],
     "clip": ["distil", "joint", "image", "words_rounded", "image_rounded", "order", "settle", "negatives"],
-    "text-to-image": ["fit", "rounded"],
+    "text-to-image": ["aligned", "fit", "rounded"],
     "diffusion": ["fit", "rounded"],
     "gan": ["pretraining", "adversarial"],
     "vae": ["good", "plain", "map", "plain_map", "sampler"],

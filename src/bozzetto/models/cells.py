@@ -58,10 +58,11 @@ class Conv(nn.Conv2d):
         super().__init__(channels, to, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled() and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            assert self.bias is not None
-            return SheetConv.apply(*(part.bfloat16() for part in (x, self.weight, self.bias)))
-        return super().forward(x)
+        if not torch.is_grad_enabled() or x.device.type != "cpu":
+            return super().forward(x)
+        assert self.bias is not None
+        parts = (x, self.weight, self.bias)
+        return SheetConv.apply(*(part.bfloat16() for part in parts) if torch.is_autocast_enabled("cpu") else parts)
 
 
 class PerCell(nn.Linear):
@@ -107,6 +108,7 @@ class WideAttention(nn.Module):
         self.gain = nn.Parameter(torch.ones(channels))
         self.out = zero_init(nn.Linear(channels, channels))
         owner = torch.arange(channels) * heads // channels
+        self.share = nn.Softmax(-1)  # a module, so that training can ask who looked where
         self.register_buffer("mine", (owner == torch.arange(heads)[:, None]).float()[:, None], persistent=False)
 
     def forward(self, x: Tensor, context: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
@@ -119,7 +121,7 @@ class WideAttention(nn.Module):
             k, v = ((part[:, None] * mine).flatten(1, 2) for part in (k, v))
         logits = torch.bmm(q.to(k.dtype), k.transpose(1, 2)).unflatten(-1, (heads, -1))  # [B,T,H,S]
         # A bias of fp32 makes the softmax fp32, which is quicker when it is small.
-        share = (logits if bias is None else logits + bias).softmax(-1)
+        share = self.share(logits if bias is None else logits + bias)
         return self.out(torch.bmm(share.flatten(2).to(v.dtype), v))
 
 

@@ -91,7 +91,7 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Autoenc
     recipe = {"model": asdict(model.config)}
     run.advance(Stage("whole", model, whole_loss, budget.whole, recipe))
     model.encoder.requires_grad_(False)
-    restore(model.encoder, stored(model.encoder))
+    restore(model.encoder, stored(model.encoder, four_bits=False))
     model.standardise(data.premultiplied(pictures[:: max(1, len(pictures) // 2048)], device))
     return run.train(Stage("rounded", model, decoder_loss, budget.rounded, recipe))
 
@@ -100,7 +100,8 @@ def export(run: Path, to: Path) -> None:
     model, config = read_final(run, Autoencoder, AutoencoderConfig)
     sizes = {"config": asdict(config)}
     pixels, latents = torch.zeros(2, 4, 64, 64), torch.zeros(2, *LATENT_SHAPE)
-    export_folder(to, "autoencoder/encoder", Graph(model.encoder, {"pixels": pixels}, ["latents"]), sizes)
+    encoder = Graph(model.encoder, {"pixels": pixels}, ["latents"])
+    export_folder(to, "autoencoder/encoder", encoder, sizes, four_bits=False)  # every latent depends on it
     export_folder(to, "autoencoder/decoder", Graph(model.decoder, {"latents": latents}, ["pixels"]), sizes)
 
 

@@ -56,14 +56,14 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoise
 
     def guided_loss(model: Denoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         count = budget.fit.batch_size
-        latents, condition = draw(rng, count)
+        batch = draw(rng, count)
         order = torch.from_numpy(rng.permutation(count)).to(device)  # pictures and scenes among both kinds of jumps
-        latents, condition = latents[order], tuple(part[order] for part in condition)
+        latents, condition = batch.latents[order], tuple(part[order] for part in batch.condition)
         unwanted = nothing(round(count * budget.short))
         return few_steps.loss(model, trained, latents, condition, unwanted, scale, rng, generator)
 
     recipe = {"model": asdict(model.config), "needs": needs | {"text_to_image": folder.weights_sum()}}
-    prepare = text_to_image.later(at, budget.batches)
+    prepare = text_to_image.later(at, budget.batches.aligned, budget.batches.fit)
     return run.train(Stage("fit", model, guided_loss, budget.fit, recipe, prepare=prepare))
 
 
