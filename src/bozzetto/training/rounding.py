@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 GROUP = 64
-SMALLEST = 8192  # numbers in a tensor worth rounding
+SMALLEST = 16_384  # numbers in a tensor worth rounding
 SCALE = ".scale"  # the name of a tensor's scales is its own name and this
 Layer: TypeAlias = nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding
 

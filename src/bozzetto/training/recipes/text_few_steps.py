@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.runtime.text_to_image import open_part
+from bozzetto.training.export import load_part
 from bozzetto.training.loop import TrainingSchedule, pick_device
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.recipes import few_steps, text_to_image
@@ -46,7 +47,7 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoise
     (the package's own)."""
     device = pick_device()
     folder = open_part("text_to_image", start)
-    trained = text_to_image.load_part(Denoiser(DenoiserConfig(**folder["config"])), folder.path, device)
+    trained = load_part(Denoiser(DenoiserConfig(**folder["config"])), folder.path, device)
     scale = folder["defaults"]["guidance_scale"]
     draw, at, nothing, needs = text_to_image.training_batches(
         world, budget.batches, seed=run.seed, weights=start, device=device

@@ -30,11 +30,10 @@ from bozzetto.runtime.text_to_image import LATENT_SHAPE, open_part
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
 from bozzetto.training.data import SceneStream, shortest
-from bozzetto.training.export import Graph, export_folder, read_final, read_weights, sha256
-from bozzetto.training.loop import Network, TrainingSchedule, autocast, pick_device
+from bozzetto.training.export import Graph, export_folder, load_part, read_final, sha256
+from bozzetto.training.loop import TrainingSchedule, autocast, pick_device
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.recipes.diffusion import sample_times
-from bozzetto.training.rounding import restore
 from bozzetto.training.stages import Run, Stage
 from bozzetto.world.captions import caption
 from bozzetto.world.dataset import World
@@ -88,12 +87,6 @@ EXPECTED = {
     "cpu": "after fifteen minutes of one core nine colours of ten and half of the numbers, the rest in some hours",
     "gpu": "most core concepts nameable, scenes of two things",
 }
-
-
-def load_part(module: Network, folder: Path, device: torch.device) -> Network:
-    """Put the exported weights of a model folder into a network that is not to be trained."""
-    restore(module, read_weights(folder / "model.safetensors")[0])
-    return module.to(device).eval().requires_grad_(False)
 
 
 @torch.no_grad()
