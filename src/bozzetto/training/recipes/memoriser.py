@@ -30,7 +30,7 @@ def _budget(steps: int) -> Budget:
         scenes=0,
         scene_share=0,
         symbol_share=1,
-        model=DenoiserConfig(widths=(64, 96), condition_size=128),
+        model=DenoiserConfig(widths=(48, 64), condition_size=96),
     )
 
 
