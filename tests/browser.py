@@ -95,6 +95,7 @@ class Visit:
         figure = self.page.locator(f"bz-{name}")
         figure.scroll_into_view_if_needed()
         figure.locator(".figure-stage").wait_for()
+        open_more(figure)
         return figure
 
     def begun(self) -> Locator:
@@ -250,6 +251,11 @@ def too_wide(page: Page) -> list[str]:
       const names = inner.slice(0, 5).map(e => `${e.localName}.${e.className}`);
       return [`${document.documentElement.scrollWidth} px wide, by ${names.join(", ")}`];
     }""")
+
+
+def open_more(figure: Locator) -> None:
+    """Show the controls that wait behind More, as a click on it does; it stays open."""
+    figure.locator("details.more").evaluate_all("all => all.forEach(details => (details.open = true))")
 
 
 def alternative(figure: Locator) -> Locator:

@@ -292,7 +292,7 @@ export class PictureView implements View {
     if (!host.shows("jump")) return nothing;
     const there = walked?.about === JSON.stringify([seed, label]) ? walked : undefined;
     const shot = (what: Pixels | null | undefined, text: string) =>
-      html`<div class="shot">${picture(what, text, what ? "picture" : "picture to-come")} <span>${text}</span></div>`;
+      html`<div class="shot">${what ? picture(what, text) : html`<span class="unseen"></span>`} <span>${text}</span></div>`;
     return html`<section class="spot-jump">
       <h3>${t("spot-the-noise.jump")}</h3>
       <p>${t("spot-the-noise.jump-why")}</p>
@@ -302,7 +302,7 @@ export class PictureView implements View {
         ${shot(this.mean && solid(this.mean), t("spot-the-noise.jump-mean"))}
         ${shot(there?.steps ?? null, t("spot-the-noise.jump-many", { steps: STEPS }))}
       </div>
-      ${button(t("spot-the-noise.jump-run"), () => this.walk(), "primary", Boolean(there) || !this.open)}
+      ${button(t("spot-the-noise.jump-run"), () => this.walk(), "", Boolean(there) || !this.open)}
     </section>`;
   }
 

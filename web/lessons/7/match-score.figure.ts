@@ -97,7 +97,7 @@ export class MatchScore extends BzFigure<State> implements Host {
       ${space ? this.mode.draw(space) : html`<p class="hint">${t("picture-input.opening")}</p>`}`;
   }
 
-  protected override controls(): TemplateResult {
+  protected override below(): TemplateResult {
     return html`<p class="hint">${t("match-score.vectors")}</p>`;
   }
 

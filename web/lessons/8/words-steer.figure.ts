@@ -258,7 +258,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
           ),
         );
     return html`<div class="prompts">
-        ${this.field("prompt")} ${this.field("prompt_b")} ${this.runButton()} ${this.promptNotes()}
+        ${this.field("prompt")} ${this.field("guidance_scale")} ${this.runButton()} ${this.promptNotes()}
       </div>
       ${shown.length ? html`<div class="films">${shown}</div>${this.scrubber()}` : this.beforeRun()}
       ${pipelinePart(chips(this.reader.read(prompt), this.tokenizer), vector, film, at)} ${this.matchChart()}`;
@@ -279,10 +279,11 @@ export class WordsSteer extends FilmFigure<State, Run> {
       <p class="hint">${t("words-steer.match-means")}</p>`;
   }
 
-  protected override controls(): TemplateResult {
+  protected override more(): TemplateResult {
     const some = this.ready;
-    return html`<div class="controls">
-        ${(["num_inference_steps", "guidance_scale", "sampler", "style"] as const).map((name) => this.field(name))}
+    return html`${this.field("prompt_b")}
+      <div class="controls">
+        ${(["style", "num_inference_steps", "sampler"] as const).map((name) => this.field(name))}
       </div>
       <div class="controls">
         ${button(t("words-steer.grow"), () => this.grow(), "", !some)}
@@ -292,8 +293,11 @@ export class WordsSteer extends FilmFigure<State, Run> {
             ? html`<span class="hint">${t("words-steer.match-cost", { size: megabytes(this.clipBytes) })}</span>`
             : nothing
         }
-      </div>
-      ${trialPart(this.trial, this.weakSpots)} ${weakPart(this.weakSpots)}`;
+      </div>`;
+  }
+
+  protected override below(): TemplateResult {
+    return html`${trialPart(this.trial, this.weakSpots)} ${weakPart(this.weakSpots)}`;
   }
 
   /** One message about a prompt: empty, unknown, or which words are read in pieces, not at all, or no more. */
