@@ -6,7 +6,7 @@ BUILT := src/bozzetto/course/built/assets/js/main.js
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT := $(SUDO) apt-get install -y -qq --no-install-recommends
 
-.PHONY: course test lint wheel constraints chromium clean
+.PHONY: course test bars lint wheel constraints chromium clean
 
 # The course, served on this machine and opened in the browser; Ctrl-C ends it. No PyTorch.
 course: .venv/core $(BUILT)
@@ -15,6 +15,10 @@ course: .venv/core $(BUILT)
 test: lint $(BUILT) data/world.parquet chromium
 	npm run --silent test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # two files at a time, a thread each
+
+# How quick and quiet the course is, against the bars of its design. The machine must have nothing else to do.
+bars: .venv/dev $(BUILT) chromium
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m bars -s tests/test_bars.py
 
 # Style, types and unused code, of both languages.
 lint: .venv/dev node_modules/.package-lock.json

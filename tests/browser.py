@@ -18,14 +18,13 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from bozzetto.course import build, serve
-from bozzetto.course.content import read_toml
+from course_plays import STRINGS, t
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "out"
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
 # Of axe's rules, those that a change of colours can break.
 COLOURS = ["color-contrast", "link-in-text-block"]
-STRINGS = {path.stem: read_toml(path) for path in (build.HERE / "content/en/interface").glob("*.toml")}
 # The live figures by the number of their lesson, which is the first character of its file.
 FIGURES = {
     int(path.name[0]): figure[1]
@@ -43,17 +42,6 @@ globalThis.moved = new Set();
 for (const kind of ["animationstart", "transitionstart"]) {
   addEventListener(kind, ({ target }) => moved.add(`${target.localName}.${target.getAttribute("class")}`), true);
 }"""
-
-
-def t(key: str, **values: object) -> str:
-    """What the page says for a key, as web/ui/strings.ts."""
-    text: Any = STRINGS
-    for part in key.split("."):
-        text = text[part]
-    for hole, value in values.items():
-        shown = f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
-        text = text.replace(f"{{{hole}}}", shown)
-    return text
 
 
 class Visit:

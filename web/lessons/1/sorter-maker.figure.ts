@@ -51,7 +51,7 @@ export class SorterMaker extends BzFigure<State> {
   private made: Pixels[] = [];
   private training: Training | undefined;
   private taught: number[] = [];
-  private neighbours = new Map<Pixels, Neighbour[]>();
+  private neighbours = new WeakMap<Pixels, Neighbour[]>();
   private asked = -1;
   private milliseconds: number | undefined;
 

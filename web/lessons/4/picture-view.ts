@@ -1,7 +1,7 @@
 // A picture under noise, and what pixel diffusion makes of it in one look: the noise that it sees, what it missed, and
 // the clean picture that it imagines. Below, how well it does by the level of noise, and why one jump is not enough.
 import { html, nothing, type TemplateResult } from "lit";
-import { once } from "../../core/cache.js";
+import { once, Recent } from "../../core/cache.js";
 import { count } from "../../runtime/arrays.js";
 import { Runtime } from "../../runtime/client.js";
 import { SMALL_SHAPE } from "../../runtime/generated.js";
@@ -70,7 +70,7 @@ export class PictureView implements View {
   private open = false; // the model is
   private answering = false;
   private stale = false;
-  private readonly noises = new Map<number, Float32Array>();
+  private readonly noises = new Recent<number, Float32Array>(8);
   private kept: { of: Pixels; planes: Float32Array } | undefined;
 
   constructor(private readonly host: Host) {}

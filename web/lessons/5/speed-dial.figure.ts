@@ -2,6 +2,7 @@
 // we measured. It runs on pixel diffusion and its few-step student.
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
+import { Recent } from "../../core/cache.js";
 import { Runtime, type SamplerName, type Stepped } from "../../runtime/client.js";
 import { count } from "../../runtime/arrays.js";
 import { SMALL_SHAPE } from "../../runtime/generated.js";
@@ -34,6 +35,7 @@ import {
 } from "./dial.js";
 
 const WAYS: readonly Way[] = [...SAMPLER_NAMES, STUDENT];
+const KEPT = 500; // finished pictures of runs: more than a table has
 
 interface Drawn {
   pixels: Pixels;
@@ -65,7 +67,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
   protected size = count(SMALL_SHAPE);
   @reactive() private dial: Dial | undefined;
   /** Finished pictures by run. */
-  @reactive() private cells = new Map<string, Drawn>();
+  private readonly cells = new Recent<string, Drawn>(KEPT);
   /** Which rows of the table are shown: the chosen sampler's, or all. */
   @reactive() private rows: readonly Way[] = [];
 
@@ -100,8 +102,8 @@ export class SpeedDial extends FilmFigure<State, Run> {
     const film = this.film;
     if (!film?.complete) return;
     const milliseconds = film.frames.reduce((sum, frame) => sum + (frame.milliseconds ?? 0), 0);
-    const drawn = { pixels: solid(film.frames[film.last]!.noisy!), milliseconds };
-    this.cells = new Map(this.cells).set(film.settings, drawn);
+    this.cells.set(film.settings, { pixels: solid(film.frames[film.last]!.noisy!), milliseconds });
+    this.requestUpdate();
   }
 
   /** Fills rows of the table, skipping what is there. */
@@ -118,7 +120,8 @@ export class SpeedDial extends FilmFigure<State, Run> {
         const began = performance.now();
         const planes = await this.make(run, { signal });
         const milliseconds = performance.now() - began;
-        this.cells = new Map(this.cells).set(key, { pixels: solid(planes), milliseconds });
+        this.cells.set(key, { pixels: solid(planes), milliseconds });
+        this.requestUpdate();
       }
     });
   }
