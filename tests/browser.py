@@ -5,6 +5,7 @@ PYTEST_DONT_REWRITE. Nothing here waits for a time: what is waited for can be se
 """
 
 import json
+import os
 import re
 import shutil
 import threading
@@ -21,7 +22,8 @@ from bozzetto.course import build, serve
 from course_plays import STRINGS, t
 
 ROOT = Path(__file__).parents[1]
-OUT = ROOT / "out"
+# A folder for pictures that people look at: to make them takes longer than to test what is in them.
+SCREENS = os.environ.get("BOZZETTO_SCREENS")
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
 # Of axe's rules, those that a change of colours can break.
 COLOURS = ["color-contrast", "link-in-text-block"]
@@ -196,6 +198,12 @@ def perturbed(course: serve.CourseServer, model: str) -> dict[str, bytes | None]
     facts = json.loads(config)
     facts["files"]["model.safetensors"]["sha256"] = sha256(changed).hexdigest()
     return dict(zip(paths, (json.dumps(facts).encode(), bytes(changed)), strict=True))
+
+
+def keep_picture(name: str, shown: Page | Locator, **options: Any) -> None:
+    """For people, where they asked for pictures."""
+    if SCREENS:
+        shown.screenshot(path=Path(SCREENS) / f"{name}.jpg", **options)  # half the time of a png
 
 
 def axe(page: Page, selector: str = ":root", rules: list[str] | None = None) -> list[str]:
