@@ -9,7 +9,7 @@ APT := $(SUDO) apt-get install -y -qq --no-install-recommends
 # What does not wait for one another goes on side by side: Python's packages and the page's, the checks of both.
 MAKEFLAGS += --jobs=2
 
-.PHONY: course test page-tests lint lint-python lint-page wheel constraints chromium clean
+.PHONY: course test page-tests bars lint lint-python lint-page wheel constraints chromium clean
 
 # The course, served on this machine and opened in the browser; Ctrl-C ends it. No PyTorch.
 course: .venv/core $(BUILT)
@@ -20,6 +20,10 @@ test: lint page-tests $(BUILT) data/world.parquet chromium
 
 page-tests: node_modules/.package-lock.json
 	npm run --silent test
+
+# How quick and quiet the course is, against the bars of its design. The machine must have nothing else to do.
+bars: .venv/dev $(BUILT) chromium
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m bars -s tests/test_bars.py
 
 # Style, types and unused code, of both languages.
 lint: lint-python lint-page

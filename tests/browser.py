@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from bozzetto.course import build, serve
-from bozzetto.course.content import read_toml
+from course_plays import STRINGS, t
 
 ROOT = Path(__file__).parents[1]
 # A folder for pictures that people look at: to make them takes longer than to test what is in them.
@@ -27,7 +27,6 @@ SCREENS = os.environ.get("BOZZETTO_SCREENS")
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
 # Of axe's rules, those that a change of colours can break.
 COLOURS = ["color-contrast", "link-in-text-block"]
-STRINGS = {path.stem: read_toml(path) for path in (build.HERE / "content/en/interface").glob("*.toml")}
 # The live figures by the number of their lesson, which is the first character of its file.
 FIGURES = {
     int(path.name[0]): figure[1]
@@ -45,17 +44,6 @@ globalThis.moved = new Set();
 for (const kind of ["animationstart", "transitionstart"]) {
   addEventListener(kind, ({ target }) => moved.add(`${target.localName}.${target.getAttribute("class")}`), true);
 }"""
-
-
-def t(key: str, **values: object) -> str:
-    """What the page says for a key, as web/ui/strings.ts."""
-    text: Any = STRINGS
-    for part in key.split("."):
-        text = text[part]
-    for hole, value in values.items():
-        shown = f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
-        text = text.replace(f"{{{hole}}}", shown)
-    return text
 
 
 class Visit:
@@ -97,6 +85,7 @@ class Visit:
         figure = self.page.locator(f"bz-{name}")
         figure.scroll_into_view_if_needed()
         figure.locator(".figure-stage").wait_for()
+        open_more(figure)
         return figure
 
     def begun(self) -> Locator:
@@ -258,6 +247,11 @@ def too_wide(page: Page) -> list[str]:
       const names = inner.slice(0, 5).map(e => `${e.localName}.${e.className}`);
       return [`${document.documentElement.scrollWidth} px wide, by ${names.join(", ")}`];
     }""")
+
+
+def open_more(figure: Locator) -> None:
+    """Show the controls that wait behind More, as a click on it does; it stays open."""
+    figure.locator("details.more").evaluate_all("all => all.forEach(details => (details.open = true))")
 
 
 def alternative(figure: Locator) -> Locator:

@@ -225,7 +225,6 @@ def test_the_figure_works_from_the_keyboard_and_a_link_has_all_of_it(reader):
 def test_a_cloud_is_learned_from_a_drawing_and_noise_flows_into_it(reader):
     page = reader.page
     figure = reader.figure(4, view="cloud", seed=3)
-    figure.locator(".more > summary").first.press("Enter")
     field(figure, "picture-input.draw").check()
     board = figure.locator(".board canvas")
     board.focus()

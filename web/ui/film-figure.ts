@@ -38,8 +38,6 @@ export const FILM_FIELDS = defineFields({
 });
 
 export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun> extends BzFigure<S> {
-  protected override readonly playsInside = true;
-
   /** The runs that are shown, side by side. */
   @reactive() protected films: Film[] = [];
   private recording: Film | undefined;
@@ -279,11 +277,12 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
       this.seek(Number((event.target as HTMLInputElement).value));
     };
     return html`<div class="scrubber">
+      ${this.transport("play", this.current ? "primary" : "")}
       <input type="range" min=${film?.first ?? 0} max=${stride * Math.ceil(steps / stride)} step=${stride} .value=${String(at)} ?disabled=${!film}
         aria-label=${t("shell.scrub")} aria-valuetext=${words} @input=${onInput} />
       <span>${words}</span>
     </div>
-    <div class="controls">${this.transport()} ${this.filmNote()}</div>`;
+    ${this.filmNote()}`;
   }
 
   protected atWords(): string {
@@ -298,10 +297,11 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
     return this.askedForOther ? html`<p class="hint">${nothingYet}</p>` : this.stillImage;
   }
 
+  /** It leads until what is asked for is there; from then on Play does. */
   protected runButton(): TemplateResult {
     const again = this.current && this.film?.recorded;
     const text = t(again ? "shell.recompute" : "shell.run");
-    return button(text, () => void this.draw(), "primary", !this.ready || (this.current && !again));
+    return button(text, () => void this.draw(), this.current ? "" : "primary", !this.ready || (this.current && !again));
   }
 
   /** What the shown run is: recorded or live, and whether the settings have moved on since. */

@@ -18,7 +18,7 @@ from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from bozzetto.course.build import CSP
@@ -84,6 +84,46 @@ class Entry:
         return packer.compress(self.body) + packer.flush()
 
 
+class Answer(NamedTuple):
+    status: HTTPStatus
+    headers: dict[str, str]
+    body: bytes = b""
+
+
+class Site:
+    """The files of a site by their paths, and what is answered to a request, whoever listens."""
+
+    def __init__(self, site: Mapping[str, bytes | Path], not_found: bytes) -> None:
+        self.entries = {f"/{path}": Entry(path, source) for path, source in site.items()}
+        self.not_found = Entry("404.html", not_found)
+
+    def answer(self, path: str, accept_encoding: str = "", if_none_match: str = "") -> Answer:
+        """To GET, with all headers but those that every answer has (HEADERS)."""
+        if path.endswith("/"):
+            path += "index.html"
+        elif f"{path}/index.html" in self.entries:
+            return Answer(HTTPStatus.MOVED_PERMANENTLY, {"Location": f"{path}/", "Content-Length": "0"})
+        entry, status = self.entries.get(path), HTTPStatus.OK
+        if entry is None:
+            entry, status = self.not_found, HTTPStatus.NOT_FOUND
+        accepted = [part.split(";") for part in accept_encoding.split(",")]
+        packing = any(name.strip() == "gzip" and "".join(q).strip() not in ("q=0", "q=0.0") for name, *q in accepted)
+        with entry.lock:  # two requests for one file do the work once
+            packed = entry.packed if packing else None
+            body, tag = (entry.body, entry.tag) if packed is None else (packed, f"{entry.tag}-gz")
+        page = entry.suffix == ".html"
+        headers = {"Cache-Control": "no-cache" if page else "max-age=0, must-revalidate", "ETag": f'"{tag}"'}
+        if entry.suffix in PACKED:
+            headers["Vary"] = "Accept-Encoding"
+        known = [name.strip().removeprefix("W/") for name in if_none_match.split(",")]
+        if status == HTTPStatus.OK and headers["ETag"] in known:
+            return Answer(HTTPStatus.NOT_MODIFIED, headers)
+        headers |= {"Content-Type": entry.type, "Content-Length": str(len(body))}
+        if packed is not None:
+            headers["Content-Encoding"] = "gzip"
+        return Answer(status, headers, body)
+
+
 class CourseServer(ThreadingHTTPServer):
     """Serves a site's mapping on 127.0.0.1; port 0 takes any free one."""
 
@@ -92,8 +132,8 @@ class CourseServer(ThreadingHTTPServer):
     allow_reuse_address = os.name != "nt"
 
     def __init__(self, site: Mapping[str, bytes | Path], not_found: bytes, port: int = PORT) -> None:
-        self.entries = {f"/{path}": Entry(path, source) for path, source in site.items()}
-        self.not_found = Entry("404.html", not_found)
+        self.site = Site(site, not_found)
+        self.entries = self.site.entries
         super().__init__(("127.0.0.1", port), _Handler)
 
     def server_bind(self) -> None:
@@ -118,15 +158,11 @@ class _Handler(BaseHTTPRequestHandler):
         host = self.headers.get("Host", "")
         if host.removesuffix(f":{self.server.server_port}") not in ("127.0.0.1", "localhost"):
             return self._empty(HTTPStatus.MISDIRECTED_REQUEST)
-        path = urlsplit(self.path).path
-        if path.endswith("/"):
-            path += "index.html"
-        elif f"{path}/index.html" in self.server.entries:
-            return self._empty(HTTPStatus.MOVED_PERMANENTLY, {"Location": f"{path}/"})
-        entry = self.server.entries.get(path)
-        if entry is None:
-            return self._send(HTTPStatus.NOT_FOUND, self.server.not_found)
-        return self._send(HTTPStatus.OK, entry)
+        asked = (self.headers.get(name, "") for name in ("Accept-Encoding", "If-None-Match"))
+        status, headers, body = self.server.site.answer(urlsplit(self.path).path, *asked)
+        self._head(status, headers)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     do_HEAD = do_GET
 
@@ -135,26 +171,6 @@ class _Handler(BaseHTTPRequestHandler):
         self._empty(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = _refuse
-
-    def _send(self, status: HTTPStatus, entry: Entry) -> None:
-        accepted = [part.split(";") for part in self.headers.get("Accept-Encoding", "").split(",")]
-        packing = any(name.strip() == "gzip" and "".join(q).strip() not in ("q=0", "q=0.0") for name, *q in accepted)
-        with entry.lock:  # two requests for one file do the work once
-            packed = entry.packed if packing else None
-            body, tag = (entry.body, entry.tag) if packed is None else (packed, f"{entry.tag}-gz")
-        page = entry.suffix == ".html"
-        headers = {"Cache-Control": "no-cache" if page else "max-age=0, must-revalidate", "ETag": f'"{tag}"'}
-        if entry.suffix in PACKED:
-            headers["Vary"] = "Accept-Encoding"
-        known = [name.strip().removeprefix("W/") for name in self.headers.get("If-None-Match", "").split(",")]
-        if status == HTTPStatus.OK and headers["ETag"] in known:
-            return self._head(HTTPStatus.NOT_MODIFIED, headers)
-        headers |= {"Content-Type": entry.type, "Content-Length": str(len(body))}
-        if packed is not None:
-            headers["Content-Encoding"] = "gzip"
-        self._head(status, headers)
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
     def _empty(self, status: HTTPStatus, headers: Mapping[str, str] | None = None) -> None:
         self._head(status, {**(headers or {}), "Content-Length": "0"})

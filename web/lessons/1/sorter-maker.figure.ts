@@ -51,7 +51,7 @@ export class SorterMaker extends BzFigure<State> {
   private made: Pixels[] = [];
   private training: Training | undefined;
   private taught: number[] = [];
-  private neighbours = new Map<Pixels, Neighbour[]>();
+  private neighbours = new WeakMap<Pixels, Neighbour[]>();
   private asked = -1;
   private milliseconds: number | undefined;
 
@@ -245,6 +245,7 @@ export class SorterMaker extends BzFigure<State> {
     const onIdea = (event: Event) => this.set({ idea: (event.target as HTMLSelectElement).value });
     return html`<h3>${t("sorter-maker.maker")}</h3>
       <p>${t("sorter-maker.maker-how", { count: MADE })}</p>
+      <div class="maker ${this.made.length ? "" : "empty"}">
       <div class="maker-controls">
         <label class="field">${t("sorter-maker.idea")}
           <select @change=${onIdea}>
@@ -252,7 +253,6 @@ export class SorterMaker extends BzFigure<State> {
           </select>
         </label>
         ${button(t("sorter-maker.make"), make, "primary", !this.idea)}
-        ${this.field("memoriser")}
       </div>
       <ol class="made">
         ${Array.from({ length: MADE }, (_, i) => {
@@ -271,7 +271,12 @@ export class SorterMaker extends BzFigure<State> {
             </button>
           </li>`;
         })}
-      </ol>`;
+      </ol>
+      </div>`;
+  }
+
+  protected override more(): Content {
+    return this.field("memoriser");
   }
 
   private memorised(): Content {

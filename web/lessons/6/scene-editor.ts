@@ -79,8 +79,13 @@ export class SceneEditor {
           </button>`,
         )}
       </div>
-      ${full ? html`<p class="hint">${t("read-the-picture.full", { most: MOST })}</p>` : nothing}
-      <div class="things">${scene.things.map((thing, index) => this.thingRow(scene, thing, index))}</div>
+      ${full ? html`<p class="hint">${t("read-the-picture.full", { most: MOST })}</p>` : nothing}`;
+  }
+
+  /** The same in numbers, and the ground. */
+  more(): TemplateResult {
+    const { scene } = this;
+    return html`<div class="things">${scene.things.map((thing, index) => this.thingRow(scene, thing, index))}</div>
       <label class="field">${t("read-the-picture.ground")}
         <select @change=${(e: Event) => (this.things = { ...scene, ground: (e.target as HTMLSelectElement).value })}>
           ${Object.keys(PALETTE).map(
