@@ -142,7 +142,7 @@ def test_more_tells_what_a_link_has_set_and_opens_from_the_keyboard(reader):
     more = figure.locator(".more > summary")
     told = f"{t('shell.more')} {t('spot-the-noise.truth')}, {t('shell.seed')}: 12"
     expect(more).to_have_text(told)
-    seed = field(figure, "shell.seed")
+    seed = figure.get_by_label(t("shell.seed"), exact=True)
     expect(seed).to_be_hidden()
     more.press("Enter")
     expect(seed).to_be_visible()
