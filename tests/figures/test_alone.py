@@ -2,10 +2,6 @@
 
 import html
 import re
-import threading
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import pytest
@@ -13,7 +9,7 @@ from playwright.sync_api import expect
 
 from actions import button, expect_address, field
 from bozzetto.course import build, serve
-from browser import FIGURES, alternative, axe, lesson_path, t, too_wide
+from browser import FIGURES, alternative, axe, lesson_path, plain_server, t, too_wide
 
 pytest_plugins = ["browser"]
 
@@ -25,21 +21,6 @@ HOSTILE = {
     "sampler": "__proto__",
     "prompt_b": "x" * 5000,
 }
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format, *args):
-        pass
-
-
-@contextmanager
-def plain_server(folder):
-    """Any web server: no headers of ours, and another origin than every other server."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
-    threading.Thread(target=server.serve_forever, args=(0.2,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
 
 
 def code_of(figure):
