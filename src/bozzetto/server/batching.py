@@ -132,7 +132,7 @@ class Engine:
     def __init__(self, weights: Path | None = None, *, places: int = PLACES, waiting: int = WAITING):
         self.places = whole_number("places", places, 1, 64)
         self.most_waiting = whole_number("waiting", waiting, 1)
-        weights = weights or store.weights_folder()
+        self.weights = weights = weights or store.weights_folder()
         models = text_to_image.load(weights)
         self.models = replace(models, denoiser=self._shared(models.denoiser), decoder=self._shared(models.decoder))
         student, defaults = text_to_image.load_student(weights)
