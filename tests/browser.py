@@ -11,7 +11,9 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,21 @@ def reader(_shared: Visit) -> Iterator[Visit]:
     troubles, _shared.troubles = _shared.troubles, []
     if troubles:
         pytest.fail("\n".join(troubles), pytrace=False)
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def plain_server(folder: Path) -> Iterator[str]:
+    """Any web server: no headers of ours, and another origin than every other server."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, args=(0.2,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
 
 
 def pages(course: serve.CourseServer) -> list[str]:

@@ -238,7 +238,7 @@ def test_a_page_loads_the_styles_of_what_it_shows(real, real_pages):
         own += ["assets/teachers.css"] if re.search(r"/(teacher|worksheet)/|^(\w\w/)?teachers/", path) else []
         assert sheets(one, path) == ["assets/site.css", *own], path
     styles = {path: real[path].read_text() for path in real if path.endswith(".css")}
-    assert len(styles) == 5 + 9
+    assert len(styles) == 6 + 9
     own = ("sorter-maker", "fakes", None, "spot-shot", "multiples", "reading", "map", "pipeline", "squares")
     for number, name in enumerate(own, 1):
         shown = {path for path, text in styles.items() if name and f".{name}" in text}

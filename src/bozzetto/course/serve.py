@@ -1,4 +1,4 @@
-"""Show the course on this machine, or write it to a folder for any static host.
+"""Show the course on this machine, or write it to a folder for any static host, or to a zip file.
 
 The server knows exactly the paths of the site's mapping, so there is no file system to wander in. It listens on
 127.0.0.1 and answers only to that name, so no other website can reach it by pointing its own name here (DNS rebinding).
@@ -12,6 +12,7 @@ import socketserver
 import sys
 import threading
 import webbrowser
+import zipfile
 import zlib
 from collections.abc import Mapping
 from functools import cached_property
@@ -23,6 +24,7 @@ from urllib.parse import urlsplit
 
 from bozzetto.course.build import CSP
 from bozzetto.errors import InvalidInput, MissingFile, literal
+from bozzetto.files import written
 
 PORT = 8765
 TYPES = {
@@ -52,7 +54,7 @@ HEADERS = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-MARK = ".bozzetto-course"  # says that a folder is an earlier export, which may be replaced
+MARK = ".bozzetto-course"  # says that a folder or a zip file is an earlier export, which may be replaced
 
 
 class Entry:
@@ -227,8 +229,7 @@ def export(site: Mapping[str, bytes | Path], out: Path, force: bool = False) -> 
         raise InvalidInput(
             "out", f"{literal(folder)} holds other files: name another folder, or replace it all with {{}}", "force"
         )
-    if not folder.parent.is_dir():
-        raise MissingFile("out", f"{folder}: the folder {folder.parent} is not there, make it first")
+    _expect_parent(folder)
     new, old = (folder.with_name(f".{folder.name}.{word}-{os.getpid()}") for word in ("new", "old"))
     try:
         new.mkdir()
@@ -246,3 +247,39 @@ def export(site: Mapping[str, bytes | Path], out: Path, force: bool = False) -> 
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     return size
+
+
+def export_zip(site: Mapping[str, bytes | Path], out: Path, force: bool = False) -> int:
+    """Write the site to the zip file `out`, whole or not at all, and return its size in bytes. The same site is the
+    same bytes.
+
+    A file that is no earlier export is only replaced by `force`. Raises InvalidInput for a file that cannot be used.
+    """
+    file = out.resolve()
+    if file.suffix.lower() != ".zip":
+        raise InvalidInput("out", f"{literal(file)} is to be a zip file: name one that ends in .zip")
+    if file.is_dir():
+        raise InvalidInput("out", f"{literal(file)} is a folder: name a file")
+    if file.exists() and not _is_our_zip(file) and not force:
+        raise InvalidInput("out", f"{literal(file)} is another file: name a new one, or replace it with {{}}", "force")
+    _expect_parent(file)
+    with written(file) as part, zipfile.ZipFile(part, "w") as package:
+        package.comment = MARK.encode()
+        for path, source in site.items():
+            entry = zipfile.ZipInfo(path)  # without the time
+            entry.external_attr = 0o644 << 16
+            package.writestr(entry, source.read_bytes() if isinstance(source, Path) else source, zipfile.ZIP_DEFLATED)
+    return file.stat().st_size
+
+
+def _is_our_zip(file: Path) -> bool:
+    try:
+        with zipfile.ZipFile(file) as package:
+            return package.comment == MARK.encode()
+    except zipfile.BadZipFile:
+        return False
+
+
+def _expect_parent(out: Path) -> None:
+    if not out.parent.is_dir():
+        raise MissingFile("out", f"{out}: the folder {out.parent} is not there, make it first")

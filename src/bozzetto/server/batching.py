@@ -25,7 +25,7 @@ import numpy as np
 from PIL.Image import Image, fromarray
 
 from bozzetto import pictures
-from bozzetto.errors import BozzettoError, InputWarning, real_number, whole_number
+from bozzetto.errors import BozzettoError, InputWarning, InvalidInput, real_number, whole_number
 from bozzetto.runtime import requests, store, text_to_image
 from bozzetto.runtime.session import Network
 from bozzetto.runtime.text_to_image import Walk
@@ -132,7 +132,7 @@ class Engine:
     def __init__(self, weights: Path | None = None, *, places: int = PLACES, waiting: int = WAITING):
         self.places = whole_number("places", places, 1, 64)
         self.most_waiting = whole_number("waiting", waiting, 1)
-        weights = weights or store.weights_folder()
+        self.weights = weights = weights or store.weights_folder()
         models = text_to_image.load(weights)
         self.models = replace(models, denoiser=self._shared(models.denoiser), decoder=self._shared(models.decoder))
         student, defaults = text_to_image.load_student(weights)
@@ -177,15 +177,14 @@ class Engine:
         """
         seeds = requests.seeds(seed, n)
         notes = requests.check_drawing(prompt, negative_prompt, guidance_scale, self.models.tokenizer)
-        walk = text_to_image.prepare(
-            self.models,
-            prompt,
-            negative_prompt=negative_prompt,
-            guidance_scale=guidance_scale,
-            student=self.student if few_steps else None,
-            **options,
-        )
+        walk = self.check(prompt, few_steps, negative_prompt=negative_prompt, guidance_scale=guidance_scale, **options)
         return self._order(walk, seeds, notes, seconds, partial_images, on_partial)
+
+    def check(self, prompt: str, few_steps: bool = False, **options: Any) -> Walk:
+        """What `generate` refuses of its options, whatever the words. Raises InvalidInput."""
+        if not isinstance(few_steps, bool):
+            raise InvalidInput("few_steps", f"must be true or false, not {few_steps!r}")
+        return text_to_image.prepare(self.models, prompt, student=self.student if few_steps else None, **options)
 
     def edit(
         self,

@@ -6,7 +6,6 @@ ever ignored.
 
 import base64
 import io
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from PIL.Image import Image
@@ -20,6 +19,7 @@ MAX_IMAGES = 10  # of one request
 MAX_STEPS = 100
 MAX_PIXELS = 16 * 10**6  # of a picture that comes in
 MAX_USER = 100
+MAX_INPUTS = 128  # of one request for embeddings
 SIZES = ("auto", "64x64", "128x128", "256x256", "512x512", "1024x1024")
 DRAWN_AT = "64x64"
 
@@ -66,7 +66,7 @@ class ImagesAsked(Asked):
     model: str | None = None
     n: Annotated[int, Field(ge=1, le=MAX_IMAGES)] | None = None
     size: Size | None = Field(None, description="Drawn at 64x64; a larger one has its pixels enlarged, whole.")
-    response_format: Literal["b64_json"] | None = Field(None, description="No picture is kept here, so there is no URL.")
+    response_format: Literal["b64_json"] | None = Field(None, description="No picture is kept, so there is no URL.")
     background: Background | None = Field(
         None, description="auto: transparent where the format can be, and white in a jpeg."
     )
@@ -88,6 +88,9 @@ class ImagesAsked(Asked):
         if self.output_compression is not None and (self.output_format or "png") == "png":
             why = "a png is always whole. Leave it out, or choose webp or jpeg as output_format."
             raise Refused(f"output_compression: {why}", "output_compression")
+
+    def quality_told(self) -> str:
+        return "high"
 
     def wish(self) -> dict[str, Any]:
         """The arguments that the engine takes, without those that are left out."""
@@ -115,6 +118,9 @@ class Streamed(ImagesAsked):
             why = "quality medium is half of the usual steps already. Leave one of the two out."
             raise Refused(f"num_inference_steps: {why}", "num_inference_steps")
 
+    def quality_told(self) -> str:
+        return "high" if self.quality in (None, "auto") else str(self.quality)
+
 
 class Generation(Streamed):
     """POST /v1/images/generations"""
@@ -127,6 +133,129 @@ class Generation(Streamed):
                 {"prompt": "a ghost", "stream": True, "partial_images": 3, "style": "noto", "guidance_scale": 4.0},
             ]
         }
+    )
+
+
+class FromPicture(ImagesAsked):
+    """What edits and variations have in common."""
+
+    image: bytes = Field(description="PNG, JPEG, WebP, GIF or BMP; one.", json_schema_extra={"format": "binary"})
+    strength: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="How far the picture is turned into noise before it is drawn again: .6, and 1 with a mask."
+    )
+
+    def wish(self) -> dict[str, Any]:
+        return super().wish() | ({} if self.strength is None else {"strength": self.strength})
+
+
+class Edit(Streamed, FromPicture):
+    """POST /v1/images/edits"""
+
+    mask: bytes | None = Field(
+        None,
+        description="What is transparent in it is painted; if nothing is, what is white.",
+        json_schema_extra={"format": "binary"},
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.quality == "low":
+            raise Refused("quality: the few-step student that draws at low cannot edit. Leave it out.", "quality")
+
+
+class Variation(FromPicture):
+    """POST /v1/images/variations"""
+
+
+class Embeddings(Asked):
+    """POST /v1/embeddings"""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"model": "clip", "input": ["a red apple", "a robot"]}]},
+    )
+
+    model: str
+    input: str | Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)] = Field(
+        description="Texts; or pictures, as data URIs: data:image/png;base64,..."
+    )
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: int | None = None
+
+
+class TextPart(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    type: Literal["text"]
+    text: str
+
+
+class Address(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: str
+    detail: Literal["auto", "low"] | None = Field(None, description="Every picture is seen at 64x64.")
+
+
+class PicturePart(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    type: Literal["image_url"]
+    image_url: Address
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    role: Literal["user"] = Field(description="Every question is answered by itself: nothing comes before it.")
+    content: list[Annotated[TextPart | PicturePart, Field(discriminator="type")]]
+
+
+class StreamOptions(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    include_usage: bool | None = None
+
+
+class Chat(Asked):
+    """POST /v1/chat/completions"""
+
+    model: str
+    messages: Annotated[list[Message], Field(min_length=1, max_length=1)]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    n: Literal[1] | None = None
+    temperature: Annotated[float, Field(ge=0, le=0)] | None = Field(None, description="The likeliest word is said.")
+    seed: int | None = Field(None, description="There is no chance in an answer: it is the same for every seed.")
+
+    def question(self) -> tuple[str, str]:
+        """What is asked, and the address of the picture it is asked about."""
+        if self.stream_options and not self.stream:
+            raise Refused("stream_options: goes with stream = true only.", "stream_options")
+        parts = self.messages[0].content
+        texts = [part.text for part in parts if isinstance(part, TextPart)]
+        addresses = [part.image_url.url for part in parts if isinstance(part, PicturePart)]
+        if len(texts) != 1 or len(addresses) != 1:
+            raise Refused("messages: must be one with one text and one image_url in its content.", "messages")
+        return texts[0], addresses[0]
+
+    def most(self) -> int | None:
+        """How many words may be said."""
+        if self.max_tokens is not None and self.max_completion_tokens is not None:
+            raise Refused("max_tokens: is the old name of max_completion_tokens. Leave one out.", "max_tokens")
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
+
+def check_model(name: str | None, model: str, *others: str | tuple[str, ...]) -> None:
+    """The model that is asked for must be this one, or one of the others; a tuple has beginnings of names."""
+    beginnings = tuple(begin for other in others if isinstance(other, tuple) for begin in other)
+    names = [model, *(other for other in others if isinstance(other, str))]
+    if name is None or name in names or (beginnings and name.startswith(beginnings)):
+        return
+    choices = ", ".join([*names, *(f"{begin}*" for begin in beginnings)])
+    raise Refused(
+        f"model: {name[:80]!r} is not here. Choose among: {choices}.", "model", status=404, code="model_not_found"
     )
 
 
@@ -156,7 +285,7 @@ def refused(errors: list[ErrorDetails] | list[dict[str, Any]], fields: list[str]
 
 def _is_field(part: str | int) -> bool:
     """And not the name of a type, by which pydantic says which of several did not fit."""
-    return isinstance(part, int) or not any(mark in part for mark in "[(-") and part not in ("str", "list")
+    return isinstance(part, int) or (not any(mark in part for mark in "[(-") and part not in ("str", "list"))
 
 
 NAMES = {"few_steps": "quality = low", "picture": "image", "question": "messages", "text": "input"}
@@ -186,6 +315,9 @@ class Look:
 
     def told(self) -> dict[str, str]:
         return {"background": self.background, "output_format": self.format, "size": self.size}
+
+    def datum(self, image: Image) -> dict[str, Any]:
+        return {"b64_json": self.encode(image), "seed": image.info["seed"]}
 
     def encode(self, image: Image) -> str:
         """As base64."""
@@ -224,10 +356,14 @@ def opened(content: bytes, param: str) -> Image:
         raise refused_input(error, param) from None
 
 
+def opened_mask(content: bytes) -> Image:
+    """A mask as the engine takes it, white where to paint."""
+    mask = opened(content, "mask")
+    alpha = mask.getchannel("A")
+    return mask if alpha.getextrema() == (255, 255) else alpha.point([255] * 128 + [0] * 128)
+
+
 def said(notes: list[InputWarning], unknown: list[str]) -> list[str]:
     """What of the words was not read, or not whole."""
     pieces = [f"prompt has words outside the vocabulary, read in pieces: {', '.join(unknown)}"] if unknown else []
     return [spoken(note) for note in notes] + pieces
-
-
-Told = Callable[[], dict[str, Any]]
