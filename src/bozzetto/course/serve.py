@@ -87,15 +87,16 @@ class Entry:
 
 
 class CourseServer(ThreadingHTTPServer):
-    """Serves a site's mapping on 127.0.0.1; port 0 takes any free one."""
+    """Serves a site's mapping on 127.0.0.1; port 0 takes any free one. `not_found`: what is sent for a page that is not
+    there, by the folder that it would be in; "" is any."""
 
     daemon_threads = True
     # Elsewhere it lets a restart take the port at once; on Windows it would share the port of a running server.
     allow_reuse_address = os.name != "nt"
 
-    def __init__(self, site: Mapping[str, bytes | Path], not_found: bytes, port: int = PORT) -> None:
+    def __init__(self, site: Mapping[str, bytes | Path], not_found: Mapping[str, bytes], port: int = PORT) -> None:
         self.entries = {f"/{path}": Entry(path, source) for path, source in site.items()}
-        self.not_found = Entry("404.html", not_found)
+        self.not_found = {f"/{folder}": Entry("404.html", page) for folder, page in not_found.items()}
         super().__init__(("127.0.0.1", port), _Handler)
 
     def server_bind(self) -> None:
@@ -127,7 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._empty(HTTPStatus.MOVED_PERMANENTLY, {"Location": f"{path}/"})
         entry = self.server.entries.get(path)
         if entry is None:
-            return self._send(HTTPStatus.NOT_FOUND, self.server.not_found)
+            folder = max((folder for folder in self.server.not_found if path.startswith(folder)), key=len, default="/")
+            return self._send(HTTPStatus.NOT_FOUND, self.server.not_found[folder])
         return self._send(HTTPStatus.OK, entry)
 
     do_HEAD = do_GET
@@ -171,7 +173,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the terminal is for the address of the course."""
 
 
-def open_server(site: Mapping[str, bytes | Path], not_found: bytes, port: int | None = None) -> CourseServer:
+def open_server(
+    site: Mapping[str, bytes | Path], not_found: Mapping[str, bytes], port: int | None = None
+) -> CourseServer:
     """A server on the port asked for, or on the usual one, or on a free one when the usual one is taken.
 
     Raises InvalidInput when the port asked for cannot be had.
