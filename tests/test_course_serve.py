@@ -19,7 +19,6 @@ PAGE = b"<!doctype html><title>Home</title>" + b"words " * 100
 FILES = {
     "assets/site.css": "text/css; charset=utf-8",
     "assets/js/main.js": "text/javascript; charset=utf-8",
-    "assets/ort/ort.mjs": "text/javascript; charset=utf-8",
     "assets/ort/ort.wasm": "application/wasm",
     "data/a.json": "application/json",
     "data/a.webp": "image/webp",
