@@ -128,7 +128,7 @@ def launch(kind: BrowserType) -> Browser:
 def opened() -> Iterator[tuple[Browser, serve.CourseServer]]:
     """A browser, and the course served on this machine."""
     expect.set_options(timeout=PATIENCE)
-    with serve.open_server(build.site(), build.not_found_page(), 0) as course, sync_playwright() as playwright:
+    with serve.open_server(build.site(), build.not_found_pages(), 0) as course, sync_playwright() as playwright:
         threading.Thread(target=course.serve_forever, args=(0.2,), daemon=True).start()
         browser = launch(playwright.chromium)
         yield browser, course

@@ -109,7 +109,7 @@ class Visit:
 
 @pytest.fixture(scope="session")
 def course() -> Iterator[serve.CourseServer]:
-    with serve.open_server(build.site(), build.not_found_page(), 0) as server:
+    with serve.open_server(build.site(), build.not_found_pages(), 0) as server:
         threading.Thread(target=server.serve_forever, args=(0.2,), daemon=True).start()
         yield server
         server.shutdown()

@@ -475,7 +475,7 @@ def test_what_is_not_measured_is_said(root, tmp_path):
 
 
 def test_the_404_page_of_a_server_has_links_from_the_top(root):
-    one = Page(build.not_found_page("en", root).decode())
+    one = Page(build.not_found_pages("en", root)[""].decode())
     assert all(a["href"].startswith("/") for a in one.named("link"))
 
 
@@ -492,6 +492,14 @@ def two(root):
     change(es / "1-first.md", "The first", "La primera")
     (es / "home.md").write_text('+++\ntitle = "Inicio"\nsummary = "Aquí."\n+++\n\n::: models\n:::\n')
     return root
+
+
+def test_each_language_has_a_404_page_for_a_server(two):
+    found = build.not_found_pages("es", two)
+    assert [*found] == ["", "en/"]
+    for folder, lang in (("", "es"), ("en/", "en")):
+        page = found[folder].decode()
+        assert f'<html lang="{lang}"' in page and f'href="/{folder}index.html"' in page
 
 
 def target(path, link):

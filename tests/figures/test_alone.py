@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from actions import button, expect_address, field
 from bozzetto.course import build, serve
-from browser import FIGURES, alternative, axe, lesson_path, plain_server, t, too_wide
+from browser import FIGURES, STRINGS, alternative, axe, lesson_path, plain_server, t, too_wide
 
 pytest_plugins = ["browser"]
 
@@ -100,6 +100,46 @@ def test_nonsense_in_the_address_does_nothing(reader):
     assert len(code) < 1500 and re.fullmatch(r"<iframe( [a-z]+=\"[^\"<>]*\")+></iframe>", code)
     assert page.locator("main script, main img[onerror], main [onload]").count() == 0
     expect_address(figure, seed="7", sampler="dpmpp_2m")
+
+
+STRANGE = [
+    "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "9" * 400,
+    "NaN",
+    "-1e400",
+    "__proto__",
+    "%00%ff%",
+    "x" * 1_000_000,
+]
+SAID = STRINGS["shell"]["refused"].partition("{")[0].strip()
+READ = """(figure, text) => new Promise(resolve => {
+  const tell = async () => { await figure.updateComplete; resolve(); };
+  addEventListener("hashchange", tell, { once: true });
+  history.replaceState(null, "", "#");
+  location.hash = text;
+})"""
+
+
+@pytest.mark.parametrize("name", FIGURES.values())
+def test_a_figure_alone_takes_any_address(reader, name):
+    """Whatever its fields are set to, and whatever else is in it: one note says what is refused, and it works."""
+    page = reader.open(
+        f"figures/{name}/index.html?<script>alert(1)</script>&seed=NaN&__proto__=1&present=9&x={'y' * 30_000}"
+    )
+    figure = page.locator(f"bz-{name}")
+    figure.locator(".figure-stage").wait_for()
+    fields = figure.evaluate("figure => Object.keys(figure.link.fields())")
+    assert "seed" in fields or len(fields) > 1
+    refused = 0
+    for strange in STRANGE:
+        values = "&".join(f"{name}.{field}={strange if field == fields[-1] else strange[:999]}" for field in fields)
+        figure.evaluate(READ, f"{values}&{name}.unknown={strange}&hide={strange[:99]},constructor&{strange[:99]}")
+        notes = figure.locator("p.note[role=status]", has_text=SAID)
+        refused += notes.count()
+        assert notes.count() <= 1 and page.get_by_role("alert").count() == 0, strange[:99]
+        assert page.locator("main script, main img[onerror], main [onload]").count() == 0
+        assert figure.locator(".figure-stage").is_visible()
+    assert refused >= len(STRANGE) - 1  # a field may take some of it as text
 
 
 def test_every_figure_has_a_page_that_fits_a_phone(reader):

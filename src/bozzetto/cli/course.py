@@ -43,7 +43,7 @@ def course(
         raise InvalidInput("scorm", "goes with {}: name the zip file to write to", "export")
     site = builder.site(lang, scorm=scorm) if figure is None else builder.one_figure(figure, lang, scorm=scorm)
     if export is None:
-        serve.serve(serve.open_server(site, builder.not_found_page(lang), port), browser)
+        serve.serve(serve.open_server(site, builder.not_found_pages(lang), port), browser)
     elif scorm:
         size = serve.export_zip(site, export, force)
         print(f"{export}: {len(site)} files, {size / 1e6:.1f} MB, a package for any learning platform (SCORM 1.2)")

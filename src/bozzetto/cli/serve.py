@@ -33,7 +33,7 @@ def serve(
     from bozzetto.course.serve import Site
     from bozzetto.server.run import run
 
-    site = Site(build.site(lang), build.not_found_page(lang)) if course else None
+    site = Site(build.site(lang), build.not_found_pages(lang)) if course else None
     run(
         host,
         port,

@@ -156,9 +156,11 @@ def _scripts(files: Site, figure: str) -> set[str]:
     return found
 
 
-def not_found_page(lang: str = "en", root: Path = HERE) -> bytes:
-    """The 404 page for a server at the root of its host; it is asked for at any depth, so its links start with /."""
-    return _courses(lang, root, store.weights_folder())[0].not_found("/")
+def not_found_pages(lang: str = "en", root: Path = HERE) -> dict[str, bytes]:
+    """The 404 pages for a server at the root of its host, each by the folder of its language, "" for the first. They
+    are asked for at any depth, so their links start with /."""
+    courses = _courses(lang, root, store.weights_folder())
+    return {course.place: course.not_found(f"/{course.place}") for course in courses}
 
 
 def _courses(lang: str, root: Path, weights: Path, whole: bool = True, scorm: bool = False) -> "list[_Course]":

@@ -31,7 +31,6 @@ TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
     ".json": "application/json",
     ".svg": "image/svg+xml",
     ".webp": "image/webp",
@@ -93,11 +92,12 @@ class Answer(NamedTuple):
 
 
 class Site:
-    """The files of a site by their paths, and what is answered to a request, whoever listens."""
+    """The files of a site by their paths, and what is answered to a request, whoever listens. `not_found`: what is sent
+    for a page that is not there, by the folder that it would be in; "" is any."""
 
-    def __init__(self, site: Mapping[str, bytes | Path], not_found: bytes) -> None:
+    def __init__(self, site: Mapping[str, bytes | Path], not_found: Mapping[str, bytes]) -> None:
         self.entries = {f"/{path}": Entry(path, source) for path, source in site.items()}
-        self.not_found = Entry("404.html", not_found)
+        self.not_found = {f"/{folder}": Entry("404.html", page) for folder, page in not_found.items()}
 
     def answer(self, path: str, accept_encoding: str = "", if_none_match: str = "") -> Answer:
         """To GET, with all headers but those that every answer has (HEADERS)."""
@@ -107,7 +107,8 @@ class Site:
             return Answer(HTTPStatus.MOVED_PERMANENTLY, {"Location": f"{path}/", "Content-Length": "0"})
         entry, status = self.entries.get(path), HTTPStatus.OK
         if entry is None:
-            entry, status = self.not_found, HTTPStatus.NOT_FOUND
+            folder = max((folder for folder in self.not_found if path.startswith(folder)), key=len)
+            entry, status = self.not_found[folder], HTTPStatus.NOT_FOUND
         accepted = [part.split(";") for part in accept_encoding.split(",")]
         packing = any(name.strip() == "gzip" and "".join(q).strip() not in ("q=0", "q=0.0") for name, *q in accepted)
         with entry.lock:  # two requests for one file do the work once
@@ -127,13 +128,13 @@ class Site:
 
 
 class CourseServer(ThreadingHTTPServer):
-    """Serves a site's mapping on 127.0.0.1; port 0 takes any free one."""
+    """Serves a site's mapping, and `not_found` as Site has it, on 127.0.0.1; port 0 takes any free one."""
 
     daemon_threads = True
     # Elsewhere it lets a restart take the port at once; on Windows it would share the port of a running server.
     allow_reuse_address = os.name != "nt"
 
-    def __init__(self, site: Mapping[str, bytes | Path], not_found: bytes, port: int = PORT) -> None:
+    def __init__(self, site: Mapping[str, bytes | Path], not_found: Mapping[str, bytes], port: int = PORT) -> None:
         self.site = Site(site, not_found)
         self.entries = self.site.entries
         super().__init__(("127.0.0.1", port), _Handler)
@@ -187,7 +188,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the terminal is for the address of the course."""
 
 
-def open_server(site: Mapping[str, bytes | Path], not_found: bytes, port: int | None = None) -> CourseServer:
+def open_server(
+    site: Mapping[str, bytes | Path], not_found: Mapping[str, bytes], port: int | None = None
+) -> CourseServer:
     """A server on the port asked for, or on the usual one, or on a free one when the usual one is taken.
 
     Raises InvalidInput when the port asked for cannot be had.
