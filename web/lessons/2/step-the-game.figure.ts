@@ -433,9 +433,9 @@ export class StepTheGame extends BzFigure<State> {
     return html`<section class="game" aria-label=${title}>
       <h3>${title}</h3>
       ${
-        table === this.twin
+        this.state.beside
           ? html`<p class="hint">${t("step-the-game.round", { rounds: view?.frame.rounds ?? 0 })}
-              ${t(`step-the-game.${this.state.settings}-means`)}</p>`
+              ${table === this.twin ? t(`step-the-game.${this.state.settings}-means`) : nothing}</p>`
           : nothing
       }
       <ol class="fakes">${fakes}</ol>
