@@ -1,10 +1,13 @@
 """OpenAI's API, asked by OpenAI's own client, and by those who mean no good: a real process on a free port."""
 
+import asyncio
 import base64
 import http.client
 import io
 import json
 import os
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,16 +16,20 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import openai
 import pytest
+from fastapi import FastAPI, Request
 from openai import OpenAI
 from PIL import Image
 
 import bozzetto
 from bozzetto.cli import main
+from bozzetto.server import guard
+from bozzetto.server.answers import answer_errors
 
 QUICK = {"num_inference_steps": 2}
 ROBOT = {"prompt": "a happy robot", "extra_body": {"seed": 7, **QUICK}}
@@ -271,6 +278,17 @@ def test_the_examples_of_its_document_run(address):
             assert answer.status == 200 and len(answer.read()) > 500
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl")
+def test_the_examples_of_the_readme_run(address):
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in readme.splitlines() if line.startswith("curl ")]
+    assert len(lines) == 4
+    for line in lines:
+        command = shlex.split(line.replace("http://127.0.0.1:8766/", address))
+        answer = subprocess.run([*command, "--silent", "--fail"], capture_output=True, check=True).stdout
+        assert b"b64_json" in answer or b'"object":"list"' in answer
+
+
 def test_the_course_is_at_the_root(address):
     page = ask(address, "GET", "/")
     assert page.status == 200 and b"Bozzetto" in page.read() and page.headers["X-Content-Type-Options"] == "nosniff"
@@ -469,6 +487,30 @@ def test_a_body_that_is_cut_or_too_large(address):
     assert post(address, PICTURES, {"prompt": "a dog", "quality": "low"})[0] == 200
 
 
+@pytest.mark.parametrize(("size", "status"), [(None, 408), (guard.MAX_BODY + 1, 413), (guard.MAX_BODY, 429)])
+def test_a_body_that_stalls_or_comes_with_too_many(monkeypatch, size, status):
+    app, sent = FastAPI(), []
+    monkeypatch.setattr(guard, "MAX_COMING", guard.MAX_BODY // 2)
+    app.add_middleware(guard.Guard, settings=guard.Settings(body_seconds=0.01), counts=guard.Counts())
+    answer_errors(app)
+
+    @app.post("/")
+    async def post(request: Request) -> None:
+        await request.body()
+
+    async def receive():
+        if size is None:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": bytes(size)}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"localhost")], "query_string": b""}
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == status and json.loads(sent[1]["body"])["error"]["message"]
+
+
 def test_who_may_ask(address):
     for headers, status in (
         ({"Host": "elsewhere.example"}, 421),
@@ -483,11 +525,12 @@ def test_who_may_ask(address):
 
 
 def until(address: str, **wanted: float) -> dict[str, float]:
-    while True:
+    for _ in range(1200):
         now = state(address)
         if all(now[f"bozzetto_pictures_{name}"] == value for name, value in wanted.items()):
             return now
         time.sleep(0.05)
+    raise AssertionError(f"never {wanted}: {now}")
 
 
 def test_who_leaves_frees_the_places(address):
@@ -514,11 +557,13 @@ def test_a_reader_that_stops_reading_holds_up_nobody(address):
 
 def test_a_full_queue_says_when_to_come_back(client, address):
     sent = json.dumps({"prompt": "a dog", "n": 10, "num_inference_steps": 100}).encode()
-    with raw(address, head(len(sent)) + sent), raw(address, head(len(sent)) + sent):
-        until(address, drawing=8, waiting=12)
-        with pytest.raises(openai.RateLimitError, match="12 pictures are waiting") as error:
-            client.images.generate(prompt="a dog")
-        assert int(error.value.response.headers["Retry-After"]) >= 1
+    with raw(address, head(len(sent)) + sent):
+        until(address, drawing=8, waiting=2)
+        with raw(address, head(len(sent)) + sent):
+            until(address, drawing=8, waiting=12)
+            with pytest.raises(openai.RateLimitError, match="12 pictures are waiting") as error:
+                client.images.generate(prompt="a dog")
+            assert int(error.value.response.headers["Retry-After"]) >= 1
     until(address, drawing=0, waiting=0)
 
 

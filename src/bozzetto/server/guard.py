@@ -1,5 +1,6 @@
 """What stands before the app: who may ask, how much may come in, what is logged and counted."""
 
+import asyncio
 import hmac
 import logging
 import secrets
@@ -18,18 +19,21 @@ from bozzetto.course.serve import HEADERS
 from bozzetto.server.wire import Refused
 
 MAX_BODY = 32 * 2**20  # a picture of 20 MB as base64, and words
+MAX_COMING = 8 * MAX_BODY  # of all bodies that are here at once
 PRIVATE = ("/v1/", "/metrics")  # what a key is needed for
 log = logging.getLogger("bozzetto.server")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """key: what who asks must know, if anything. hosts: the names that this server answers to; None is any. seconds:
-    what a request may take. log_prompts: whether the log may hold what was asked for."""
+    what a request may take; body_seconds: how long the next part of its body may take to come. log_prompts: whether
+    the log may hold what was asked for."""
 
     key: str | None = None
     hosts: frozenset[str] | None = frozenset({"127.0.0.1", "localhost", "[::1]"})
     seconds: float = 120.0
+    body_seconds: float = 30.0
     log_prompts: bool = False
 
 
@@ -90,6 +94,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings, counts: Counts):
         self.app, self.settings, self.counts = app, settings, counts
         # As bytes, for a header need not be text, and a key may have any letters.
+        self.here = 0  # bytes of bodies
         self.key = None if settings.key is None else b"Bearer " + settings.key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,14 +105,22 @@ class Guard:
             await self.app(scope, receive, send)
             return
         about = scope["log"] = Log()
-        came = 0
+        came, more = 0, True
 
         async def counted() -> Message:
-            nonlocal came
-            message = await receive()
-            came += len(message.get("body", b""))
+            nonlocal came, more
+            try:
+                # After the body there is only the leaving of who asked, for which no time is too long.
+                async with asyncio.timeout(self.settings.body_seconds if more else None):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "The body did not come in time.") from None
+            size, more = len(message.get("body", b"")), message.get("more_body", False)
+            came, self.here = came + size, self.here + size
             if came > MAX_BODY:
                 raise HTTPException(413, TOO_LARGE)
+            if self.here > MAX_COMING:
+                raise HTTPException(429, "Too much comes in at once: try again in a second.", {"Retry-After": "1"})
             return message
 
         async def headed(message: Message) -> None:
@@ -133,6 +146,7 @@ class Guard:
                 sorry = about.apology()
                 await JSONResponse(sorry.body, sorry.status)(scope, counted, headed)
         finally:
+            self.here -= came
             self._log(scope, about)
 
     def _refused(self, scope: Scope) -> Refused | None:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import anyio
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from PIL.Image import Image
@@ -28,11 +30,13 @@ from bozzetto.server.wire import Edit, Generation, ImagesAsked, Look, Streamed, 
 
 DRAWER = "text-to-image"
 ALIASES = ("gpt-image-", "dall-e-")  # what clients that know OpenAI's models only ask for
+AT_ONCE = 2  # pictures that come in are opened, each of up to 64 MB in memory
 LISTED_ALIASES = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "dall-e-2", "dall-e-3")
 
 
 def router(engine: Engine, settings: Settings) -> APIRouter:
     api, namer = APIRouter(prefix="/v1/images"), Namer(engine.weights)
+    places = anyio.CapacityLimiter(AT_ONCE)
 
     @api.post("/generations")
     async def generations(request: Request, asked: Generation) -> Response:
@@ -42,16 +46,16 @@ def router(engine: Engine, settings: Settings) -> APIRouter:
     @api.post("/edits", openapi_extra=forms.described(Edit))
     async def edits(request: Request) -> Response:
         asked = await forms.read(request, Edit)
-        image = await run_in_threadpool(wire.opened, asked.image, "image")
-        mask = None if asked.mask is None else await run_in_threadpool(wire.opened_mask, asked.mask)
+        image = await run_sync(wire.opened, asked.image, "image", limiter=places)
+        mask = None if asked.mask is None else await run_sync(wire.opened_mask, asked.mask, limiter=places)
         begin = partial(engine.edit, image, asked.prompt, mask=mask)
         return await draw(request, asked, asked.prompt, "image_edit", begin)
 
     @api.post("/variations", openapi_extra=forms.described(Variation))
     async def variations(request: Request) -> Response:
         asked = await forms.read(request, Variation)
-        image = await run_in_threadpool(wire.opened, asked.image, "image")
-        prompt = await run_in_threadpool(namer.name, image)
+        image = await run_sync(wire.opened, asked.image, "image", limiter=places)
+        prompt = await run_sync(namer.name, image, limiter=places)
         return await draw(request, asked, prompt, "", partial(engine.edit, image, prompt))
 
     async def draw(

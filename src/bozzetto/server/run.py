@@ -81,7 +81,8 @@ def run(
     seconds = real_number("seconds", seconds, 1, 86400)
     with bind(host, port, key) as listener, Engine(places=places, waiting=waiting) as engine:
         hosts = Settings.hosts if is_loopback(host) else None
-        app = create_app(engine, site, Settings(key, hosts, seconds, log_prompts))
+        settings = Settings(key=key, hosts=hosts, seconds=seconds, log_prompts=log_prompts)
+        app = create_app(engine, site, settings)
         logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
         logging.getLogger("bozzetto.server").setLevel(logging.INFO)
         name = f"[{host}]" if ":" in host else host
