@@ -42,6 +42,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
   @reactive() protected films: Film[] = [];
   private recording: Film | undefined;
   private timer = 0;
+  private drawing: { runs: string; done: Promise<void>; signal: AbortSignal | undefined } | undefined;
 
   /** The models that the figure needs now. */
   protected abstract get models(): readonly ModelName[];
@@ -169,26 +170,32 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
     return this.invalid === undefined;
   }
 
-  /** Runs what the state asks for, keeping what is there already. */
+  /** Runs what the state asks for, keeping what is there already. Asked twice for one thing, it goes on with it: begun
+   * anew, it would wait until the worker has opened the models for nobody. */
   protected draw(): Promise<void> {
-    return this.work.run(async (signal) => {
+    const runs = JSON.stringify(this.runs());
+    const { drawing } = this;
+    if (drawing?.runs === runs && drawing.signal === this.work.signal) return drawing.done;
+    const done = this.work.run(async (signal) => {
       await this.first(signal);
       await this.prepare(signal);
       this.go(0);
       this.start();
       const old = this.films.filter((film) => film.complete && !film.recorded);
-      const runs = this.runs();
-      this.films = runs.map((run) => {
+      const wanted = this.runs();
+      this.films = wanted.map((run) => {
         const settings = JSON.stringify(run);
         return old.find((film) => film.settings === settings) ?? this.begin(settings, run);
       });
       // The worker takes their steps in turn.
-      const streams = this.films.flatMap((film, i) => (film.complete ? [] : [this.stream(film, runs[i]!, signal)]));
+      const streams = this.films.flatMap((film, i) => (film.complete ? [] : [this.stream(film, wanted[i]!, signal)]));
       await Promise.all(streams);
       if (this.still) this.go(this.newest);
       await this.finish(signal);
       for (const film of this.films) film.decodeAll(this.views);
     });
+    this.drawing = { runs, done, signal: this.work.signal };
+    return done;
   }
 
   private begin(settings: string, { seed, num_inference_steps }: Run): Film {
