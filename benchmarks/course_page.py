@@ -19,7 +19,7 @@ import statistics
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -264,21 +264,24 @@ def visit(browser: Browser, course: serve.CourseServer, name: str, path: str) ->
     return found
 
 
-def report(browser: Browser, course: serve.CourseServer, runs: int) -> dict:
-    """All bars: where each lies, what was measured of each figure, and whether it holds."""
+def report(browser: Browser, course: serve.CourseServer, runs: int, names: Iterable[str] = PLAYS) -> dict:
+    """The bars: where each lies, what was measured of each figure, and whether it holds."""
+    where = figures()
     load = os.getloadavg()[0]
     measured: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in BARS}
     measured[COURSE]["all"] = [served(course, list(course.entries))]
     measured[RUNTIME]["all"] = [served(course, [path for path in course.entries if path.startswith("/assets/ort/")])]
     speed = machine(browser)
     for _ in range(runs):
-        for figure, path in figures().items():
-            for name, value in visit(browser, course, figure, path).items():
+        for figure in names:
+            for name, value in visit(browser, course, figure, where[figure]).items():
                 measured[name][figure].append(value)
                 print(figure, name, round(value, 1), flush=True)
     speed_after = machine(browser)
     bars = {}
     for name, bar in BARS.items():
+        if not measured[name]:
+            continue
         medians = {figure: round(statistics.median(values), 1) for figure, values in measured[name].items()}
         worst = (min if bar.at_least else max)(medians.values())
         limit = f"{'at least' if bar.at_least else 'at most'} {bar.limit:g} {bar.unit}"
@@ -310,10 +313,11 @@ def table(found: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--figures", nargs="*", default=list(PLAYS), metavar="NAME")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/course_page.json"))
     args = parser.parse_args()
     with opened() as (browser, course):
-        found = report(browser, course, args.runs)
+        found = report(browser, course, args.runs, args.figures)
     print(table(found))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(found, indent=2) + "\n")

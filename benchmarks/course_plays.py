@@ -48,10 +48,13 @@ class Hand:
     # ---------------------------------------------------------------- to find
 
     def button(self, key: str, **values: object) -> Locator:
-        return self.part.get_by_role("button", name=t(key, **values), exact=True)
+        return self.part.get_by_role("button", name=t(key, **values), exact=True, include_hidden=True)
 
     def field(self, key: str) -> Locator:
         return self.part.get_by_label(t(key), exact=True)
+
+    def option(self, key: str) -> Locator:
+        return self.part.get_by_role("radio", name=t(key), exact=True, include_hidden=True)
 
     def find(self, selector: str) -> Locator:
         return self.part.locator(selector)
@@ -208,7 +211,7 @@ def step_the_game(hand: Hand) -> None:
 
 def describe_redraw(hand: Hand) -> None:
     def mode(name: str) -> None:
-        hand.press(hand.field(f"describe-redraw.mode-{name}"))
+        hand.press(hand.option(f"describe-redraw.mode-{name}"))
 
     def says(pattern: str) -> None:
         expect(words(hand)).to_have_text(re.compile(pattern))
@@ -246,11 +249,11 @@ def spot_the_noise(hand: Hand) -> None:
     hand.finished()
     hand.press(hand.button("spot-the-noise.new-picture"))
     guessed()
-    hand.press(hand.field("spot-the-noise.view-cloud"))
+    hand.press(hand.option("spot-the-noise.view-cloud"))
     expect(hand.find(".of-points")).to_have_text(re.compile(t("spot-the-noise.legend-flowing").partition("{")[0]))
     hand.finished()
     hand.turn(slider, "Home")
-    hand.press(hand.field("spot-the-noise.view-picture"))
+    hand.press(hand.option("spot-the-noise.view-picture"))
     hand.press(hand.button("shell.reset"))
     guessed()
     hand.finished()
@@ -297,18 +300,15 @@ def read_the_picture(hand: Hand) -> None:
 
 
 def match_score(hand: Hand) -> None:
-    def mode(name: str) -> None:
-        hand.press(hand.field(f"match-score.mode-{name}"))
-        expect(hand.find(".figure-stage")).not_to_contain_text(WAITING)
-
     expect(hand.find(".match-captions")).not_to_contain_text(WAITING)
     hand.press(hand.button("shell.new-seed"))
     for name in ("matrix", "search", "map", "traps"):
-        mode(name)
+        hand.press(hand.option(f"match-score.mode-{name}"))
+        expect(hand.find(".figure-stage")).not_to_contain_text(WAITING)
     hand.press(hand.button("match-score.measure", count=40))
     expect(hand.find(".pager [role=status]")).not_to_be_empty()
     hand.finished()
-    mode("steer")
+    hand.press(hand.option("match-score.mode-steer"))
     hand.press(hand.button("match-score.steer"))
     expect(hand.find(".steer-chart")).to_be_visible()
     hand.press(hand.button("shell.reset"))
@@ -332,7 +332,7 @@ def same_blocks(hand: Hand) -> None:
     expect(hand.find(".in canvas").first).to_be_visible()
     hand.finished()
     for job in ("vary", "find", "ask"):
-        hand.press(hand.field(f"same-blocks.job-{job}"))
+        hand.press(hand.option(f"same-blocks.job-{job}"))
         hand.press(hand.find(".run .button"))
         expect(words(hand)).to_have_text(re.compile(PICTURED[job]))
         hand.finished()

@@ -17,7 +17,7 @@ from course_plays import PLAYS, Hand
 pytest_plugins = ["browser"]
 pytestmark = pytest.mark.bars
 RESULTS = ROOT / "benchmarks/results"
-ROUNDS = 5
+ROUNDS = 3  # beside those that do not count
 
 
 @pytest.fixture(scope="module")

@@ -105,8 +105,16 @@ export abstract class BzFigure<S extends State> extends LitElement {
   protected override createRenderRoot(): HTMLElement {
     this.caption = [...(this.querySelector("figcaption")?.childNodes ?? [])];
     this.stillImage = this.querySelector("img");
-    this.replaceChildren();
     return this;
+  }
+
+  /** It is drawn for the first time in a task of its own: to read its script has held the page up enough. */
+  protected override async scheduleUpdate(): Promise<void> {
+    if (!this.hasUpdated) {
+      await new Promise((resume) => setTimeout(resume));
+      this.replaceChildren(); // what the page showed without the script
+    }
+    await super.scheduleUpdate();
   }
 
   // ---------------------------------------------------------------- state

@@ -9,6 +9,7 @@ import { type Code, python, shellWord } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
 import { type Alternative, type BadgeFacts, bar, button, type Content } from "../../ui/figure-parts.js";
 import { Gallery } from "../../ui/gallery.js";
+import { paced } from "../../ui/pace.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import { siteFile, siteJson } from "../../ui/site.js";
@@ -181,10 +182,11 @@ export class SorterMaker extends BzFigure<State> {
     this.training ??= await Training.open(signal, (value, max) => {
       this.work.report(t("sorter-maker.fetching"), value, max);
     });
+    const pause = paced();
     for (const one of this.made) {
       this.check(one);
       this.requestUpdate();
-      await new Promise((resume) => setTimeout(resume)); // the page answers between two searches
+      await pause();
     }
   }
 
