@@ -18,7 +18,7 @@ course: .venv/core $(BUILT)
 test: lint page-tests $(BUILT) data/world.parquet chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # two files at a time, a thread each
 
-page-tests: node_modules/.package-lock.json
+page-tests: $(BUILT)
 	npm run --silent test
 
 # How quick and quiet the course is, against the bars of its design. The machine must have nothing else to do.
