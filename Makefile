@@ -1,26 +1,39 @@
 # Two commands: `make course` (the main job) and `make test`. Everything lands in .venv, node_modules, data and out.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# What is never imported needs no bytecode: PyTorch alone has thousands of such files.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 BUILT := src/bozzetto/course/built/assets/js/main.js
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT := $(SUDO) apt-get install -y -qq --no-install-recommends
+# What does not wait for one another goes on side by side: Python's packages and the page's, the checks of both.
+MAKEFLAGS += --jobs=2
 
-.PHONY: course test lint wheel constraints chromium clean
+.PHONY: course test page-tests bars lint lint-python lint-page wheel constraints chromium clean
 
 # The course, served on this machine and opened in the browser; Ctrl-C ends it. No PyTorch.
 course: .venv/core $(BUILT)
 	$(BIN)/bozzetto course
 
-test: lint $(BUILT) data/world.parquet chromium
-	npm run --silent test
+test: lint page-tests $(BUILT) data/world.parquet chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # two files at a time, a thread each
 
+page-tests: $(BUILT)
+	npm run --silent test
+
+# How quick and quiet the course is, against the bars of its design. The machine must have nothing else to do.
+bars: .venv/dev $(BUILT) chromium
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m bars -s tests/test_bars.py
+
 # Style, types and unused code, of both languages.
-lint: .venv/dev node_modules/.package-lock.json
+lint: lint-python lint-page
+
+lint-python: .venv/dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/vulture
+
+lint-page: node_modules/.package-lock.json
 	npm run --silent check
 	npm run --silent lint
 
@@ -51,14 +64,17 @@ chromium:
 	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && \
 	  for package in chromium-headless-shell chromium; do $(APT) $$package && break; done; }
 
-.venv/core: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+.venv/core: .venv/pyvenv.cfg pyproject.toml constraints.txt
 	$(PIP) --editable .
 	@touch $@
 
-.venv/dev: .venv/core
+# All that core has, too.
+.venv/dev: .venv/pyvenv.cfg pyproject.toml constraints.txt
 	$(PIP) --editable '.[dev]'
-	@touch $@
+	@touch .venv/core $@
+
+.venv/pyvenv.cfg:
+	$(PYTHON) -m venv .venv
 
 clean:
 	rm -rf .venv node_modules out build dist src/*.egg-info src/bozzetto/course/built

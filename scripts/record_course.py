@@ -43,7 +43,7 @@ GROUPS = (
 )  # fmt: skip
 STILLS = {  # the first sight of a live figure: a prompt and a seed
     "words-steer": ("a red apple", 7),
-    "sorter-maker": ("a cat face", 7),
+    "sorter-maker": ("a rocket", 7),
     "match-score": ("a sunflower", 7),
 }
 DOCUMENTS_EACH = 4  # signs, charts and receipts

@@ -5,12 +5,15 @@ PYTEST_DONT_REWRITE. Nothing here waits for a time: what is waited for can be se
 """
 
 import json
+import os
 import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +21,14 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from bozzetto.course import build, serve
-from bozzetto.course.content import read_toml
+from course_plays import STRINGS, t
 
 ROOT = Path(__file__).parents[1]
-OUT = ROOT / "out"
+# A folder for pictures that people look at: to make them takes longer than to test what is in them.
+SCREENS = os.environ.get("BOZZETTO_SCREENS")
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
 # Of axe's rules, those that a change of colours can break.
 COLOURS = ["color-contrast", "link-in-text-block"]
-STRINGS = {path.stem: read_toml(path) for path in (build.HERE / "content/en/interface").glob("*.toml")}
 # The live figures by the number of their lesson, which is the first character of its file.
 FIGURES = {
     int(path.name[0]): figure[1]
@@ -43,17 +46,6 @@ globalThis.moved = new Set();
 for (const kind of ["animationstart", "transitionstart"]) {
   addEventListener(kind, ({ target }) => moved.add(`${target.localName}.${target.getAttribute("class")}`), true);
 }"""
-
-
-def t(key: str, **values: object) -> str:
-    """What the page says for a key, as web/ui/strings.ts."""
-    text: Any = STRINGS
-    for part in key.split("."):
-        text = text[part]
-    for hole, value in values.items():
-        shown = f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
-        text = text.replace(f"{{{hole}}}", shown)
-    return text
 
 
 class Visit:
@@ -95,6 +87,7 @@ class Visit:
         figure = self.page.locator(f"bz-{name}")
         figure.scroll_into_view_if_needed()
         figure.locator(".figure-stage").wait_for()
+        open_more(figure)
         return figure
 
     def begun(self) -> Locator:
@@ -116,7 +109,7 @@ class Visit:
 
 @pytest.fixture(scope="session")
 def course() -> Iterator[serve.CourseServer]:
-    with serve.open_server(build.site(), build.not_found_page(), 0) as server:
+    with serve.open_server(build.site(), build.not_found_pages(), 0) as server:
         threading.Thread(target=server.serve_forever, args=(0.2,), daemon=True).start()
         yield server
         server.shutdown()
@@ -171,6 +164,21 @@ def reader(_shared: Visit) -> Iterator[Visit]:
         pytest.fail("\n".join(troubles), pytrace=False)
 
 
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def plain_server(folder: Path) -> Iterator[str]:
+    """Any web server: no headers of ours, and another origin than every other server."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, args=(0.2,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
 def pages(course: serve.CourseServer) -> list[str]:
     return sorted(path[1:] for path in course.entries if path.endswith(".html"))
 
@@ -207,6 +215,12 @@ def perturbed(course: serve.CourseServer, model: str) -> dict[str, bytes | None]
     facts = json.loads(config)
     facts["files"]["model.safetensors"]["sha256"] = sha256(changed).hexdigest()
     return dict(zip(paths, (json.dumps(facts).encode(), bytes(changed)), strict=True))
+
+
+def keep_picture(name: str, shown: Page | Locator, **options: Any) -> None:
+    """For people, where they asked for pictures."""
+    if SCREENS:
+        shown.screenshot(path=Path(SCREENS) / f"{name}.jpg", **options)  # half the time of a png
 
 
 def axe(page: Page, selector: str = ":root", rules: list[str] | None = None) -> list[str]:
@@ -250,6 +264,11 @@ def too_wide(page: Page) -> list[str]:
       const names = inner.slice(0, 5).map(e => `${e.localName}.${e.className}`);
       return [`${document.documentElement.scrollWidth} px wide, by ${names.join(", ")}`];
     }""")
+
+
+def open_more(figure: Locator) -> None:
+    """Show the controls that wait behind More, as a click on it does; it stays open."""
+    figure.locator("details.more").evaluate_all("all => all.forEach(details => (details.open = true))")
 
 
 def alternative(figure: Locator) -> Locator:

@@ -17,18 +17,31 @@ from bozzetto.world.styles import STYLES
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
-# The files that take longest go first: two run at a time, and one of them alone at the end would keep a core idle.
+# The files that train, export or walk through pages go first, the longest at the front: two files run at a time, and a
+# long one alone at the end would keep a core idle.
 LONGEST = (
     "test_recipes.py",
     "test_course_page.py",
-    "test_lesson_7.py",
     "test_lesson_8.py",
+    "test_lesson_7.py",
     "test_lesson_5.py",
     "test_diffusion.py",
     "test_lesson_6.py",
     "test_lesson_4.py",
+    "test_vae.py",
+    "test_stages.py",
     "test_lesson_2.py",
+    "test_lesson_3.py",
+    "test_lesson_9.py",
     "test_lesson_1.py",
+    "test_alone.py",
+    "test_any_browser.py",
+    "test_fuzz.py",
+    "test_vlm.py",
+    "test_gan.py",
+    "test_fashion.py",
+    "test_add_family.py",
+    "test_evaluate.py",
 )
 
 THINGS = {

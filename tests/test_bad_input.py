@@ -92,7 +92,7 @@ def refused(capsys, *arguments, code=2):
         (["dog", "--frames", "file"], "--frames file is a file: name a folder"),
         (["dog", "--frames", "missing/frames"], "is not there, make it first"),
         (["dog", "--colour", "red"], "No such option"),
-        ([], "Missing argument"),
+        ([], "prompt is missing: say what to draw"),
     ],
     ids=str,
 )

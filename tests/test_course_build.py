@@ -137,16 +137,21 @@ def pages(site):
     return {path: Page(content.decode()) for path, content in site.items() if path.endswith(".html")}
 
 
+@pytest.fixture(scope="module")
+def real_pages(real):
+    return pages(real)
+
+
 # ---------------------------------------------------------------- the real course
 
 
-def test_there_are_nine_lessons_and_the_pages_around_them(real):
-    cards = {path for path in pages(real) if path.startswith("models/")}
+def test_there_are_nine_lessons_and_the_pages_around_them(real, real_pages):
+    cards = {path for path in real_pages if path.startswith("models/")}
     languages = [path for path in (build.HERE / "content").iterdir() if path.is_dir()]
-    alone = {path for path in pages(real) if path.startswith("figures/")}
-    told = {path for path in pages(real) if re.search(r"^lessons/[^/]+/(teacher|worksheet)/|^teachers/", path)}
+    alone = {path for path in real_pages if path.startswith("figures/")}
+    told = {path for path in real_pages if re.search(r"^lessons/[^/]+/(teacher|worksheet)/|^teachers/", path)}
     assert len(told) == 2 * 9 + 1
-    assert len(pages(real)) == len(languages) * (14 + len(cards) + len(alone) + len(told))
+    assert len(real_pages) == len(languages) * (14 + len(cards) + len(alone) + len(told))
     assert [path.split("/")[1] for path in sorted(alone)] == sorted(NEEDS)
     assert {path.split("/")[1] for path in cards} == {
         path.parent.name for path in store.weights_folder().glob("*/README.md")
@@ -192,8 +197,8 @@ def language(path):
     return found[1] if (found := re.match(r"(\w\w)/", path)) else "en"
 
 
-def test_a_link_stays_in_its_language_and_the_switch_leads_to_the_same_page(real):
-    for path, one in pages(real).items():
+def test_a_link_stays_in_its_language_and_the_switch_leads_to_the_same_page(real_pages):
+    for path, one in real_pages.items():
         links = [a for a in one.named("a") if not a["href"].startswith("#")]
         assert all("hreflang" in a or language(target(path, a["href"])) == language(path) for a in links), path
         for switch in (a for a in links if "hreflang" in a):
@@ -201,8 +206,8 @@ def test_a_link_stays_in_its_language_and_the_switch_leads_to_the_same_page(real
             assert re.sub(r"^\w\w/", "", target(path, switch["href"])) == re.sub(r"^\w\w/", "", path)
 
 
-def test_every_page_can_be_read_and_keeps_the_policy(real):
-    for path, one in pages(real).items():
+def test_every_page_can_be_read_and_keeps_the_policy(real_pages):
+    for path, one in real_pages.items():
         assert len(one.named("h1")) == 1, path
         assert one.named("html")[0]["lang"] == language(path)
         assert one.named("meta")[1]["content"] == build.CSP
@@ -223,9 +228,9 @@ def sheets(one, path):
     return [a["href"].removeprefix(up) for a in one.named("link") if a["rel"] == "stylesheet"]
 
 
-def test_a_page_loads_the_styles_of_what_it_shows(real):
+def test_a_page_loads_the_styles_of_what_it_shows(real, real_pages):
     """One sheet for all pages, and the first page and each lesson one more; nobody waits for another lesson's."""
-    for path, one in pages(real).items():
+    for path, one in real_pages.items():
         lesson = re.search(r'<article class="(?:lesson|alone)" data-lesson="(\d)">', real[path].decode())
         first = re.fullmatch(r"(\w\w/)?index.html", path)
         own = [f"assets/lessons/{lesson[1]}.css"] if lesson else ["assets/home.css"] if first else []
@@ -233,7 +238,7 @@ def test_a_page_loads_the_styles_of_what_it_shows(real):
         own += ["assets/teachers.css"] if re.search(r"/(teacher|worksheet)/|^(\w\w/)?teachers/", path) else []
         assert sheets(one, path) == ["assets/site.css", *own], path
     styles = {path: real[path].read_text() for path in real if path.endswith(".css")}
-    assert len(styles) == 5 + 9
+    assert len(styles) == 6 + 9
     own = ("sorter-maker", "fakes", None, "spot-shot", "multiples", "reading", "map", "pipeline", "squares")
     for number, name in enumerate(own, 1):
         shown = {path for path, text in styles.items() if name and f".{name}" in text}
@@ -248,8 +253,8 @@ def test_the_dark_palette_is_written_once(real):
     assert not re.search(r"@import|https?:|prefers-color-scheme", styles)
 
 
-def test_a_page_and_its_styles_are_small(real):
-    for path, one in pages(real).items():
+def test_a_page_and_its_styles_are_small(real, real_pages):
+    for path, one in real_pages.items():
         styles = sum(len(gzip.compress(real[sheet].read_bytes())) for sheet in sheets(one, path))
         assert styles < (10_500 if path.startswith("figures/") else 10_000), path  # which has few words to carry
         assert styles + len(gzip.compress(real[path])) < PAGES_BUDGET
@@ -308,8 +313,8 @@ def test_home_tells_what_the_models_files_tell(real):
 # ---------------------------------------------------------------- for teachers
 
 
-def test_a_teacher_finds_the_notes_and_the_answers_are_folded(real):
-    for path, one in pages(real).items():
+def test_a_teacher_finds_the_notes_and_the_answers_are_folded(real, real_pages):
+    for path, one in real_pages.items():
         if not path.endswith("/teacher/index.html"):
             continue
         text = real[path].decode()
@@ -470,7 +475,7 @@ def test_what_is_not_measured_is_said(root, tmp_path):
 
 
 def test_the_404_page_of_a_server_has_links_from_the_top(root):
-    one = Page(build.not_found_page("en", root).decode())
+    one = Page(build.not_found_pages("en", root)[""].decode())
     assert all(a["href"].startswith("/") for a in one.named("link"))
 
 
@@ -487,6 +492,14 @@ def two(root):
     change(es / "1-first.md", "The first", "La primera")
     (es / "home.md").write_text('+++\ntitle = "Inicio"\nsummary = "Aquí."\n+++\n\n::: models\n:::\n')
     return root
+
+
+def test_each_language_has_a_404_page_for_a_server(two):
+    found = build.not_found_pages("es", two)
+    assert [*found] == ["", "en/"]
+    for folder, lang in (("", "es"), ("en/", "en")):
+        page = found[folder].decode()
+        assert f'<html lang="{lang}"' in page and f'href="/{folder}index.html"' in page
 
 
 def target(path, link):

@@ -188,8 +188,12 @@ def test_what_lesson_1_draws_first_is_new_and_what_its_sorter_is_unsure_of_is_mo
     [prompt] = [one["prompt"] for one in read("ideas.json")["ideas"] if one["name"] == idea]
     seeds = range(int(seed), int(seed) + int(made))
     drawn = text_to_image.draw(models, prompt, seeds, num_inference_steps=int(steps), sampler="dpmpp_2m")
-    low = read("training.json")["typical_distance"]["low"]
-    assert min(nearest(picture, training)[0] for picture in drawn) >= low
+    facts = read("training.json")
+    for picture in drawn:  # relatives: no copies, but of the same kind and far nearer than most pictures are
+        distance, place = nearest(picture, training)
+        usual = np.median(np.sqrt(np.square(training - squares(picture).astype(np.float32)).mean(1)))
+        assert facts["typical_distance"]["low"] <= distance < 0.6 * usual
+        assert facts["names"][facts["items"][place]] == idea
 
     gallery, labels = read("gallery.json"), read("labels.json")
     names = np.array(labels["names"])
@@ -203,20 +207,6 @@ def test_what_lesson_1_draws_first_is_new_and_what_its_sorter_is_unsure_of_is_mo
     asked = np.isin(real, names) & (share < float(unsure))
     right = (names[logits.argmax(1)] == real)[asked].mean()
     assert asked.sum() > 50 and 0.08 < right < 0.14  # "about one time in nine"
-
-
-def test_guidance_does_what_lesson_8_says(models):
-    """From 1 over 3 to 10 the colours of "a red apple" glare more and more, and five seeds become alike."""
-    glaring, apart = [], []
-    for scale in (1, 3, 10):
-        drawn = text_to_image.draw(models, "a red apple", range(7, 12), num_inference_steps=8, guidance_scale=scale)
-        white = np.stack([np.asarray(over_white(Image.fromarray(picture)), float) for picture in drawn]) / 255
-        light, dark = white.max(3), white.min(3)
-        shown = dark < 0.85
-        glaring.append(((light - dark) / np.maximum(light, 1e-6) > 0.9)[shown].mean())
-        apart.append(white.std(0).mean())
-    assert glaring[2] > 0.5 > 0.2 > glaring[1] > glaring[0]
-    assert apart[0] > 1.2 * apart[1] > 1.44 * apart[2]
 
 
 def test_thumbnails_are_all_training_pictures_and_the_usual_distance_is_theirs(world, training):

@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 import pytest
 from PIL import Image, ImageStat
 
-from browser import FIGURES, OUT, ROOT, lesson_path, pages, problems, served, t
+from browser import FIGURES, ROOT, keep_picture, lesson_path, pages, problems, served, t
 
 pytest_plugins = ["browser"]
 
@@ -206,18 +206,17 @@ def printed(page, paper):
 
 
 def test_a_page_has_no_barrier_and_is_not_blank(read, reader):
-    """axe finds nothing, in light and in dark; nothing scrolls sideways on a small phone or with large text. Pictures
-    at three widths, for people to look at, go to out/screens."""
+    """axe finds nothing, in light and in dark; nothing scrolls sideways on a small phone or with large text. It is
+    painted at three widths, in its colours."""
     page = reader.page
     assert problems(page) == []
     name = read.path.removesuffix("/index.html").removesuffix(".html").replace("/", "-")
-    (OUT / "screens").mkdir(parents=True, exist_ok=True)
+    page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
     for width, scheme in ((360, "light"), (360, "dark"), (768, "light"), (1280, "dark"), (1280, "light")):
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
-        shot = page.screenshot(full_page=True, type="jpeg")  # half the time of a png
-        (OUT / "screens" / f"{name}-{width}-{scheme}.jpg").write_bytes(shot)
-        small = Image.open(io.BytesIO(shot))
+        keep_picture(f"{name}-{width}-{scheme}", page, full_page=True)
+        small = Image.open(io.BytesIO(page.screenshot(type="jpeg")))
         small.draft("RGB", (small.width // 4, small.height // 4))
         assert len(small.getcolors(small.width * small.height)) > 100
         assert (ImageStat.Stat(small.convert("L")).median[0] < 100) == (scheme == "dark")

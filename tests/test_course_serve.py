@@ -19,7 +19,6 @@ PAGE = b"<!doctype html><title>Home</title>" + b"words " * 100
 FILES = {
     "assets/site.css": "text/css; charset=utf-8",
     "assets/js/main.js": "text/javascript; charset=utf-8",
-    "assets/ort/ort.mjs": "text/javascript; charset=utf-8",
     "assets/ort/ort.wasm": "application/wasm",
     "data/a.json": "application/json",
     "data/a.webp": "image/webp",
@@ -43,7 +42,7 @@ def site(tmp_path):
 
 @contextmanager
 def running(site, port=0):
-    server = serve.CourseServer(site, b"<h1>There is no page here</h1>", port)
+    server = serve.CourseServer(site, {"": b"<h1>There is no page here</h1>", "es/": b"<h1>No hay</h1>"}, port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -113,6 +112,20 @@ def test_only_the_paths_of_the_site_are_there(server, path):
     assert answer.getheader("Content-Security-Policy")
 
 
+def test_a_missing_page_is_answered_in_the_language_of_its_folder(server):
+    there, here = b"<h1>There is no page here</h1>", b"<h1>No hay</h1>"
+    missing = {"/es/nothing": here, "/es/": here, "/es/a/b?c=/d": here, "/es": there, "/est/a": there, "*": there}
+    for path, page in missing.items():
+        answer, content = ask(server, path)
+        assert (answer.status, content) == (404, page), path
+
+
+def test_an_address_of_a_megabyte_is_refused(server):
+    for path in ("/?x=", "/figures/"):
+        assert ask(server, path + "x" * 1_000_000)[0].status == 414
+    assert ask(server, "/?x=" + "<" * 30_000)[0].status == 200
+
+
 def test_head_has_the_headers_and_no_body(server):
     answer, content = ask(server, "/", "HEAD")
     assert (answer.status, content, answer.getheader("Content-Length")) == (200, b"", str(len(PAGE)))
@@ -179,10 +192,10 @@ def test_a_taken_port(site, monkeypatch):
         taken.listen()
         port = taken.getsockname()[1]
         monkeypatch.setattr(serve, "PORT", port)
-        with serve.open_server(site, b"") as server:
+        with serve.open_server(site, {}) as server:
             assert server.server_port not in (0, port)
         with pytest.raises(InvalidInput, match=f"port {port} is taken or not allowed") as caught:
-            serve.open_server(site, b"", port)
+            serve.open_server(site, {}, port)
         assert caught.value.field == "port"
 
 
@@ -191,7 +204,7 @@ def test_ctrl_c_ends_it_cleanly():
         "import signal\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a test run in the background inherits none
         "from bozzetto.course import serve\n"
-        "serve.serve(serve.CourseServer({'index.html': b'hello'}, b'', 0), browser=False)"
+        "serve.serve(serve.CourseServer({'index.html': b'hello'}, {}, 0), browser=False)"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -269,14 +282,14 @@ def test_folders_that_cannot_be_written(site, tmp_path, monkeypatch):
 
 
 def test_the_command_exports(site, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(build, "site", lambda lang: site)
+    monkeypatch.setattr(build, "site", lambda lang, scorm: site)
     assert cli.main(["course", "--export", str(tmp_path / "out")]) == 0
     assert f"{len(site)} files" in capsys.readouterr().out
     assert (tmp_path / "out/index.html").is_file()
 
 
 def test_the_command_exports_one_figure(site, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(build, "one_figure", lambda name, lang: site)
+    monkeypatch.setattr(build, "one_figure", lambda name, lang, scorm: site)
     out = tmp_path / "out"
     assert cli.main(["course", "--export", str(out), "--figure", "words-steer"]) == 0
     assert "begin at figures/words-steer/index.html" in capsys.readouterr().out
@@ -299,7 +312,7 @@ def test_one_figure_needs_a_name_and_a_folder(arguments, message, tmp_path, monk
 
 
 def test_the_shell_names_its_flags(site, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(build, "site", lambda lang: site)
+    monkeypatch.setattr(build, "site", lambda lang, scorm: site)
     mine = tmp_path / "{mine}"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years")
@@ -324,7 +337,7 @@ def test_bad_input_is_one_line(arguments, message, monkeypatch, tmp_path, capsys
     for name in ("static", "templates", "content", "data"):
         (tmp_path / name).symlink_to(build.HERE / name)
     real = build.site
-    monkeypatch.setattr(build, "site", lambda lang: real(lang, tmp_path))
+    monkeypatch.setattr(build, "site", lambda lang, scorm: real(lang, tmp_path))
     assert cli.main(["course", "--no-browser", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
@@ -332,6 +345,6 @@ def test_bad_input_is_one_line(arguments, message, monkeypatch, tmp_path, capsys
 
 def test_unbuilt_scripts_are_one_line(monkeypatch, tmp_path, capsys):
     real = build.site
-    monkeypatch.setattr(build, "site", lambda lang: real(lang, tmp_path))
+    monkeypatch.setattr(build, "site", lambda lang, scorm: real(lang, tmp_path))
     assert cli.main(["course", "--no-browser"]) == 2
     assert capsys.readouterr().err == f"bozzetto: {build.NOT_BUILT}\n"

@@ -7,19 +7,22 @@ const runtime = ["ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-sim
 
 await rm(to, { recursive: true, force: true });
 await mkdir(`${to}/ort`, { recursive: true });
-for (const file of runtime) await copyFile(`node_modules/onnxruntime-web/dist/${file}`, `${to}/ort/${file}`);
+// Not every web server, nor every learning platform, knows that .mjs is a script.
+for (const file of runtime) await copyFile(`node_modules/onnxruntime-web/dist/${file}`, `${to}/ort/${file.replace(".mjs", ".js")}`);
 
 const options = { bundle: true, minify: true, target: "es2022", outdir: `${to}/js`, logLevel: "warning", legalComments: "eof" };
 // The page and its lessons share chunks; each lesson is fetched when its figure is near.
 await build({ ...options, entryPoints: { main: "web/main.ts" }, format: "esm", splitting: true, chunkNames: "[name]-[hash]" });
 // The theme is set before the first paint, so it is a classic script that blocks.
 await build({ ...options, entryPoints: { theme: "web/theme.ts" }, format: "iife" });
+// The page around the course in a package for learning platforms.
+await build({ ...options, entryPoints: { scorm: "web/scorm/frame.ts" }, format: "esm" });
 // ONNX Runtime is a file of its own, fetched by the worker when a figure is near.
-await build({ ...options, entryPoints: { worker: "web/runtime/worker.ts" }, format: "esm", external: ["*/ort.wasm.min.mjs"] });
+await build({ ...options, entryPoints: { worker: "web/runtime/worker.ts" }, format: "esm", external: ["*/ort.wasm.min.js"] });
 // What every page shows is one sheet. The first page and each lesson have one more, which names what is on them; so have
-// the pages that stand apart from the lessons, and a lesson that is presented.
+// the pages that stand apart from the lessons, a lesson that is presented, and the page around the course.
 const lessons = (await readdir("web/lessons")).map((number) => [`lessons/${number}`, `web/lessons/${number}/lesson.css`]);
-const core = Object.fromEntries(["site", "alone", "teachers", "present"].map((name) => [name, `web/core/${name}.css`]));
+const core = Object.fromEntries(["site", "alone", "teachers", "present", "scorm"].map((name) => [name, `web/core/${name}.css`]));
 const sheets = { ...core, home: "web/home/home.css", ...Object.fromEntries(lessons) };
 await build({ ...options, entryPoints: sheets, outdir: to, loader: { ".woff2": "file" }, assetNames: "fonts/[name]-[hash]" });
 await copyFile("node_modules/@fontsource/source-serif-4/LICENSE", `${to}/fonts/OFL.txt`);

@@ -15,17 +15,18 @@ import { t } from "./ui/strings.js";
 
 const flags = new URLSearchParams(location.search);
 const progress = new Progress(pageStorage());
-const lesson = document.querySelector<HTMLElement>("article.lesson")?.dataset.lesson;
+const article = document.querySelector<HTMLElement>("article.lesson, article.alone");
+const lesson = article?.matches(".lesson") && article.dataset.lesson;
 
 themeButton(progress);
 keepPlace();
 explainTerms();
 playPictures();
 keepFootInView();
+if (article) noteDeeds(progress, article.dataset.lesson ?? "");
 if (lesson) {
   rememberPredictions(progress, lesson);
   progress.visit(lesson, idsOf(all(".quiz fieldset.question")));
-  noteDeeds(progress, lesson);
   checkQuiz(progress, lesson, document, () => markLessons(progress));
   const present = (): void => void import("./core/present.js").then((module) => module.present());
   document.querySelector(".lesson-head")?.append(button(t("site.present"), "quiet offer", present));

@@ -16,17 +16,20 @@ TYPE_CHECKING = False  # as in typing, which is slow to import: until the shell 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+    from typing import Any
 
     import numpy as np
     from PIL.Image import Image
 
     from bozzetto.pictures import Picture
     from bozzetto.runtime.ask import Word
+    from bozzetto.server.batching import Engine
 
 # ONNX Runtime sends reports home unless it is told not to before its first import. Here nobody is called.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
+    "Engine",
     "ask",
     "denoise",
     "edit",
@@ -41,11 +44,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib.metadata import version
 
         return version("bozzetto")
+    if name == "Engine":
+        from bozzetto.server.batching import Engine
+
+        return Engine
     raise AttributeError(f"module 'bozzetto' has no attribute {name!r}")
 
 
@@ -91,14 +98,10 @@ def generate(
 
     from bozzetto.runtime import clip, requests, store, text_to_image
 
-    requests.check_prompt("prompt", prompt)
-    requests.check_prompt("negative_prompt", negative_prompt, may_be_empty=True)
     firsts = requests.seeds(seed, n, best_of)
     seeds = range(seed, seed + n * best_of)
     models = text_to_image.load(store.weights_folder())
-    requests.check_words("prompt", prompt, models.tokenizer)
-    requests.check_words("negative_prompt", negative_prompt, models.tokenizer)
-    requests.warn_of_unused("negative_prompt", negative_prompt, guidance_scale)
+    requests.warn(requests.check_drawing(prompt, negative_prompt, guidance_scale, models.tokenizer))
 
     def on_step(step: int, steps: int, index: int, *latents: np.ndarray) -> None:
         if callback_on_step_end:
@@ -167,34 +170,28 @@ def edit(
     from PIL.Image import fromarray
 
     from bozzetto import pictures
-    from bozzetto.runtime import requests, store, text_to_image
+    from bozzetto.runtime import denoising, requests, store, text_to_image
 
-    requests.check_prompt("prompt", prompt)
-    requests.check_prompt("negative_prompt", negative_prompt, may_be_empty=True)
     seeds = requests.seeds(seed, n)
     opened = pictures.open_picture(picture)
     shown = np.asarray(pictures.fit(opened))
     painted = None if mask is None else requests.painted(mask, opened.size)
     models = text_to_image.load(store.weights_folder())
-    requests.check_words("prompt", prompt, models.tokenizer)
-    requests.check_words("negative_prompt", negative_prompt, models.tokenizer)
-    requests.warn_of_unused("negative_prompt", negative_prompt, guidance_scale)
-    encoder = text_to_image.load_encoder(store.weights_folder())
-    strength = (0.6 if painted is None else 1.0) if strength is None else strength
-    drawn = text_to_image.draw(
+    requests.warn(requests.check_drawing(prompt, negative_prompt, guidance_scale, models.tokenizer))
+    walk = text_to_image.prepare_edit(
         models,
+        text_to_image.load_encoder(store.weights_folder()),
+        shown,
+        painted,
         prompt,
-        seeds,
+        strength=strength,
         num_inference_steps=num_inference_steps,
         guidance_scale=guidance_scale,
         negative_prompt=negative_prompt,
         style=style,
         sampler=sampler,
-        start=text_to_image.start_from(encoder, shown, strength, painted),
-        progress=progress,
     )
-    if painted is not None:  # the latent's cells are coarser than the mask, and the decoder is not exact
-        drawn = [np.where(painted[..., None], new, shown) for new in drawn]
+    drawn = denoising.one_by_one(walk.draw, seeds, walk.steps, None, progress)
     return [fromarray(each) for each in drawn]
 
 
@@ -233,7 +230,7 @@ def sample(
 
     weights = store.weights_folder()
     if model == "diffusion" and isinstance(prompt, str):
-        requests.check_words("prompt", prompt, clip.load_text(weights)[0])
+        requests.warn(requests.check_words("prompt", prompt, clip.load_text(weights)[0]))
 
     def on_step(step: int, steps: int, index: int, *pixels: np.ndarray) -> None:
         if callback_on_step_end:
@@ -387,7 +384,7 @@ def encode_text(text: str) -> np.ndarray:
 
     requests.check_prompt("text", text, may_be_empty=True)
     models = clip.load(store.weights_folder())
-    requests.check_words("text", text, models.tokenizer)
+    requests.warn(requests.check_words("text", text, models.tokenizer))
     return clip.encode_text(models, [text])[0]
 
 

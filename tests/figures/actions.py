@@ -10,17 +10,19 @@ import pytest
 from playwright.sync_api import Locator, TimeoutError, expect
 
 from bozzetto.course.serve import CourseServer
-from browser import FIGURES, Visit, alternative, perturbed, pictures, pixels, problems, replaced, t
+from browser import FIGURES, Visit, alternative, open_more, perturbed, pictures, pixels, problems, replaced, t
 
 RUN = re.compile("|".join(re.escape(t(f"shell.{word}")) for word in ("run", "recompute")))
 WAITING = "…"
 
 
 def button(figure: Locator, key: str, **values: object) -> Locator:
+    open_more(figure)  # as the person does who looks for it
     return figure.get_by_role("button", name=t(key, **values), exact=True)
 
 
 def field(figure: Locator, key: str) -> Locator:
+    open_more(figure)
     return figure.get_by_label(t(key), exact=True)
 
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, JSHandle
 
 from bozzetto.course import build
 from bozzetto.course.serve import CourseServer
-from browser import FIGURES, OUT, Visit, problems
+from browser import FIGURES, Visit, keep_picture, problems
 
 
 @dataclass
@@ -21,16 +21,14 @@ class Tour:
 @pytest.fixture(scope="module")
 def tour(request: pytest.FixtureRequest, chromium: Browser, course: CourseServer) -> Tour:
     """A lesson's figure, met for the first time by a browser that has nothing yet and led through all its states by
-    the module's `states`. Pictures of them, for people to look at, go to out/screens."""
+    the module's `states`."""
     number, states = request.module.NUMBER, request.module.states
     name = f"bz-{FIGURES[number]}"
     visit = Visit(chromium, course, viewport={"width": 1280, "height": 800})
-    (OUT / "screens").mkdir(parents=True, exist_ok=True)
     barriers = []
     for state in states(visit):
         barriers += [f"{state}: {problem}" for problem in problems(visit.page, name)]
-        target = OUT / "screens" / f"figure-{number}-{state.replace(', ', '-').replace(' ', '-')}.jpg"
-        visit.page.locator(name).screenshot(path=target)  # half the time of a png
+        keep_picture(f"figure-{number}-{state.replace(', ', '-').replace(' ', '-')}", visit.page.locator(name))
     asked = visit.asked()
     models = [path for path in asked if path.startswith("models/") and not path.endswith(".md")]
     visit.context.close()

@@ -2,10 +2,6 @@
 
 import html
 import re
-import threading
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import pytest
@@ -13,7 +9,7 @@ from playwright.sync_api import expect
 
 from actions import button, expect_address, field
 from bozzetto.course import build, serve
-from browser import FIGURES, alternative, axe, lesson_path, t, too_wide
+from browser import FIGURES, STRINGS, alternative, axe, lesson_path, plain_server, t, too_wide
 
 pytest_plugins = ["browser"]
 
@@ -25,21 +21,6 @@ HOSTILE = {
     "sampler": "__proto__",
     "prompt_b": "x" * 5000,
 }
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format, *args):
-        pass
-
-
-@contextmanager
-def plain_server(folder):
-    """Any web server: no headers of ours, and another origin than every other server."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
-    threading.Thread(target=server.serve_forever, args=(0.2,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
 
 
 def code_of(figure):
@@ -121,6 +102,46 @@ def test_nonsense_in_the_address_does_nothing(reader):
     expect_address(figure, seed="7", sampler="dpmpp_2m")
 
 
+STRANGE = [
+    "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "9" * 400,
+    "NaN",
+    "-1e400",
+    "__proto__",
+    "%00%ff%",
+    "x" * 1_000_000,
+]
+SAID = STRINGS["shell"]["refused"].partition("{")[0].strip()
+READ = """(figure, text) => new Promise(resolve => {
+  const tell = async () => { await figure.updateComplete; resolve(); };
+  addEventListener("hashchange", tell, { once: true });
+  history.replaceState(null, "", "#");
+  location.hash = text;
+})"""
+
+
+@pytest.mark.parametrize("name", FIGURES.values())
+def test_a_figure_alone_takes_any_address(reader, name):
+    """Whatever its fields are set to, and whatever else is in it: one note says what is refused, and it works."""
+    page = reader.open(
+        f"figures/{name}/index.html?<script>alert(1)</script>&seed=NaN&__proto__=1&present=9&x={'y' * 30_000}"
+    )
+    figure = page.locator(f"bz-{name}")
+    figure.locator(".figure-stage").wait_for()
+    fields = figure.evaluate("figure => Object.keys(figure.link.fields())")
+    assert "seed" in fields or len(fields) > 1
+    refused = 0
+    for strange in STRANGE:
+        values = "&".join(f"{name}.{field}={strange if field == fields[-1] else strange[:999]}" for field in fields)
+        figure.evaluate(READ, f"{values}&{name}.unknown={strange}&hide={strange[:99]},constructor&{strange[:99]}")
+        notes = figure.locator("p.note[role=status]", has_text=SAID)
+        refused += notes.count()
+        assert notes.count() <= 1 and page.get_by_role("alert").count() == 0, strange[:99]
+        assert page.locator("main script, main img[onerror], main [onload]").count() == 0
+        assert figure.locator(".figure-stage").is_visible()
+    assert refused >= len(STRANGE) - 1  # a field may take some of it as text
+
+
 def test_every_figure_has_a_page_that_fits_a_phone(reader):
     """Without scrolling sideways, and with one heading for the page."""
     reader.page.set_viewport_size({"width": 360, "height": 640})
@@ -130,6 +151,26 @@ def test_every_figure_has_a_page_that_fits_a_phone(reader):
         assert too_wide(page) == []
         assert page.locator("header, footer, nav").count() == 0
         assert page.locator(".from a").count() == 1
+        # One button leads at most, and what is not needed at first waits behind one word.
+        assert page.locator(f"bz-{name} .button.primary:visible").count() <= 1
+        assert page.locator(f"bz-{name} details.more").evaluate_all("all => all.map(one => one.open)") == [False]
+
+
+def test_more_tells_what_a_link_has_set_and_opens_from_the_keyboard(reader):
+    state = "spot-the-noise.seed=12&spot-the-noise.truth=1"
+    page = reader.open(f"figures/spot-the-noise/index.html#{state}&hide=label,step")
+    figure = page.locator("bz-spot-the-noise")
+    more = figure.locator(".more > summary")
+    told = f"{t('shell.more')} {t('spot-the-noise.truth')}, {t('shell.seed')}: 12"
+    expect(more).to_have_text(told)
+    seed = figure.get_by_label(t("shell.seed"), exact=True)
+    expect(seed).to_be_hidden()
+    more.press("Enter")
+    expect(seed).to_be_visible()
+    expect(field(figure, "spot-the-noise.label").or_(button(figure, "shell.step"))).to_have_count(0)
+    button(figure, "shell.reset").press("Enter")
+    expect(more).to_have_text(t("shell.more"))
+    expect(seed).to_have_value("11")
 
 
 def test_the_links_for_teachers_set_what_they_say(reader):

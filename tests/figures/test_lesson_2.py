@@ -298,7 +298,7 @@ def test_a_link_with_nonsense_leaves_a_game_to_play(reader):
         ("models/gan_round/graph.onnx", None, "graph.onnx is missing"),
         ("models/gan_round/config.json", cut, "config.json does not describe"),
         ("assets/ort/ort-wasm-simd-threaded.wasm", None, "try again|reload"),
-        ("assets/ort/ort.wasm.min.mjs", None, "try again|reload"),
+        ("assets/ort/ort.wasm.min.js", None, "try again|reload"),
         ("assets/js/worker.js", None, "the worker stopped"),
     ],
 )

@@ -111,7 +111,6 @@ def test_the_map_is_used_by_pointer_keyboard_and_number(reader):
     there = expect_address(figure, x=x, y=y)  # it may have been written on the way
     assert float(x) < 0 < float(y)
     wandered(figure, float(there["x"]), float(there["y"]))
-    figure.locator(".more summary").press("Enter")
     figure.locator("#describe-redraw-x").fill("2.5")
     page.keyboard.press("Tab")
     link = expect_address(figure, x="2.5", y=there["y"])

@@ -99,7 +99,7 @@ def test_from_pure_noise_the_guess_is_a_blurry_average_for_any_seed(reader):
     """What the prediction before the figure says: neither sharp nor noise, and far from the picture."""
     figure = reader.figure(4, picture=48, noise=0)
     real = noise_of(figure, 0)["noisy"]
-    average = pixels(figure.locator(".spot-ways canvas").nth(2))
+    average = pixels(figure.locator(".spot-ways .shot").nth(2).locator("canvas"))
     average = np.array(average).reshape(32, 32, 4)[..., :3]
     unfold(figure)
     for seed in (1, 2, 3, 4, 5):
@@ -225,7 +225,6 @@ def test_the_figure_works_from_the_keyboard_and_a_link_has_all_of_it(reader):
 def test_a_cloud_is_learned_from_a_drawing_and_noise_flows_into_it(reader):
     page = reader.page
     figure = reader.figure(4, view="cloud", seed=3)
-    figure.locator(".more > summary").first.press("Enter")
     field(figure, "picture-input.draw").check()
     board = figure.locator(".board canvas")
     board.focus()

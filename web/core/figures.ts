@@ -1,6 +1,6 @@
 // Figures are fetched when they come near, so a page that is only read costs nothing more. <bz-NAME> of lesson N is the
 // element that web/lessons/N/NAME.figure.ts defines; the first page has <bz-draw>.
-import { t } from "../ui/strings.js";
+import { number, t } from "../ui/strings.js";
 import { all, button, make } from "./dom.js";
 
 export function loadFigures(): void {
@@ -26,8 +26,11 @@ export function loadFigures(): void {
 async function load(figure: HTMLElement): Promise<void> {
   try {
     const lesson = figure.closest<HTMLElement>("article[data-lesson]")?.dataset["lesson"];
-    if (lesson) await import(`../lessons/${lesson}/${figure.localName.slice(3)}.figure.ts`);
-    else await import("../home/draw.figure.js");
+    const script: Promise<unknown> = lesson
+      ? import(`../lessons/${lesson}/${figure.localName.slice(3)}.figure.ts`)
+      : import("../home/draw.figure.js");
+    number(0); // the first number costs a browser more than ten milliseconds: they pass while the script is on its way
+    await script;
   } catch {
     const error = make("p", "error", `${t("site.figure-failed")} `);
     error.setAttribute("role", "alert");

@@ -31,8 +31,9 @@ function notLoaded(): never {
 
 /** A session for a graph whose weights are the external file model.safetensors. */
 export async function openSession(folder: URL, graph: Uint8Array, weights: Uint8Array): Promise<Session> {
-  const ort = (await import(new URL("ort.wasm.min.mjs", folder).href).catch(notLoaded)) as typeof Ort;
-  ort.env.wasm.wasmPaths = folder.href;
+  const ort = (await import(new URL("ort.wasm.min.js", folder).href).catch(notLoaded)) as typeof Ort;
+  const [mjs, wasm] = ["js", "wasm"].map((kind) => new URL(`ort-wasm-simd-threaded.${kind}`, folder).href);
+  ort.env.wasm.wasmPaths = { mjs, wasm };
   // Threads share memory, which a browser allows on cross-origin isolated pages only.
   ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
   const session = await ort.InferenceSession.create(graph, {

@@ -80,6 +80,14 @@ export function bar(share: number): TemplateResult {
   return html`<span class="match-bar" aria-hidden="true"><i .style=${`width: ${100 * share}%`}></i></span>`;
 }
 
+/** Controls that wait to be asked for; what of them is not as it is at first is told beside the word. */
+export function morePart(content: TemplateResult, moved: readonly string[]): TemplateResult {
+  return html`<details class="more">
+    <summary class="button">${t("shell.more")} ${moved.length ? html`<small>${moved.join(", ")}</small>` : nothing}</summary>
+    ${content}
+  </details>`;
+}
+
 export function dataTable({ head, rows }: Table): TemplateResult {
   return html`<table>
     <thead><tr>${head.map((cell) => html`<th scope="col">${cell}</th>`)}</tr></thead>

@@ -3,6 +3,7 @@
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { state as reactive } from "lit/decorators.js";
 import { Announcer } from "./announcer.js";
+import { classWords } from "./classes.js";
 import { Clipboard } from "./clipboard.js";
 import type { Code } from "./code.js";
 import { embedCode, type Frame, frameFor } from "./embed.js";
@@ -17,6 +18,7 @@ import {
   type Content,
   modelFacts,
   type ModelFacts,
+  morePart,
   sharePart,
   workPart,
 } from "./figure-parts.js";
@@ -28,7 +30,7 @@ import { Work } from "./work.js";
 
 const reducedMotion = typeof matchMedia === "function" ? matchMedia("(prefers-reduced-motion: reduce)") : undefined;
 
-const TRANSPORT = ["play", "back", "step", "reset"];
+const TRANSPORT = ["play", "back", "step", "reset"] as const;
 
 export abstract class BzFigure<S extends State> extends LitElement {
   protected abstract readonly fields: Fields & Record<keyof S, Field>;
@@ -57,7 +59,12 @@ export abstract class BzFigure<S extends State> extends LitElement {
 
   protected abstract figure(): TemplateResult;
   protected abstract alternative(): Alternative;
-  protected controls(): Content {
+  /** What waits behind More beside the seed, back, step and reset: a figure has three controls in sight. */
+  protected more(): Content {
+    return nothing;
+  }
+  /** What stands below the picture and its controls. */
+  protected below(): Content {
     return nothing;
   }
   protected code(): Code | undefined {
@@ -66,8 +73,6 @@ export abstract class BzFigure<S extends State> extends LitElement {
   protected badge(): BadgeFacts | undefined {
     return undefined;
   }
-  /** Whether the figure has `transport` itself, beside what it plays. */
-  protected readonly playsInside: boolean = false;
   play?(): void;
   pause?(): void;
   step?(): void;
@@ -100,8 +105,16 @@ export abstract class BzFigure<S extends State> extends LitElement {
   protected override createRenderRoot(): HTMLElement {
     this.caption = [...(this.querySelector("figcaption")?.childNodes ?? [])];
     this.stillImage = this.querySelector("img");
-    this.replaceChildren();
     return this;
+  }
+
+  /** It is drawn for the first time in a task of its own: to read its script has held the page up enough. */
+  protected override async scheduleUpdate(): Promise<void> {
+    if (!this.hasUpdated) {
+      await new Promise((resume) => setTimeout(resume));
+      this.replaceChildren(); // what the page showed without the script
+    }
+    await super.scheduleUpdate();
   }
 
   // ---------------------------------------------------------------- state
@@ -165,12 +178,37 @@ export abstract class BzFigure<S extends State> extends LitElement {
           aria-label=${keys ? t("shell.stage", { title }) : title}>${this.figure()}</div>
         ${workPart(this.work)}
       </div>
-      <div class="controls">${this.playsInside ? nothing : this.transport()} ${this.seed()}</div>
-      ${this.controls()}
+      ${this.morePart()} ${this.below()}
       <figcaption>${this.caption}</figcaption>
       <div class="figure-notes">${this.notes()}</div>
       <p class="visually-hidden" role="status"></p>
     </figure>`;
+  }
+
+  /** What waits behind More, and what of it is not as it is at first: a link may have set it. */
+  private morePart(): Content {
+    const before = this.hidable;
+    const names = (this.hidable = new Set<string>());
+    const rest = (["back", "step", "reset"] as const).map((name) => this.transport(name));
+    const content = html`${this.more()}
+      <div class="controls">${this.seed()} ${rest}</div>`;
+    this.hidable = new Set([...before, ...names]);
+    const shown = [...names].filter((name) => this.shows(name));
+    const moved = shown.filter((name) => name in this.fields && this.state[name] !== this.fields[name]!.default);
+    return shown.length
+      ? morePart(
+          content,
+          moved.map((name) => this.said(name)),
+        )
+      : nothing;
+  }
+
+  /** A field and its value: "Seed: 12". */
+  private said(name: string): string {
+    const { kind } = this.fields[name]!;
+    const value = String(this.state[name]);
+    if (kind === "flag") return this.label(name);
+    return `${this.label(name)}: ${kind === "choice" ? this.word(name, value) : value}`;
   }
 
   private notes(): Content[] {
@@ -204,7 +242,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
 
   private forTeachers(): Hidable {
     const label = (name: string) => {
-      const own = TRANSPORT.includes(name) ? t(`shell.${name}`) : this.label(name);
+      const own = TRANSPORT.some((one) => one === name) ? t(`shell.${name}`) : this.label(name);
       return own.replace(/^\W+ | \W+$/g, ""); // without the arrows of buttons
     };
     return { controls: () => this.hidable, label, frame: (hidden) => this.frame(hidden) };
@@ -225,17 +263,11 @@ export abstract class BzFigure<S extends State> extends LitElement {
     else this.play?.();
   }
 
-  /** Play, back, step and reset. `kind` is the look of Play. */
-  protected transport(kind = ""): Content[] {
-    const buttons = [
-      ["play", this.play && (() => this.toggle()), this.playing ? "pause" : "play"],
-      ["back", this.back && (() => this.back?.()), "back"],
-      ["step", this.step && (() => this.step?.()), "step"],
-      ["reset", () => this.reset(), "reset"],
-    ] as const;
-    return buttons.map(([name, action, word]) =>
-      action && this.shows(name) ? button(t(`shell.${word}`), action, name === "play" ? kind : "") : nothing,
-    );
+  /** The button that plays, steps or begins anew, where the figure can do it. */
+  protected transport(name: (typeof TRANSPORT)[number], kind = ""): Content {
+    if (!this[name] || !this.shows(name)) return nothing;
+    const action = () => (name === "play" ? this.toggle() : this[name]?.());
+    return button(t(`shell.${name === "play" && this.playing ? "pause" : name}`), action, kind);
   }
 
   protected seed(): Content {
@@ -254,7 +286,8 @@ export abstract class BzFigure<S extends State> extends LitElement {
   /** What an option of a field is called. */
   protected word(name: string, option: string): string {
     const key = `${name}-${option}`;
-    return optional(`${this.figureName}.${key}`) ?? optional(`shell.${key}`) ?? option;
+    const own = optional(`${this.figureName}.${key}`) ?? optional(`shell.${key}`);
+    return own ?? (name === "label" ? classWords(option) : option);
   }
 
   /** The control of a field. `choices`: options of a select. */

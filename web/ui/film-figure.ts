@@ -44,13 +44,12 @@ export const FILM_FIELDS = defineFields({
 });
 
 export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun> extends BzFigure<S> {
-  protected override readonly playsInside = true;
-
   /** The runs that are shown, side by side. */
   @reactive() protected films: Film[] = [];
   private recording: Film | undefined;
   private timer = 0;
   private shift = 1; // of the times of the steps, as the model wants it
+  private drawing: { runs: string; done: Promise<void>; signal: AbortSignal | undefined } | undefined;
 
   /** The models that the figure needs now. */
   protected abstract get models(): readonly ModelName[];
@@ -179,26 +178,32 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
     return this.invalid === undefined;
   }
 
-  /** Runs what the state asks for, keeping what is there already. */
+  /** Runs what the state asks for, keeping what is there already. Asked twice for one thing, it goes on with it: begun
+   * anew, it would wait until the worker has opened the models for nobody. */
   protected draw(): Promise<void> {
-    return this.work.run(async (signal) => {
+    const runs = JSON.stringify(this.runs());
+    const { drawing } = this;
+    if (drawing?.runs === runs && drawing.signal === this.work.signal) return drawing.done;
+    const done = this.work.run(async (signal) => {
       await this.first(signal);
       await this.prepare(signal);
       this.go(0);
       this.start();
       const old = this.films.filter((film) => film.complete && !film.recorded);
-      const runs = this.runs();
-      this.films = runs.map((run) => {
+      const wanted = this.runs();
+      this.films = wanted.map((run) => {
         const settings = JSON.stringify(run);
         return old.find((film) => film.settings === settings) ?? this.begin(settings, run);
       });
       // The worker takes their steps in turn.
-      const streams = this.films.flatMap((film, i) => (film.complete ? [] : [this.stream(film, runs[i]!, signal)]));
+      const streams = this.films.flatMap((film, i) => (film.complete ? [] : [this.stream(film, wanted[i]!, signal)]));
       await Promise.all(streams);
       if (this.still) this.go(this.newest);
       await this.finish(signal);
       for (const film of this.films) film.decodeAll(this.views);
     });
+    this.drawing = { runs, done, signal: this.work.signal };
+    return done;
   }
 
   private begin(settings: string, { seed, num_inference_steps }: Run): Film {
@@ -288,11 +293,12 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
       this.seek(Number((event.target as HTMLInputElement).value));
     };
     return html`<div class="scrubber">
+      ${this.transport("play", this.current ? "primary" : "")}
       <input type="range" min=${film?.first ?? 0} max=${stride * Math.ceil(steps / stride)} step=${stride} .value=${String(at)} ?disabled=${!film}
         aria-label=${t("shell.scrub")} aria-valuetext=${words} @input=${onInput} />
       <span>${words}</span>
     </div>
-    <div class="controls">${this.transport()} ${this.filmNote()}</div>`;
+    ${this.filmNote()}`;
   }
 
   protected atWords(): string {
@@ -307,10 +313,11 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
     return this.askedForOther ? html`<p class="hint">${nothingYet}</p>` : this.stillImage;
   }
 
+  /** It leads until what is asked for is there; from then on Play does. */
   protected runButton(): TemplateResult {
     const again = this.current && this.film?.recorded;
     const text = t(again ? "shell.recompute" : "shell.run");
-    return button(text, () => void this.draw(), "primary", !this.ready || (this.current && !again));
+    return button(text, () => void this.draw(), this.current ? "" : "primary", !this.ready || (this.current && !again));
   }
 
   /** What the shown run is: recorded or live, and whether the settings have moved on since. */

@@ -37,13 +37,15 @@ export function shrink(data: Uint8ClampedArray, size: number, at = 0, stride = s
 /** The nearest rows of a table by root mean square difference, from 0 (the same) to 1 (black against white). */
 export function nearest(query: Float32Array, table: Uint8ClampedArray, count = 3): Neighbour[] {
   const best: Neighbour[] = [];
-  for (let index = 0, at = 0; at < table.length; index++) {
+  for (let index = 0; index * WIDTH < table.length; index++) {
+    const limit = best.length < count ? Infinity : best[count - 1]!.distance;
     let sum = 0;
-    for (let i = 0; i < WIDTH; i++, at++) {
-      const off = query[i]! - table[at]!;
+    // A row that is too far already need not be read to its end.
+    for (let i = 0; i < WIDTH && sum < limit; i++) {
+      const off = query[i]! - table[index * WIDTH + i]!;
       sum += off * off;
     }
-    if (best.length === count && sum >= best[count - 1]!.distance) continue;
+    if (sum >= limit) continue;
     best.push({ index, distance: sum });
     best.sort((a, b) => a.distance - b.distance);
     best.length = Math.min(best.length, count);

@@ -1,5 +1,6 @@
 // All training pictures as thumbnails, fetched when somebody asks whether a picture is a copy.
 import { cut, type Pixels } from "./canvas.js";
+import { paced } from "./pace.js";
 import { siteFile, siteJson } from "./site.js";
 import { shrink, type Typical, WIDTH } from "./likeness.js";
 
@@ -14,7 +15,7 @@ interface Contents {
   typical_distance: Typical;
 }
 
-const BAND = 4; // rows of thumbnails read between two pauses, so that the page answers meanwhile
+const BAND = 2; // rows of thumbnails read at once
 
 export class Training {
   private constructor(
@@ -30,6 +31,7 @@ export class Training {
     const table = new Uint8ClampedArray(items.length * WIDTH);
     const bitmaps: ImageBitmap[] = [];
     const width = columns * size;
+    const pause = paced();
     const context = new OffscreenCanvas(width, BAND * size).getContext("2d", { willReadFrequently: true })!;
     for (const [number, sheet] of sheets.entries()) {
       onSheet(number, sheets.length);
@@ -47,7 +49,7 @@ export class Training {
           const at = Math.floor(place / columns) * size * width + (place % columns) * size;
           table.set(shrink(data, size, at, width), index * WIDTH);
         }
-        await new Promise((resume) => setTimeout(resume));
+        await pause();
       }
     }
     return new Training(contents, bitmaps, table);

@@ -28,6 +28,11 @@ export class Work implements ReactiveController {
     return this.job !== undefined;
   }
 
+  /** Of the piece that is being done. */
+  get signal(): AbortSignal | undefined {
+    return this.job?.signal;
+  }
+
   /** A new piece of work cancels the one before. What goes wrong is shown, with Retry. */
   async run(job: Job): Promise<void> {
     this.cancel();

@@ -17,6 +17,7 @@ verbs = typer.Typer()
         "course --port 9000 --no-browser",
         "course --export site",
         "course --export robot --figure words-steer",
+        "course --export course.zip --scorm",
     )
 )
 def course(
@@ -25,7 +26,10 @@ def course(
     lang: Annotated[str, typer.Option(help="The language that the course opens in.")] = "en",
     export: Annotated[Path | None, typer.Option(help="Write the whole course to this folder instead.")] = None,
     figure: Annotated[str | None, typer.Option(help="With --export, write only what this figure needs.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Let --export replace a folder of other files.")] = False,
+    scorm: Annotated[
+        bool, typer.Option("--scorm", help="With --export, write one zip for a learning platform (SCORM 1.2).")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Let --export replace what is there.")] = False,
 ) -> None:
     """Open the course in the browser, served from this machine to this machine, or write it to a folder."""
     from bozzetto.course import build as builder
@@ -35,9 +39,14 @@ def course(
         whole_number("port", port, 0, 65535)
     if figure is not None and export is None:
         raise InvalidInput("figure", "goes with {}: name the folder to write it to", "export")
-    site = builder.site(lang) if figure is None else builder.one_figure(figure, lang)
+    if scorm and export is None:
+        raise InvalidInput("scorm", "goes with {}: name the zip file to write to", "export")
+    site = builder.site(lang, scorm=scorm) if figure is None else builder.one_figure(figure, lang, scorm=scorm)
     if export is None:
-        serve.serve(serve.open_server(site, builder.not_found_page(lang), port), browser)
+        serve.serve(serve.open_server(site, builder.not_found_pages(lang), port), browser)
+    elif scorm:
+        size = serve.export_zip(site, export, force)
+        print(f"{export}: {len(site)} files, {size / 1e6:.1f} MB, a package for any learning platform (SCORM 1.2)")
     else:
         size = serve.export(site, export, force)
         where = "" if figure is None else f", begin at figures/{figure}/index.html"

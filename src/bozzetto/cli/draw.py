@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,6 +25,7 @@ else:
     Makers = Literal[tuple(names(sampled=True))]
 
 verbs = typer.Typer()
+LISTED = 10  # warnings that are shown of a file of prompts
 SAMPLER_NAMES = "euler, dpmpp_2m, unipc, ddim, ...; a wrong name lists them all"
 
 Output = Annotated[
@@ -91,12 +92,17 @@ def save(drawn: list[Image], files: list[Path], sheet: Path | None, size: int, s
         'generate "three apples" -o apples.png --n 8 --sheet sheet.png',
         'generate "a cat left of a dog" --style noto --frames frames/',
         'generate "two red apples" --best-of 8',
+        "generate --prompts prompts.txt -o pictures/",
     )
 )
 def generate(
     context: typer.Context,
-    prompt: Annotated[str, typer.Argument(help="What to draw, up to 300 characters.")],
+    prompt: Annotated[str | None, typer.Argument(help="What to draw, up to 300 characters.")] = None,
     out: Output = Path("picture.png"),
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="Draw a file of prompts, a line each or JSONL, into the folder OUTPUT; it can be stopped."),
+    ] = None,
     seed: Seed = 0,
     n: Count = 1,
     steps: Annotated[int | None, typer.Option(help="Denoising steps, 1 to 1000.")] = None,
@@ -122,10 +128,34 @@ def generate(
     size: Size = 64,
     show: Show = False,
 ) -> None:
-    """Draw a picture of a sentence."""
+    """Draw a picture of a sentence, or those of a whole file of sentences."""
     import bozzetto
     from bozzetto import pictures
 
+    if prompts is not None:
+        alone = {
+            "prompt": prompt,
+            "frames": frames,
+            "sheet": sheet,
+            "show": show or None,
+            "best_of": best_of - 1 or None,
+        }
+        for option, value in alone.items():
+            if value is not None:
+                raise InvalidInput(option, "does not go with {}: leave it out", "prompts")
+        options = {
+            "seed": seed,
+            "n": n,
+            "num_inference_steps": steps,
+            "guidance_scale": guidance,
+            "negative_prompt": negative or None,
+            "style": style,
+            "sampler": sampler,
+            "few_steps": few_steps,
+        }
+        return draw_file(prompts, out, {name: value for name, value in options.items() if value is not None}, size)
+    if prompt is None:
+        raise InvalidInput("prompt", "is missing: say what to draw, or name a file with {}", "prompts")
     files = outputs(out, seed, n, sheet, size, best_of)
     if frames and frames.exists() and not frames.is_dir():
         raise InvalidInput("frames", f"{frames} is a file: name a folder")
@@ -158,6 +188,24 @@ def generate(
         for path, picture in zip(files, drawn, strict=True):
             told = f"seed {picture.info['seed']}, the best of {best_of}: match {picture.info['match']:.3f}"
             print(f"bozzetto: note: {path} is {told}", file=sys.stderr)
+
+
+def draw_file(prompts: Path, folder: Path, options: dict[str, Any], size: int) -> None:
+    """Draw what a file asks for, and say what was done and what was not read."""
+    from bozzetto import pictures
+    from bozzetto.server import many
+    from bozzetto.server.batching import Engine
+
+    whole_number("size", size, *pictures.SIZES, unit="pixels")
+    many.check_folder(folder)
+    with Engine() as engine, bar("drawing") as progress:
+        wishes, notes = many.read_wishes(prompts, folder, options, size, engine)
+        drawn, kept = many.draw_many(engine, wishes, folder, size, progress)
+    for note in notes[:LISTED]:
+        print(f"bozzetto: warning: {note}", file=sys.stderr)
+    if len(notes) > LISTED:
+        print(f"bozzetto: warning: and {len(notes) - LISTED} more", file=sys.stderr)
+    print(f"{folder}: {drawn} pictures drawn" + f", {kept} were there" * bool(kept))
 
 
 @verbs.command(

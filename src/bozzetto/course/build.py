@@ -63,6 +63,7 @@ STAGES = {
 PAGES = ("glossary", "questions", "certificate", "teachers")
 HOME_STRINGS = ("shell", "draw")  # for the field of the first page
 QUIZ_ITEMS = 3
+DEEDS = ["read", "played"]  # what a learning platform counts of a lesson, beside its questions
 NOT_BUILT = "the scripts of the course are not built: run `npm ci && npm run build`, or `make course`"
 
 
@@ -76,41 +77,57 @@ class Part:
     after: Markup
 
 
-def site(lang: str = "en", root: Path = HERE, weights: Path | None = None) -> Site:
+def site(lang: str = "en", root: Path = HERE, weights: Path | None = None, scorm: bool = False) -> Site:
     """Every page and file of the course, by its path under the site's root. The pages in the language `lang` stand at
-    the top.
+    the top. `scorm`: with what makes it a package for learning platforms.
 
     Raises InvalidInput for a language that is not there, ContentError for a mistake in the content, NotBuilt when the
     scripts are not built, and WeightsError when a model is missing or damaged.
     """
     weights = weights or store.weights_folder()
     files = _files(root) | _models(MODELS, weights)
-    for course in _courses(lang, root, weights):
+    courses = _courses(lang, root, weights, scorm=scorm)
+    for course in courses:
         files |= course.pages()
-    return files
+    if not scorm:
+        return files
+    [first, *_] = courses
+    parts = [
+        {"lesson": str(lesson["number"]), "deeds": DEEDS, "items": [item["id"] for item in first.asked(lesson)]}
+        for lesson in first.lessons
+    ]
+    return first.package(files, f"{first.text['name']}: {first.home.front['title']}", "index.html", parts)
 
 
-def one_figure(name: str, lang: str = "en", root: Path = HERE, weights: Path | None = None) -> Site:
+def one_figure(
+    name: str, lang: str = "en", root: Path = HERE, weights: Path | None = None, scorm: bool = False
+) -> Site:
     """The part of the site that shows one figure alone: its page, scripts and styles, its models with their cards, and
     its data, each where the whole site has it.
 
     Raises what `site` does, and InvalidInput for a figure that is not there.
     """
     weights = weights or store.weights_folder()
-    course = _courses(lang, root, weights, whole=False)[0]
+    course = _courses(lang, root, weights, whole=False, scorm=scorm)[0]
     one_of("figure", name, course.figures)
+    lesson = course.lessons[course.figures.index(name)]
     models, data = NEEDS[name]
     files, cards = _files(root), {f"models/{model.split('/')[0]}/index.html" for model in models}
-    wanted = _scripts(files, name) | {f"assets/lessons/{course.figures.index(name) + 1}.css"}
+    wanted = _scripts(files, name) | {f"assets/lessons/{lesson['number']}.css"}
     patterns = [f"data/{pattern}" for pattern in (*data, f"stills/{name}.avif", f"recorded/{name}.*")]
     wanted |= {path for path in files if any(fnmatch(path, pattern) for pattern in patterns)}
     some = ("assets/js/", "assets/lessons/", "data/")
-    return {
+    page = f"figures/{name}/index.html"
+    alone: Site = {
         **{path: file for path, file in files.items() if path in wanted or not path.startswith(some)},
         **_models(models, weights),
         **{path: card for path, card in course.cards().items() if path in cards},
-        f"figures/{name}/index.html": course.figure(name),
+        page: course.figure(name),
     }
+    if not scorm:
+        return alone
+    part = {"lesson": str(lesson["number"]), "deeds": ["played"], "items": []}
+    return course.package(alone, f"{course.text['name']}: {lesson['subtitle']}", page, [part])
 
 
 def _files(root: Path) -> Site:
@@ -126,7 +143,7 @@ def _files(root: Path) -> Site:
 
 def _scripts(files: Site, figure: str) -> set[str]:
     """The scripts of a page with this figure alone: those that import each other, but for other figures."""
-    found, waiting = set(), {"main.js", "theme.js", "worker.js"}
+    found, waiting = set(), {"main.js", "theme.js", "worker.js", "scorm.js"}
     while waiting:
         path = f"assets/js/{waiting.pop()}"
         found.add(path)
@@ -139,12 +156,14 @@ def _scripts(files: Site, figure: str) -> set[str]:
     return found
 
 
-def not_found_page(lang: str = "en", root: Path = HERE) -> bytes:
-    """The 404 page for a server at the root of its host; it is asked for at any depth, so its links start with /."""
-    return _courses(lang, root, store.weights_folder())[0].not_found("/")
+def not_found_pages(lang: str = "en", root: Path = HERE) -> dict[str, bytes]:
+    """The 404 pages for a server at the root of its host, each by the folder of its language, "" for the first. They
+    are asked for at any depth, so their links start with /."""
+    courses = _courses(lang, root, store.weights_folder())
+    return {course.place: course.not_found(f"/{course.place}") for course in courses}
 
 
-def _courses(lang: str, root: Path, weights: Path, whole: bool = True) -> "list[_Course]":
+def _courses(lang: str, root: Path, weights: Path, whole: bool = True, scorm: bool = False) -> "list[_Course]":
     """The course in every language, `lang` first; one that is not `whole` has no pages in another language."""
     langs = sorted(path.name for path in (root / "content").iterdir() if path.is_dir())
     one_of("lang", lang, langs)
@@ -152,7 +171,7 @@ def _courses(lang: str, root: Path, weights: Path, whole: bool = True) -> "list[
     for other in others:
         check_translation(root / "content" / other, root / "content" / lang)
     places = {lang: ""} | {other: f"{other}/" for other in others}
-    courses = [_Course(name, root, weights, place, whole) for name, place in places.items()]
+    courses = [_Course(name, root, weights, place, whole, scorm) for name, place in places.items()]
     for course in courses:
         course.templates.globals["courses"] = courses if whole else []
     return courses
@@ -170,7 +189,9 @@ def _models(names: Iterable[str], weights: Path) -> Site:
 class _Course:
     """One language of the course, whose pages stand in the folder `place` of the site."""
 
-    def __init__(self, lang: str, root: Path, weights: Path, place: str = "", whole: bool = True) -> None:
+    def __init__(
+        self, lang: str, root: Path, weights: Path, place: str = "", whole: bool = True, scorm: bool = False
+    ) -> None:
         self.lang, self.root, self.weights, self.place = lang, root, weights, place
         self.up = "../" if place else ""  # from the top of its pages to the top of the site
         self.folder = root / "content" / lang
@@ -178,6 +199,9 @@ class _Course:
         if "site" not in self.strings:
             raise ContentError(f"{self.folder / 'interface/site.toml'}: the strings of the pages are missing")
         self.text = self.strings["site"]
+        if scorm:  # a platform keeps what is done, where else only the browser does
+            told = self.text["platform"]
+            self.text |= told["pages"] | {"script": self.text["script"] | told["script"]}
         self.marks = str.maketrans(".,", self.text["numbers"])
         self.markdown = _markdown(self.text["quotes"])
         self.sources = [read_source(path, LESSON) for path in sorted(self.folder.glob("[0-9]*-*.md"))]
@@ -222,7 +246,7 @@ class _Course:
         about = {"questions": self.strings.get("questions", {})}
         pages["questions/index.html"] = self._page("questions.html", "questions/index.html", about, bank=bank)
         pages["certificate/index.html"] = self._page("certificate.html", "certificate/index.html", about, bank=bank)
-        home = read_source(self.folder / "home.md", {"title": str, "summary": str})
+        home = self.home
         parts = _Text(self, home, "", home.front).parts()
         strings = {name: self.strings[name] for name in HOME_STRINGS if name in self.strings}
         pages["index.html"] = self._page("home.html", "index.html", strings, page=home.front, parts=parts)
@@ -253,6 +277,10 @@ class _Course:
         values = {key: int(value) if isinstance(value, bool) else value for key, value in state.items()}
         fragment = urlencode({f"{lesson['figure']}.{key}": value for key, value in values.items()})
         return f"figures/{lesson['figure']}/index.html" + (f"#{fragment}" if fragment else "")
+
+    @property
+    def home(self) -> Source:
+        return read_source(self.folder / "home.md", {"title": str, "summary": str})
 
     @property
     def figures(self) -> list[str]:
@@ -292,6 +320,18 @@ class _Course:
         about = {"name": name, "path": f"lessons/{name}/index.html", "idea": idea and idea[1]}
         return source.front | words | about
 
+    def package(self, files: Site, title: str, page: str, parts: list[dict[str, Any]]) -> Site:
+        """The files with what makes them a package after SCORM 1.2: a page around theirs that reports to a learning
+        platform, and the list of all that is in it. `page` is opened first; `parts` are what counts."""
+        frame = self._page("scorm.html", "scorm/index.html", title=title, first=page, parts=json.dumps(parts))
+        files = {**files, "scorm/index.html": frame}
+        manifest = self.templates.get_template("imsmanifest.xml").render(title=title, files=sorted(files))
+        return {"imsmanifest.xml": manifest.encode(), **files}
+
+    def asked(self, lesson: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The questions at the end of a lesson."""
+        return [item for item in self.quiz if item["lesson"] == lesson["number"]][:QUIZ_ITEMS]
+
     def inline(self, text: str) -> Markup:
         """A line from a TOML file with its emphasis and the quotes of the language."""
         return Markup(self.markdown.renderInline(text))
@@ -306,7 +346,7 @@ class _Course:
         parts = text.parts()
         if lesson["figure"] not in text.figures:
             raise source.error(f"the front matter's figure {lesson['figure']!r} is not in the text")
-        items = [item for item in self.quiz if item["lesson"] == lesson["number"]]
+        items = self.asked(lesson)
         if len(items) < QUIZ_ITEMS:
             raise source.error(f"quiz.toml has {len(items)} items for this lesson, it needs {QUIZ_ITEMS}")
         before, after = self.lessons[index - 1] if index else None, (*self.lessons, None)[index + 1]
@@ -314,7 +354,7 @@ class _Course:
         more: dict[str, Any] = {
             "page": lesson,
             "parts": parts,
-            "quiz": items[:QUIZ_ITEMS],
+            "quiz": items,
             "before": before,
             "after": after,
         }

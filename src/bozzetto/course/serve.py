@@ -1,4 +1,4 @@
-"""Show the course on this machine, or write it to a folder for any static host.
+"""Show the course on this machine, or write it to a folder for any static host, or to a zip file.
 
 The server knows exactly the paths of the site's mapping, so there is no file system to wander in. It listens on
 127.0.0.1 and answers only to that name, so no other website can reach it by pointing its own name here (DNS rebinding).
@@ -12,24 +12,25 @@ import socketserver
 import sys
 import threading
 import webbrowser
+import zipfile
 import zlib
 from collections.abc import Mapping
 from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from bozzetto.course.build import CSP
 from bozzetto.errors import InvalidInput, MissingFile, literal
+from bozzetto.files import written
 
 PORT = 8765
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
     ".json": "application/json",
     ".svg": "image/svg+xml",
     ".webp": "image/webp",
@@ -52,7 +53,7 @@ HEADERS = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-MARK = ".bozzetto-course"  # says that a folder is an earlier export, which may be replaced
+MARK = ".bozzetto-course"  # says that a folder or a zip file is an earlier export, which may be replaced
 
 
 class Entry:
@@ -84,16 +85,58 @@ class Entry:
         return packer.compress(self.body) + packer.flush()
 
 
+class Answer(NamedTuple):
+    status: HTTPStatus
+    headers: dict[str, str]
+    body: bytes = b""
+
+
+class Site:
+    """The files of a site by their paths, and what is answered to a request, whoever listens. `not_found`: what is sent
+    for a page that is not there, by the folder that it would be in; "" is any."""
+
+    def __init__(self, site: Mapping[str, bytes | Path], not_found: Mapping[str, bytes]) -> None:
+        self.entries = {f"/{path}": Entry(path, source) for path, source in site.items()}
+        self.not_found = {f"/{folder}": Entry("404.html", page) for folder, page in not_found.items()}
+
+    def answer(self, path: str, accept_encoding: str = "", if_none_match: str = "") -> Answer:
+        """To GET, with all headers but those that every answer has (HEADERS)."""
+        if path.endswith("/"):
+            path += "index.html"
+        elif f"{path}/index.html" in self.entries:
+            return Answer(HTTPStatus.MOVED_PERMANENTLY, {"Location": f"{path}/", "Content-Length": "0"})
+        entry, status = self.entries.get(path), HTTPStatus.OK
+        if entry is None:
+            folder = max((folder for folder in self.not_found if path.startswith(folder)), key=len)
+            entry, status = self.not_found[folder], HTTPStatus.NOT_FOUND
+        accepted = [part.split(";") for part in accept_encoding.split(",")]
+        packing = any(name.strip() == "gzip" and "".join(q).strip() not in ("q=0", "q=0.0") for name, *q in accepted)
+        with entry.lock:  # two requests for one file do the work once
+            packed = entry.packed if packing else None
+            body, tag = (entry.body, entry.tag) if packed is None else (packed, f"{entry.tag}-gz")
+        page = entry.suffix == ".html"
+        headers = {"Cache-Control": "no-cache" if page else "max-age=0, must-revalidate", "ETag": f'"{tag}"'}
+        if entry.suffix in PACKED:
+            headers["Vary"] = "Accept-Encoding"
+        known = [name.strip().removeprefix("W/") for name in if_none_match.split(",")]
+        if status == HTTPStatus.OK and headers["ETag"] in known:
+            return Answer(HTTPStatus.NOT_MODIFIED, headers)
+        headers |= {"Content-Type": entry.type, "Content-Length": str(len(body))}
+        if packed is not None:
+            headers["Content-Encoding"] = "gzip"
+        return Answer(status, headers, body)
+
+
 class CourseServer(ThreadingHTTPServer):
-    """Serves a site's mapping on 127.0.0.1; port 0 takes any free one."""
+    """Serves a site's mapping, and `not_found` as Site has it, on 127.0.0.1; port 0 takes any free one."""
 
     daemon_threads = True
     # Elsewhere it lets a restart take the port at once; on Windows it would share the port of a running server.
     allow_reuse_address = os.name != "nt"
 
-    def __init__(self, site: Mapping[str, bytes | Path], not_found: bytes, port: int = PORT) -> None:
-        self.entries = {f"/{path}": Entry(path, source) for path, source in site.items()}
-        self.not_found = Entry("404.html", not_found)
+    def __init__(self, site: Mapping[str, bytes | Path], not_found: Mapping[str, bytes], port: int = PORT) -> None:
+        self.site = Site(site, not_found)
+        self.entries = self.site.entries
         super().__init__(("127.0.0.1", port), _Handler)
 
     def server_bind(self) -> None:
@@ -118,15 +161,11 @@ class _Handler(BaseHTTPRequestHandler):
         host = self.headers.get("Host", "")
         if host.removesuffix(f":{self.server.server_port}") not in ("127.0.0.1", "localhost"):
             return self._empty(HTTPStatus.MISDIRECTED_REQUEST)
-        path = urlsplit(self.path).path
-        if path.endswith("/"):
-            path += "index.html"
-        elif f"{path}/index.html" in self.server.entries:
-            return self._empty(HTTPStatus.MOVED_PERMANENTLY, {"Location": f"{path}/"})
-        entry = self.server.entries.get(path)
-        if entry is None:
-            return self._send(HTTPStatus.NOT_FOUND, self.server.not_found)
-        return self._send(HTTPStatus.OK, entry)
+        asked = (self.headers.get(name, "") for name in ("Accept-Encoding", "If-None-Match"))
+        status, headers, body = self.server.site.answer(urlsplit(self.path).path, *asked)
+        self._head(status, headers)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     do_HEAD = do_GET
 
@@ -135,26 +174,6 @@ class _Handler(BaseHTTPRequestHandler):
         self._empty(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = _refuse
-
-    def _send(self, status: HTTPStatus, entry: Entry) -> None:
-        accepted = [part.split(";") for part in self.headers.get("Accept-Encoding", "").split(",")]
-        packing = any(name.strip() == "gzip" and "".join(q).strip() not in ("q=0", "q=0.0") for name, *q in accepted)
-        with entry.lock:  # two requests for one file do the work once
-            packed = entry.packed if packing else None
-            body, tag = (entry.body, entry.tag) if packed is None else (packed, f"{entry.tag}-gz")
-        page = entry.suffix == ".html"
-        headers = {"Cache-Control": "no-cache" if page else "max-age=0, must-revalidate", "ETag": f'"{tag}"'}
-        if entry.suffix in PACKED:
-            headers["Vary"] = "Accept-Encoding"
-        known = [name.strip().removeprefix("W/") for name in self.headers.get("If-None-Match", "").split(",")]
-        if status == HTTPStatus.OK and headers["ETag"] in known:
-            return self._head(HTTPStatus.NOT_MODIFIED, headers)
-        headers |= {"Content-Type": entry.type, "Content-Length": str(len(body))}
-        if packed is not None:
-            headers["Content-Encoding"] = "gzip"
-        self._head(status, headers)
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
     def _empty(self, status: HTTPStatus, headers: Mapping[str, str] | None = None) -> None:
         self._head(status, {**(headers or {}), "Content-Length": "0"})
@@ -169,7 +188,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the terminal is for the address of the course."""
 
 
-def open_server(site: Mapping[str, bytes | Path], not_found: bytes, port: int | None = None) -> CourseServer:
+def open_server(
+    site: Mapping[str, bytes | Path], not_found: Mapping[str, bytes], port: int | None = None
+) -> CourseServer:
     """A server on the port asked for, or on the usual one, or on a free one when the usual one is taken.
 
     Raises InvalidInput when the port asked for cannot be had.
@@ -211,8 +232,7 @@ def export(site: Mapping[str, bytes | Path], out: Path, force: bool = False) -> 
         raise InvalidInput(
             "out", f"{literal(folder)} holds other files: name another folder, or replace it all with {{}}", "force"
         )
-    if not folder.parent.is_dir():
-        raise MissingFile("out", f"{folder}: the folder {folder.parent} is not there, make it first")
+    _expect_parent(folder)
     new, old = (folder.with_name(f".{folder.name}.{word}-{os.getpid()}") for word in ("new", "old"))
     try:
         new.mkdir()
@@ -230,3 +250,39 @@ def export(site: Mapping[str, bytes | Path], out: Path, force: bool = False) -> 
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     return size
+
+
+def export_zip(site: Mapping[str, bytes | Path], out: Path, force: bool = False) -> int:
+    """Write the site to the zip file `out`, whole or not at all, and return its size in bytes. The same site is the
+    same bytes.
+
+    A file that is no earlier export is only replaced by `force`. Raises InvalidInput for a file that cannot be used.
+    """
+    file = out.resolve()
+    if file.suffix.lower() != ".zip":
+        raise InvalidInput("out", f"{literal(file)} is to be a zip file: name one that ends in .zip")
+    if file.is_dir():
+        raise InvalidInput("out", f"{literal(file)} is a folder: name a file")
+    if file.exists() and not _is_our_zip(file) and not force:
+        raise InvalidInput("out", f"{literal(file)} is another file: name a new one, or replace it with {{}}", "force")
+    _expect_parent(file)
+    with written(file) as part, zipfile.ZipFile(part, "w") as package:
+        package.comment = MARK.encode()
+        for path, source in site.items():
+            entry = zipfile.ZipInfo(path)  # without the time
+            entry.external_attr = 0o644 << 16
+            package.writestr(entry, source.read_bytes() if isinstance(source, Path) else source, zipfile.ZIP_DEFLATED)
+    return file.stat().st_size
+
+
+def _is_our_zip(file: Path) -> bool:
+    try:
+        with zipfile.ZipFile(file) as package:
+            return package.comment == MARK.encode()
+    except zipfile.BadZipFile:
+        return False
+
+
+def _expect_parent(out: Path) -> None:
+    if not out.parent.is_dir():
+        raise MissingFile("out", f"{out}: the folder {out.parent} is not there, make it first")

@@ -50,29 +50,40 @@ def check_prompt(field: str, prompt: str, *, may_be_empty: bool = False) -> None
         raise InvalidInput(field, 'is empty: say what to draw, "a happy robot" for example')
 
 
-def check_words(field: str, text: str, tokenizer: Tokenizer) -> None:
-    """Something in a text must be in letters that the model knows, unless the text is empty. A warning says which words
-    are not read: those in other letters, and those that come after the end of the tower's context."""
+def check_drawing(
+    prompt: str, negative_prompt: str, guidance_scale: float | None, tokenizer: Tokenizer
+) -> list[InputWarning]:
+    """The words of a picture, and of what it should move away from: what of them does nothing."""
+    check_prompt("prompt", prompt)
+    check_prompt("negative_prompt", negative_prompt, may_be_empty=True)
+    notes = check_words("prompt", prompt, tokenizer) + check_words("negative_prompt", negative_prompt, tokenizer)
+    if negative_prompt and guidance_scale == 1:
+        why = "does nothing where {} is 1, which is no guidance: choose more"
+        notes.append(InputWarning("negative_prompt", why, "guidance_scale"))
+    return notes
+
+
+def check_words(field: str, text: str, tokenizer: Tokenizer) -> list[InputWarning]:
+    """Something in a text must be in letters that the model knows, unless the text is empty. What it does not read:
+    words in other letters, and those that come after the end of the tower's context."""
     words = split_words(readable(text))
     foreign = {word for word in words if tokenizer.pieces(word) == ["[unk]"]}
     if foreign and foreign.issuperset(words):
         raise InvalidInput(field, f"{text!r} cannot be read: {LANGUAGE}")
+    notes = []
     if foreign:
         parts = ("".join(word for word in split_words(part) if word in foreign) for part in readable(text).split())
-        _warn(field, f"has something that cannot be read: {' '.join(filter(None, parts))!r}; {LANGUAGE}")
-    late = unread_words(tokenizer, words)
-    if late:
-        _warn(field, f"is too long, so its end was not read: {' '.join(late)!r}")
+        unread = " ".join(filter(None, parts))
+        notes.append(InputWarning(field, f"has something that cannot be read: {unread!r}; {LANGUAGE}"))
+    if late := unread_words(tokenizer, words):
+        notes.append(InputWarning(field, f"is too long, so its end was not read: {' '.join(late)!r}"))
+    return notes
 
 
-def warn_of_unused(field: str, value: str, scale: float | None) -> None:
-    """Say that a negative prompt does nothing without guidance."""
-    if value and scale == 1:
-        _warn(field, "does nothing where {} is 1, which is no guidance: choose more", "guidance_scale")
-
-
-def _warn(field: str, why: str, *others: str) -> None:
-    warnings.warn(InputWarning(field, why, *others), stacklevel=4)  # at who called the front door
+def warn(notes: Iterable[InputWarning]) -> None:
+    """Say it to who called the front door."""
+    for note in notes:
+        warnings.warn(note, stacklevel=3)
 
 
 def unknown_words(tokenizer: Tokenizer, words: Iterable[str]) -> list[str]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -146,10 +147,34 @@ def straight(premultiplied: np.ndarray) -> np.ndarray:
     return np.round(255 * np.concatenate([rgb, alpha], axis=-1)).astype(np.uint8)
 
 
+@dataclass(frozen=True)
+class Walk:
+    """A checked wish. draw(seed, on_step) -> its picture uint8 [64,64,4], in so many steps."""
+
+    draw: Callable[[int, Callback], np.ndarray]
+    steps: int
+
+
 def draw(
     models: Models,
     prompt: str,
     seeds: Iterable[int],
+    *,
+    callback: StepCallback | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> list[np.ndarray]:
+    """One picture uint8 [64,64,4] for each seed, one after the other. options: those of `prepare`.
+
+    callback gets latents [1,16,8,8]; `decode` makes pictures of them. InvalidInput before anything is drawn.
+    """
+    walk = prepare(models, prompt, **options)
+    return denoising.one_by_one(walk.draw, seeds, walk.steps, callback, progress)
+
+
+def prepare(
+    models: Models,
+    prompt: str,
     *,
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
@@ -159,14 +184,11 @@ def draw(
     sampler: str | None = None,
     student: tuple[Network, Steps] | None = None,
     start: Start | None = None,
-    callback: StepCallback | None = None,
-    progress: Progress | None = None,
-) -> list[np.ndarray]:
-    """One picture uint8 [64,64,4] for each seed; what is None comes from config.json.
+) -> Walk:
+    """How the pictures of a prompt are drawn; what is None comes from config.json. InvalidInput for what cannot be.
 
     student: what `load_student` gave, to draw in 1, 2, 4 or 8 steps; its guidance and sampler cannot be chosen, nor a
         start. start: what `start_from` gave; then the last steps are run alone.
-    callback gets latents [1,8,16,16]; `decode` makes pictures of them. InvalidInput before anything is drawn.
     """
     options = {"guidance_scale": guidance_scale, "guidance_interval": guidance_interval, "sampler": sampler}
     walk: Callable[..., np.ndarray]
@@ -201,7 +223,27 @@ def draw(
             done += len(steps)
         return decode(models, latents)[0]
 
-    return denoising.one_by_one(draw_one, seeds, sum(map(len, stretches)), callback, progress)
+    return Walk(draw_one, sum(map(len, stretches)))
+
+
+def prepare_edit(
+    models: Models,
+    encoder: Network,
+    shown: np.ndarray,
+    painted: np.ndarray | None,
+    prompt: str,
+    *,
+    strength: float | None = None,
+    **options: Any,
+) -> Walk:
+    """How a picture uint8 [64,64,4] is drawn again as a prompt says, or only where `painted`, bool [64,64], is true.
+    strength: as in `Start`, .6 by default and 1 with `painted`. options: those of `prepare`."""
+    strength = (0.6 if painted is None else 1.0) if strength is None else strength
+    walk = prepare(models, prompt, start=start_from(encoder, shown, strength, painted), **options)
+    if painted is None:
+        return walk
+    # The latent's cells are coarser than the mask, and the decoder is not exact.
+    return Walk(lambda seed, on_step: np.where(painted[..., None], walk.draw(seed, on_step), shown), walk.steps)
 
 
 def after(done: int, on_step: Callback, step: int, noisy: np.ndarray, clean: np.ndarray) -> None:

@@ -9,6 +9,7 @@ import { type Code, python, shellWord } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
 import { type Alternative, type BadgeFacts, bar, button, type Content } from "../../ui/figure-parts.js";
 import { Gallery } from "../../ui/gallery.js";
+import { paced } from "../../ui/pace.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import { siteFile, siteJson } from "../../ui/site.js";
@@ -51,7 +52,7 @@ export class SorterMaker extends BzFigure<State> {
   private made: Pixels[] = [];
   private training: Training | undefined;
   private taught: number[] = [];
-  private neighbours = new Map<Pixels, Neighbour[]>();
+  private neighbours = new WeakMap<Pixels, Neighbour[]>();
   private asked = -1;
   private milliseconds: number | undefined;
 
@@ -181,10 +182,11 @@ export class SorterMaker extends BzFigure<State> {
     this.training ??= await Training.open(signal, (value, max) => {
       this.work.report(t("sorter-maker.fetching"), value, max);
     });
+    const pause = paced();
     for (const one of this.made) {
       this.check(one);
       this.requestUpdate();
-      await new Promise((resume) => setTimeout(resume)); // the page answers between two searches
+      await pause();
     }
   }
 
@@ -245,6 +247,7 @@ export class SorterMaker extends BzFigure<State> {
     const onIdea = (event: Event) => this.set({ idea: (event.target as HTMLSelectElement).value });
     return html`<h3>${t("sorter-maker.maker")}</h3>
       <p>${t("sorter-maker.maker-how", { count: MADE })}</p>
+      <div class="maker ${this.made.length ? "" : "empty"}">
       <div class="maker-controls">
         <label class="field">${t("sorter-maker.idea")}
           <select @change=${onIdea}>
@@ -252,7 +255,6 @@ export class SorterMaker extends BzFigure<State> {
           </select>
         </label>
         ${button(t("sorter-maker.make"), make, "primary", !this.idea)}
-        ${this.field("memoriser")}
       </div>
       <ol class="made">
         ${Array.from({ length: MADE }, (_, i) => {
@@ -271,7 +273,12 @@ export class SorterMaker extends BzFigure<State> {
             </button>
           </li>`;
         })}
-      </ol>`;
+      </ol>
+      </div>`;
+  }
+
+  protected override more(): Content {
+    return this.field("memoriser");
   }
 
   private memorised(): Content {

@@ -92,7 +92,6 @@ type State = StateOf<typeof FIELDS>;
 @customElement("bz-step-the-game")
 export class StepTheGame extends BzFigure<State> {
   protected readonly fields = FIELDS;
-  protected override readonly playsInside = true;
 
   @reactive() private trial: Trial | undefined;
   private settings: Record<string, Settings> = {};
@@ -364,7 +363,7 @@ export class StepTheGame extends BzFigure<State> {
     return html`<section class="emoji">
       <h3>${t("step-the-game.emoji")}</h3>
       <p class="hint">${t("step-the-game.emoji-means")}</p>
-      <div class="controls">${this.field("label", classOptions)} ${this.field("stamp")} ${draw("one")} ${draw("many")}</div>
+      <div class="controls">${this.field("label", classOptions)} ${draw("one")} ${draw("many")}</div>
       ${emojiPart(this.emoji, this.asked)}
     </section>`;
   }
@@ -403,7 +402,7 @@ export class StepTheGame extends BzFigure<State> {
     const title = t(`step-the-game.${beside ? "healthy" : "fakes"}`);
     return html`<div class="controls">
         <b class="game-round">${t("step-the-game.round", { rounds: view?.frame.rounds ?? 0 })}</b>
-        ${this.transport("primary")} ${this.training("one", "both", 1)} ${this.training("ten", "both", TEN)}
+        ${this.transport("play", "primary")} ${this.training("one", "both", 1)} ${this.collapsing()}
       </div>
       <div class="games ${beside ? "two" : ""}">
         ${this.gamePart(this.healthy, title)}
@@ -413,8 +412,7 @@ export class StepTheGame extends BzFigure<State> {
       <section>
         <h3>${t("step-the-game.real")}</h3>
         <div class="fakes strip-of-real" role="img" aria-label=${t("step-the-game.real-label")}>${strip}</div>
-      </section>
-      ${this.buttons()}`;
+      </section>`;
   }
 
   /** The fakes of a game with their verdicts, and how many kinds there are. */
@@ -435,9 +433,9 @@ export class StepTheGame extends BzFigure<State> {
     return html`<section class="game" aria-label=${title}>
       <h3>${title}</h3>
       ${
-        table === this.twin
+        this.state.beside
           ? html`<p class="hint">${t("step-the-game.round", { rounds: view?.frame.rounds ?? 0 })}
-              ${t(`step-the-game.${this.state.settings}-means`)}</p>`
+              ${table === this.twin ? t(`step-the-game.${this.state.settings}-means`) : nothing}</p>`
           : nothing
       }
       <ol class="fakes">${fakes}</ol>
@@ -452,7 +450,7 @@ export class StepTheGame extends BzFigure<State> {
     </section>`;
   }
 
-  protected override controls(): TemplateResult {
+  protected override below(): TemplateResult {
     const dropped = this.dropped ? html`<p class="note" role="status">${t("step-the-game.dropped")}</p>` : nothing;
     return html`${dropped} ${this.judge()} ${this.shows("skills") ? skillPart(this.skills) : nothing}
       ${this.emojiSection()}`;
@@ -466,13 +464,18 @@ export class StepTheGame extends BzFigure<State> {
     return this.pressed(key, () => void this.train(who, rounds));
   }
 
-  private buttons(): TemplateResult {
-    const { beside, settings } = this.state;
+  /** Sets the game beside a twin that collapses; the twin is repaired where it was broken. */
+  private collapsing(): Content {
+    return this.state.beside && this.state.settings === "collapsing"
+      ? this.pressed("rebalance", () => this.rebalance())
+      : this.pressed("collapse", () => void this.collapse());
+  }
+
+  protected override more(): TemplateResult {
     return html`<div class="controls">
-      ${this.training("train_detective", "detective", TEN)} ${this.training("train_forger", "forger", TEN)}
-      ${this.pressed("collapse", () => void this.collapse())}
-      ${beside ? this.pressed("rebalance", () => this.rebalance(), this.busy || settings === "balanced") : nothing}
-      ${beside ? this.pressed("alone", () => this.alone()) : nothing}
+      ${this.training("ten", "both", TEN)} ${this.training("train_detective", "detective", TEN)}
+      ${this.training("train_forger", "forger", TEN)} ${this.field("stamp")}
+      ${this.state.beside ? this.pressed("alone", () => this.alone()) : nothing}
     </div>`;
   }
 

@@ -315,7 +315,7 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
       ${this.drawable ? html`${this.path()} ${this.mode.pins().map((pin) => this.pin(pin))}` : nothing}
       ${
         this.atlas && ["wander", "morph"].includes(this.state.mode) && this.shows("play")
-          ? button(t(this.playing ? "shell.pause" : "shell.play"), () => this.stroll(), "stroll")
+          ? button(t(this.playing ? "shell.pause" : "shell.play"), () => this.stroll(), "stroll primary")
           : nothing
       }
     </div>`;
@@ -356,10 +356,8 @@ export class DescribeRedraw extends BzFigure<State> implements Host {
     return html`${this.tabs()} ${this.map()} ${this.drawable ? this.mode.draw() : nothing}`;
   }
 
-  protected override controls(): TemplateResult {
-    return html`<details class="more"><summary>${t("describe-redraw.more")}</summary>
-      <div class="controls">${this.field("x")} ${this.field("y")} ${this.field("ground")}</div>
-    </details>`;
+  protected override more(): TemplateResult {
+    return html`<div class="controls">${this.field("ground")} ${this.field("x")} ${this.field("y")}</div>`;
   }
 
   override shows(name: string): boolean {

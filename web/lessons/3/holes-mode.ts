@@ -7,6 +7,7 @@ import type { Code } from "../../ui/code.js";
 import { type Alternative, button } from "../../ui/figure-parts.js";
 import { fixed, t } from "../../ui/strings.js";
 import { shrink, WIDTH } from "../../ui/likeness.js";
+import { paced } from "../../ui/pace.js";
 import type { Training } from "../../ui/training.js";
 import type { Place } from "./atlas.js";
 import { mirrored, within } from "./holes.js";
@@ -56,10 +57,11 @@ export class HolesMode implements Mode {
       );
     }
     this.walls = walls;
+    const pause = paced();
     for (const [i, one] of walls.flat().entries()) {
       one.hole = !this.known(one.pixels);
       host.work.report(t("describe-redraw.counting"), i + 1, KINDS.length * THROWN);
-      await new Promise((resume) => setTimeout(resume)); // the page answers between two searches
+      await pause();
       signal?.throwIfAborted();
     }
     this.of = seed;

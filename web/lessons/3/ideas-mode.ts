@@ -23,7 +23,7 @@ export class IdeasMode implements Mode {
   private ideas: readonly Idea[] = [];
   private of = "";
   private chosen = 0;
-  private readonly neighbours = new Map<Pixels, Neighbour>();
+  private readonly neighbours = new WeakMap<Pixels, Neighbour>();
 
   constructor(private readonly host: Host) {}
 

@@ -1,6 +1,7 @@
 // The map as a picture: every training picture a dot of its colour, and as many of them drawn as there is room for.
 // It is painted bit by bit, so that the page answers meanwhile, and glides when the places change.
 import type { Pixels } from "../../ui/canvas.js";
+import { paced } from "../../ui/pace.js";
 import type { Training } from "../../ui/training.js";
 import type { Atlas, MapKind } from "./atlas.js";
 
@@ -23,7 +24,7 @@ export interface Ground {
 const TILE = 32; // pixels of a picture as it is kept
 const COLUMNS = 32;
 const DOT = 2.4;
-const BIT = 80; // so many pictures are painted in a task, and as many dots as take as long
+const DOTS = 250; // so many dots are painted between two looks at the clock; a picture takes as long
 const GLIDE = 900; // milliseconds
 
 /** Where all lie on the canvas, and which of them are drawn as pictures. */
@@ -162,17 +163,17 @@ export class Sheet {
     const aside = new OffscreenCanvas(Math.round(canvas.clientWidth * scale), Math.round(canvas.clientHeight * scale));
     const context = aside.getContext("2d")!;
     const { x, y, drawn } = layout!;
-    const pause = () => new Promise((resume) => setTimeout(resume));
+    const pause = paced();
     if (view!.ground) {
       this.drawGround(context, view!.ground);
     } else {
-      for (let start = 0; start < this.byColour.length; start += 25 * BIT) {
-        this.drawDots(context, this.byColour.slice(start, start + 25 * BIT), x, y);
+      for (let start = 0; start < this.byColour.length; start += DOTS) {
+        this.drawDots(context, this.byColour.slice(start, start + DOTS), x, y);
         await pause();
         if (turn !== this.turn) return;
       }
-      for (let start = 0; view!.training && start < drawn.length; start += BIT) {
-        for (const i of drawn.slice(start, start + BIT)) this.drawTile(context, i, x[i]!, y[i]!);
+      for (const i of view!.training ? drawn : []) {
+        this.drawTile(context, i, x[i]!, y[i]!);
         await pause();
         if (turn !== this.turn) return;
       }

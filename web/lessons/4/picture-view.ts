@@ -1,7 +1,7 @@
 // A picture under noise, and what pixel diffusion makes of it in one look: the noise that it sees, what it missed, and
 // the clean picture that it imagines. Below, how well it does by the level of noise, and why one jump is not enough.
 import { html, nothing, type TemplateResult } from "lit";
-import { once } from "../../core/cache.js";
+import { once, Recent } from "../../core/cache.js";
 import { count } from "../../runtime/arrays.js";
 import { Runtime } from "../../runtime/client.js";
 import { SMALL_SHAPE } from "../../runtime/generated.js";
@@ -70,7 +70,7 @@ export class PictureView implements View {
   private open = false; // the model is
   private answering = false;
   private stale = false;
-  private readonly noises = new Map<number, Float32Array>();
+  private readonly noises = new Recent<number, Float32Array>(8);
   private kept: { of: Pixels; planes: Float32Array } | undefined;
 
   constructor(private readonly host: Host) {}
@@ -292,7 +292,7 @@ export class PictureView implements View {
     if (!host.shows("jump")) return nothing;
     const there = walked?.about === JSON.stringify([seed, label]) ? walked : undefined;
     const shot = (what: Pixels | null | undefined, text: string) =>
-      html`<div class="shot">${picture(what, text, what ? "picture" : "picture to-come")} <span>${text}</span></div>`;
+      html`<div class="shot">${what ? picture(what, text) : html`<span class="unseen"></span>`} <span>${text}</span></div>`;
     return html`<section class="spot-jump">
       <h3>${t("spot-the-noise.jump")}</h3>
       <p>${t("spot-the-noise.jump-why")}</p>
@@ -302,7 +302,7 @@ export class PictureView implements View {
         ${shot(this.mean && solid(this.mean), t("spot-the-noise.jump-mean"))}
         ${shot(there?.steps ?? null, t("spot-the-noise.jump-many", { steps: STEPS }))}
       </div>
-      ${button(t("spot-the-noise.jump-run"), () => this.walk(), "primary", Boolean(there) || !this.open)}
+      ${button(t("spot-the-noise.jump-run"), () => this.walk(), "", Boolean(there) || !this.open)}
     </section>`;
   }
 

@@ -102,7 +102,7 @@ export class SpotTheNoise extends BzFigure<State> implements Host {
     return html`${this.shows("view") ? tabs : nothing} ${this.view.draw()}`;
   }
 
-  /** In sight, under the picture, are Play and new noise; the rest is behind More. */
+  /** In sight, under the picture, are Play and new noise. */
   buttons(): TemplateResult {
     const { view } = this.state;
     const flow = view === "cloud" && !this.playing && this.shows("play");
@@ -115,33 +115,21 @@ export class SpotTheNoise extends BzFigure<State> implements Host {
       ${
         flow
           ? button(t("spot-the-noise.flow"), fromNoise, "primary", !this.cloudView.ready)
-          : super.transport().slice(0, 1)
+          : this.transport("play", "primary")
       }
       ${this.shows("seed") ? button(t(`spot-the-noise.new-${view}`), renew) : nothing}
     </div>`;
   }
 
-  protected override transport(): Content[] {
-    return [];
-  }
-
-  protected override seed(): Content {
-    return nothing;
-  }
-
-  protected override controls(): TemplateResult {
+  protected override more(): TemplateResult {
     const cloud = this.state.view === "cloud";
-    return html`
-      <details class="more">
-        <summary>${t(`spot-the-noise.other${cloud ? "-cloud" : ""}`)}</summary>
-        ${cloud ? this.cloudView.input() : this.pictureView.input()}
-      </details>
-      <details class="more">
-        <summary>${t("spot-the-noise.more")}</summary>
-        <div class="controls">${super.transport().slice(1)} ${super.seed()}</div>
-        ${cloud ? nothing : html`<div class="controls">${this.field("label", classOptions)} ${this.field("truth")}</div>`}
-      </details>
-      ${this.view.below()}`;
+    return html`<h3>${t(`spot-the-noise.other${cloud ? "-cloud" : ""}`)}</h3>
+      ${cloud ? this.cloudView.input() : this.pictureView.input()}
+      ${cloud ? nothing : html`<div class="controls">${this.field("label", classOptions)} ${this.field("truth")}</div>`}`;
+  }
+
+  protected override below(): Content {
+    return this.view.below();
   }
 
   protected override alternative(): Alternative {

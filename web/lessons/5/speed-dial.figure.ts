@@ -2,6 +2,7 @@
 // we measured. It runs on pixel diffusion and its few-step student.
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
+import { Recent } from "../../core/cache.js";
 import { Runtime, type SamplerName, type Stepped } from "../../runtime/client.js";
 import { count } from "../../runtime/arrays.js";
 import { SMALL_SHAPE } from "../../runtime/generated.js";
@@ -34,6 +35,7 @@ import {
 } from "./dial.js";
 
 const WAYS: readonly Way[] = [...SAMPLER_NAMES, STUDENT];
+const KEPT = 500; // finished pictures of runs: more than a table has
 
 interface Drawn {
   pixels: Pixels;
@@ -65,7 +67,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
   protected size = count(SMALL_SHAPE);
   @reactive() private dial: Dial | undefined;
   /** Finished pictures by run. */
-  @reactive() private cells = new Map<string, Drawn>();
+  private readonly cells = new Recent<string, Drawn>(KEPT);
   /** Which rows of the table are shown: the chosen sampler's, or all. */
   @reactive() private rows: readonly Way[] = [];
 
@@ -100,8 +102,8 @@ export class SpeedDial extends FilmFigure<State, Run> {
     const film = this.film;
     if (!film?.complete) return;
     const milliseconds = film.frames.reduce((sum, frame) => sum + (frame.milliseconds ?? 0), 0);
-    const drawn = { pixels: solid(film.frames[film.last]!.noisy!), milliseconds };
-    this.cells = new Map(this.cells).set(film.settings, drawn);
+    this.cells.set(film.settings, { pixels: solid(film.frames[film.last]!.noisy!), milliseconds });
+    this.requestUpdate();
   }
 
   /** Fills rows of the table, skipping what is there. */
@@ -118,7 +120,8 @@ export class SpeedDial extends FilmFigure<State, Run> {
         const began = performance.now();
         const planes = await this.make(run, { signal });
         const milliseconds = performance.now() - began;
-        this.cells = new Map(this.cells).set(key, { pixels: solid(planes), milliseconds });
+        this.cells.set(key, { pixels: solid(planes), milliseconds });
+        this.requestUpdate();
       }
     });
   }
@@ -147,12 +150,14 @@ export class SpeedDial extends FilmFigure<State, Run> {
 
   protected override figure(): TemplateResult {
     const { film, at } = this;
-    if (!film) return html`${this.beforeRun()}`;
+    if (!film) return html`${this.beforeRun()} ${this.dialPart()}`;
     const shot = (view: "noisy" | "clean") => html`<div class="shot">
       ${picture(film.picture(at, view), t(`speed-dial.${view}`))} <span>${t(`speed-dial.${view}`)}</span>
     </div>`;
-    return html`<div class="run"><div class="shots">${shot("noisy")} ${shot("clean")}</div>${this.subtraction()}</div>
-      ${this.scrubber()}`;
+    return html`<div class="run">
+      <div class="shown"><div class="shots">${shot("noisy")} ${shot("clean")}</div>${this.scrubber()}</div>
+      <div class="beside">${this.dialPart()} ${this.subtraction()}</div>
+    </div>`;
   }
 
   /** before - removed = after, in pixels. What was removed may be of either sign: grey is nothing. */
@@ -160,33 +165,29 @@ export class SpeedDial extends FilmFigure<State, Run> {
     const { film, at } = this;
     const from = film && at > 0 ? film.kept(at - 1) : 0;
     const [before, after] = [film?.frames[from]?.noisy, at > from ? film?.frames[at]?.noisy : undefined];
-    if (!before || !after) {
-      return html`<p class="hint">${t(`speed-dial.nothing-${film?.recorded ? "recorded" : "yet"}`)}</p>`;
-    }
-    const change = removed(before, after);
-    const times = gain(change);
-    const shot = (planes: Float32Array, text: string) => html`<div class="shot">
-      ${picture(solid(planes), text)} <span>${text}</span>
+    const change = before && after && removed(before, after);
+    const times = change ? gain(change) : 1;
+    const shot = (planes: Float32Array | undefined, text: string) => html`<div class="shot">
+      ${planes ? picture(solid(planes), text) : html`<span class="unseen"></span>`} <span>${text}</span>
     </div>`;
     const text = times > 1 ? t("speed-dial.removed-times", { times }) : t("speed-dial.removed");
+    const steps = at - from;
     return html`<div class="subtraction" role="group" aria-label=${t("speed-dial.subtraction")}>
-      ${shot(before, at - from > 1 ? t("speed-dial.before-some", { steps: at - from }) : t("speed-dial.before"))} <b aria-hidden="true">−</b>
+      ${shot(change && before, steps > 1 ? t("speed-dial.before-some", { steps }) : t("speed-dial.before"))} <b aria-hidden="true">−</b>
       ${shot(
-        change.map((value) => value * times),
+        change?.map((value) => value * times),
         text,
       )}
-      <b aria-hidden="true">=</b> ${shot(after, t("speed-dial.after"))}
-    </div>`;
+      <b aria-hidden="true">=</b> ${shot(change && after, t("speed-dial.after"))}
+    </div>
+    ${change ? nothing : html`<p class="hint">${t(`speed-dial.nothing-${film?.recorded ? "recorded" : "yet"}`)}</p>`}`;
   }
 
-  protected override controls(): TemplateResult {
+  private dialPart(): Content {
     const { sampler, num_inference_steps: steps } = this.runOf({});
-    const own = t("speed-dial.compare-steps", { sampler: this.way(sampler) });
-    const all = t("speed-dial.compare-all");
     const choose = (num_inference_steps: number) => () => this.set({ num_inference_steps });
-    return html`${
-      this.shows("num_inference_steps")
-        ? html`<div class="controls dial-steps" role="group" aria-label=${this.label("num_inference_steps")}>
+    return this.shows("num_inference_steps")
+      ? html`<div class="controls dial-steps" role="group" aria-label=${this.label("num_inference_steps")}>
             <span class="hint">${this.label("num_inference_steps")}</span>
             ${
               sampler === STUDENT
@@ -196,21 +197,29 @@ export class SpeedDial extends FilmFigure<State, Run> {
                     @input=${(event: Event) => choose(stepsAt(Number((event.target as HTMLInputElement).value)))()} />
                   <output>${number(steps)}</output>`
             }
-            ${buttonsOf(sampler).map(
-              (count) => html`<button type="button" @click=${choose(count)}
-              class="button ${count === steps ? "primary" : ""}"
+            <div class="presets">${buttonsOf(sampler).map(
+              (count) => html`<button type="button" class="button" @click=${choose(count)}
               aria-pressed=${count === steps ? "true" : "false"}>${number(count)}</button>`,
-            )}
+            )}</div>
             ${this.runButton()} ${steps > LONG ? html`<span class="hint">${t("speed-dial.long")}</span>` : nothing}
           </div>`
-        : nothing
-    }
-      <div class="controls">
-        ${this.field("label", classOptions)} ${this.field("sampler")}
-        ${sampler === STUDENT ? nothing : this.field("guidance_scale")}
-        <span class="hint">${t(`speed-dial.about-${sampler}`)}</span>
-      </div>
-      <div class="controls">
+      : nothing;
+  }
+
+  protected override more(): TemplateResult {
+    const { sampler } = this.runOf({});
+    return html`<div class="controls">
+      ${this.field("label", classOptions)} ${this.field("sampler")}
+      ${sampler === STUDENT ? nothing : this.field("guidance_scale")} ${this.dial ? this.field("axis") : nothing}
+      <span class="hint">${t(`speed-dial.about-${sampler}`)}</span>
+    </div>`;
+  }
+
+  protected override below(): TemplateResult {
+    const { sampler } = this.runOf({});
+    const own = t("speed-dial.compare-steps", { sampler: this.way(sampler) });
+    const all = t("speed-dial.compare-all");
+    return html`<div class="controls">
         ${button(own, () => this.compare([sampler]), "", !this.ready)}
         ${button(all, () => this.compare(WAYS), "", !this.ready)}
       </div>
@@ -277,8 +286,8 @@ export class SpeedDial extends FilmFigure<State, Run> {
     const values = { n: dial.n, floor: number(dial.floor, 0), guidance: dial.guidance_scale };
     return html`<section class="measured">
       <h3>${t("speed-dial.measured")}</h3>
-      <div class="controls">${this.field("axis")}</div>
       ${chart(t("speed-dial.measured"), series, x, y, marks)}
+      <div>
       ${stop ? html`<p>${t(`speed-dial.${helps ? "helps" : "enough"}`, { sampler, steps: stop.steps })}</p>` : nothing}
       <p>${t("speed-dial.gan")}</p>
       <p class="hint">${t("speed-dial.distance-means", values)}</p>
@@ -286,6 +295,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
         <summary>${t("speed-dial.numbers")}</summary>
         ${dataTable({ head, rows })}
       </details>
+      </div>
     </section>`;
   }
 

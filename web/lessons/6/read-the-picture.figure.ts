@@ -1,11 +1,11 @@
 // <bz-read-the-picture>: build a scene, see it as a row of patches and words, ask, and see where each word looked.
-import { html, type TemplateResult } from "lit";
+import { html, nothing, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
 import { Runtime, type Tokens, type Word } from "../../runtime/client.js";
 import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { type Code, python, shellWord } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
-import { type Alternative, type BadgeFacts, cardUrl, choices } from "../../ui/figure-parts.js";
+import { type Alternative, type BadgeFacts, cardUrl, choices, type Content } from "../../ui/figure-parts.js";
 import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
@@ -118,7 +118,11 @@ export class ReadThePicture extends BzFigure<State> implements Host {
     </div>`;
   }
 
-  protected override controls(): TemplateResult {
+  protected override more(): Content {
+    return this.gallery && this.state.source === "scene" ? this.editor.more() : nothing;
+  }
+
+  protected override below(): TemplateResult {
     return html`<p class="hint">
       ${t("read-the-picture.learned")}
       <a href=${cardUrl("vlm")}>${t("shell.card", { name: "vlm" })}</a>

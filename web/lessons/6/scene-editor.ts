@@ -66,12 +66,7 @@ export class SceneEditor {
       this.things = add(scene, name, within ? { x, y } : undefined);
     };
     const hold = (event: PointerEvent) => (event.currentTarget as Element).setPointerCapture(event.pointerId);
-    return html`<div class="pager">
-        ${Object.entries(READY).map(([name, text]) =>
-          button(t(`read-the-picture.ready-${name}`), () => this.host.set({ scene: text, covered: 0, shuffle: 0 })),
-        )}
-      </div>
-      <div class="tray" role="group" aria-label=${t("read-the-picture.tray")}>
+    return html`<div class="tray" role="group" aria-label=${t("read-the-picture.tray")}>
         ${TRAY.map(
           (name) => html`<button type="button" ?disabled=${full} aria-label=${name} title=${name}
             @pointerdown=${hold} @click=${drop(name)}>
@@ -79,7 +74,17 @@ export class SceneEditor {
           </button>`,
         )}
       </div>
-      ${full ? html`<p class="hint">${t("read-the-picture.full", { most: MOST })}</p>` : nothing}
+      ${full ? html`<p class="hint">${t("read-the-picture.full", { most: MOST })}</p>` : nothing}`;
+  }
+
+  /** Ready scenes, the things in numbers, and the ground. */
+  more(): TemplateResult {
+    const { scene } = this;
+    return html`<div class="pager">
+        ${Object.entries(READY).map(([name, text]) =>
+          button(t(`read-the-picture.ready-${name}`), () => this.host.set({ scene: text, covered: 0, shuffle: 0 })),
+        )}
+      </div>
       <div class="things">${scene.things.map((thing, index) => this.thingRow(scene, thing, index))}</div>
       <label class="field">${t("read-the-picture.ground")}
         <select @change=${(e: Event) => (this.things = { ...scene, ground: (e.target as HTMLSelectElement).value })}>

@@ -111,7 +111,9 @@ export class MapMode implements Mode {
     )}`;
     return html`${radios(this.host, "time", TIMES)}
       <p class="hint">${t(`match-score.time-${this.host.state.time}-means`)}</p>
+      <div class="mapped">
       <div class="map" aria-hidden="true">${points}</div>
+      <div>
       <label class="field">
         ${t("match-score.picture")}
         <select @change=${(event: Event) => choose(Number((event.target as HTMLSelectElement).value))()}>
@@ -119,7 +121,8 @@ export class MapMode implements Mode {
         </select>
       </label>
       <p class="match-said">${this.sentence(space)}</p>
-      <p class="hint">${t("match-score.map-how")}</p>`;
+      <p class="hint">${t("match-score.map-how")}</p>
+      </div></div>`;
   }
 
   private sentence(space: Space): string {

@@ -60,6 +60,11 @@ export function gap({ pictures, captions }: Pairs): number {
   return Math.hypot(...a.map((value, i) => value - b[i]!));
 }
 
+function unit(row: Float32Array) {
+  const length = Math.sqrt(dot(row, row)) || 1;
+  return row.map((value) => value / length);
+}
+
 /**
  * Places in -1 .. 1, pictures first. Each kind is laid around its own middle, or the gap between them would be all
  * there is to see; then the sheet lies along the two directions in which the points differ most (principal components).
@@ -69,27 +74,22 @@ export function sheet({ pictures, captions }: Pairs): [number, number][] {
     const middle = mean(kind);
     return kind.map((one) => one.map((value, i) => value - middle[i]!));
   });
-  const directions: Float32Array[] = [];
+  // A direction is a sum of points, so the products of all pairs of points are enough to find it.
+  const products = rows.map((one) => cosines(one, rows));
+  const directions: { weights: Float32Array; along: Float32Array }[] = [];
   for (let axis = 0; axis < 2; axis++) {
-    let v = rows[axis]!;
+    let weights: Float32Array = Float32Array.from(rows, (_, i) => Number(i === axis));
     for (let round = 0; round < 100; round++) {
-      const next = new Float32Array(v.length);
-      for (const one of rows) {
-        const along = dot(one, v);
-        for (let i = 0; i < v.length; i++) next[i]! += along * one[i]!;
-      }
+      weights = unit(cosines(weights, products));
       for (const other of directions) {
-        const along = dot(next, other);
-        for (let i = 0; i < v.length; i++) next[i]! -= along * other[i]!;
+        const shared = dot(weights, other.along) / dot(other.weights, other.along);
+        weights = weights.map((value, i) => value - shared * other.weights[i]!);
       }
-      const length = Math.hypot(...next) || 1;
-      v = next.map((value) => value / length);
     }
-    directions.push(v);
+    directions.push({ weights, along: cosines(weights, products) });
   }
   // Each direction fills the sheet.
-  const axes = directions.map((v) => {
-    const along = rows.map((one) => dot(one, v));
+  const axes = directions.map(({ along }) => {
     const [low, high] = [Math.min(...along), Math.max(...along)];
     return along.map((value) => (high > low ? (2 * (value - low)) / (high - low) - 1 : 0));
   });

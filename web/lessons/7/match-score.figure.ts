@@ -1,6 +1,7 @@
 // <bz-match-score>: how close are a picture and a caption? One pair on a dial, a whole table, search, and the traps.
 import { html, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
+import { Recent } from "../../core/cache.js";
 import { type ModelName, Runtime, type Tokens } from "../../runtime/client.js";
 import { type Code, python } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
@@ -32,7 +33,7 @@ export class MatchScore extends BzFigure<State> implements Host {
     steer: new SteerMode(this),
   };
   own: Entry | undefined;
-  readonly words = new Map<string, Tokens>();
+  readonly words = new Recent<string, Tokens>(50);
   private space: Space | undefined;
   private readonly models = new Set<ModelName>(TEXT); // that have been needed: more and more
   private answering = false;
@@ -97,7 +98,7 @@ export class MatchScore extends BzFigure<State> implements Host {
       ${space ? this.mode.draw(space) : html`<p class="hint">${t("picture-input.opening")}</p>`}`;
   }
 
-  protected override controls(): TemplateResult {
+  protected override below(): TemplateResult {
     return html`<p class="hint">${t("match-score.vectors")}</p>`;
   }
 

@@ -76,7 +76,7 @@ export class TrapsMode implements Mode {
       ${
         now.right.length
           ? html`<div class="pager">
-            ${button(t("match-score.measure", { count: TRIALS }), measure)}
+            ${button(t("match-score.measure", { count: TRIALS }), measure, "primary")}
             <span role="status">${right === undefined ? "" : t("match-score.measured", counts)}</span>
           </div>`
           : nothing

@@ -40,9 +40,8 @@ const BORDER = PLACES.filter(isEdge);
 /** Which pixels of a picture RGBA are not background. */
 function foreground(picture: Uint8ClampedArray): Uint8Array {
   // Colours times alpha: the colour under full transparency means nothing.
-  const rgba = Float32Array.from(picture, (value, i) =>
-    i % 4 === 3 ? value : value * Math.fround(picture[i | 3]! / 255),
-  );
+  const rgba = new Float32Array(picture);
+  for (let i = 0; i < rgba.length; i++) if (i % 4 < 3) rgba[i]! *= Math.fround(picture[i | 3]! / 255);
   const ground = [0, 1, 2, 3].map((c) =>
     quantile(
       BORDER.map((i) => rgba[4 * i + c]!),
@@ -64,15 +63,19 @@ const EIGHT = [...FOUR, [-1, -1], [1, -1], [-1, 1], [1, 1]] as const;
 
 /** The pixels that can be walked to from one over pixels that are `inside`, by steps of a kind. */
 function flood(start: number, steps: readonly (readonly [number, number])[], inside: (i: number) => boolean): number[] {
-  const seen = new Set([start]);
-  for (const i of seen) {
+  const seen = new Uint8Array(FRAME * FRAME);
+  const walked = [start];
+  seen[start] = 1;
+  for (const i of walked) {
+    const [column, row] = [i % FRAME, Math.floor(i / FRAME)];
     for (const [dx, dy] of steps) {
-      const [x, y] = [(i % FRAME) + dx, Math.floor(i / FRAME) + dy];
-      const next = y * FRAME + x;
-      if (x >= 0 && y >= 0 && x < FRAME && y < FRAME && inside(next)) seen.add(next);
+      const [x, y, next] = [column + dx, row + dy, i + dy * FRAME + dx];
+      if (x < 0 || y < 0 || x >= FRAME || y >= FRAME || seen[next] || !inside(next)) continue;
+      seen[next] = 1;
+      walked.push(next);
     }
   }
-  return [...seen];
+  return walked;
 }
 
 /** What can not be reached from the edge without crossing a visible pixel. */
@@ -97,8 +100,10 @@ function box(mask: Uint8Array): Found {
   return { mask, ...edges };
 }
 
-function joined(masks: Uint8Array[]): Uint8Array {
-  return Uint8Array.from(masks[0]!, (_, i) => Number(masks.some((mask) => mask[i])));
+function joined(masks: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(FRAME * FRAME);
+  for (const mask of masks) for (let i = 0; i < all.length; i++) all[i]! |= mask[i]!;
+  return all;
 }
 
 /** The things in a picture RGBA 64 x 64, the longest first. */
@@ -132,12 +137,15 @@ export function findObjects(picture: Uint8ClampedArray): Found[] {
   return objects.sort((a, b) => longer(b) - longer(a));
 }
 
+/** By sRGB's bytes, as much light as they stand for. */
+const LIGHT = Float64Array.from({ length: 256 }, (_, byte) => {
+  const s = byte / 255;
+  return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4;
+});
+
 /** sRGB as OKLab (Ottosson 2020). */
-function oklab(rgb: readonly number[]): [number, number, number] {
-  const [r, g, b] = rgb.map((value) => {
-    const s = value / 255;
-    return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4;
-  }) as [number, number, number];
+function oklab(red: number, green: number, blue: number): [number, number, number] {
+  const [r, g, b] = [LIGHT[red]!, LIGHT[green]!, LIGHT[blue]!];
   const l = Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
   const m = Math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);
   const s = Math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
@@ -148,21 +156,23 @@ function oklab(rgb: readonly number[]): [number, number, number] {
   ];
 }
 
-const WORN = Object.entries(COLORS).map(([name, rgb]) => [name, oklab(rgb)] as const);
+const WORN = Object.entries(COLORS).map(([name, rgb]) => ({ name, lab: oklab(rgb[0], rgb[1], rgb[2]) }));
 
 /** The name of the colour that most of the things' pixels wear; each votes with its chroma as weight. */
 export function dominantColor(picture: Uint8ClampedArray, found: readonly Found[]): string {
-  const votes = new Map<string, number>();
-  joined(found.map(({ mask }) => mask)).forEach((inside, i) => {
-    if (!inside) return;
-    const lab = oklab([...picture.subarray(4 * i, 4 * i + 3)]);
-    const gaps = WORN.map(([, worn]) => Math.hypot((lab[0] - worn[0]) / 2, lab[1] - worn[1], lab[2] - worn[2]));
-    const nearest = WORN[gaps.indexOf(Math.min(...gaps))]![0];
-    votes.set(nearest, (votes.get(nearest) ?? 0) + Math.hypot(lab[1], lab[2]));
-  });
-  return WORN.map(([name]) => name).reduce((best, name) =>
-    (votes.get(name) ?? 0) > (votes.get(best) ?? 0) ? name : best,
-  );
+  const votes = new Float64Array(WORN.length);
+  const inside = joined(found.map(({ mask }) => mask));
+  for (let i = 0; i < inside.length; i++) {
+    if (!inside[i]) continue;
+    const [l, a, b] = oklab(picture[4 * i]!, picture[4 * i + 1]!, picture[4 * i + 2]!);
+    let [nearest, least] = [0, Infinity];
+    for (const [at, { lab }] of WORN.entries()) {
+      const gap = ((l - lab[0]) / 2) ** 2 + (a - lab[1]) ** 2 + (b - lab[2]) ** 2;
+      if (gap < least) [nearest, least] = [at, gap];
+    }
+    votes[nearest]! += Math.sqrt(a * a + b * b);
+  }
+  return WORN[votes.indexOf(Math.max(...votes))]!.name;
 }
 
 /** Whether the first is to the second as a relation of WORDINGS says. */

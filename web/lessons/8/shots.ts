@@ -7,6 +7,8 @@ import { cells, difference, heat, mosaic, picture, type Pixels } from "../../ui/
 import type { Film, View } from "../../ui/film.js";
 import { number, t } from "../../ui/strings.js";
 
+const PAIR = ["withoutPrompt", "withPrompt", "difference"];
+
 // One array, one picture, so that a canvas is painted only when there is something new.
 const drawn = new WeakMap<Float32Array, Pixels>();
 
@@ -73,6 +75,11 @@ function shot(what: Pixels | null | undefined, text: string): TemplateResult {
   return html`<div class="shot">${picture(what, text)} <span>${text}</span></div>`;
 }
 
+/** Of a guess that is not there. */
+function toCome(view: string): TemplateResult {
+  return html`<div class="shot"><span class="unseen"></span> <span>${t(`words-steer.${view}`)}</span></div>`;
+}
+
 function heading(prompt: string, letter: string): TemplateResult {
   return html`<h3>${letter ? html`<span class="chip">${letter}</span>` : nothing} <bdi>${prompt}</bdi></h3>`;
 }
@@ -99,7 +106,7 @@ export function filmPart(film: Film, at: number, prompt: string, letter: string,
   const small = [
     sketch && begun ? shot(sketch.pixels, sketched(sketch)) : nothing,
     letter ? show("noisy") : nothing,
-    ...(frame?.withPrompt ? [show("withoutPrompt"), show("withPrompt"), differenceShot(film, k)] : []),
+    ...(frame?.withPrompt ? [show("withoutPrompt"), show("withPrompt"), differenceShot(film, k)] : PAIR.map(toCome)),
   ];
   // What is asked for last is decoded first: the big pictures.
   const beside = html`<div class="shots small">

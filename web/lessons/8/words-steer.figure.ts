@@ -1,6 +1,7 @@
 // "Words steer noise": from a prompt to a picture, every step shown with and without the words.
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
+import { Recent } from "../../core/cache.js";
 import { dot } from "../../core/vectors.js";
 import { count } from "../../runtime/arrays.js";
 import { type ModelConfig, type ModelName, Runtime, type Stepped } from "../../runtime/client.js";
@@ -24,6 +25,7 @@ import { weakPart, type WeakSpot } from "./weak-spots.js";
 import { added, prefixes, seedsFrom } from "./words.js";
 
 const SEEDS = 16;
+const KEPT = 50; // of each: what was asked last
 
 const STUDENT = "text_few_steps";
 const SKETCHER = ["clip/text", STUDENT, "autoencoder/decoder"] as const; // all that a first answer takes
@@ -64,11 +66,11 @@ export class WordsSteer extends FilmFigure<State, Run> {
   @reactive() private weakSpots: WeakSpot[] = [];
   @reactive() private clipBytes = 0;
   /** Text embeddings by prompt, and match scores of the clean guesses by run. */
-  private vectors = new Map<string, Float32Array>(); // by the prompt, what the denoiser is told of it
-  private targets = new Map<string, Float32Array>(); // and what a picture is compared with
-  private scores = new Map<string, number[]>();
+  private readonly vectors = new Recent<string, Float32Array>(KEPT); // by the prompt, what the denoiser is told of it
+  private readonly targets = new Recent<string, Float32Array>(KEPT); // and what a picture is compared with
+  private readonly scores = new Recent<string, number[]>(KEPT);
   private whole = false; // the models of the full run, which a load without them would release
-  private sketches = new Map<string, Sketch>();
+  private readonly sketches = new Recent<string, Sketch>(KEPT);
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -258,7 +260,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
           ),
         );
     return html`<div class="prompts">
-        ${this.field("prompt")} ${this.field("prompt_b")} ${this.runButton()} ${this.promptNotes()}
+        ${this.field("prompt")} ${this.field("guidance_scale")} ${this.runButton()} ${this.promptNotes()}
       </div>
       ${shown.length ? html`<div class="films">${shown}</div>${this.scrubber()}` : this.beforeRun()}
       ${pipelinePart(chips(this.reader.read(prompt), this.tokenizer), vector, film, at)} ${this.matchChart()}`;
@@ -279,10 +281,11 @@ export class WordsSteer extends FilmFigure<State, Run> {
       <p class="hint">${t("words-steer.match-means")}</p>`;
   }
 
-  protected override controls(): TemplateResult {
+  protected override more(): TemplateResult {
     const some = this.ready;
-    return html`<div class="controls">
-        ${(["num_inference_steps", "guidance_scale", "sampler", "style"] as const).map((name) => this.field(name))}
+    return html`${this.field("prompt_b")}
+      <div class="controls">
+        ${(["style", "num_inference_steps", "sampler"] as const).map((name) => this.field(name))}
       </div>
       <div class="controls">
         ${button(t("words-steer.grow"), () => this.grow(), "", !some)}
@@ -292,8 +295,11 @@ export class WordsSteer extends FilmFigure<State, Run> {
             ? html`<span class="hint">${t("words-steer.match-cost", { size: megabytes(this.clipBytes) })}</span>`
             : nothing
         }
-      </div>
-      ${trialPart(this.trial, this.weakSpots)} ${weakPart(this.weakSpots)}`;
+      </div>`;
+  }
+
+  protected override below(): TemplateResult {
+    return html`${trialPart(this.trial, this.weakSpots)} ${weakPart(this.weakSpots)}`;
   }
 
   /** One message about a prompt: empty, unknown, or which words are read in pieces, not at all, or no more. */

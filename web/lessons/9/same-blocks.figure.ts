@@ -190,9 +190,9 @@ export class SameBlocks extends BzFigure<State> {
       <p class="job-means">${t(`same-blocks.means-${job}`)}</p>
       ${chainPart(CHAINS[job], result?.chain, job === "find" ? ["see"] : [])}
       <div class="bench ${job}">
-        <section class="in" aria-label=${t("same-blocks.in")}>${this.inPart()} ${this.runPart()}</section>
+        <section class="in" aria-label=${t("same-blocks.in")}>${this.inPart()}</section>
         <section class="out" aria-label=${t("same-blocks.out")}>
-          ${this.outPart()} ${moved ? html`<p class="note">${t("shell.moved")}</p>` : nothing}
+          ${this.runPart()} ${this.outPart()} ${moved ? html`<p class="note">${t("shell.moved")}</p>` : nothing}
         </section>
       </div>
     </div>`;
@@ -341,18 +341,15 @@ export class SameBlocks extends BzFigure<State> {
     return html`<div class="answer-card alone">${this.quote(result)}</div>`;
   }
 
-  protected override controls(): Content {
+  protected override more(): Content {
     const { job, given } = this;
     if (job === "find" || job === "ask") return nothing;
     const files = takesPicture(job) && given;
-    return html`<details class="more">
-      <summary>${t("same-blocks.more")}</summary>
-      <div class="controls">
-        ${this.field("num_inference_steps")} ${this.field("guidance_scale")}
-        ${files ? button(t("same-blocks.save-picture"), () => void savePicture(given)) : nothing}
-        ${files && job === "repaint" ? button(t("same-blocks.save-mask"), () => void saveMask(maskPixels(this.mask))) : nothing}
-      </div>
-    </details>`;
+    return html`<div class="controls">
+      ${this.field("num_inference_steps")} ${this.field("guidance_scale")}
+      ${files ? button(t("same-blocks.save-picture"), () => void savePicture(given)) : nothing}
+      ${files && job === "repaint" ? button(t("same-blocks.save-mask"), () => void saveMask(maskPixels(this.mask))) : nothing}
+    </div>`;
   }
 
   // ---------------------------------------------------------------- what the shell shows
