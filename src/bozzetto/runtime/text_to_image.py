@@ -166,7 +166,7 @@ def draw(
 ) -> list[np.ndarray]:
     """One picture uint8 [64,64,4] for each seed, one after the other. options: those of `prepare`.
 
-    callback gets latents [1,16,8,8]; `decode` makes pictures of them. InvalidInput before anything is drawn.
+    callback gets latents [1,8,16,16]; `decode` makes pictures of them. InvalidInput before anything is drawn.
     """
     walk = prepare(models, prompt, **options)
     return denoising.one_by_one(walk.draw, seeds, walk.steps, callback, progress)
