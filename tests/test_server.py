@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -507,7 +508,8 @@ def test_a_body_that_stalls_or_comes_with_too_many(monkeypatch, size, status):
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"localhost")], "query_string": b""}
-    asyncio.run(app(scope, receive, send))
+    with ThreadPoolExecutor(1) as thread:  # in this one the browser's loop may run
+        thread.submit(asyncio.run, app(scope, receive, send)).result()
     assert sent[0]["status"] == status and json.loads(sent[1]["body"])["error"]["message"]
 
 

@@ -89,7 +89,9 @@ def kill(folder, log, seed):
     whole = time.monotonic() - began
     shutil.rmtree(folder / ".bozzetto-index")
     log.write_text("")
-    for round in range(20):
+    round = 0  # more of them on a busy machine, where fewer come as far as to open the index
+    while round < 20 or (log.read_text().count("opened") < 5 and round < 100):
+        round += 1
         child = start()
         time.sleep(rng.random() * whole)
         os.kill(child, signal.SIGKILL)
@@ -136,7 +138,7 @@ def test_killed_at_twenty_random_moments_the_index_opens_and_ends_whole(tmp_path
     assert other_process.stdout.readline() == "ended 0\n"
     said = log.read_text().split("\n")
     opened = [line for line in said if line.startswith("opened")]
-    assert said.count("killed") >= 10 and said.count("killed") + said.count("too late") == 20
+    assert said.count("killed") >= 10 and said.count("killed") + said.count("too late") >= 20
     assert len(opened) >= 5 and said[-2].startswith("ended")
     assert held(folder) == truth(folder)
     assert {path.name for path in (folder / ".bozzetto-index").iterdir()} == {"pictures.lance", "lock"}

@@ -107,7 +107,7 @@ class Site:
             return Answer(HTTPStatus.MOVED_PERMANENTLY, {"Location": f"{path}/", "Content-Length": "0"})
         entry, status = self.entries.get(path), HTTPStatus.OK
         if entry is None:
-            folder = max((folder for folder in self.not_found if path.startswith(folder)), key=len)
+            folder = max((folder for folder in self.not_found if path.startswith(folder)), key=len, default="/")
             entry, status = self.not_found[folder], HTTPStatus.NOT_FOUND
         accepted = [part.split(";") for part in accept_encoding.split(",")]
         packing = any(name.strip() == "gzip" and "".join(q).strip() not in ("q=0", "q=0.0") for name, *q in accepted)
