@@ -93,8 +93,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: Settings, counts: Counts):
         self.app, self.settings, self.counts = app, settings, counts
-        # As bytes, for a header need not be text, and a key may have any letters.
         self.here = 0  # bytes of bodies
+        # As bytes, for a header need not be text, and a key may have any letters.
         self.key = None if settings.key is None else b"Bearer " + settings.key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

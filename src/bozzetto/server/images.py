@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from PIL.Image import Image
 from starlette.concurrency import run_in_threadpool
 
-from bozzetto.diffusion import SAMPLERS
+from bozzetto.diffusion import JUMPS, SAMPLERS
 from bozzetto.diffusion.noise import MAX_SEED
 from bozzetto.runtime import requests
 from bozzetto.runtime.reading import readable
@@ -166,7 +166,7 @@ def listed(engine: Engine) -> dict[str, dict[str, Any]]:
             "n": wire.MAX_IMAGES,
             "prompt_characters": requests.MAX_PROMPT,
             "num_inference_steps": wire.MAX_STEPS,
-            "num_inference_steps_low": [1, 2, 4, 8],
+            "num_inference_steps_low": list(JUMPS),
             "sizes": list(wire.SIZES),
             "styles": engine.models.styles,
             "samplers": list(SAMPLERS),

@@ -50,10 +50,14 @@ class Refused(Exception):
 # ---------------------------------------------------------------- requests
 
 
-class Asked(BaseModel):
-    """What requests of every kind have in common."""
+class Strict(BaseModel):
+    """What refuses every field that it does not have, and every value of another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Asked(Strict):
+    """What requests of every kind have in common."""
 
     user: Annotated[str, Field(max_length=MAX_USER)] | None = Field(
         None, description="Who asks, in your words: it stands in the server's log beside this request."
@@ -182,37 +186,27 @@ class Embeddings(Asked):
     dimensions: int | None = None
 
 
-class TextPart(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class TextPart(Strict):
     type: Literal["text"]
     text: str
 
 
-class Address(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class Address(Strict):
     url: str
     detail: Literal["auto", "low"] | None = Field(None, description="Every picture is seen at 64x64.")
 
 
-class PicturePart(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class PicturePart(Strict):
     type: Literal["image_url"]
     image_url: Address
 
 
-class Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class Message(Strict):
     role: Literal["user"] = Field(description="Every question is answered by itself: nothing comes before it.")
     content: list[Annotated[TextPart | PicturePart, Field(discriminator="type")]]
 
 
-class StreamOptions(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class StreamOptions(Strict):
     include_usage: bool | None = None
 
 
@@ -297,7 +291,7 @@ def spoken(about: InvalidInput | InputWarning) -> str:
 
 def refused_input(error: InvalidInput, param: str | None = None) -> Refused:
     param = param or NAMES.get(error.field, error.field)
-    return Refused(f"{param}: {error.text(lambda field: NAMES.get(field, field)).removeprefix(param).strip()}.", param)
+    return Refused(f"{param}: {spoken(error).removeprefix(param).strip()}.", param)
 
 
 # ---------------------------------------------------------------- pictures

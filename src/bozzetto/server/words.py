@@ -79,8 +79,16 @@ def router(engine: Engine) -> APIRouter:
         words, read = await anyio.to_thread.run_sync(begin, limiter=places)
         same = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": ANSWERER}
 
-        async def next_word() -> Word | None:
-            return await anyio.to_thread.run_sync(lambda: next(words, None), limiter=places)
+        async def pieces() -> AsyncIterator[tuple[str, str | None]]:
+            """Word by word, each with None; at last no word, and why the answer ends."""
+            said = 0
+            while word := await anyio.to_thread.run_sync(lambda: next(words, None), limiter=places):
+                if said == most:
+                    yield "", "length"
+                    return
+                said += 1
+                yield word.text, None
+            yield "", "stop"
 
         def usage(said: int) -> dict[str, int]:
             return {"prompt_tokens": read, "completion_tokens": said, "total_tokens": read + said}
@@ -91,27 +99,18 @@ def router(engine: Engine) -> APIRouter:
                 return as_data({**same, "object": "chat.completion.chunk", "choices": [choice]})
 
             yield chunk({"role": "assistant", "content": ""})
-            said, end = 0, "stop"
-            while word := await next_word():
-                if said == most:
-                    end = "length"
-                    break
-                said += 1
-                yield chunk({"content": word.text})
-            yield chunk({}, end)
+            said = 0
+            async for text, end in pieces():
+                said += end is None
+                yield chunk({"content": text} if end is None else {}, end)
             if asked.stream_options and asked.stream_options.include_usage:
                 yield as_data({**same, "object": "chat.completion.chunk", "choices": [], "usage": usage(said)})
             yield b"data: [DONE]\n\n"
 
         if asked.stream:
             return StreamingResponse(chunks(), media_type="text/event-stream")
-        said, end = list[str](), "stop"
-        while word := await next_word():
-            if len(said) == most:
-                end = "length"
-                break
-            said.append(word.text)
-        message = {"role": "assistant", "content": "".join(said), "refusal": None}
+        *said, (_, end) = [piece async for piece in pieces()]
+        message = {"role": "assistant", "content": "".join(text for text, _ in said), "refusal": None}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": end}
         return JSONResponse({**same, "object": "chat.completion", "choices": [choice], "usage": usage(len(said))})
 
