@@ -166,7 +166,7 @@ def record_map(world: World) -> None:
     pictures = white(world.images[[place[gallery[i]["codepoints"], gallery[i]["style"]] for i in shown]])
     teacher = load_teacher()
     tokenizer = Tokenizer(teacher.vocabulary)
-    clip = build_model(tokenizer, teacher, seed=0)
+    clip = build_model(tokenizer, teacher, seed=0, sizes={})
     with torch.inference_mode():
         seen = clip.encode_image(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1)
         read = clip.encode_text(torch.from_numpy(tokenizer(captions)))
