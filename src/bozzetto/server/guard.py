@@ -27,8 +27,8 @@ log = logging.getLogger("bozzetto.server")
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """key: what who asks must know, if anything. hosts: the names that this server answers to; None is any. seconds:
-    what a request may take; body_seconds: how long the next part of its body may take to come. log_prompts: whether
-    the log may hold what was asked for."""
+    what a request may take, to come as well as to be done; body_seconds: how long the next part of its body may take to
+    come. log_prompts: whether the log may hold what was asked for."""
 
     key: str | None = None
     hosts: frozenset[str] | None = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -111,7 +111,8 @@ class Guard:
             nonlocal came, more
             try:
                 # After the body there is only the leaving of who asked, for which no time is too long.
-                async with asyncio.timeout(self.settings.body_seconds if more else None):
+                left = min(self.settings.body_seconds, about.began + self.settings.seconds - time.monotonic())
+                async with asyncio.timeout(left if more else None):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(408, "The body did not come in time.") from None
