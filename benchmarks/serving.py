@@ -10,24 +10,27 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from PIL import Image
 
 PICTURES = "/v1/images/generations"
 QUICK = {"num_inference_steps": 2}
+BOZZETTO = ("-m", "bozzetto", "serve", "--port", "0")
 
 
 @contextmanager
-def served(*flags: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen]]:
-    """A server process, ready, and its address."""
-    command = [sys.executable, "-m", "bozzetto", "serve", "--port", "0", *flags]
+def served(
+    *flags: str, program: Sequence[str] = BOZZETTO, cwd: str | None = None, **variables: str
+) -> Iterator[tuple[str, subprocess.Popen]]:
+    """A server process, ready, and its address. Its `log` is a file."""
+    command = [sys.executable, *program, *flags]
     with tempfile.TemporaryFile("w+") as log:  # nobody would empty a pipe
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **variables}
-        )
+        env = {**os.environ, **variables}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=cwd, env=env)
         process.log = log
         try:
             line = process.stdout.readline()
@@ -55,6 +58,13 @@ def post(address: str, path: str, body: object) -> tuple[int, dict]:
 def state(address: str) -> dict[str, float]:
     lines = ask(address, "GET", "/metrics").read().decode().splitlines()
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+
+def memory(pid: int) -> float:
+    """Resident, in MB, where the system tells it."""
+    status = Path(f"/proc/{pid}/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), float("nan"))
 
 
 def as_png(image: Image.Image) -> bytes:
@@ -87,13 +97,8 @@ def raw(address: str, sent: bytes) -> socket.socket:
     return connection
 
 
-def head(length: int, *more: str) -> bytes:
-    lines = (
-        f"POST {PICTURES} HTTP/1.1",
-        "Host: localhost",
-        "Content-Type: application/json",
-        f"Content-Length: {length}",
-    )
+def head(length: int, *more: str, path: str = PICTURES, kind: str = "application/json") -> bytes:
+    lines = (f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Type: {kind}", f"Content-Length: {length}")
     return "\r\n".join((*lines, *more, "", "")).encode("latin-1")
 
 

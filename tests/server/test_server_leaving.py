@@ -86,6 +86,13 @@ def test_a_reader_that_stops_reading_holds_up_nobody(address):
         until(address, drawing=0, waiting=0)
 
 
+def test_who_leaves_in_a_form_is_no_trouble(address):
+    left = 'bozzetto_requests_total{route="/v1/images/edits",status="499"}'
+    raw(address, head(1000, path="/v1/images/edits", kind="multipart/form-data; boundary=b") + b"--b\r\n").close()
+    while not state(address).get(left):
+        time.sleep(0.05)
+
+
 def test_a_full_queue_says_when_to_come_back(client, address):
     sent = json.dumps({"prompt": "a dog", "n": 10, "num_inference_steps": 100}).encode()
     with raw(address, head(len(sent)) + sent):

@@ -157,5 +157,6 @@ def test_who_may_ask(address):
         ({"Host": "localhost"}, 200),
         ({"Origin": "https://elsewhere.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
     ):
         assert ask(address, "GET", "/v1/models", **headers).status == status

@@ -7,7 +7,6 @@ import secrets
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -156,7 +155,7 @@ class Guard:
         if self.settings.hosts is not None and _name(host) not in self.settings.hosts:
             # So no other website can reach this server by pointing its own name here (DNS rebinding).
             return Refused("This server does not answer to that name.", status=421)
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             return Refused("Pages of other places may not ask this server.", status=403, kind="permission_error")
         if self.key is not None and path.startswith(PRIVATE):
             told = dict(scope["headers"]).get(b"authorization", b"")
