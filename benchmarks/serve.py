@@ -39,6 +39,7 @@ import soak
 from bozzetto.files import write_atomically
 from bozzetto.runtime.session import cores
 from bozzetto.server import batching
+from bozzetto.server.defaults import PLACES
 from serving import memory, served
 
 PROMPTS = ("a red apple", "a happy robot", "two cats", "a blue car", "a ghost")
@@ -137,9 +138,9 @@ def under_load(address: str, pid: int, clients: int, seconds: float) -> dict[str
 def rates(options: argparse.Namespace) -> dict[str, Any]:
     report: dict[str, Any] = {"seconds": options.seconds}
     report["one_at_a_time"] = one_at_a_time(options.seconds)
-    report["batches"] = in_batches(options.seconds, 2 * batching.PLACES)
+    report["batches"] = in_batches(options.seconds, 2 * PLACES)
     tried, batching.same_bits = batching.same_bits, lambda one, other: True
-    report["trusted"] = in_batches(options.seconds, 2 * batching.PLACES)
+    report["trusted"] = in_batches(options.seconds, 2 * PLACES)
     batching.same_bits = tried
     one, many = report["one_at_a_time"], report["batches"]
     report["batches_over_one"] = {

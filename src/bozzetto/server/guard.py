@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bozzetto.course.serve import HEADERS
+from bozzetto.server.defaults import SECONDS
 from bozzetto.server.wire import Refused
 
 MAX_BODY = 32 * 2**20  # a picture of 20 MB as base64, and words
@@ -31,7 +32,7 @@ class Settings:
 
     key: str | None = None
     hosts: frozenset[str] | None = frozenset({"127.0.0.1", "localhost", "[::1]"})
-    seconds: float = 120.0
+    seconds: float = SECONDS
     body_seconds: float = 30.0
     log_prompts: bool = False
 
