@@ -85,7 +85,7 @@ def told(address: str, *request: Any) -> tuple[str, str]:
             content = reply.read()
     except (ConnectionError, http.client.BadStatusLine) as error:
         return "hung up", "" if len(request) == 1 else repr(error)
-    return str(reply.status), trouble_of(reply, content)
+    return str(reply.status), trouble_of(reply, content, request[0] == "HEAD")
 
 
 def asked(address: str, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> HTTPResponse:
@@ -103,15 +103,17 @@ def thrown(address: str, sent: bytes) -> HTTPResponse:
         return reply
 
 
-def trouble_of(reply: HTTPResponse, content: bytes) -> str:
+def trouble_of(reply: HTTPResponse, content: bytes, bare: bool) -> str:
     if reply.status >= 500:
         return f"answered {reply.status}"
-    if reply.status < 400 or reply.headers.get_content_type() != "application/json":
+    if reply.status < 400 or bare or reply.headers.get_content_type() != "application/json":
         return ""  # nothing wrong, or no HTTP
-    error = json.loads(content).get("error", {})
-    if set(error) != {"message", "type", "param", "code"} or not error["message"]:
-        return f"no error of OpenAI's shape: {content[:200]!r}"
-    return ""
+    try:
+        error = json.loads(content)["error"]
+        good = set(error) == {"message", "type", "param", "code"} and bool(error["message"])
+    except (ValueError, TypeError, KeyError):
+        good = False
+    return "" if good else f"no error of OpenAI's shape: {content[:200]!r}"
 
 
 def as_json(**more: str) -> dict[str, str]:

@@ -85,5 +85,5 @@ async def generate(asked: Asked) -> dict[str, list[dict[str, str]]]:
 if __name__ == "__main__":
     torch.set_num_threads(cores())
     with bind("127.0.0.1", 0, None) as listener:
-        print(f"A peer serves at http://127.0.0.1:{listener.getsockname()[1]}/", flush=True)
+        print(f"Diffusers serves at http://127.0.0.1:{listener.getsockname()[1]}/", flush=True)
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])

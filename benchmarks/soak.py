@@ -21,7 +21,7 @@ def soaked(seconds: float) -> dict[str, Any]:
     wishes = [
         (PICTURES, {"prompt": "a dog", "n": 2, "num_inference_steps": 4}),
         (PICTURES, {"prompt": "a ghost", "stream": True, "partial_images": 3, "num_inference_steps": 8}),
-        (PICTURES, {"prompt": "a cat", "n": 10, "num_inference_steps": 20, "stream": True, "size": "1024x1024"}),
+        (PICTURES, {"prompt": "a cat", "n": 4, "num_inference_steps": 20, "stream": True, "size": "512x512"}),
         (PICTURES, {"prompt": "a robot", "quality": "low"}),
         ("/v1/embeddings", {"model": "clip", "input": ["a red apple", as_uri(apple)]}),
         ("/v1/chat/completions", chat(apple)),

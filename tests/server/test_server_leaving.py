@@ -112,7 +112,7 @@ def test_a_full_queue_says_when_to_come_back(client, address):
 def impatient(monkeypatch):
     """An engine, and the port of a server of it that looks at its connections often."""
     monkeypatch.setattr(connection, "PATIENCE", 0.2)
-    with Engine() as engine, bind("127.0.0.1", 0, None) as listener, ThreadPoolExecutor(1) as thread:
+    with Engine(places=1) as engine, bind("127.0.0.1", 0, None) as listener, ThreadPoolExecutor(1) as thread:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         server = uvicorn.Server(configured(create_app(engine)))
         thread.submit(server.run, sockets=[listener])
@@ -122,14 +122,14 @@ def impatient(monkeypatch):
 
 def test_who_stops_reading_a_stream_frees_the_places(impatient):
     engine, address = impatient
-    body = {"prompt": "a dog", "n": 10, "stream": True, "partial_images": 3, "num_inference_steps": 60}
+    body = {"prompt": "a dog", "n": 10, "stream": True, "partial_images": 3, "num_inference_steps": 40}
     sent = json.dumps(body | {"size": "1024x1024"}).encode()
     with socket.socket() as reader:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         reader.connect((urlsplit(address).hostname, urlsplit(address).port))
         reader.sendall(head(len(sent)) + sent)
         while not engine.state()["left"]:
-            assert not engine.state()["drawn"]  # those that were left had been begun
+            assert engine.state()["drawn"] < 10
             time.sleep(0.05)
     assert post(address, PICTURES, {"prompt": "a dog", "quality": "low"})[0] == 200
 
