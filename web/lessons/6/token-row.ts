@@ -48,7 +48,8 @@ export function tokenRow(
   });
   return html`<div class="token-row ${host.state.blind ? "blind" : ""}" role="group"
       aria-label=${t("read-the-picture.row")}>
-      ${Array.from({ length: PATCHES }, (_, place) => pictures.square(gallery, place, PATCHES))} ${words}
+      ${Array.from({ length: PATCHES }, (_, place) => pictures.square(gallery, place, PATCHES))}
+      <span class="pieces">${words}</span>
     </div>
     <p class="hint">
       ${t(host.state.blind ? "read-the-picture.blind-means" : "read-the-picture.row-means", { words: pieces.length })}
