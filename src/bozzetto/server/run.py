@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -87,5 +88,7 @@ def run(
         logging.getLogger("bozzetto.server").setLevel(logging.INFO)
         name = f"[{host}]" if ":" in host else host
         print(f"Bozzetto serves at http://{name}:{listener.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
-        config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=30)
+        # What else is installed (uvloop, httptools and websockets come with other extras) changes nothing here.
+        here: Any = {"loop": "asyncio", "http": "h11", "ws": "none", "log_config": None, "access_log": False}
+        config = uvicorn.Config(app, server_header=False, timeout_keep_alive=30, **here)
         uvicorn.Server(config).run(sockets=[listener])
