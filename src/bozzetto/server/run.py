@@ -66,6 +66,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def open_log() -> None:
+    """Begin to write what is asked, and what goes wrong, to stderr."""
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
+    logging.getLogger("bozzetto.server").setLevel(logging.INFO)
+
+
 def run(
     host: str = "127.0.0.1",
     port: int | None = None,
@@ -84,8 +90,7 @@ def run(
         hosts = Settings.hosts if is_loopback(host) else None
         settings = Settings(key=key, hosts=hosts, seconds=seconds, log_prompts=log_prompts)
         app = create_app(engine, site, settings)
-        logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
-        logging.getLogger("bozzetto.server").setLevel(logging.INFO)
+        open_log()
         name = f"[{host}]" if ":" in host else host
         print(f"Bozzetto serves at http://{name}:{listener.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
         # What else is installed (uvloop, httptools and websockets come with other extras) changes nothing here.
