@@ -40,8 +40,7 @@ def ray():
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
         patch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
-        patch.setenv("RAY_LOG_TO_DRIVER", "0")
-        assert spread.join(cpus=4)
+        assert spread.join(cpus=2, quiet=True)
         import ray
 
         yield ray

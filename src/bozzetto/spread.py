@@ -28,10 +28,10 @@ os.environ.setdefault("RAY_agent_register_timeout_ms", "100000")
 os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
 
 
-def join(cpus: int | None = None) -> bool:
+def join(cpus: int | None = None, quiet: bool = False) -> bool:
     """Join the cluster that $RAY_ADDRESS names ("auto" is that of this machine). Without it, start Ray here, where only
     who has our secret, from this machine, can talk to it. False if this was done before. cpus: how many it has to give
-    away, when it starts here.
+    away, when it starts here. quiet: what its processes print is not shown.
     """
     address = os.environ.get("RAY_ADDRESS")
     if address is None:
@@ -46,7 +46,7 @@ def join(cpus: int | None = None) -> bool:
 
     if ray.is_initialized():
         return False
-    about: dict[str, Any] = {"namespace": "serve", "configure_logging": False}
+    about: dict[str, Any] = {"namespace": "serve", "configure_logging": False, "log_to_driver": not quiet}
     if address is None:
         ray_constants.ENABLE_RAY_CLUSTER = False  # the switch above, where Ray was imported before us
         about |= {"num_cpus": cpus or cores(), "include_dashboard": False, "object_store_memory": STORE}
@@ -85,9 +85,9 @@ def spread(open_worker: Callable[[], Callable[[T], R]], items: Sequence[T]) -> I
 @contextmanager
 def _quiet_ray() -> Iterator[Any]:
     """Ray, of which the terminal hears nothing; it is left at the end if it was joined here."""
-    os.environ |= {"RAY_LOG_TO_DRIVER": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     logging.getLogger("ray").setLevel(logging.ERROR)
-    ours = join()
+    ours = join(quiet=True)
     import ray.data
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # its import has given it a level
