@@ -239,7 +239,11 @@ def test_after_some_deaths_a_request_is_refused_with_a_reason(words, first):
     assert len(tries) == cluster.TRIES
     assert status == (200 if first else 503) and body.startswith(first)
     error = json.loads(body.partition(b"event: error\ndata: ")[2] if first else body)["error"]
-    assert "have ended" in error["message"] and set(error) == {"message", "type", "param", "code"}
+    assert (
+        "have ended" in error["message"]
+        and error["type"] == "server_error"
+        and set(error) == {"message", "type", "param", "code"}
+    )
 
 
 @pytest.mark.parametrize(("status", "kind"), [(408, "timeout_error"), (429, "rate_limit_error"), (503, "server_error")])

@@ -187,10 +187,10 @@ class Front:
             if given.done or left:
                 return
             if refused is None:
-                tries += 1
                 log.warning("%s lost its replica", about.number)
-                refused = Refused("The replicas that worked on this have ended: try again.", status=503, headers=SOON)
-            waits = tries and refused.status in (429, 503)
+                refused = LOST
+            tries += refused.status == 503
+            waits = refused.status == 503 or (refused.status == 429 and tries)
             if not waits or tries == TRIES or time.monotonic() > until:
                 return await given.refuse(refused, scope, receive)
             await asyncio.sleep(PAUSE)
@@ -205,6 +205,7 @@ RAYS = {  # what Ray answers in words of its own
         "All replicas have much to do: try again.", status=429, kind="rate_limit_error", code="busy", headers=SOON
     ),
 }
+LOST = Refused("The replicas that worked on this have ended: try again.", status=503, kind="server_error", headers=SOON)
 NOBODY = Refused("No replica is there yet: try again.", status=503, kind="server_error", headers=SOON)
 
 
@@ -217,7 +218,7 @@ class Given:
         self.events = Counter[str]()
 
     async def by(self, app: ASGIApp, scope: Scope, receive: Receive) -> Refused | None:
-        """Let a replica answer. What Ray itself says instead, if it does."""
+        """Let a replica answer. What Ray itself says instead, or a replica that is about to end, if they do."""
         start: Message = {}
         body, known, refused = bytearray(), self.events.copy(), None
 
@@ -230,7 +231,7 @@ class Given:
             headers, more = dict(start["headers"]), message.get("more_body", False)
             kind = headers.get(b"content-type", b"")
             body.extend(message.get("body", b""))
-            if start["status"] >= 400 and kind.startswith(b"text/plain"):
+            if start["status"] == 503 or (start["status"] >= 400 and kind.startswith(b"text/plain")):
                 refused = RAYS.get(start["status"], NOBODY)
             elif kind.startswith(b"text/event-stream"):
                 await self._events(start, body, known, more)
