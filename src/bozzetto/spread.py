@@ -89,13 +89,23 @@ def _quiet_ray() -> Iterator[Any]:
     logging.getLogger("ray").setLevel(logging.ERROR)
     ours = join(quiet=True)
     import ray.data
+    from ray._private import worker
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # its import has given it a level
+    spoken, worker.print_to_stdstream = (
+        worker.print_to_stdstream,
+        _say_nothing,
+    )  # of deaths, it prints whatever is asked
     try:
         yield ray
     finally:
+        worker.print_to_stdstream = spoken
         if ours:
             ray.shutdown()
+
+
+def _say_nothing(*_: Any, **__: Any) -> None:
+    pass
 
 
 def _spread(ray: Any, open_worker: Callable, items: Sequence) -> Iterator:
