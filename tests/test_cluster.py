@@ -1,8 +1,6 @@
 """Ray: the same files and pictures as without it, and nothing is lost when its processes are killed."""
 
 import asyncio
-import base64
-import io
 import json
 import os
 import re
@@ -11,23 +9,19 @@ import signal
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import pytest
 from PIL import Image
 
-import bozzetto
 from bozzetto import spread
 from bozzetto.cli import main
 from bozzetto.search import table
 from bozzetto.search.embed import open_embedder
 from bozzetto.server import cluster, guard
-from bozzetto.server.cluster import Front, Sizes
+from bozzetto.server.cluster import Front
 
 ROOT = Path(__file__).parents[1]
-PORT = 8797
 HARD_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -109,55 +103,6 @@ def test_a_folder_is_indexed_by_workers_alike(ray, tmp_path, capsys):
         rows.append(opened.to_arrow())
     assert told[0] == told[1] and "70 pictures" in told[0] and "broken.png" in told[0]
     assert rows[0].num_rows == 70 and rows[0].equals(rows[1])
-
-
-def ask(path: str, **body: object) -> list[dict]:
-    """What is answered: the events of a stream, or one answer."""
-    address = f"http://127.0.0.1:{PORT}{path}"
-    request = Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urlopen(request, timeout=120) as answer:
-        told = answer.read().decode()
-    return (
-        [json.loads(event.partition("data: ")[2]) for event in told.strip().split("\n\n")]
-        if "data: " in told
-        else [json.loads(told)]
-    )
-
-
-def pixels(coded: str) -> bytes:
-    return Image.open(io.BytesIO(base64.b64decode(coded))).tobytes()
-
-
-def test_replicas_are_killed_and_every_request_is_answered(ray):
-    from ray import serve
-
-    options = {"prompt": "a happy robot", "num_inference_steps": 12}
-    expected = [bozzetto.generate(**options, seed=seed)[0].tobytes() for seed in range(4)]
-    serve.start(http_options={"host": "127.0.0.1", "port": PORT})
-    serve.run(cluster.app(Sizes(replicas=2, cores=1, places=2, course=False)))
-    replicas = processes("ServeReplica:default:bozzetto")
-    assert len(replicas) == 2
-    streamed = {"stream": True, "partial_images": 3}
-
-    def client(number: int) -> None:
-        seed = number % 4
-        *partial, last = ask("/v1/images/generations", **options, seed=seed, **streamed if number % 2 else {})
-        assert [event["partial_image_index"] for event in partial] == ([0, 1, 2] if number % 2 else [])
-        last = last if number % 2 else last["data"][0]
-        assert last["seed"] == seed and pixels(last["b64_json"]) == expected[seed]
-
-    with ThreadPoolExecutor(4) as pool:
-        answers = [pool.submit(client, number) for number in range(12)]
-        for replica in replicas:  # the second when it has all to do alone
-            done = sum(answer.done() for answer in answers)
-            while sum(answer.done() for answer in answers) < done + 2:
-                time.sleep(0.01)
-            os.kill(replica, HARD_KILL)
-        for answer in answers:
-            answer.result()
-    assert not set(replicas) & set(processes("ServeReplica:default:bozzetto"))
-    first, again = (ask("/v1/images/generations", prompt="a dog", num_inference_steps=1)[0]["data"] for _ in range(2))
-    assert first[0]["seed"] != again[0]["seed"]
 
 
 # ---------------------------------------------------------------- what stands in a proxy, without Ray
