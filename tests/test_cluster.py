@@ -34,6 +34,9 @@ def ray():
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
         patch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
+        # Its many processes would compile all of Ray again, each for itself.
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        patch.setattr(sys, "dont_write_bytecode", False)
         assert spread.join(cpus=2, quiet=True)
         import ray
 
