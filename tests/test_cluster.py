@@ -20,6 +20,7 @@ from bozzetto.search import table
 from bozzetto.search.embed import open_embedder
 from bozzetto.server import cluster, guard
 from bozzetto.server.cluster import Front
+from loops import in_a_loop
 
 ROOT = Path(__file__).parents[1]
 HARD_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -130,7 +131,7 @@ def fronted(app, body=b"{}", open_to_others=False, **scope):
     key = "k" * 16 if open_to_others else None
     settings = guard.Settings(key=key, hosts=None)
     whole = guard.Guard(Front(app, open_to_others, 5.0), settings, guard.Counts())
-    asyncio.run(whole({**SCOPE, **scope}, receive, send))
+    in_a_loop(whole({**SCOPE, **scope}, receive, send))
     return told[0]["status"], b"".join(message.get("body", b"") for message in told)
 
 
@@ -234,7 +235,7 @@ def test_a_replica_refuses_what_came_past_the_front():
     async def send(message):
         told.append(message)
 
-    asyncio.run(app(SCOPE, None, send))
+    in_a_loop(app(SCOPE, None, send))
     assert told[0]["status"] == 503 and cluster.FRONT.encode() in told[1]["body"]
 
 

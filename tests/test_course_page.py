@@ -230,7 +230,7 @@ def test_pictures_move_where_they_may(visit):
     """So that the test above can fail."""
     reader = visit(reduced_motion="no-preference")
     read_through(reader, f"lessons/{LESSONS[0]}/index.html")
-    assert reader.page.wait_for_function("moved.size")
+    assert reader.page.wait_for_function("() => moved.size")
 
 
 # What Tab stops at, in order: of each group of radio buttons the chosen one, or the first.

@@ -194,4 +194,4 @@ def test_the_certificate_says_what_was_done_and_keeps_a_name_in_this_browser(vis
     for paper in ("A4", "Letter"):
         assert page.pdf(format=paper).count(b"/Type /Page\n") == 1
     page.reload()
-    assert page.get_by_label(t("site.certificate_name")).input_value() == "<b>Ada</b>"
+    expect(page.get_by_label(t("site.certificate_name"))).to_have_value("<b>Ada</b>")

@@ -92,10 +92,8 @@ def _quiet_ray() -> Iterator[Any]:
     from ray._private import worker
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # its import has given it a level
-    spoken, worker.print_to_stdstream = (
-        worker.print_to_stdstream,
-        _say_nothing,
-    )  # of deaths, it prints whatever is asked
+    spoken = worker.print_to_stdstream
+    worker.print_to_stdstream = _say_nothing  # of deaths, it prints whatever is asked
     try:
         yield ray
     finally:

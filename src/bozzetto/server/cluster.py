@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bozzetto import spread
 from bozzetto.errors import InvalidInput, require
+from bozzetto.server.defaults import PLACES, SECONDS, WAITING
 from bozzetto.server.guard import Counts, Guard, Log, Settings
 from bozzetto.server.run import KEY, is_loopback, open_log, read_key
 from bozzetto.server.wire import Refused
@@ -56,9 +57,9 @@ class Sizes(BaseModel):
     replicas: int = Field(1, ge=1, description="How many there are, or how many at least.")
     most: int | None = Field(None, ge=1, description="Ray adds replicas up to so many when there is much to do.")
     cores: int = Field(spread.WORKER_CORES, ge=1, description="Of a replica.")
-    places: int = Field(8, ge=1, le=64, description="How many pictures a replica draws at once.")
-    waiting: int = Field(64, ge=1, description="How many more may wait in a replica.")
-    seconds: float = Field(Settings.seconds, ge=1, le=86400, description="How long a replica may take for a request.")
+    places: int = Field(PLACES, ge=1, le=64, description="How many pictures a replica draws at once.")
+    waiting: int = Field(WAITING, ge=1, description="How many more may wait in a replica.")
+    seconds: float = Field(SECONDS, ge=1, le=86400, description="How long a replica may take for a request.")
     host: str = Field("127.0.0.1", description="Where Ray listens, if this starts it. Others need a key.")
     port: int = Field(8000, ge=1, le=65535, description="Where Ray listens, if this starts it.")
     log_prompts: bool = Field(False, description="Write what is asked for into the log.")
