@@ -167,9 +167,10 @@ def test_ideas_are_read_as_the_shipped_tower_reads_them(models):
 
     for idea in [*read("ideas.json")["ideas"][::8], read("ideas.json")["nothing"]]:
         condition = text_to_image.encode(models, idea["prompt"])
-        hidden = np.frombuffer(base64.b64decode(idea["hidden"]), np.float16).reshape(idea["tokens"], 192)
         assert condition["mask"].sum() == idea["tokens"]
-        np.testing.assert_allclose(condition["hidden"][0, : idea["tokens"]], hidden, atol=0.02, err_msg=AGAIN)
+        for name in ("hidden", "words"):
+            kept = np.frombuffer(base64.b64decode(idea[name]), np.float16).reshape(idea["tokens"], 192)
+            np.testing.assert_allclose(condition[name][0, : idea["tokens"]], kept, atol=0.02, err_msg=AGAIN)
 
 
 def test_what_lesson_1_draws_first_is_new_and_what_its_sorter_is_unsure_of_is_mostly_wrong(models, training):

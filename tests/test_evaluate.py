@@ -16,7 +16,7 @@ from bozzetto.errors import InvalidInput, NotBuilt, WeightsError  # noqa: E402
 from bozzetto.evaluation import autoencoder, bench, clip, makers, report, text_to_image, vlm  # noqa: E402
 from bozzetto.evaluation import judge as judges  # noqa: E402
 from bozzetto.evaluation.bench import EvaluationContext  # noqa: E402
-from bozzetto.evaluation.scores import share  # noqa: E402
+from bozzetto.evaluation.scores import border_ratio, share  # noqa: E402
 from bozzetto.families import names  # noqa: E402
 from bozzetto.metrics import makers as formulas  # noqa: E402
 from bozzetto.metrics.retrieval import share_of  # noqa: E402
@@ -54,6 +54,20 @@ def test_psnr_of_a_known_error():
     assert autoencoder.psnr(a, a) == pytest.approx([100, 100])
 
 
+def test_the_border_ratio_sees_a_grid():
+    rng = np.random.default_rng(0)
+    smooth = border_ratio(rng.random((200, 64, 64, 3)))
+    assert smooth["low"] < 1 < smooth["high"] and smooth["n"] == 200 and smooth["high"] - smooth["low"] < 0.01
+    cells = rng.random((50, 8, 8, 1)).repeat(8, 1).repeat(8, 2)
+    slope = cells + np.linspace(0, 0.64, 64)[:, None] + np.linspace(0, 0.64, 64)[:, None, None]
+    inside = 0.64 / 63
+    assert border_ratio(slope)["value"] == pytest.approx(
+        np.abs(np.diff(cells[:, ::8, ::8], axis=1) + inside).mean() / inside, rel=0.05
+    )
+    assert border_ratio(slope, 4)["value"] < border_ratio(slope)["value"]
+    assert border_ratio(np.ones((2, 64, 64, 3)))["value"] == pytest.approx(1)
+
+
 def test_premultiplied_colours_vanish_with_alpha():
     picture = np.array([[[[200, 100, 50, 0], [200, 100, 50, 255]]]], np.uint8)
     expected = np.array([[0, 0, 0, 0], [200, 100, 50, 255]]) / 255
@@ -75,10 +89,17 @@ def test_chosen_concepts_are_spread_and_fixed(world: World):
 
 
 def test_autoencoder_scores_follow_the_error(context: EvaluationContext):
-    perfect = autoencoder.score(context, lambda pictures: pictures)
-    assert {score["value"] for score in perfect.values()} == {100}
+    perfect = autoencoder.score(context, lambda pictures, noise: pictures)
+    assert {score["value"] for score in perfect.values() if score["unit"] == "dB"} == {100}
+    for measure, found in perfect.items():
+        if "redrawn, latent noise" in measure:  # what came back is graded as the scene itself is
+            kind, fact = measure.split()[0], measure.split(": ")[1]
+            graded = context.graded(kind, *context.test_scenes(kind, context.scenes))
+            assert found == share({bench.FACTS[name]: value for name, value in graded.items()}[fact])
+    assert sum("redrawn, latent noise" in measure for measure in perfect) >= 2 * len(autoencoder.GRADED)
+    assert perfect[autoencoder.BORDERS] == perfect[autoencoder.BORDERS_ART]
     assert perfect["PSNR RGBA, test pictures"]["n"] == 12 and perfect["PSNR RGBA, test scenes"]["n"] == 6 * len(KINDS)
-    off = autoencoder.score(context, lambda pictures: pictures + np.array([0.1, 0.1, 0.1, 0]))
+    off = autoencoder.score(context, lambda pictures, noise: pictures + np.array([0.1, 0.1, 0.1, 0]))
     assert off["PSNR RGB on white, test scenes"]["value"] == pytest.approx(20, abs=1e-4)
     assert off["PSNR RGBA, test pictures"]["value"] == pytest.approx(21.249, abs=1e-3)
 
@@ -304,7 +325,7 @@ def shipped(model: str) -> list[str]:
 
 def test_measures_are_called_as_in_the_report_that_ships(context: EvaluationContext, monkeypatch):
     """Who renames one measures anew: the README, the cards and the course find their numbers by these names."""
-    assert list(autoencoder.score(context, lambda pictures: pictures)) == shipped("autoencoder")
+    assert list(autoencoder.score(context, lambda pictures, noise: pictures)) == shipped("autoencoder")
     exact = PerfectClip(context)
     scores = clip.score(context, exact.texts, exact.pictures, 0.5)
     assert [name for name in shipped("clip") if name not in scores] == [clip.SYNONYMS_NEW]  # all are in captions here

@@ -191,7 +191,7 @@ def test_noise_flickers_no_faster_than_three_times_a_second(visit):
 
 
 def test_a_film_is_run_and_looked_at_from_the_keyboard(visit):
-    film_works_from_the_keyboard(visit, 8, prompt="a+cat")
+    film_works_from_the_keyboard(visit, 8, shift=1.5, prompt="a+cat")
 
 
 def test_a_shared_link_shows_the_same_figure(reader):

@@ -30,18 +30,18 @@ export function doubled({ data, width, height }: Pixels): Pixels {
   return { data: larger, width: 2 * width, height: 2 * height };
 }
 
-/** Latents [16,8,8] as sixteen grey tiles in a square of 32 by 32; grey is 0, black and white are -range and range. */
-export function mosaic(latents: Float32Array, range = 3): Pixels {
-  const data = new Uint8ClampedArray(32 * 32 * 4);
-  for (let i = 0; i < latents.length; i++) {
-    const channel = i >> 6;
-    const row = 8 * (channel >> 2) + ((i >> 3) & 7);
-    const column = 8 * (channel & 3) + (i & 7);
-    const at = 4 * (32 * row + column);
-    data.fill(127.5 * (1 + (latents[i] ?? 0) / range), at, at + 3);
+/** Latents [C,H,W] as grey tiles, four in a row; grey is 0, black and white are -range and range. */
+export function mosaic(latents: Float32Array, [channels, rows, columns]: readonly number[], range = 3): Pixels {
+  const [width, height] = [4 * columns!, (rows! * channels!) / 4];
+  const data = new Uint8ClampedArray(width * height * 4);
+  latents.forEach((value, i) => {
+    const [channel, cell] = [Math.floor(i / (rows! * columns!)), i % (rows! * columns!)];
+    const row = rows! * (channel >> 2) + Math.floor(cell / columns!);
+    const at = 4 * (width * row + columns! * (channel & 3) + (cell % columns!));
+    data.fill(127.5 * (1 + value / range), at, at + 3);
     data[at + 3] = 255;
-  }
-  return { data, width: 32, height: 32 };
+  });
+  return { data, width, height };
 }
 
 /** A list of numbers as grey cells, `width` in a row. */

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from bozzetto.evaluation.bench import FACTS, EvaluationContext
-from bozzetto.evaluation.scores import Measured, Scores, distance, share
+from bozzetto.evaluation.scores import Measured, Scores, border_ratio, distance, share
+from bozzetto.metrics.features import on_white
 from bozzetto.metrics.frechet import Estimate, bootstrap_interval, frechet_distance
 from bozzetto.metrics.memorization import Memorization, memorization, pixel_vectors
 from bozzetto.metrics.retrieval import recall_at_k, share_of, top_k_accuracy
@@ -24,6 +25,8 @@ TO_PROMPT = {k: f"picture to prompt recall@{k}" for k in (1, 5)}
 TO_PICTURE = {k: f"prompt to picture recall@{k}" for k in (1, 5)}
 FRECHET = "Frechet distance (EfficientNet-Lite0)"
 FRECHET_ART = "Frechet distance, real art instead (5 draws, extremes)"
+BORDERS = "steps across borders of 8 pixels to others"
+BORDERS_ART = f"{BORDERS}, held-out real art of these concepts"
 NEAR = {
     space: f"nearer to a training picture than 95 % of held-out art, {space} (5 % is free)"
     for space in ("features", "pixels")
@@ -70,6 +73,10 @@ def score(
         to_prompt, to_picture = recall_at_k(judge.score(features, names), names, names, k)
         scores |= {TO_PROMPT[k]: share(to_prompt), TO_PICTURE[k]: share(to_picture)}
 
+    scores |= {
+        BORDERS: border_ratio(on_white(drawn)),
+        BORDERS_ART: border_ratio(on_white(core.images[held_out])),
+    }
     scores |= score_distance(features, context.features[real], core.select(real).codepoints, context.seed)
     train, test = ~context.test, context.test
     near = {

@@ -147,7 +147,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
   }
 
   protected override async prepare(signal: AbortSignal): Promise<void> {
-    await this.work.load(this.models, signal);
+    await super.prepare(signal);
     this.whole = true;
     for (const { prompt } of this.runs()) {
       if (!this.vectors.has(prompt)) {
