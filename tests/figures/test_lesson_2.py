@@ -84,28 +84,30 @@ HIDE = """() => {
   document.dispatchEvent(new Event("visibilitychange"));
   delete document.hidden;
 }"""
-# What is stored of the game: its moves; `version` makes it one of another version.
-STORED = """version => new Promise(resolve => {
+# What is stored of the game: its moves and its version.
+STORED = """() => new Promise(resolve => {
   const opening = indexedDB.open("bozzetto.games", 1);
   opening.onupgradeneeded = () => opening.result.createObjectStore("games");
   opening.onsuccess = () => {
-    const store = opening.result.transaction("games", "readwrite").objectStore("games");
-    const asked = store.get(0);
-    asked.onsuccess = () => {
-      if (asked.result && version) store.put({ ...asked.result, version }, 0);
-      resolve(asked.result?.moves);
-    };
+    const asked = opening.result.transaction("games").objectStore("games").get(0);
+    asked.onsuccess = () => resolve(asked.result ? [asked.result.moves, asked.result.version] : []);
     opening.result.close();
   };
 })"""
+OLD = """() => {
+  const { put } = IDBObjectStore.prototype;
+  IDBObjectStore.prototype.put = function (stored, key) {
+    return put.call(this, { ...stored, version: "old" }, key);
+  };
+}"""  # from here on this page stores as a page of another version would, also while it is left
 
 
-def stored(page, moves):
-    """Wait until the game is stored with these moves."""
+def stored(page, *wanted):
+    """Wait until the game is stored with these moves, and this version if it is given."""
     for _ in range(1000):
-        if page.evaluate(STORED, None) == moves:
+        if page.evaluate(STORED)[: len(wanted)] == [*wanted]:
             return
-    raise AssertionError(f"stored is {page.evaluate(STORED, None)}, not {moves}")
+    raise AssertionError(f"stored is {page.evaluate(STORED)}, not {wanted}")
 
 
 def test_a_game_goes_on_after_a_reload_without_being_played_again(visit):
@@ -123,10 +125,10 @@ def test_a_game_goes_on_after_a_reload_without_being_played_again(visit):
     fakes(reader.figure(2, moves="bb21", seed=8), 21)
     assert page.evaluate("rounds") == [21]  # another game
 
+    page.evaluate(OLD)
     page.evaluate(HIDE)
-    stored(page, "bb21")
-    reader.open("index.html")  # the lesson's page keeps its game when it is left
-    page.evaluate(STORED, "of another version")
+    stored(page, "bb21", "old")
+    reader.open("index.html")
     figure = reader.figure(2, moves="bb21", seed=8)
     fakes(figure, 21)
     expect(figure.locator("p.note[role=status]")).to_have_text(t("step-the-game.dropped"))
