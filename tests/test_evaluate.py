@@ -24,7 +24,7 @@ from bozzetto.world.captions import held_out_keywords, plain_name, templates, wi
 from bozzetto.world.dataset import World  # noqa: E402
 from bozzetto.world.questions import CANNOT_TELL  # noqa: E402
 from bozzetto.world.scenes import KINDS  # noqa: E402
-from patterned_world import KEYWORDS, NAMES, Oracle, drawing, patterned_world, thumbnails  # noqa: E402
+from patterned_world import KEYWORDS, NAMES, STYLES, Oracle, drawing, patterned_world, thumbnails  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 
@@ -193,16 +193,17 @@ def test_synonyms_ask_for_any_bearer_and_for_the_concept(world: World):
 
 
 def test_text_to_image_tells_an_artist_a_copyist_and_a_blank(context: EvaluationContext, tmp_path):
-    answers = {with_article(plain_name(name)): drawing(i, i % 3) for i, name in enumerate(NAMES)}  # held-out art
-    copies = {with_article(plain_name(name)): drawing(i, (i + 1) % 3) for i, name in enumerate(NAMES)}
+    prompts = [with_article(plain_name(name)) for name in NAMES]
+    answers = {prompt: drawing(i, i % 3) for i, prompt in enumerate(prompts)}  # held-out art
+    copies = {prompt: drawing(i, (i + 1) % 3) for i, prompt in enumerate(prompts)}
     for kind in text_to_image.COMPOSED:
         scenes, renders = context.test_scenes(kind, context.scenes)
         answers |= {scene.sentence: picture for scene, picture in zip(scenes, renders, strict=True)}
     asked = []
 
-    def artist(prompt: str, seed: int) -> np.ndarray:
+    def artist(prompt: str, seed: int, style: str | None = None) -> np.ndarray:
         asked.append((prompt, seed))
-        return answers[prompt]
+        return drawing(prompts.index(prompt), STYLES.index(style)) if style else answers[prompt]
 
     scores, details = text_to_image.score(context, artist, 8, tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").stat().st_size > 0
@@ -216,20 +217,36 @@ def test_text_to_image_tells_an_artist_a_copyist_and_a_blank(context: Evaluation
             # Two scenes may share a sentence, and then one drawing: no more than that may differ.
             assert abs(scores[name]["value"] - scores[f"{name}, true renders"]["value"]) <= 1 / context.scenes
 
-    copyist, copied = text_to_image.score(context, lambda prompt, seed: copies.get(prompt, drawing(0, 0)), 8)
+    for pair in (*text_to_image.PAIRS.values(), text_to_image.PAIRS_STYLE, text_to_image.PAIRS_NEAREST):
+        assert scores[pair] == scores[text_to_image.ART.format(pair)] and scores[pair]["n"] == 8
+    assert scores[text_to_image.PAIRS[1]]["value"] == 1 and scores[text_to_image.PAIRS_NEAREST]["value"] < 1
+
+    copyist, copied = text_to_image.score(context, lambda prompt, *how: copies.get(prompt, drawing(0, 0)), 8)
     for space in ("features", "pixels"):
         near = f"nearer to a training picture than 95 % of held-out art, {space} (5 % is free)"
         assert copyist[near]["value"] == 1 and scores[near]["value"] < 0.5
         assert set(copied["nearest"][space]["distance"]) == {0.0}
+    assert copyist[text_to_image.PAIRS_NEAREST]["value"] == pytest.approx(1)
     assert copied["nearest"]["pixels"]["neighbour"][0].split(" (")[0] in NAMES
 
     grey = np.full((64, 64, 4), 255, np.uint8)
-    blank, _ = text_to_image.score(context, lambda prompt, seed: grey, 8)
+    blank, _ = text_to_image.score(context, lambda *asked: grey, 8)
     assert blank["judge top-1"]["value"] < 0.5
     assert blank["picture to prompt recall@1"]["value"] < 0.5
     assert blank["count scenes: as many objects"]["value"] == blank["two scenes: just the two objects"]["value"] == 0
     distance = "Frechet distance (EfficientNet-Lite0)"
     assert blank[distance]["value"] > 5 * scores[distance]["value"]
+
+
+def test_a_linear_classifier_finds_what_is_linear_and_no_more():
+    rng = np.random.default_rng(0)
+    ways = rng.normal(size=(3, 40))
+    labels = rng.integers(3, size=900)
+    features = (ways[labels] + rng.normal(size=(900, 40))).astype(np.float32)
+    judged = text_to_image.linear_classifier(features[:600], labels[:600], 3)
+    assert (judged(features[600:]).argmax(1) == labels[600:]).mean() > 0.95
+    chance = text_to_image.linear_classifier(features[:600], rng.permutation(labels[:600]), 3)
+    assert (chance(features[600:]).argmax(1) == labels[600:]).mean() < 0.5
 
 
 def test_frechet_floor_is_what_real_art_gets():
@@ -330,7 +347,7 @@ def test_measures_are_called_as_in_the_report_that_ships(context: EvaluationCont
     scores = clip.score(context, exact.texts, exact.pictures, 0.5)
     assert [name for name in shipped("clip") if name not in scores] == [clip.SYNONYMS_NEW]  # all are in captions here
     assert not set(scores) - set(shipped("clip"))
-    scores, _ = text_to_image.score(context, lambda prompt, seed: drawing(0, 0), 8)
+    scores, _ = text_to_image.score(context, lambda *asked: drawing(0, 0), 8)
     assert list(scores) == shipped("text-to-image")
     assert list(judges.score(context)) == shipped("judge")
     scores = vlm.score(context, lambda picture, questions, seen: [CANNOT_TELL] * len(questions))
