@@ -15,6 +15,7 @@ from PIL import Image
 from bozzetto.course import build
 from bozzetto.course.content import ContentError, read_toml
 from bozzetto.course.figures import NEEDS
+from bozzetto.course.pages import CSP
 from bozzetto.errors import InvalidInput, NotBuilt, WeightsError
 from bozzetto.runtime import store
 
@@ -210,7 +211,7 @@ def test_every_page_can_be_read_and_keeps_the_policy(real_pages):
     for path, one in real_pages.items():
         assert len(one.named("h1")) == 1, path
         assert one.named("html")[0]["lang"] == language(path)
-        assert one.named("meta")[1]["content"] == build.CSP
+        assert one.named("meta")[1]["content"] == CSP
         assert len(one.named("main")) == 1 and one.named("title")
         assert [a for a in one.named("meta") if a.get("name") == "description" and a["content"]], path
         assert not one.named("style"), path

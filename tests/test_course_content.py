@@ -10,8 +10,8 @@ import pytest
 import typer
 
 from bozzetto.cli.app import app
-from bozzetto.course.build import HERE
 from bozzetto.course.content import LESSON, read_glossary, read_quiz, read_source, read_teacher, read_toml
+from bozzetto.course.pages import HERE
 
 EN = HERE / "content/en"
 WEB = HERE.parents[2] / "web"

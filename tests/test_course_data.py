@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import bozzetto
-from bozzetto.course.build import HERE
 from bozzetto.course.content import read_toml
+from bozzetto.course.pages import HERE
 from bozzetto.diffusion import SAMPLERS
 from bozzetto.diffusion.noise import words
 from bozzetto.evaluation.bench import HELD_OUT_SEED

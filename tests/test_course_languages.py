@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bozzetto.course.build import HERE
 from bozzetto.course.content import MINUTES, check_translation, read_source, read_toml
+from bozzetto.course.pages import HERE
 
 EN = HERE / "content/en"
 OTHERS = sorted(path for path in EN.parent.iterdir() if path.is_dir() and path != EN)

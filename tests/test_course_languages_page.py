@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from bozzetto.course.build import HERE
 from bozzetto.course.content import read_toml
+from bozzetto.course.pages import HERE
 from browser import lesson_path, pages, too_wide
 
 pytest_plugins = ["browser"]

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bozzetto.course.build import HERE
 from bozzetto.course.content import read_toml
+from bozzetto.course.pages import HERE
 from bozzetto.pictures import over_white
 from bozzetto.runtime import ask, sample, store, text_to_image
 from bozzetto.runtime import clip as towers

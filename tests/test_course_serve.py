@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from bozzetto import cli
-from bozzetto.course import build, serve
+from bozzetto.course import build, pages, serve
 from bozzetto.errors import InvalidInput, MissingFile
 
 PAGE = b"<!doctype html><title>Home</title>" + b"words " * 100
@@ -74,7 +74,7 @@ def test_a_page_comes_with_the_policy(server):
         assert (answer.status, content) == (200, PAGE)
         assert answer.getheader("Content-Type") == "text/html; charset=utf-8"
         assert answer.getheader("Cache-Control") == "no-cache"
-        assert answer.getheader("Content-Security-Policy").startswith(build.CSP)
+        assert answer.getheader("Content-Security-Policy").startswith(pages.CSP)
         assert answer.getheader("X-Content-Type-Options") == "nosniff"
         assert answer.getheader("Referrer-Policy") == "no-referrer"
         assert answer.getheader("Cross-Origin-Opener-Policy") == "same-origin"

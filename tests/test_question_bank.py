@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
-from browser import build, lesson_path, problems, t
+from bozzetto.course.content import read_toml
+from bozzetto.course.pages import HERE
+from browser import lesson_path, problems, t
 
 pytest_plugins = ["browser"]
 
 BANK = "questions/index.html"
-QUIZ = build.read_toml(build.HERE / "content/en/quiz.toml")["item"]
+QUIZ = read_toml(HERE / "content/en/quiz.toml")["item"]
 NOON = datetime(2026, 12, 1, 12)
 
 

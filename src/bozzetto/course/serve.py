@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from bozzetto.course.build import CSP
+from bozzetto.course.pages import CSP
 from bozzetto.errors import InvalidInput, MissingFile, literal
 from bozzetto.files import written
 
