@@ -34,6 +34,7 @@ from bozzetto.runtime import text_to_image as t2i
 from browser import Visit, lesson_path, pixels, served, t
 
 pytest_plugins = ["browser"]
+LADDER = build.HERE / "data/ladder.json"
 WEAK = build.HERE / "data/weak-spots.json"
 
 NUMBER = 8
@@ -136,6 +137,19 @@ def test_a_scenes_pictures_are_checked_one_by_one(reader):
     expect(checked).to_contain_text(
         t("words-steer.measured", rate=f"{round(100 * measured['rate'])} %", n=measured["n"])
     )
+
+
+def test_the_ladder_shows_what_training_buys(reader):
+    figure = reader.figure(8)
+    rows = json.loads(LADDER.read_text(encoding="utf-8"))["rows"]
+    ladder = figure.locator(".ladder")
+    ladder.locator("summary").click()
+    for row, shown in zip(rows, ladder.locator("figure").all(), strict=True):
+        expect(shown).to_contain_text(f"{row['named']} of {row['of']} things")
+        expect(shown).to_contain_text(f"{row['seen']:,} pictures")
+        shown.locator("img").scroll_into_view_if_needed()
+        expect(shown.locator("img")).to_have_js_property("complete", True)
+        assert shown.locator("img").evaluate("image => image.naturalWidth") == 320
 
 
 def states(visit: Visit):
