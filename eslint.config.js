@@ -4,7 +4,7 @@ import { defineConfig } from "eslint/config";
 import ts from "typescript-eslint";
 
 export default defineConfig(
-  { ignores: ["node_modules", "src", "data", "out", "build", "dist", ".venv", "web/**/*.mjs", "eslint.config.js"] },
+  { ignores: ["node_modules", "src", "data", "out", "build", "dist", ".venv", "**/*.mjs", "eslint.config.js"] },
   js.configs.recommended,
   ts.configs.recommendedTypeChecked,
   { languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } } },

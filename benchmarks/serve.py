@@ -1,8 +1,15 @@
-"""The engine and the server: pictures a second, one at a time, in batches, and for 1, 8 and 64 clients at once.
+"""The engine and the server: pictures a second, peers beside them, what they bear, and for how long.
 
-    python benchmarks/serve.py [--seconds 20] [--clients 1,8,64] [--out benchmarks/results/serve.json]
+    python benchmarks/serve.py                             # one at a time, in batches, and for 1, 8 and 64 clients
+    python benchmarks/serve.py peer [--seconds 20]         # for as many clients, and as much work behind diffusers
+    python benchmarks/serve.py hostile [--n 10000]         # requests that mean no good
+    python benchmarks/serve.py soak [--seconds 600]        # clients that leave whenever they like
 
-In one run, on the cores that this process may use, all with the settings of the weights (20 steps, guidance):
+Each is one entry of benchmarks/results/serve.json (or --out), with the load of the machine before it: a load beside
+which others work says little of wall time, and processor seconds a picture say more.
+
+Pictures a second, in one run, on the cores that this process may use, all with the settings of the weights (20 steps,
+guidance):
 - one at a time: `bozzetto.generate`, one picture after the other;
 - batches: `Engine.draw`, after its sizes have been tried; trusted: the same without trying, which is what the trying
   costs;
@@ -18,22 +25,27 @@ import http.client
 import json
 import os
 import statistics
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import bozzetto
+import hostile
+import serving
+import soak
 from bozzetto.files import write_atomically
 from bozzetto.runtime.session import cores
 from bozzetto.server import batching
+from bozzetto.server.defaults import PLACES
+from serving import memory, served
 
 PROMPTS = ("a red apple", "a happy robot", "two cats", "a blue car", "a ghost")
 HEADERS = {"Content-Type": "application/json"}
+PATIENT = ("--no-course", "--seconds", "1200")  # so that a slow machine is slow and not at fault
+RATIOS = ("pictures_per_second", "processor_seconds", "p50_seconds")
 
 
 class Rate:
@@ -82,13 +94,6 @@ def in_batches(seconds: float, warm: int) -> dict[str, float]:
         return rate.of(len(list(engine.draw(wishes()))))
 
 
-def memory(pid: int) -> float:
-    """Resident, in MB, where the system tells it."""
-    status = Path(f"/proc/{pid}/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), float("nan"))
-
-
 def ask(connection: http.client.HTTPConnection, number: int) -> tuple[int, float]:
     """The status and how long to wait before the next."""
     body = {"prompt": PROMPTS[number % len(PROMPTS)], "seed": number}
@@ -98,12 +103,12 @@ def ask(connection: http.client.HTTPConnection, number: int) -> tuple[int, float
     return answer.status, float(answer.headers.get("Retry-After", 0))
 
 
-def served(address: str, pid: int, clients: int, seconds: float) -> dict[str, Any]:
+def under_load(address: str, pid: int, clients: int, seconds: float) -> dict[str, Any]:
     took, refused, other = list[float](), list[int](), list[int]()
     until = time.monotonic() + seconds
 
     def client(number: int) -> None:
-        connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=300)
+        connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=1200)
         while time.monotonic() < until:
             began = time.monotonic()
             status, wait = ask(connection, number)
@@ -132,44 +137,72 @@ def served(address: str, pid: int, clients: int, seconds: float) -> dict[str, An
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=20, help="of each measurement")
-    parser.add_argument("--clients", default="1,8,64")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-
-    report: dict[str, Any] = {"cores": cores(), "seconds": options.seconds}
+def rates(options: argparse.Namespace) -> dict[str, Any]:
+    report: dict[str, Any] = {"seconds": options.seconds}
     report["one_at_a_time"] = one_at_a_time(options.seconds)
-    report["batches"] = in_batches(options.seconds, 2 * batching.PLACES)
+    report["batches"] = in_batches(options.seconds, 2 * PLACES)
     tried, batching.same_bits = batching.same_bits, lambda one, other: True
-    report["trusted"] = in_batches(options.seconds, 2 * batching.PLACES)
+    report["trusted"] = in_batches(options.seconds, 2 * PLACES)
     batching.same_bits = tried
     one, many = report["one_at_a_time"], report["batches"]
     report["batches_over_one"] = {
         "pictures_per_second": round(many["pictures_per_second"] / one["pictures_per_second"], 2),
         "processor_seconds": round(one["processor_seconds"] / many["processor_seconds"], 2),
     }
-    print(json.dumps(report), flush=True)
+    with served("--no-course") as (address, server):
+        under_load(address, server.pid, 8, 5)  # it opens its networks
+        return report | {"server_mb_before": server_mb(server.pid), "served": for_clients(address, server.pid, options)}
 
-    command = [sys.executable, "-m", "bozzetto", "serve", "--port", "0", "--no-course"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert server.stdout
-        address = server.stdout.readline().split()[3]
-        served(address, server.pid, 8, 5)  # it opens its networks
-        before, rows = memory(server.pid), []
-        for clients in map(int, options.clients.split(",")):
-            rows.append(
-                served(address, server.pid, clients, options.seconds) | {"server_mb": round(memory(server.pid), 1)}
-            )
-            print(json.dumps(rows[-1]), flush=True)
-        report |= {"server_mb_before": round(before, 1), "served": rows}
-    finally:
-        server.kill()
-        server.wait()
-    if options.out:
-        write_atomically(options.out, json.dumps(report, indent=1) + "\n")
+
+def for_clients(address: str, pid: int, options: argparse.Namespace) -> list[dict[str, Any]]:
+    rows = []
+    for clients in map(int, options.clients.split(",")):
+        rows.append(under_load(address, pid, clients, options.seconds) | {"server_mb": server_mb(pid)})
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def server_mb(pid: int) -> float:
+    return round(memory(pid), 1)
+
+
+def peer(options: argparse.Namespace) -> dict[str, Any]:
+    with served(*PATIENT) as (address, server):
+        under_load(address, server.pid, 8, 5)
+        ours = for_clients(address, server.pid, options)
+    with served(program=(str(Path(__file__).with_name("peer.py")),)) as (address, server):
+        weights = json.load(serving.ask(address, "GET", "/weights"))
+        under_load(address, server.pid, 1, 5)
+        theirs = for_clients(address, server.pid, options)
+    ratios = [
+        {"clients": our["clients"]} | {name: round(our[name] / their[name], 2) for name in RATIOS}
+        for our, their in zip(ours, theirs, strict=True)
+    ]
+    return {"seconds": options.seconds, "peer_weights": weights, "ours": ours, "peer": theirs, "ours_over_peer": ratios}
+
+
+MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "rates": rates,
+    "peer": peer,
+    "hostile": lambda options: hostile.attacked(options.n),
+    "soak": lambda options: soak.soaked(options.seconds),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=MEASURES, nargs="?", default="rates")
+    parser.add_argument("--seconds", type=float, default=20, help="of each measurement")
+    parser.add_argument("--clients", default="1,8,64")
+    parser.add_argument("--n", type=int, default=10_000, help="of hostile requests")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/serve.json"))
+    options = parser.parse_args()
+
+    about = {"cores": cores(), "load_before": [round(load, 1) for load in os.getloadavg()]}
+    report = about | MEASURES[options.what](options)
+    print(json.dumps(report), flush=True)
+    before = json.loads(options.out.read_text()) if options.out.exists() else {}
+    write_atomically(options.out, json.dumps(before | {options.what: report}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ vectors instead (tests/test_golden.py).
 
 import json
 from pathlib import Path
+from typing import Any
 
 from bozzetto.course.build import MODELS
 from bozzetto.diffusion import JUMPS, SAMPLERS, STOCHASTIC, TWICE
@@ -40,7 +41,7 @@ def said_otherwise() -> dict[str, str]:
     return {noun: word for noun, word in articles.items() if (word == "an") != (noun[0] in "aeiou")}
 
 
-CONSTANTS = {
+CONSTANTS: dict[str, tuple[str, Any]] = {
     "MODELS": ("Folders of the models that the site serves.", list(MODELS)),
     "SAMPLER_FACTS": (
         "How often each asks the network in a step but the last; whether it draws noise.",

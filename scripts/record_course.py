@@ -10,6 +10,7 @@ import base64
 import json
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import bozzetto
 from bozzetto.course.content import read_toml
 from bozzetto.diffusion import flow
 from bozzetto.evaluation.bench import HELD_OUT_SEED
+from bozzetto.families import BY_NAME
 from bozzetto.pictures import over_white
 from bozzetto.runtime import clip as towers
 from bozzetto.runtime import gan_round, sample, store, text_to_image, vae
@@ -112,7 +114,7 @@ def record_gallery(world: World, clip: towers.Clip) -> None:
     """The held-out pictures, which no training has seen, and where CLIP's picture tower puts them."""
     unseen = world.split("test")
     # One of each group in turn, so that a page of the gallery is a mixture; things before symbols and twins.
-    place = Counter()
+    place = Counter[str]()
     order = []
     for row, (group, core) in enumerate(zip(unseen.groups, unseen.core, strict=True)):
         place[group] += 1
@@ -166,7 +168,7 @@ def record_map(world: World) -> None:
     pictures = white(world.images[[place[gallery[i]["codepoints"], gallery[i]["style"]] for i in shown]])
     teacher = load_teacher()
     tokenizer = Tokenizer(teacher.vocabulary)
-    clip = build_model(tokenizer, teacher, seed=0)
+    clip = build_model(tokenizer, teacher, seed=0, sizes={})
     with torch.inference_mode():
         seen = clip.encode_image(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1)
         read = clip.encode_text(torch.from_numpy(tokenizer(captions)))
@@ -195,7 +197,7 @@ def record_training(world: World) -> None:
     nearest = np.sqrt(np.maximum(squares.min(1), 0) / reference.shape[1])
     low, median, high = (float(np.percentile(nearest, p)) for p in (5, 50, 95))
     names = sorted({plain_name(name) for name in seen.names})
-    number = {name: i for i, name in enumerate(names)}
+    numbers = {name: i for i, name in enumerate(names)}
     styles = sorted(set(seen.styles))
     write(
         "training.json",
@@ -206,7 +208,7 @@ def record_training(world: World) -> None:
             "sheets": sheets,
             "names": names,
             "styles": styles,
-            "items": [number[plain_name(name)] for name in seen.names],
+            "items": [numbers[plain_name(name)] for name in seen.names],
             "item_styles": [styles.index(style) for style in seen.styles],
             "typical_distance": {"low": low, "median": median, "high": high, "n": len(query)},
         },
@@ -394,9 +396,10 @@ def record_stills(world: World, models: text_to_image.Models) -> None:
     strip([*rows], "step-the-game", scale=4)
 
     fox = sample.shrunk(white(unseen.images[[unseen.names.index("fox")]])[0])
-    looks = [sample.denoise(store.weights_folder(), fox, t, 7, None, nearest=min) for t in (0.2, 0.4, 0.6, 0.8, 1.0)]
-    rows = [np.concatenate([sample.to_bytes(each) for each in row]) for row in zip(*looks, strict=True)]
-    strip(rows, "spot-the-noise", scale=4)
+    look = partial(sample.denoise, store.weights_folder(), fox, nearest=lambda label, _: label)
+    looks = [look(t, 7, None) for t in (0.2, 0.4, 0.6, 0.8, 1.0)]
+    levels = [np.concatenate([sample.to_bytes(each) for each in row]) for row in zip(*looks, strict=True)]
+    strip(levels, "spot-the-noise", scale=4)
 
     scene = render(world, make_scene(world, scene_objects(world), 3, "test", "place"))
     gap = 4
@@ -436,7 +439,7 @@ def record_dial() -> None:
     measured = json.loads((ROOT / "benchmarks/results/dial.json").read_text())
     rows = [
         {
-            "name": row["sampler"] or sample.FOLDERS[row["maker"]].split("/")[0],
+            "name": row["sampler"] or BY_NAME[row["maker"]].home,
             **{key: round(row[key], 1) for key in ("steps", "frechet", "low", "high", "milliseconds")},
         }
         for row in measured["rows"]

@@ -7,6 +7,7 @@ import typer
 
 from bozzetto.cli.shell import examples
 from bozzetto.errors import require
+from bozzetto.server.defaults import PLACES, PORT, SECONDS, WAITING
 
 verbs = typer.Typer()
 
@@ -16,13 +17,13 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen at. Any but this machine's own needs a key.")] = (
         "127.0.0.1"
     ),
-    port: Annotated[int | None, typer.Option(help="The port, 8766 by default; 0 takes a free one.")] = None,
+    port: Annotated[int | None, typer.Option(help=f"The port, {PORT} by default; 0 takes a free one.")] = None,
     key_file: Annotated[
         Path | None, typer.Option(help="A file with the key that who asks must send; or set BOZZETTO_KEY.")
     ] = None,
-    places: Annotated[int, typer.Option(help="How many pictures are drawn at once, 1 to 64.")] = 8,
-    waiting: Annotated[int, typer.Option(help="How many more may wait; then the answer is 429.")] = 64,
-    seconds: Annotated[float, typer.Option(help="How long a request may take.")] = 120.0,
+    places: Annotated[int, typer.Option(help="How many pictures are drawn at once, 1 to 64.")] = PLACES,
+    waiting: Annotated[int, typer.Option(help="How many more may wait; then the answer is 429.")] = WAITING,
+    seconds: Annotated[float, typer.Option(help="How long a request may take.")] = SECONDS,
     log_prompts: Annotated[bool, typer.Option("--log-prompts", help="Write what is asked for into the log.")] = False,
     course: Annotated[bool, typer.Option("--course/--no-course", help="The course, at /.")] = True,
     lang: Annotated[str, typer.Option(help="The language that the course opens in.")] = "en",

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from bozzetto.errors import InvalidInput
 from bozzetto.server import wire
@@ -21,6 +22,9 @@ T = TypeVar("T")
 
 class Gone(Exception):
     """Who asked has left."""
+
+
+LEAVING = (Gone, ClientDisconnect)  # this one comes from where the body is read
 
 
 async def unless_gone(request: Request, awaited: Awaitable[T], give_up: Callable[[], None]) -> T:
@@ -66,12 +70,12 @@ def as_refused(error: Exception, request: Request) -> Refused:
 
 def answer_errors(app: FastAPI) -> None:
     async def answer(request: Request, error: Exception) -> Response:
-        if isinstance(error, Gone):
+        if isinstance(error, LEAVING):
             return Response(status_code=LEFT)
         refused = as_refused(error, request)
         return JSONResponse(refused.body, refused.status, refused.headers)
 
-    for kind in (Gone, Refused, InvalidInput, Busy, Overdue, Closed):
+    for kind in (*LEAVING, Refused, InvalidInput, Busy, Overdue, Closed):
         app.add_exception_handler(kind, answer)
 
     @app.exception_handler(RequestValidationError)

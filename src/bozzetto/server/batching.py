@@ -29,9 +29,8 @@ from bozzetto.errors import BozzettoError, InputWarning, InvalidInput, real_numb
 from bozzetto.runtime import requests, store, text_to_image
 from bozzetto.runtime.session import Network
 from bozzetto.runtime.text_to_image import Walk
+from bozzetto.server.defaults import PLACES, WAITING
 
-PLACES = 8  # pictures that are drawn at once; with guidance that is 16 rows, and more rows make no row cheaper
-WAITING = 64
 MAX_PARTIAL = 3
 
 

@@ -7,7 +7,6 @@ import secrets
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -16,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bozzetto.course.serve import HEADERS
+from bozzetto.server.defaults import SECONDS
 from bozzetto.server.wire import Refused
 
 MAX_BODY = 32 * 2**20  # a picture of 20 MB as base64, and words
@@ -27,12 +27,12 @@ log = logging.getLogger("bozzetto.server")
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """key: what who asks must know, if anything. hosts: the names that this server answers to; None is any. seconds:
-    what a request may take; body_seconds: how long the next part of its body may take to come. log_prompts: whether
-    the log may hold what was asked for."""
+    what a request may take, to come as well as to be done; body_seconds: how long the next part of its body may take to
+    come. log_prompts: whether the log may hold what was asked for."""
 
     key: str | None = None
     hosts: frozenset[str] | None = frozenset({"127.0.0.1", "localhost", "[::1]"})
-    seconds: float = 120.0
+    seconds: float = SECONDS
     body_seconds: float = 30.0
     log_prompts: bool = False
 
@@ -111,7 +111,8 @@ class Guard:
             nonlocal came, more
             try:
                 # After the body there is only the leaving of who asked, for which no time is too long.
-                async with asyncio.timeout(self.settings.body_seconds if more else None):
+                left = min(self.settings.body_seconds, about.began + self.settings.seconds - time.monotonic())
+                async with asyncio.timeout(left if more else None):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(408, "The body did not come in time.") from None
@@ -155,7 +156,7 @@ class Guard:
         if self.settings.hosts is not None and _name(host) not in self.settings.hosts:
             # So no other website can reach this server by pointing its own name here (DNS rebinding).
             return Refused("This server does not answer to that name.", status=421)
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             return Refused("Pages of other places may not ask this server.", status=403, kind="permission_error")
         if self.key is not None and path.startswith(PRIVATE):
             told = dict(scope["headers"]).get(b"authorization", b"")

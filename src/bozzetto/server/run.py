@@ -8,14 +8,16 @@ import socket
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from bozzetto.course.serve import Site
 from bozzetto.errors import InvalidInput, MissingFile, literal, real_number, whole_number
 from bozzetto.server.app import create_app
-from bozzetto.server.batching import PLACES, WAITING, Engine
+from bozzetto.server.batching import Engine
+from bozzetto.server.connection import Connection
+from bozzetto.server.defaults import PLACES, PORT, SECONDS, WAITING
 from bozzetto.server.guard import Settings
 
-PORT = 8766
 MIN_KEY = 16  # characters
 KEY = "BOZZETTO_KEY"  # a variable of the environment; an argument of a command can be read by everybody
 
@@ -73,7 +75,7 @@ def run(
     site: Site | None = None,
     places: int = PLACES,
     waiting: int = WAITING,
-    seconds: float = Settings.seconds,
+    seconds: float = SECONDS,
     log_prompts: bool = False,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; then finish what was accepted."""
@@ -87,5 +89,10 @@ def run(
         logging.getLogger("bozzetto.server").setLevel(logging.INFO)
         name = f"[{host}]" if ":" in host else host
         print(f"Bozzetto serves at http://{name}:{listener.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
-        config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=30)
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(configured(app)).run(sockets=[listener])
+
+
+def configured(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app, http=Connection, log_config=None, access_log=False, server_header=False, timeout_keep_alive=30
+    )
