@@ -190,7 +190,7 @@ def lesson_path(course: serve.CourseServer, number: int) -> str:
 def served(course: serve.CourseServer, paths: list[str]) -> int:
     """How many bytes these files are as they go over the wire."""
     entries = [course.entries[f"/{path}"] for path in paths]
-    return sum(len(entry.body if entry.packed is None else entry.packed) for entry in entries)
+    return sum(len(entry.encoded({"br", "gzip"})[1]) for entry in entries)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ SAME = {
     "same-blocks.first-repaint",
     "same-blocks.first-vary",
     "same-blocks.ms",
+    "same-blocks.s",
     "same-blocks.said-chain",
     "shell.python",
     "site.megabytes",

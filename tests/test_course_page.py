@@ -116,7 +116,7 @@ def test_the_fonts_are_the_course_s_own_and_small(read, reader, course):
 
 
 def test_the_whole_course_is_small(course):
-    assert served(course, [path[1:] for path in course.entries]) <= 31_000_000  # the design says 30, see decisions.md
+    assert served(course, [path[1:] for path in course.entries]) <= 30_000_000
     runtime = [path[1:] for path in course.entries if path.startswith("/assets/ort/")]
     assert len(runtime) == 3
     assert served(course, runtime) <= 3_700_000
@@ -230,7 +230,7 @@ def test_pictures_move_where_they_may(visit):
     """So that the test above can fail."""
     reader = visit(reduced_motion="no-preference")
     read_through(reader, f"lessons/{LESSONS[0]}/index.html")
-    assert reader.page.wait_for_function("moved.size")
+    assert reader.page.wait_for_function("() => moved.size")
 
 
 # What Tab stops at, in order: of each group of radio buttons the chosen one, or the first.

@@ -149,6 +149,17 @@ def test_compressed_when_the_browser_takes_it(server, path):
     assert ask(server, path, Accept_Encoding="gzip;q=0")[1] == content
 
 
+def test_what_the_build_has_packed_goes_to_whoever_takes_it(tmp_path):
+    plain, packed = tmp_path / "ort.wasm", tmp_path / "ort.wasm.br"
+    plain.write_bytes(b"plain" * 100)
+    packed.write_bytes(b"packed")
+    with running({"index.html": PAGE, "assets/ort/ort.wasm": plain}) as server:
+        found = [ask(server, "/assets/ort/ort.wasm", Accept_Encoding=e) for e in ("gzip, br", "gzip, br;q=0", "")]
+    assert [answer.getheader("Content-Encoding") for answer, _ in found] == ["br", "gzip", None]
+    assert found[0][1] == b"packed" and gzip.decompress(found[1][1]) == found[2][1] == plain.read_bytes()
+    assert len({answer.getheader("ETag") for answer, _ in found}) == 3
+
+
 def test_pictures_and_fonts_are_not_compressed_again(server):
     for path in ("/data/a.webp", "/data/a.avif", "/assets/fonts/a.woff2"):
         assert ask(server, path, Accept_Encoding="gzip")[0].getheader("Content-Encoding") is None

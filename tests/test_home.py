@@ -78,7 +78,7 @@ def test_the_first_screen_has_title_field_and_runs_that_end_in_their_pictures(vi
     box = page.locator(".drawn ul").bounding_box()
     assert box["y"] + box["height"] <= 800
     if motion == "no-preference":
-        page.wait_for_function("[...moved].some(name => name.startsWith('img.'))")
+        page.wait_for_function("() => [...moved].some(name => name.startsWith('img.'))")
     page.wait_for_function(
         """() => [...document.querySelectorAll(".strip img")].every(image => {
           const [strip, box] = [image.getBoundingClientRect(), image.parentElement.getBoundingClientRect()];

@@ -164,7 +164,7 @@ def test_the_mixed_quiz_asks_from_all_lessons_and_says_where_to_look_again(visit
     expect(first.locator(".count")).to_have_text(t("questions.place", at=1, total=10))
 
     page.goto(course.url + "certificate/index.html")
-    sheet = page.locator(".sheet")
+    sheet = page.locator(".printed")
     best = t("questions.did-mixed", right=10 - wrong, total=10, date="December 1, 2026")
     expect(sheet.locator(".did")).to_contain_text(best)
 
@@ -173,7 +173,7 @@ def test_the_certificate_says_what_was_done_and_keeps_a_name_in_this_browser(vis
     page = opened(visit)
     page.goto(course.url + "certificate/index.html")
     page.get_by_text(t("site.certificate_nothing")).wait_for()
-    assert not page.locator(".sheet").is_visible() and problems(page) == []
+    assert not page.locator(".printed").is_visible() and problems(page) == []
     page.goto(course.url + lesson_path(course, 2))
     page.locator("fieldset.predict input").first.check()
     page.locator("#quiz").scroll_into_view_if_needed()
@@ -194,4 +194,4 @@ def test_the_certificate_says_what_was_done_and_keeps_a_name_in_this_browser(vis
     for paper in ("A4", "Letter"):
         assert page.pdf(format=paper).count(b"/Type /Page\n") == 1
     page.reload()
-    assert page.get_by_label(t("site.certificate_name")).input_value() == "<b>Ada</b>"
+    expect(page.get_by_label(t("site.certificate_name"))).to_have_value("<b>Ada</b>")

@@ -1,14 +1,26 @@
 // Bundles the page's scripts and styles and places ONNX Runtime's files beside them: `npm run build`.
 import { build } from "esbuild";
-import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { brotliCompressSync, constants } from "node:zlib";
 
 const to = "src/bozzetto/course/built/assets";
 const runtime = ["ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"];
 
-await rm(to, { recursive: true, force: true });
 await mkdir(`${to}/ort`, { recursive: true });
-// Not every web server, nor every learning platform, knows that .mjs is a script.
-for (const file of runtime) await copyFile(`node_modules/onnxruntime-web/dist/${file}`, `${to}/ort/${file.replace(".mjs", ".js")}`);
+for (const name of await readdir(to)) if (name !== "ort") await rm(`${to}/${name}`, { recursive: true });
+// Not every web server, nor every learning platform, knows that .mjs is a script. To pack the runtime for the server
+// takes longer than all the rest, so it is done when there is another runtime.
+for (const file of runtime) {
+  const [source, place] = [await readFile(`node_modules/onnxruntime-web/dist/${file}`), `${to}/ort/${file.replace(".mjs", ".js")}`];
+  const old = (await readFile(place).catch(() => undefined))?.equals(source) && (!file.endsWith(".wasm") || existsSync(`${place}.br`));
+  if (old) continue;
+  if (file.endsWith(".wasm")) {
+    const params = { [constants.BROTLI_PARAM_QUALITY]: 10, [constants.BROTLI_PARAM_LGWIN]: 24 };
+    await writeFile(`${place}.br`, brotliCompressSync(source, { params }));
+  }
+  await writeFile(place, source);
+}
 
 const options = { bundle: true, minify: true, target: "es2022", outdir: `${to}/js`, logLevel: "warning", legalComments: "eof" };
 // The page and its lessons share chunks; each lesson is fetched when its figure is near.

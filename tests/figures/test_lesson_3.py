@@ -47,7 +47,11 @@ def counted(figure: Locator) -> tuple[int, int]:
 
 
 def dots(figure: Locator, kind: str) -> None:
-    expect(figure.locator(f"canvas.sheet[data-painted^='{kind} ']")).to_have_count(1)
+    sheet = figure.locator(f"canvas.sheet[data-painted^='{kind} ']")
+    expect(sheet).to_have_count(1)
+    # It fills its frame, with a pixel for each of the screen's, or two: enlarged it would be a blur.
+    fills = "e => e.width >= e.clientWidth && e.clientWidth === e.parentElement.clientWidth"
+    assert sheet.evaluate(f"{fills} && getComputedStyle(e).padding === '0px'")
 
 
 def test_the_redraw_is_computed_and_agrees_with_python(reader):

@@ -288,6 +288,7 @@ def test_a_thing_is_dragged_within_the_frame_and_into_it(reader):
     answered(figure)
     figure.locator(".sheet").scroll_into_view_if_needed()
     box = figure.locator(".sheet").bounding_box()
+    assert figure.locator(".sheet canvas").bounding_box() == box  # a place on the one is a place on the other
     mouse, scale = reader.page.mouse, box["width"] / 64
 
     def drag(start, end):

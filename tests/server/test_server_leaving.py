@@ -18,6 +18,7 @@ from bozzetto.server.answers import answer_errors
 from bozzetto.server.app import create_app
 from bozzetto.server.batching import Engine
 from bozzetto.server.run import bind, configured
+from loops import in_a_loop
 from serving import PICTURES, QUICK, head, post, raw, shown, state, until
 
 
@@ -59,8 +60,7 @@ def test_a_body_that_stalls_or_comes_with_too_many(monkeypatch, size, status):
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"localhost")], "query_string": b""}
-    with ThreadPoolExecutor(1) as thread:  # in this one the browser's loop may run
-        thread.submit(asyncio.run, app(scope, receive, send)).result()
+    in_a_loop(app(scope, receive, send))
     assert sent[0]["status"] == status and json.loads(sent[1]["body"])["error"]["message"]
 
 

@@ -35,7 +35,7 @@ function date(day: number): string {
 
 export function fillCertificate(page: HTMLElement, progress: Progress): void {
   const find = <E extends HTMLElement>(selector: string): E => page.querySelector<E>(selector)!;
-  const rows = all(".sheet tbody tr", page);
+  const rows = all(".printed tbody tr", page);
   const dones = rows.map((row) => done(progress, row.dataset["lesson"] ?? "", row.dataset["items"]?.split(" ") ?? []));
   page.querySelector("header")?.after(...storageNotes(progress));
 
@@ -87,5 +87,5 @@ export function fillCertificate(page: HTMLElement, progress: Progress): void {
     print();
   });
   title();
-  form.hidden = find(".sheet").hidden = false;
+  form.hidden = find(".printed").hidden = false;
 }

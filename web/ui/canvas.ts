@@ -30,27 +30,35 @@ export function doubled({ data, width, height }: Pixels): Pixels {
   return { data: larger, width: 2 * width, height: 2 * height };
 }
 
-/** Latents [C,H,W] as grey tiles, four in a row; grey is 0, black and white are -range and range. */
+const [PAPER, CLAY, BLUE] = [
+  [250, 246, 238],
+  [162, 68, 31],
+  [29, 95, 180],
+] as const;
+
+/** A number's pixel, as numbers are drawn everywhere: pale at 0, clay above it, blue below; strongest from 1 on. */
+function paintNumber(data: Uint8ClampedArray, pixel: number, value: number): void {
+  const [full, share] = [value < 0 ? BLUE : CLAY, Math.min(1, Math.abs(value))];
+  PAPER.forEach((pale, channel) => (data[4 * pixel + channel] = pale * (1 - share) + full[channel]! * share));
+  data[4 * pixel + 3] = 255;
+}
+
+/** Latents [C,H,W] as tiles, four in a row; `range` is drawn strongest. */
 export function mosaic(latents: Float32Array, [channels, rows, columns]: readonly number[], range = 3): Pixels {
   const [width, height] = [4 * columns!, (rows! * channels!) / 4];
   const data = new Uint8ClampedArray(width * height * 4);
   latents.forEach((value, i) => {
     const [channel, cell] = [Math.floor(i / (rows! * columns!)), i % (rows! * columns!)];
     const row = rows! * (channel >> 2) + Math.floor(cell / columns!);
-    const at = 4 * (width * row + columns! * (channel & 3) + (cell % columns!));
-    data.fill(127.5 * (1 + value / range), at, at + 3);
-    data[at + 3] = 255;
+    paintNumber(data, width * row + columns! * (channel & 3) + (cell % columns!), value / range);
   });
   return { data, width, height };
 }
 
-/** A list of numbers as grey cells, `width` in a row. */
+/** A list of numbers as cells, `width` in a row. */
 export function cells(values: Float32Array, width: number, range: number): Pixels {
   const data = new Uint8ClampedArray(values.length * 4);
-  values.forEach((value, i) => {
-    data.fill(127.5 * (1 + value / range), 4 * i, 4 * i + 3);
-    data[4 * i + 3] = 255;
-  });
+  values.forEach((value, i) => paintNumber(data, i, value / range));
   return { data, width, height: values.length / width };
 }
 
@@ -73,11 +81,7 @@ export function difference(a: Pixels, b: Pixels): Float32Array {
 
 /** Values 0 to 1 as a heat map from paper over clay to ink, so that it reads in grey as well. */
 export function heat(values: Float32Array, width: number): Pixels {
-  const stops = [
-    [250, 246, 238],
-    [196, 92, 54],
-    [38, 20, 16],
-  ] as const;
+  const stops = [PAPER, [196, 92, 54], [38, 20, 16]] as const;
   const data = new Uint8ClampedArray(values.length * 4);
   values.forEach((value, i) => {
     const place = 2 * Math.min(1, Math.max(0, value));

@@ -80,12 +80,17 @@ export function bar(share: number): TemplateResult {
   return html`<span class="match-bar" aria-hidden="true"><i .style=${`width: ${100 * share}%`}></i></span>`;
 }
 
-/** Controls that wait to be asked for; what of them is not as it is at first is told beside the word. */
-export function morePart(content: TemplateResult, moved: readonly string[]): TemplateResult {
-  return html`<details class="more">
-    <summary class="button">${t("shell.more")} ${moved.length ? html`<small>${moved.join(", ")}</small>` : nothing}</summary>
+/** What waits to be asked for. */
+export function folded(title: unknown, content: TemplateResult, open = false): TemplateResult {
+  return html`<details class="more" ?open=${open}>
+    <summary class="button">${title}</summary>
     ${content}
   </details>`;
+}
+
+/** Controls that wait to be asked for; what of them is not as it is at first is told beside the word. */
+export function morePart(content: TemplateResult, moved: readonly string[]): TemplateResult {
+  return folded(html`${t("shell.more")} ${moved.length ? html`<small>${moved.join(", ")}</small>` : nothing}`, content);
 }
 
 export function dataTable({ head, rows }: Table): TemplateResult {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bozzetto.cli.shell import examples, flags
-from bozzetto.errors import InputWarning, InvalidInput, whole_number
+from bozzetto.errors import InputWarning, InvalidInput, require, whole_number
 from bozzetto.families import names
 from bozzetto.progress import bar
 
@@ -93,6 +93,7 @@ def save(drawn: list[Image], files: list[Path], sheet: Path | None, size: int, s
         'generate "a cat left of a dog" --style noto --frames frames/',
         'generate "two red apples" --best-of 8',
         "generate --prompts prompts.txt -o pictures/",
+        "generate --prompts prompts.jsonl -o pictures/ --ray",
     )
 )
 def generate(
@@ -103,6 +104,10 @@ def generate(
         Path | None,
         typer.Option(help="Draw a file of prompts, a line each or JSONL, into the folder OUTPUT; it can be stopped."),
     ] = None,
+    ray: Annotated[
+        bool,
+        typer.Option("--ray", help="With --prompts: by the workers of Ray, on the cluster that RAY_ADDRESS names."),
+    ] = False,
     seed: Seed = 0,
     n: Count = 1,
     steps: Annotated[int | None, typer.Option(help="Denoising steps, 1 to 1000.")] = None,
@@ -153,7 +158,10 @@ def generate(
             "sampler": sampler,
             "few_steps": few_steps,
         }
-        return draw_file(prompts, out, {name: value for name, value in options.items() if value is not None}, size)
+        options = {name: value for name, value in options.items() if value is not None}
+        return draw_file(prompts, out, options, size, ray)
+    if ray:
+        raise InvalidInput("ray", "goes with {} only: one picture is drawn here", "prompts")
     if prompt is None:
         raise InvalidInput("prompt", "is missing: say what to draw, or name a file with {}", "prompts")
     files = outputs(out, seed, n, sheet, size, best_of)
@@ -190,7 +198,7 @@ def generate(
             print(f"bozzetto: note: {path} is {told}", file=sys.stderr)
 
 
-def draw_file(prompts: Path, folder: Path, options: dict[str, Any], size: int) -> None:
+def draw_file(prompts: Path, folder: Path, options: dict[str, Any], size: int, ray: bool) -> None:
     """Draw what a file asks for, and say what was done and what was not read."""
     from bozzetto import pictures
     from bozzetto.server import many
@@ -198,9 +206,12 @@ def draw_file(prompts: Path, folder: Path, options: dict[str, Any], size: int) -
 
     whole_number("size", size, *pictures.SIZES, unit="pixels")
     many.check_folder(folder)
+    if ray:
+        require("ray")
     with Engine() as engine, bar("drawing") as progress:
         wishes, notes = many.read_wishes(prompts, folder, options, size, engine)
-        drawn, kept = many.draw_many(engine, wishes, folder, size, progress)
+        draw = partial(many.draw_spread, engine.weights) if ray else partial(many.draw_here, engine)
+        drawn, kept = many.draw_many(partial(draw, size), wishes, folder, progress)
     for note in notes[:LISTED]:
         print(f"bozzetto: warning: {note}", file=sys.stderr)
     if len(notes) > LISTED:

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,7 +30,11 @@ TILE = 128
 LISTED = 10  # skipped files that are named without --verbose
 
 
-@verbs.command(epilog=examples("search index photos", "search index photos --index photos.index --json"))
+@verbs.command(
+    epilog=examples(
+        "search index photos", "search index photos --index photos.index --json", "search index photos --ray"
+    )
+)
 def index(
     folder: Annotated[Path, typer.Argument(help="Its PNG, JPEG, WebP, GIF and BMP files, and those of its folders.")],
     place: Annotated[
@@ -40,15 +45,19 @@ def index(
     emptied: Annotated[
         bool, typer.Option("--emptied", help="Forget the pictures of folders that are empty now, not kept otherwise.")
     ] = False,
+    ray: Annotated[
+        bool,
+        typer.Option("--ray", help="By the workers of Ray, on the cluster that RAY_ADDRESS names; all see FOLDER."),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Name every file that is skipped.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make or update the index of a folder: only new and changed pictures are read. It can be stopped at any time."""
     from bozzetto.search.embed import open_embedder
-    from bozzetto.search.index import index_folder
+    from bozzetto.search.index import embed_spread, index_folder
     from bozzetto.search.walk import EMPTIED, OTHERS
 
-    require("lancedb")
+    require("lancedb", *["ray"] * ray)
     with _stoppable() as stopped, bar("indexing") as progress:
         report = index_folder(
             folder,
@@ -58,6 +67,7 @@ def index(
             emptied=emptied,
             progress=progress,
             stop=lambda: bool(stopped),
+            embed=partial(embed_spread, model) if ray else None,
         )
     if as_json:
         told = {

@@ -81,7 +81,11 @@ def _files(root: Path) -> Site:
         raise NotBuilt(NOT_BUILT)
     files: Site = {f"assets/{path.name}": path for path in sorted((root / "static").iterdir())}
     for folder, place in ((root / "built/assets", "assets"), (root / "data", "data")):
-        files |= {f"{place}/{p.relative_to(folder).as_posix()}": p for p in sorted(folder.rglob("*")) if p.is_file()}
+        files |= {
+            f"{place}/{path.relative_to(folder).as_posix()}": path
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.suffix != ".br"  # packed, which is no page's but the server's
+        }
     files["data/emoji.tsv"] = reading.NAMES
     return files
 

@@ -14,7 +14,7 @@ import threading
 import webbrowser
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,6 +73,20 @@ class Entry:
     def tag(self) -> str:
         return hashlib.sha256(self.body).hexdigest()[:32]
 
+    def encoded(self, accepted: Collection[str]) -> tuple[str, bytes]:
+        """As it is sent to whoever takes these encodings: which it has, or "", and its bytes."""
+        if "br" in accepted and self.brotli is not None:
+            return "br", self.brotli
+        if "gzip" in accepted and self.packed is not None:
+            return "gzip", self.packed
+        return "", self.body
+
+    @cached_property
+    def brotli(self) -> bytes | None:
+        """As the build has packed it beside the file, if it has: ONNX Runtime, by a third smaller than with gzip."""
+        beside = isinstance(self.source, Path) and self.source.with_name(f"{self.source.name}.br")
+        return beside.read_bytes() if beside and beside.is_file() else None
+
     @cached_property
     def packed(self) -> bytes | None:
         """Compressed, if it is of a kind that gets smaller."""
@@ -109,11 +123,11 @@ class Site:
         if entry is None:
             folder = max((folder for folder in self.not_found if path.startswith(folder)), key=len, default="/")
             entry, status = self.not_found[folder], HTTPStatus.NOT_FOUND
-        accepted = [part.split(";") for part in accept_encoding.split(",")]
-        packing = any(name.strip() == "gzip" and "".join(q).strip() not in ("q=0", "q=0.0") for name, *q in accepted)
+        asked = [part.split(";") for part in accept_encoding.split(",")]
+        accepted = {name.strip() for name, *q in asked if "".join(q).strip() not in ("q=0", "q=0.0")}
         with entry.lock:  # two requests for one file do the work once
-            packed = entry.packed if packing else None
-            body, tag = (entry.body, entry.tag) if packed is None else (packed, f"{entry.tag}-gz")
+            encoding, body = entry.encoded(accepted)
+            tag = f"{entry.tag}-{encoding}" if encoding else entry.tag
         page = entry.suffix == ".html"
         headers = {"Cache-Control": "no-cache" if page else "max-age=0, must-revalidate", "ETag": f'"{tag}"'}
         if entry.suffix in PACKED:
@@ -122,8 +136,8 @@ class Site:
         if status == HTTPStatus.OK and headers["ETag"] in known:
             return Answer(HTTPStatus.NOT_MODIFIED, headers)
         headers |= {"Content-Type": entry.type, "Content-Length": str(len(body))}
-        if packed is not None:
-            headers["Content-Encoding"] = "gzip"
+        if encoding:
+            headers["Content-Encoding"] = encoding
         return Answer(status, headers, body)
 
 

@@ -18,9 +18,19 @@ from bozzetto.runtime.store import FIX, ModelFolder
 Network = Callable[..., dict[str, np.ndarray]]
 
 
+_most: int | None = None
+
+
+def use_cores(most: int) -> None:
+    """From now on, open networks for so many cores at most: this process is one of several here."""
+    global _most
+    _most = most
+
+
 def cores() -> int:
     """How many this process may use, which in a container is fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return there if _most is None else min(there, _most)
 
 
 def open_network(model: ModelFolder, graph: str = "graph.onnx") -> Network:

@@ -6,10 +6,11 @@ picture leaves it only when its folder was seen without it. A run that is killed
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -21,13 +22,19 @@ from bozzetto.errors import InvalidInput, literal, whole_number
 from bozzetto.runtime.requests import check_prompt
 from bozzetto.runtime.session import cores
 from bozzetto.search import table as store
-from bozzetto.search.embed import Embedder
+from bozzetto.search.embed import Embedder, open_embedder
 from bozzetto.search.table import PLACE
 from bozzetto.search.walk import UNREADABLE, Skipped, check_folder, walk
+from bozzetto.spread import spread
 
 BATCH = 64  # pictures a pass of the model
 COMMIT = 1024  # pictures a commit: what a kill can cost, about three seconds of work
 MAX_RESULTS = 1000
+
+
+Seen = tuple[str, np.ndarray, bool]  # a picture's path, its vector, and whether it moves
+Embedded = Generator[list[Seen | Skipped], None, None]
+"""Of the pictures of a folder, in order, BATCH at a time: together they are rounded as they are."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +65,14 @@ def index_folder(
     emptied: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
     stop: Callable[[], bool] = lambda: False,
+    embed: Callable[[Path, list[str]], Embedded] | None = None,
 ) -> Report:
     """Bring the index of a folder up to date, and make it first if need be; hidden files and folders are left out.
 
     index: where it is, by default `.bozzetto-index` in the folder. rebuild: drop it, and embed every picture anew.
     emptied: forget the pictures of folders that are empty now; without it they are kept, since a drive may be away.
     progress(pictures done, pictures to embed). stop(): asked after every batch; if true, what is done is committed.
+    embed(folder, paths): who embeds, this process by default.
 
     Raises MissingFile without the folder, InvalidInput for one without pictures, and for an index that is of another
     model or folder, damaged, in use by another process, or in a place that cannot be written to.
@@ -73,7 +82,9 @@ def index_folder(
     index = Path(index or folder / PLACE).absolute()
     store.check_place(index)
     with store.writing(index):
-        return _update(folder, embedder, index, rebuild, emptied, progress, stop)
+        return _update(
+            folder, embedder, index, rebuild, emptied, progress, stop, embed or partial(embed_here, embedder)
+        )
 
 
 def _update(
@@ -84,6 +95,7 @@ def _update(
     emptied: bool,
     progress: Callable[[int, int], None],
     stop: Callable[[], bool],
+    embed: Callable[[Path, list[str]], Embedded],
 ) -> Report:
     new = rebuild or not store.exists(index)
     known: dict[str, store.Status] = {}
@@ -113,19 +125,15 @@ def _update(
     pending: list[tuple[str, np.ndarray]] = []
     embedded = animated = done = 0
     complete = True
-    memory = _Memory()
-    with ThreadPoolExecutor(cores()) as pool:
-        ahead = _ahead(pool, lambda path: _read(folder, path, embedder, memory), wanted, 4 * BATCH)
-        while batch := list(islice(ahead, BATCH)):
+    with closing(embed(folder, wanted)) as batches:
+        for batch in batches:
             bad = [item for item in batch if isinstance(item, Skipped)]
             good = [item for item in batch if not isinstance(item, Skipped)]
             skipped += bad
             spoiled += [item.path for item in bad if item.path in known and item.kind != UNREADABLE]
-            if good:
-                vectors = embedder.encode_image(np.stack([pixels for _, pixels, _ in good]))
-                pending += zip([path for path, _, _ in good], vectors, strict=True)
-                embedded += len(good)
-                animated += sum(moves for _, _, moves in good)
+            pending += [(path, vector) for path, vector, _ in good]
+            embedded += len(good)
+            animated += sum(moves for _, _, moves in good)
             done += len(batch)
             progress(done, len(wanted))
             if len(pending) >= COMMIT:
@@ -133,7 +141,6 @@ def _update(
                 pending = []
             if stop():
                 complete = False
-                pool.shutdown(wait=False, cancel_futures=True)
                 break
     store.put(index, table, pending, there.files)
     store.remove(index, table, spoiled)
@@ -151,6 +158,34 @@ def _update(
         complete=complete,
         approximate=bool(table.list_indices()),
     )
+
+
+def embed_here(embedder: Embedder, folder: Path, paths: list[str]) -> Embedded:
+    """Embed pictures of a folder in this process; their files are read by a thread a core, some ahead."""
+    memory = _Memory()
+    with ThreadPoolExecutor(cores()) as pool:
+        ahead = _ahead(pool, lambda path: _read(folder, path, embedder, memory), paths, 4 * BATCH)
+        try:
+            while batch := list(islice(ahead, BATCH)):
+                good = [item for item in batch if not isinstance(item, Skipped)]
+                vectors = iter(embedder.encode_image(np.stack([pixels for _, pixels, _ in good])) if good else ())
+                yield [item if isinstance(item, Skipped) else (item[0], next(vectors), item[2]) for item in batch]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def embed_spread(model: str | None, folder: Path, paths: list[str]) -> Embedded:
+    """Embed them with the workers of Ray, all of which see the folder, in the same batches. model: of open_embedder."""
+    yield from spread(partial(_Worker, model, folder), [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)])
+
+
+class _Worker:
+    def __init__(self, model: str | None, folder: Path):
+        self.embedder, self.folder = open_embedder(model), folder
+
+    def __call__(self, paths: list[str]) -> list[Seen | Skipped]:
+        (batch,) = embed_here(self.embedder, self.folder, paths)
+        return batch
 
 
 def search(index: str | Path, embedder: Embedder, vector: np.ndarray, k: int = 12) -> list[tuple[Path, float]]:

@@ -46,6 +46,7 @@ def create_app(engine: Engine, site: Site | None = None, settings: Settings | No
         redoc_url=None,
         lifespan=lifespan,
     )
+    app.state.ready = ready
     app.add_middleware(Guard, settings=settings, counts=counts)
     answer_errors(app)
     app.include_router(images.router(engine, settings))

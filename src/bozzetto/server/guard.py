@@ -15,8 +15,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bozzetto.course.serve import HEADERS
+from bozzetto.diffusion.noise import MAX_SEED
 from bozzetto.server.defaults import SECONDS
-from bozzetto.server.wire import Refused
+from bozzetto.server.wire import MAX_IMAGES, Refused
 
 MAX_BODY = 32 * 2**20  # a picture of 20 MB as base64, and words
 MAX_COMING = 8 * MAX_BODY  # of all bodies that are here at once
@@ -41,7 +42,7 @@ class Settings:
 class Log:
     """What is known of one request."""
 
-    number: str = field(default_factory=lambda: secrets.token_hex(8))
+    number: str  # of 16 hexadecimal digits
     began: float = field(default_factory=time.monotonic)
     status: int = 0
     user: str | None = None
@@ -51,6 +52,12 @@ class Log:
     def apology(self) -> Refused:
         message = f"Something went wrong here. The server's log says what, under {self.number}."
         return Refused(message, status=500, kind="server_error")
+
+
+def own_seed(request: Request) -> int:
+    """The seed of a request that names none: one of its number, so whoever draws it draws the same picture."""
+    about: Log = request.scope["log"]
+    return int(about.number, 16) % (MAX_SEED - MAX_IMAGES)
 
 
 def noted(request: Request, user: str | None, asked: object) -> None:
@@ -104,7 +111,7 @@ class Guard:
                 return
             await self.app(scope, receive, send)
             return
-        about = scope["log"] = Log()
+        about = scope["log"] = Log(scope.get("bozzetto.number") or secrets.token_hex(8))
         came, more = 0, True
 
         async def counted() -> Message:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -24,7 +23,7 @@ from bozzetto.runtime.tokenizer import split_words
 from bozzetto.server import forms, wire
 from bozzetto.server.answers import Gone, as_refused, unless_gone
 from bozzetto.server.batching import Drawing, Engine, Order
-from bozzetto.server.guard import Settings, noted
+from bozzetto.server.guard import Settings, noted, own_seed
 from bozzetto.server.naming import Namer
 from bozzetto.server.wire import Edit, Generation, ImagesAsked, Look, Streamed, Variation
 
@@ -66,7 +65,7 @@ def router(engine: Engine, settings: Settings) -> APIRouter:
         asked.check()
         noted(request, asked.user, prompt)
         wish = asked.wish() | {"seconds": settings.seconds}
-        wish.setdefault("seed", secrets.randbelow(MAX_SEED - wire.MAX_IMAGES))
+        wish.setdefault("seed", own_seed(request))
         if isinstance(asked, Streamed) and asked.quality == "medium":
             wish["num_inference_steps"] = max(1, engine.models.defaults.num_inference_steps // 2)
         begin, look = partial(begin, **wish), Look(asked)

@@ -6,18 +6,22 @@ that is there is the picture that is meant, also after the prompts have changed.
 """
 
 import hashlib
+import io
 import json
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from PIL.Image import Image
 
 from bozzetto import pictures
 from bozzetto.errors import InvalidInput, MissingFile, literal
 from bozzetto.files import write_atomically
 from bozzetto.runtime import requests
-from bozzetto.server.batching import Engine, Order
+from bozzetto.server.batching import PLACES, Engine
+from bozzetto.spread import spread
 
 OPTIONS = (
     "prompt",
@@ -32,6 +36,7 @@ OPTIONS = (
 )
 MAX_LINES = 1_000_000
 MAX_BYTES = 512 * 2**20
+PART = 4 * PLACES  # pictures of one task of a worker: what its death costs
 INDEX = "index.jsonl"  # what each picture was drawn from
 
 
@@ -113,25 +118,55 @@ def _object(line: str) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+Drawn = Iterator[list[bytes]]
+"""The PNG files of each of some wishes, in order."""
+
+
+def draw_here(engine: Engine, size: int, wishes: list[Wish]) -> Drawn:
+    """Draw them with this engine."""
+    for order in engine.draw(wish.options for wish in wishes):
+        yield [_png(pictures.enlarge(image, size)) for image in order.results()]
+
+
+def draw_spread(weights: Path, size: int, wishes: list[Wish]) -> Drawn:
+    """Draw them with the workers of Ray, each with an engine of its own."""
+    parts = list[list[Wish]]()
+    for wish in wishes:
+        if not parts or sum(len(each.files) for each in parts[-1]) >= PART:
+            parts.append([])
+        parts[-1].append(wish)
+    for drawn in spread(partial(_Drawer, weights, size), parts):
+        yield from drawn
+
+
+class _Drawer:
+    def __init__(self, weights: Path, size: int):
+        self.engine, self.size = Engine(weights), size
+
+    def __call__(self, wishes: list[Wish]) -> list[list[bytes]]:
+        return list(draw_here(self.engine, self.size, wishes))
+
+
+def _png(image: Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
 def draw_many(
-    engine: Engine, wishes: list[Wish], folder: Path, size: int, progress: Callable[[int, int], None]
+    draw: Callable[[list[Wish]], Drawn], wishes: list[Wish], folder: Path, progress: Callable[[int, int], None]
 ) -> tuple[int, int]:
     """Draw what is not there yet, and write the index: how many pictures were drawn, and how many were there."""
     folder.mkdir(exist_ok=True)
     total = sum(len(wish.files) for wish in wishes)
     there = {path.name for path in folder.iterdir()}
     missing = [wish for wish in wishes if any(file.name not in there for file in wish.files)]
-    begun, drawn = deque[Wish](), 0
-
-    def asked() -> Any:
-        for wish in missing:
-            begun.append(wish)
-            yield wish.options
-
-    kept = total - sum(len(wish.files) for wish in missing)
+    drawn, kept = 0, total - sum(len(wish.files) for wish in missing)
     progress(kept, total)
-    for order in engine.draw(asked()):
-        drawn += _save(order, begun.popleft(), size)
+    for wish, contents in zip(missing, draw(missing), strict=True):
+        for file, content in zip(wish.files, contents, strict=True):
+            write_atomically(file, content)
+        drawn += len(contents)
         progress(kept + drawn, total)
     rows = (
         {"file": file.name, **wish.options, "seed": wish.options.get("seed", 0) + index, "n": 1}
@@ -140,9 +175,3 @@ def draw_many(
     )
     write_atomically(folder / INDEX, "".join(json.dumps(row) + "\n" for row in rows))
     return drawn, kept
-
-
-def _save(order: Order, wish: Wish, size: int) -> int:
-    for image, file in zip(order.results(), wish.files, strict=True):
-        pictures.save_png(pictures.enlarge(image, size), file)
-    return len(wish.files)

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -67,6 +68,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def open_log() -> None:
+    """Begin to write what is asked, and what goes wrong, to stderr."""
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
+    logging.getLogger("bozzetto.server").setLevel(logging.INFO)
+
+
 def run(
     host: str = "127.0.0.1",
     port: int | None = None,
@@ -85,14 +92,13 @@ def run(
         hosts = Settings.hosts if is_loopback(host) else None
         settings = Settings(key=key, hosts=hosts, seconds=seconds, log_prompts=log_prompts)
         app = create_app(engine, site, settings)
-        logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
-        logging.getLogger("bozzetto.server").setLevel(logging.INFO)
+        open_log()
         name = f"[{host}]" if ":" in host else host
         print(f"Bozzetto serves at http://{name}:{listener.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
         uvicorn.Server(configured(app)).run(sockets=[listener])
 
 
 def configured(app: FastAPI) -> uvicorn.Config:
-    return uvicorn.Config(
-        app, http=Connection, log_config=None, access_log=False, server_header=False, timeout_keep_alive=30
-    )
+    # What else is installed (uvloop, httptools and websockets come with other extras) changes nothing here.
+    here: Any = {"loop": "asyncio", "http": Connection, "ws": "none", "log_config": None, "access_log": False}
+    return uvicorn.Config(app, server_header=False, timeout_keep_alive=30, **here)

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -77,7 +76,7 @@ def router(engine: Engine) -> APIRouter:
             return ask.answer(model, ask.see(model, image[None]), question), read
 
         words, read = await anyio.to_thread.run_sync(begin, limiter=places)
-        same = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": ANSWERER}
+        same = {"id": f"chatcmpl-{request.scope['log'].number}", "created": int(time.time()), "model": ANSWERER}
 
         async def pieces() -> AsyncIterator[tuple[str, str | None]]:
             """Word by word, each with None; at last no word, and why the answer ends."""

@@ -1,7 +1,7 @@
 // Judge it yourself: real pictures and fakes, what a person says of them, and what the discriminator says.
 import { html, nothing, type TemplateResult } from "lit";
 import { picture, type Pixels } from "../../ui/canvas.js";
-import { button } from "../../ui/figure-parts.js";
+import { button, type Content } from "../../ui/figure-parts.js";
 import { t } from "../../ui/strings.js";
 
 /** Pictures to be judged by a person; what the person says, and the verdicts. */
@@ -19,7 +19,7 @@ export function verdictWord(verdict: number): "passes" | "caught" | "undecided" 
   return shown > 50 ? "passes" : shown < 50 ? "caught" : "undecided";
 }
 
-export function judgedPart(trial: Trial, again: TemplateResult, onChange: (trial: Trial) => void): TemplateResult {
+export function judgedPart(trial: Trial, again: Content, onChange: (trial: Trial) => void): TemplateResult {
   const { pictures, verdicts, fake, said, told } = trial;
   const count = pictures.length;
   const say = (i: number) => (event: Event) => {

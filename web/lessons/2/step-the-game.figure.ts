@@ -10,7 +10,7 @@ import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { classField, classOptions } from "../../ui/classes.js";
 import { type Code } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
-import { type Alternative, type BadgeFacts, bar, button, type Content } from "../../ui/figure-parts.js";
+import { type Alternative, type BadgeFacts, bar, button, type Content, folded } from "../../ui/figure-parts.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, number, percent, t } from "../../ui/strings.js";
 import { type Drawn, drawEmoji, EMOJI_GAN, emojiCode, emojiPart, MANY } from "./emoji.js";
@@ -360,12 +360,14 @@ export class StepTheGame extends BzFigure<State> {
     if (!this.shows("emoji")) return nothing;
     const draw = (drawn: "one" | "many") =>
       button(t(`step-the-game.emoji-${drawn}`, { count: MANY }), () => this.set({ drawn }), "", this.busy);
-    return html`<section class="emoji">
-      <h3>${t("step-the-game.emoji")}</h3>
+    const part = html`<section class="emoji">
       <p class="hint">${t("step-the-game.emoji-means")}</p>
-      <div class="controls">${this.field("label", classOptions)} ${draw("one")} ${draw("many")}</div>
+      <div class="controls">
+        ${this.field("label", classOptions)} ${draw("one")} ${draw("many")} ${this.field("stamp")}
+      </div>
       ${emojiPart(this.emoji, this.asked)}
     </section>`;
+    return folded(t("step-the-game.emoji"), part, this.asked > 0);
   }
 
   // ---------------------------------------------------------------- judge it yourself
@@ -379,18 +381,10 @@ export class StepTheGame extends BzFigure<State> {
     this.trial = { pictures: pick(fakes, real), verdicts, fake, said: fake.map(() => false), told: false };
   }
 
-  private judge(): Content {
-    const { trial } = this;
+  private judge(key: "judge" | "judge-again"): Content {
     const { view } = this.healthy;
     if (!this.shows("judge")) return nothing;
-    const again = button(
-      t(`step-the-game.${trial?.told ? "judge-again" : "judge"}`, { count: JUDGED }),
-      () => view && this.deal(view),
-      "",
-      !view,
-    );
-    if (!trial) return html`<div class="pager">${again}</div>`;
-    return judgedPart(trial, again, (trial) => (this.trial = trial));
+    return button(t(`step-the-game.${key}`, { count: JUDGED }), () => view && this.deal(view), "", !view);
   }
 
   // ---------------------------------------------------------------- what is drawn
@@ -452,7 +446,9 @@ export class StepTheGame extends BzFigure<State> {
 
   protected override below(): TemplateResult {
     const dropped = this.dropped ? html`<p class="note" role="status">${t("step-the-game.dropped")}</p>` : nothing;
-    return html`${dropped} ${this.judge()} ${this.shows("skills") ? skillPart(this.skills) : nothing}
+    const { trial } = this;
+    const judged = trial && judgedPart(trial, this.judge("judge-again"), (trial) => (this.trial = trial));
+    return html`${dropped} ${judged ?? nothing} ${this.shows("skills") ? skillPart(this.skills) : nothing}
       ${this.emojiSection()}`;
   }
 
@@ -474,7 +470,7 @@ export class StepTheGame extends BzFigure<State> {
   protected override more(): TemplateResult {
     return html`<div class="controls">
       ${this.training("ten", "both", TEN)} ${this.training("train_detective", "detective", TEN)}
-      ${this.training("train_forger", "forger", TEN)} ${this.field("stamp")}
+      ${this.training("train_forger", "forger", TEN)} ${this.judge("judge")}
       ${this.state.beside ? this.pressed("alone", () => this.alone()) : nothing}
     </div>`;
   }

@@ -119,6 +119,6 @@ export function two(value: number): string {
 export function level(value: number, mean: number, std: number): TemplateResult {
   const end = 50 + 50 * Math.min(1, Math.max(-1, (value - mean) / (REACH * std)));
   return html`<span class="level" aria-hidden="true">
-    <i .style=${`--from: ${Math.min(50, end)}%; --long: ${Math.abs(end - 50)}%`}></i>
+    <i class=${end < 50 ? "below" : ""} .style=${`--from: ${Math.min(50, end)}%; --long: ${Math.abs(end - 50)}%`}></i>
   </span>`;
 }

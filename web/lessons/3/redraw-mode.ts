@@ -1,7 +1,7 @@
 // A picture that is described by a few numbers and drawn again from them, and what got lost.
 import { html, nothing, svg, type TemplateResult } from "lit";
 import type { ModelName } from "../../runtime/client.js";
-import { difference, heat, type Pixels, pixels } from "../../ui/canvas.js";
+import { cells, difference, heat, picture, type Pixels, pixels } from "../../ui/canvas.js";
 import type { Code } from "../../ui/code.js";
 import { type Alternative, bar, choices, type Content } from "../../ui/figure-parts.js";
 import type { Picked } from "../../ui/picture-input.js";
@@ -22,8 +22,15 @@ interface Answer {
   redraw: Pixels;
   latent: Latent;
   bell: Bell;
+  colours: Pixels;
   place: Latent;
   kept: Kept;
+}
+
+/** The same as colours, a cell a number. */
+function colours({ mean }: Latent, bell: Bell): Pixels {
+  const off = mean.map((value, i) => (value - bell.mean[i]!) / (REACH * bell.std[i]!));
+  return cells(off, mean.length, 1);
 }
 
 /** Numbers as bars up and down from the middle of their usual range, each with the reach of its cloud. */
@@ -37,7 +44,7 @@ function bars({ mean, std }: Latent, bell: Bell): TemplateResult {
   const each = Array.from(mean, (value, i) => {
     const [middle, end] = [(i + 0.5) * step, y(i, value)];
     const [low, high] = [y(i, value - 2 * std[i]!), y(i, value + 2 * std[i]!)];
-    return svg`<rect x=${middle - wide / 2} y=${Math.min(end, HIGH / 2)} width=${wide} height=${Math.abs(end - HIGH / 2)} />
+    return svg`<rect class=${end > HIGH / 2 ? "below" : ""} x=${middle - wide / 2} y=${Math.min(end, HIGH / 2)} width=${wide} height=${Math.abs(end - HIGH / 2)} />
       <line class="spread" x1=${middle} x2=${middle} y1=${Math.max(low, high + 2)} y2=${high} />`;
   });
   return html`<svg class="bars" viewBox="0 -2 ${WIDE} ${HIGH + 4}" preserveAspectRatio="none" aria-hidden="true">
@@ -97,6 +104,7 @@ export class RedrawMode implements Mode {
       redraw: shown(redraw!),
       latent: latent!,
       bell: host.bell(kind),
+      colours: colours(latent!, host.bell(kind)),
       place: place!,
       kept: kept(original, redraw!),
     };
@@ -134,7 +142,8 @@ export class RedrawMode implements Mode {
         <span class="arrow">${t("describe-redraw.describes")}</span>
         <div class="shot list">
           ${answered ? bars(answered.latent, answered.bell) : ""}
-          <span>${t("describe-redraw.list", { count })}</span>
+          ${answered ? picture(answered.colours, "", "numbers") : ""}
+          <span>${t("describe-redraw.list", { count })} ${t("shell.number-colours")}</span>
         </div>
         <span class="arrow">${t("describe-redraw.draws")}</span>
         ${shot(answered?.redraw, this.words, t("describe-redraw.redraw"))}

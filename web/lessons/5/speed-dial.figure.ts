@@ -290,7 +290,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
       <div>
       ${stop ? html`<p>${t(`speed-dial.${helps ? "helps" : "enough"}`, { sampler, steps: stop.steps })}</p>` : nothing}
       <p>${t("speed-dial.gan")}</p>
-      <p class="hint">${t("speed-dial.distance-means", values)}</p>
+      <p class="hint" title=${t("speed-dial.distance-name")}>${t("speed-dial.distance-means", values)}</p>
       <details>
         <summary>${t("speed-dial.numbers")}</summary>
         ${dataTable({ head, rows })}

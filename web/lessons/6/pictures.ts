@@ -8,7 +8,7 @@ import { picture, type Pixels, pixels } from "../../ui/canvas.js";
 import type { Gallery } from "../../ui/gallery.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import type { Paper } from "./papers.js";
-import { arrange, FORM, parse, READY, squareOf, TILES } from "./scene.js";
+import { arrange, FORM, parse, PATCHES, READY, squareOf, stripOf, stripWidth, TILES } from "./scene.js";
 
 export const SOURCES = ["scene", "paper", "own"] as const;
 
@@ -81,14 +81,19 @@ export class Pictures {
     return this.once(`seen ${this.key}`, () => arrange(data, covered, shuffle));
   }
 
-  /** One of `count` squares of it. */
-  square(gallery: Gallery, place: number, count: number): TemplateResult {
+  /** One of its tiles. */
+  tile(gallery: Gallery, place: number): TemplateResult {
     const { data } = this.seen(gallery);
-    const key = `square ${place} of ${count} ${this.key}`;
-    return picture(
-      this.once(key, () => squareOf(data, place, count), FRAME / Math.sqrt(count)),
-      "",
-      "patch",
-    );
+    const made = this.once(`tile ${place} ${this.key}`, () => squareOf(data, place, TILES), FRAME / Math.sqrt(TILES));
+    return picture(made, "", "patch");
+  }
+
+  /** One of `count` strips of its patches, in a row: one picture, since one for each patch would hold the page up. */
+  strip(gallery: Gallery, index: number, count: number): TemplateResult {
+    const { data } = this.seen(gallery);
+    const long = PATCHES / count;
+    const places = Array.from({ length: long }, (_, i) => long * index + i);
+    const made = this.once(`strip ${index} ${this.key}`, () => stripOf(data, places), stripWidth(long));
+    return picture(made, "", "strip-of-patches");
   }
 }

@@ -108,18 +108,21 @@ export class ReadThePicture extends BzFigure<State> implements Host {
     if (!gallery) return html`<p class="hint opening">${t("picture-input.opening")}</p>`;
     const known = tokens?.question === question ? tokens.read : undefined;
     return html`<div class="reading">
-      ${this.editor.frame(gallery)}
-      <div class="build">${this.sources()} ${this.sourcePart(gallery)}</div>
-      ${tiles(this, this.pictures, gallery, this.field("blind"))}
-      <div class="asking">
-        ${tokenRow(this, this.pictures, gallery, question, known)} ${this.questionPart()}
-        ${this.answerList.draw(this.asked)}
-      </div>
+      ${this.sources()}
+      <div class="build">${this.editor.frame(gallery)} ${this.sourcePart(gallery)}</div>
+      <div class="asking">${this.questionPart()} ${this.answerList.draw(this.asked)}</div>
+      <div class="row">${tokenRow(this, this.pictures, gallery, question, known)}</div>
     </div>`;
   }
 
+  /** What makes it harder to see, and the scene in numbers. */
   protected override more(): Content {
-    return this.gallery && this.state.source === "scene" ? this.editor.more() : nothing;
+    const { gallery } = this;
+    if (!gallery) return nothing;
+    return html`<div class="harder">
+      ${tiles(this, this.pictures, gallery, this.field("blind"))}
+      ${this.state.source === "scene" ? html`<div>${this.editor.more()}</div>` : nothing}
+    </div>`;
   }
 
   protected override below(): TemplateResult {

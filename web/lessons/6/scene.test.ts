@@ -85,3 +85,15 @@ test("questions fit the scene", () => {
   assert.ok(about("white*guitar.1.1.20").includes("is there a whale?"));
   for (const each of [undefined, scene.parse("white")]) assert.ok(scene.questions(each).includes("what is this?"));
 });
+
+test("a strip has its patches beside each other, with a line between two", () => {
+  const strip = scene.stripOf(solid, [9, 63]);
+  const width = scene.stripWidth(2);
+  assert.equal(strip.length, 4 * 8 * width);
+  for (const [i, place] of [9, 63].entries()) {
+    const rows = Array.from({ length: 8 }, (_, row) => 4 * (row * width + 9 * i));
+    const shown = rows.flatMap((at) => [...strip.subarray(at, at + 32)]);
+    assert.deepEqual(shown, [...scene.squareOf(solid, place, scene.PATCHES)]);
+  }
+  assert.equal(new Set(Array.from({ length: 8 }, (_, row) => strip[4 * (row * width + 8)])).size, 1);
+});

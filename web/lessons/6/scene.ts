@@ -151,7 +151,32 @@ export function lit(picture: Uint8ClampedArray, looked: Float32Array): Uint8Clam
 
 /** The pixels of one of `count` squares: a tile or a patch. */
 export function squareOf(picture: Uint8ClampedArray, place: number, count: number): Uint8ClampedArray {
-  return Uint8ClampedArray.from([...bytesOf(place, count)].flatMap((at) => [...picture.subarray(at, at + 4)]));
+  const from = [...bytesOf(place, count)];
+  const square = new Uint8ClampedArray(4 * from.length);
+  from.forEach((at, i) => square.set(picture.subarray(at, at + 4), 4 * i));
+  return square;
+}
+
+const PATCH = FRAME / Math.sqrt(PATCHES);
+const LINE = [227, 216, 198, 255];
+
+/** How wide so many patches are beside each other, with a line between two. */
+export function stripWidth(count: number): number {
+  return count * (PATCH + 1) - 1;
+}
+
+/** The pixels of patches beside each other. */
+export function stripOf(picture: Uint8ClampedArray, places: readonly number[]): Uint8ClampedArray {
+  const width = stripWidth(places.length);
+  const strip = new Uint8ClampedArray(4 * PATCH * width);
+  for (let at = 0; at < strip.length; at += 4) strip.set(LINE, at);
+  places.forEach((place, i) => {
+    const patch = squareOf(picture, place, PATCHES);
+    for (let row = 0; row < PATCH; row++) {
+      strip.set(patch.subarray(4 * PATCH * row, 4 * PATCH * (row + 1)), 4 * (row * width + i * (PATCH + 1)));
+    }
+  });
+  return strip;
 }
 
 /** Row and column, from 1, of the patch that was looked at most. */

@@ -5,7 +5,9 @@ import { button, type Content } from "../../ui/figure-parts.js";
 import type { Gallery } from "../../ui/gallery.js";
 import { t } from "../../ui/strings.js";
 import type { Host, Pictures } from "./pictures.js";
-import { cell, covers, order, PATCHES, TILES } from "./scene.js";
+import { cell, covers, order, TILES } from "./scene.js";
+
+const STRIPS = 4; // of the row: it is as wide as there is room
 
 /** The picture cut into tiles, each a button that covers it; `blind` is the control of that field. */
 export function tiles(host: Host, pictures: Pictures, gallery: Gallery, blind: Content): TemplateResult {
@@ -19,7 +21,7 @@ export function tiles(host: Host, pictures: Pictures, gallery: Gallery, blind: C
         return html`<button type="button" aria-pressed=${covers(covered, tile)}
           aria-label=${t("read-the-picture.tile", { row: row + 1, column: column + 1 })}
           @click=${() => host.set({ covered: covered ^ (1 << tile) })}>
-          ${pictures.square(gallery, place, TILES)}
+          ${pictures.tile(gallery, place)}
         </button>`;
       })}
     </div>
@@ -48,7 +50,8 @@ export function tokenRow(
   });
   return html`<div class="token-row ${host.state.blind ? "blind" : ""}" role="group"
       aria-label=${t("read-the-picture.row")}>
-      ${Array.from({ length: PATCHES }, (_, place) => pictures.square(gallery, place, PATCHES))} ${words}
+      ${Array.from({ length: STRIPS }, (_, index) => pictures.strip(gallery, index, STRIPS))}
+      <span class="pieces">${words}</span>
     </div>
     <p class="hint">
       ${t(host.state.blind ? "read-the-picture.blind-means" : "read-the-picture.row-means", { words: pieces.length })}

@@ -47,7 +47,8 @@ export function pipelinePart(
         : unseen,
     )}
     ${stage("decoded", film ? picture(film.picture(at, "noisy"), t("words-steer.noisy"), "small picture") : unseen)}
-  </ol>`;
+  </ol>
+  <p class="hint">${t("shell.number-colours")}</p>`;
 }
 
 /** A prompt in the pieces that the model reads. */

@@ -57,6 +57,7 @@ export class Chain {
 }
 
 export function took(milliseconds: number): string {
+  if (milliseconds >= 1000) return t("same-blocks.s", { s: number(milliseconds / 1000, 1) });
   return t("same-blocks.ms", { ms: milliseconds < 1 ? "< 1" : number(milliseconds, 0) });
 }
 
