@@ -11,9 +11,7 @@ Written: how many were answered, and how; how long the slowest took; how long un
 """
 
 import argparse
-import base64
 import http.client
-import io
 import json
 import os
 import signal
@@ -29,11 +27,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 import bozzetto
 from bozzetto.files import write_atomically
 from bozzetto.runtime.session import cores
+from serving import PICTURES, shown
 
 STEPS, SEEDS, PARTIAL = 8, 6, 3
 HEADERS = {"Content-Type": "application/json"}
@@ -125,7 +122,7 @@ class Clients:
         body: dict[str, Any] = {"prompt": "a happy robot", "seed": seed, "num_inference_steps": STEPS}
         if streamed:
             body |= {"stream": True, "partial_images": PARTIAL}
-        connection.request("POST", "/v1/images/generations", json.dumps(body), HEADERS)
+        connection.request("POST", PICTURES, json.dumps(body), HEADERS)
         answer = connection.getresponse()
         content = answer.read().decode()
         if answer.status != 200:
@@ -133,17 +130,13 @@ class Clients:
             return f"refused: {answer.status} {error['type']}"
         if not streamed:
             picture = json.loads(content)["data"][0]["b64_json"]
-            return "answered" if pixels(picture) == self.expected[seed] else "another picture"
+            return "answered" if shown(picture).tobytes() == self.expected[seed] else "another picture"
         events = [json.loads(event.partition("data: ")[2]) for event in content.strip().split("\n\n")]
         if events[-1]["type"] == "error":
             return f"refused: stream, {events[-1]['error']['type']}"
         if [event.get("partial_image_index") for event in events] != [*range(PARTIAL), None]:
             return "other events"
-        return "streamed" if pixels(events[-1]["b64_json"]) == self.expected[seed] else "another picture"
-
-
-def pixels(coded: str) -> bytes:
-    return Image.open(io.BytesIO(base64.b64decode(coded))).tobytes()
+        return "streamed" if shown(events[-1]["b64_json"]).tobytes() == self.expected[seed] else "another picture"
 
 
 def main() -> None:
