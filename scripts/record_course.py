@@ -291,19 +291,22 @@ def record_ideas(models: text_to_image.Models) -> None:
     for name, prompt in [*((name, with_article(name)) for name in IDEAS), ("", "")]:
         condition = text_to_image.encode(models, prompt)
         tokens = int(condition["mask"].sum())
-        parts = {"hidden": condition["hidden"][0, :tokens], "embedding": condition["embedding"][0]}
+        parts = {name: condition[name][0, :tokens] for name in ("hidden", "words")}
+        parts["embedding"] = condition["embedding"][0]
         packed = {key: base64.b64encode(part.astype(np.float16).tobytes()).decode() for key, part in parts.items()}
         ideas.append({"name": name, "prompt": prompt, "tokens": tokens, **packed})
     write("ideas.json", {"nothing": ideas.pop(), "ideas": ideas})  # nothing: the empty prompt, for guidance
 
 
-def write_run(name: str, model: str, run: dict, noisy: list[np.ndarray], clean: list[np.ndarray], began: float) -> None:
+def write_run(
+    name: str, model: str, run: dict, noisy: list[np.ndarray], clean: list[np.ndarray], began: float, shift: float = 1
+) -> None:
     """A whole run of a shipped model: a strip of noisy pictures above a strip of clean estimates."""
     seconds = time.perf_counter() - began
     save(sheet(np.stack([*noisy, *clean]), len(noisy)), f"recorded/{name}.avif", 60)
     facts = {
         "steps": len(noisy),
-        "times": [round(t, 4) for t in flow(len(noisy)).times.tolist()],
+        "times": [round(t, 4) for t in flow(len(noisy), shift).times.tolist()],
         "size": noisy[0].shape[0],
         "sprite": f"{name}.avif",
         "weights": store.open_model(model).weights_sum(),
@@ -322,7 +325,8 @@ def record_words_steer(models: text_to_image.Models, prompt: str, seed: int) -> 
     began = time.perf_counter()
     text_to_image.draw(models, prompt, [seed], callback=on_step)
     sampling = {key: getattr(models.defaults, key) for key in ("sampler", "guidance_scale")}
-    write_run("words-steer", "text_to_image", {"prompt": prompt, "seed": seed, **sampling}, noisy, clean, began)
+    run, shift = {"prompt": prompt, "seed": seed, **sampling}, models.defaults.shift
+    write_run("words-steer", "text_to_image", run, noisy, clean, began, shift)
 
 
 def record_speed_dial(label: str, seed: int) -> None:

@@ -16,19 +16,14 @@ import torch
 from torch import Tensor, nn
 
 GROUP = 64
-SMALLEST = 8192  # numbers in a tensor worth rounding
+SMALLEST = 16_384  # numbers in a tensor worth rounding
 SCALE = ".scale"  # the name of a tensor's scales is its own name and this
 Layer: TypeAlias = nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding
 
 
 def is_rounded(module: nn.Module) -> TypeGuard[Layer]:
     """Whether the weight of this layer is stored in four bits."""
-    return (
-        isinstance(module, Layer)
-        and module.weight.numel() >= SMALLEST
-        and module.weight.numel() % GROUP == 0
-        and max(module.weight.shape[2:], default=1) < 8  # the autoencoder's linear path: exact components of patches
-    )
+    return isinstance(module, Layer) and module.weight.numel() >= SMALLEST and module.weight.numel() % GROUP == 0
 
 
 def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,9 +89,8 @@ def rounded(model: nn.Module) -> Iterator[None]:
     layers = [layer for layer in model.modules() if is_rounded(layer) and layer.weight.requires_grad]
     exact = [layer.weight.data for layer in layers]
     for layer in layers:
-        layer.weight.data = dequantize(*quantize(layer.weight), layer.weight.shape).contiguous(
-            memory_format=torch.channels_last if layer.weight.ndim == 4 else torch.contiguous_format
-        )
+        rounded = dequantize(*quantize(layer.weight), layer.weight.shape)
+        layer.weight.data = torch.empty_like(layer.weight.data).copy_(rounded)  # in the order of its memory
     try:
         yield
     finally:

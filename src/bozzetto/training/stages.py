@@ -6,7 +6,7 @@ there. All stages share the run's seed and its one clock.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class Stage:
     recipe: dict[str, Any] = field(default_factory=dict)
     after: str | None = None
     keep: Collection[int] = ()
+    prepare: Callable[[int], None] | None = None
 
 
 @dataclass
@@ -56,10 +57,8 @@ class Run:
         origin = {"place": len(self.finished), "began": self.finished[before] if before else self.began}
         if not state.exists() or "finished" not in read_metadata(state):
             (self.out / FINAL).unlink(missing_ok=True)  # it belongs to stages that are gone
-        shared: dict[str, Any] = {"seed": self.seed, "deadline": self.deadline}
-        average = fit(
-            stage.module, stage.loss, stage.schedule, out, recipe=stage.recipe | origin, keep=stage.keep, **shared
-        )
+        shared: dict[str, Any] = {"seed": self.seed, "deadline": self.deadline, "recipe": stage.recipe | origin}
+        average = fit(stage.module, stage.loss, stage.schedule, out, keep=stage.keep, prepare=stage.prepare, **shared)
         self.finished[stage.name] = read_metadata(state)["finished"]
         return average
 
