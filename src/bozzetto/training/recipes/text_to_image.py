@@ -230,7 +230,8 @@ def training_batches(
         style[dropped | (rng.random(count) < budget.drop_style)] = 0
         of_shown, of_scenes = torch.from_numpy(rows).to(device), torch.from_numpy(chosen).to(device)
         pairs = zip(encoded, scenes.encoded, strict=True)
-        latents, *seen = [torch.cat([a[of_shown], b[of_scenes]]) for a, b in pairs]
+        with torch.autocast(device.type, enabled=False):  # on a processor with bf16 it refuses to join halves
+            latents, *seen = [torch.cat([a[of_shown], b[of_scenes]]) for a, b in pairs]
         placed = (torch.from_numpy(part).to(device) for part in (shows, names))
         return Batch(latents, condition(tokens, style), seen[0] if seen else latents[:, :0], *placed)
 
