@@ -4,14 +4,15 @@ The autoencoder and CLIP's text tower are taken ready from the weights folder an
 encoded once; the other half of each batch are scenes, drawn anew without end, at first of one kind of thing and then of
 all kinds. A caption is dropped now and then, and so is the style, for classifier-free guidance (Ho & Salimans 2022).
 
-In the first stage (`aligned`) the denoiser is also asked what CLIP's picture tower sees in the clean picture, which it
-then draws sooner (Yu et al. 2024, REPA, eq. 3; Singh et al. 2025, iREPA: a 3 x 3 projection, and the mean over the
-picture taken out), and where in a scene each of its words is, which the scene's maker knows. The rate of the long stage
+The denoiser is also asked where in a scene each of its words is, which the scene's maker knows, and in the first stage
+(`aligned`) what CLIP's picture tower sees in the clean picture, which it then draws sooner (Yu et al. 2024, REPA, eq.
+3; Singh et al. 2025, iREPA: a 3 x 3 projection, and the mean over the picture taken out). The rate of the long stage
 (`fit`) is constant, so that it matters little where it ends; it may be stopped and resumed from day to day. With a
 falling rate the denoiser then learns to live with four bits a weight (`rounded`, see rounding.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -46,7 +47,7 @@ class Budget:
     rounded: TrainingSchedule
     aligned: TrainingSchedule | None = None  # None leaves this stage out
     see: float = 0.5  # the weight of what CLIP sees in the loss of this stage
-    find: float = 0.1  # and of where the words are
+    find: float = 0.1  # and of where the words are, in every stage's
     scenes: int = 8192  # kept at a time
     new_scenes: int = 24  # at every step: a scene costs about a millisecond of one core
     easy_scenes: int = 60_000  # until all are of all kinds
@@ -130,9 +131,31 @@ class Batch:
     names: Tensor
 
 
+@contextmanager
+def overheard(model: nn.Module, *names: str) -> Iterator[list[Tensor]]:
+    """What these modules of it give, in the order in which they do."""
+    heard: list[Tensor] = []
+    modules = [model.get_submodule(name) for name in names]
+    hooks = [module.register_forward_hook(lambda _module, _given, out: heard.append(out)) for module in modules]
+    try:
+        yield heard
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def reading_loss(denoiser: Denoiser, batch: Batch, noise: Tensor, t: Tensor, *, find: float) -> dict[str, Tensor]:
+    """The denoiser's loss and `find` of -log of the share that a cell which shows a thing gives to the words that name
+    it, by the first head of the last attention to them on the way down and on the way up."""
+    with overheard(denoiser, "look_down.1.words.share", "look_up.1.words.share") as shares:
+        values = denoiser.loss(batch.latents, noise, t, *batch.condition)
+    down, up = (misplaced(share, batch.shows, batch.names) for share in shares)
+    lost = (down + up) / 2
+    return values | {"loss": values["loss"] + find * lost, "misplaced": lost}
+
+
 class Aligned(nn.Module):
-    """A denoiser that is also asked what CLIP sees, by its cells after the way down, projected to CLIP's `channels`;
-    and where the words are, by the first head of the last attention to them on the way down and on the way up."""
+    """A denoiser that is also asked what CLIP sees, by its cells after the way down, projected to CLIP's `channels`."""
 
     def __init__(self, denoiser: Denoiser, channels: int):
         super().__init__()
@@ -140,21 +163,11 @@ class Aligned(nn.Module):
         self.project = Conv(denoiser.config.widths[0], channels)
 
     def loss(self, batch: Batch, noise: Tensor, t: Tensor, *, see: float, find: float) -> dict[str, Tensor]:
-        """The denoiser's loss; `see` of the distance (1 - cosine) to what CLIP sees; and `find` of -log of the share
-        that a cell which shows a thing gives to the words that name it."""
-        found: list[Tensor] = []
-        hooks = [
-            self.denoiser.get_submodule(name).register_forward_hook(lambda _module, _given, out: found.append(out))
-            for name in ("look_down.1.words.share", "look_down.1", "look_up.1.words.share")
-        ]
-        values = self.denoiser.loss(batch.latents, noise, t, *batch.condition)
-        for hook in hooks:
-            hook.remove()
-        down, cells, up = found
-        away = 1 - (centred(self.project(cells)) * batch.seen).sum(1).mean()
-        lost = (misplaced(down, batch.shows, batch.names) + misplaced(up, batch.shows, batch.names)) / 2
-        loss = values["loss"] + see * away + find * lost
-        return values | {"loss": loss, "away": away, "misplaced": lost}
+        """`reading_loss` and `see` of the distance (1 - cosine) to what CLIP sees."""
+        with overheard(self.denoiser, "look_down.1") as cells:
+            values = reading_loss(self.denoiser, batch, noise, t, find=find)
+        away = 1 - (centred(self.project(cells[0])) * batch.seen).sum(1).mean()
+        return values | {"loss": values["loss"] + see * away, "away": away}
 
 
 def misplaced(shares: Tensor, shows: Tensor, names: Tensor) -> Tensor:
@@ -275,7 +288,7 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoise
 
     def loss(model: Denoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         batch = draw(rng, budget.fit.batch_size)
-        return model.loss(batch.latents, *randomly(budget.fit.batch_size, generator), *batch.condition)
+        return reading_loss(model, batch, *randomly(budget.fit.batch_size, generator), find=budget.find)
 
     run.advance(Stage("fit", model, loss, budget.fit, recipe, prepare=later(at, first)))
     return run.train(Stage("rounded", model, loss, budget.rounded, recipe, prepare=later(at, first, budget.fit)))
@@ -297,7 +310,7 @@ def export(run: Path, to: Path, name: str = "text_to_image") -> None:
     defaults = {
         "sampler": "dpmpp_2m",
         "num_inference_steps": 20,
-        "guidance_scale": 5.0,
+        "guidance_scale": 4.0,
         "guidance_interval": [0.0, 1.0],
         "shift": 1.5,
     }
