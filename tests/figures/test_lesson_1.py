@@ -37,7 +37,7 @@ def test_sorter_and_maker_are_computed(reader):
 
 def test_the_maker_is_met_with_what_it_drew_earlier_until_it_draws_here(reader):
     figure = reader.figure(1, picture=0)
-    made, said = figure.locator(".made-one"), figure.get_by_text(t("sorter-maker.recorded")).first
+    made, said = figure.locator(".made-one"), figure.locator(".hint", has_text=t("sorter-maker.recorded"))
     badge = figure.locator("summary", has_text=t("shell.badge"))
     expect(made.last).to_be_enabled()
     expect(said).to_be_visible()
