@@ -48,6 +48,7 @@ STILLS = {  # the first sight of a live figure: a prompt and a seed
     "sorter-maker": ("a rocket", 7),
     "match-score": ("a sunflower", 7),
 }
+MADE, MADE_STEPS = 12, 8  # lesson 1's maker: so many pictures of its still's prompt, with the lesson's few steps
 DOCUMENTS_EACH = 4  # signs, charts and receipts
 ON_MAP = 28  # pictures, and as many captions
 VAE_MAPS = ("map_", "plain_map_")
@@ -298,6 +299,16 @@ def record_ideas(models: text_to_image.Models) -> None:
     write("ideas.json", {"nothing": ideas.pop(), "ideas": ideas})  # nothing: the empty prompt, for guidance
 
 
+def record_sorter_maker(models: text_to_image.Models, prompt: str, seed: int) -> None:
+    """What lesson 1's maker draws first, a strip: the page shows it until somebody has it drawn anew."""
+    sampling = {"num_inference_steps": MADE_STEPS, "sampler": "dpmpp_2m"}
+    drawn = text_to_image.draw(models, prompt, range(seed, seed + MADE), **sampling)
+    save(sheet(np.stack(drawn), MADE), "recorded/sorter-maker.avif", 60)
+    idea = next(name for name in IDEAS if with_article(name) == prompt)
+    weights = store.open_model("text_to_image").weights_sum()
+    write("recorded/sorter-maker.json", {"idea": idea, "seed": seed, "weights": weights})
+
+
 def write_run(
     name: str, model: str, run: dict, noisy: list[np.ndarray], clean: list[np.ndarray], began: float, shift: float = 1
 ) -> None:
@@ -475,6 +486,7 @@ def main() -> None:
     record_training(world)
     record_vae_map(world)
     record_ideas(models)
+    record_sorter_maker(models, *STILLS["sorter-maker"])
     record_words_steer(models, *STILLS["words-steer"])
     record_speed_dial(*DIAL_RUN)
     record_home(models, clip)

@@ -206,6 +206,15 @@ def test_what_lesson_1_draws_first_is_new_and_what_its_sorter_is_unsure_of_is_mo
     [prompt] = [one["prompt"] for one in read("ideas.json")["ideas"] if one["name"] == idea]
     seeds = range(int(seed), int(seed) + int(made))
     drawn = text_to_image.draw(models, prompt, seeds, num_inference_steps=int(steps), sampler="dpmpp_2m")
+    recorded = read("recorded/sorter-maker.json")
+    assert (recorded["idea"], recorded["seed"]) == (idea, int(seed)), AGAIN
+    assert recorded["weights"] == store.open_model("text_to_image").weights_sum(), AGAIN
+    with Image.open(DATA / "recorded/sorter-maker.avif") as strip:
+        assert strip.size == (64 * len(drawn), 64)
+        for place, picture in enumerate(drawn):
+            shown = np.asarray(over_white(cell(strip.convert("RGBA"), 64, place))).astype(int)
+            assert np.abs(shown - np.asarray(over_white(Image.fromarray(picture)))).mean() < 8, AGAIN  # AVIF is lossy
+
     facts = read("training.json")
     for picture in drawn:  # relatives: no copies, but of the same kind and far nearer than most pictures are
         distance, place = nearest(picture, training)
