@@ -45,7 +45,9 @@ def test_what_is_stored_can_be_restored():
     assert tensors["0.weight"].dtype == torch.uint8 and tensors["0.weight"].nbytes == 64 * 256 // 2
     assert tensors["0.bias"].dtype == torch.float16 and tensors["3.weight"].dtype == torch.float16
     again = stored(twin)  # what is rounded may be rounded otherwise a second time, as near to it
-    assert all(torch.equal(tensors[name], again[name]) for name in tensors if name.endswith("bias") or name == "3.weight")
+    assert all(
+        torch.equal(tensors[name], again[name]) for name in tensors if name.endswith("bias") or name == "3.weight"
+    )
     with rounded(model):
         assert torch.equal(model[0].weight, twin[0].weight) and torch.equal(model[2].weight, twin[2].weight)
 
