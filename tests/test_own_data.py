@@ -359,8 +359,17 @@ def test_what_a_packed_file_hides_is_left_out(tmp_path):
     with zipfile.ZipFile(tmp_path / "t.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(tmp_path / "a.png", "a.png")
         archive.writestr("b.png", bytes(30 * 2**20))  # 30 KB, packed
+        archive.writestr("c.png", (tmp_path / "a.png").read_bytes(), zipfile.ZIP_STORED)
+        archive.writestr("a.txt", b"a spot of ink", zipfile.ZIP_STORED)
     found = own.load(tmp_path / "t.zip", 32)
-    assert found.names == ["a.png"] and "20 MB" in found.broken[0].reason
+    assert found.names == ["a.png", "c.png"] and "20 MB" in found.broken[0].reason
+    content = (tmp_path / "t.zip").read_bytes()
+    at = content.rindex(b"IEND")
+    (tmp_path / "t.zip").write_bytes(content[:at] + b"X" + content[at + 1 :])
+    assert "c.png" in own.load(tmp_path / "t.zip", 32).broken[1].reason  # its checksum
+    (tmp_path / "t.zip").write_bytes(content.replace(b"a spot", b"a blot"))
+    with pytest.raises(InvalidInput, match=r"t\.zip is cut short, broken or locked \(Bad CRC-32 for file 'a\.txt'\)"):
+        own.load(tmp_path / "t.zip", 32)
 
 
 # ---------------------------------------------------------------- twins
@@ -448,6 +457,11 @@ def test_gan_and_diffusion_learn_from_a_folder_and_a_zip(base, tmp_path, monkeyp
     assert main(["train", "gan", *common, str(base), "--steps", "10"]) == 0
     assert main(["train", "diffusion", *common, str(packed), "--mirror"]) == 0
     assert main(["train", "few-steps", *common, str(packed), "--steps", "2"]) == 0  # finds its teacher's run
+    other = ["train", "few-steps", *common, str(base), "--out", "runs/other", "--teacher", "runs/diffusion-smoke-set"]
+    picture(1, "L").save("grey.png")
+    Path("grey.csv").write_text("file,label\ngrey.png,kite\n")
+    assert main([*other[:4], "grey.csv", *other[5:]]) == 2
+    assert "--teacher runs/diffusion-smoke-set has learned other classes or colours" in capsys.readouterr().err
     assert capsys.readouterr().err == ""
     runs = ("gan-smoke-mine", "diffusion-smoke-set", "few-steps-smoke-set")
     assert all((Path("runs") / name / "model.safetensors").is_file() for name in runs)

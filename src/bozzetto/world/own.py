@@ -134,7 +134,7 @@ def load(path: Path, size: int, progress: Progress = lambda done, total: None) -
             broken.append(Skipped(item.name, "broken", error.why))
         except (KeyError, FileNotFoundError):
             broken.append(Skipped(item.name, "missing", "is not there: check its name in the table"))
-        except UNREADABLE as error:
+        except Exception as error:  # a parser of strange files can fail in every way
             broken.append(Skipped(item.name, "broken", f"cannot be read: {error}"))
         else:
             read.append((item, hashlib.sha256(content).digest(), *about))
@@ -269,7 +269,7 @@ def _archive(members: Iterable[str], read: Callable[[str, int], bytes]) -> Files
 # ---------------------------------------------------------------- what is said of them
 
 
-def _beside(files: Files) -> Iterator[Item]:
+def _beside(files: Files) -> list[Item]:
     """The pictures with the words beside them, and the class that their folder is."""
     beside: dict[str, dict[str, bytes]] = {os.path.splitext(name)[0]: {} for name in files.pictures}
     for text in files.texts:
@@ -281,6 +281,7 @@ def _beside(files: Files) -> Iterator[Item]:
     shared = sum(itertools.takewhile(bool, map(operator.eq, least, most)))  # how deep the one is that all share
     below = {folder[shared] for folder in folders if len(folder) > shared}
     split = bool(below) and below <= SPLITS.keys()
+    items = []
     for name, folder in zip(files.pictures, folders, strict=True):
         rest = folder[shared:]
         told = {"split": rest.pop(0) if split and rest else "", "label": rest[0] if rest else ""}
@@ -295,7 +296,8 @@ def _beside(files: Files) -> Iterator[Item]:
                 trouble = f"its {suffix} is no UTF-8 text: save it as UTF-8"
             except (ValueError, TypeError, RecursionError):
                 trouble = f"its {suffix} cannot be used: {MOST_TEXT >> 10} KB at most, and JSON an object"
-        yield _item(name, partial(files.read, name, pictures.MAX_BYTES), told, trouble)
+        items.append(_item(name, partial(files.read, name, pictures.MAX_BYTES), told, trouble))
+    return items
 
 
 def _item(name: str, read: Callable[[], bytes], told: Mapping[str, Any], trouble: str = "") -> Item:
@@ -342,7 +344,8 @@ def _parquet(path: Path, files: Files) -> tuple[int, Iterable[Item]]:
         table = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         raise InvalidInput("data", broken) from error
-    held = [field.name for field in table.schema_arrow if not pa.types.is_string(field.type)]
+    text = pa.types.is_string, pa.types.is_large_string
+    held = [field.name for field in table.schema_arrow if not any(kind(field.type) for kind in text)]
     names = table.schema_arrow.names
     column = next((key for key in held if key.lower() in PICTURE), "") or _column(str(path), names)
     wanted = [key for key in names if key == column or key.lower() in {*CAPTION, *LABEL, *SPLIT}]
