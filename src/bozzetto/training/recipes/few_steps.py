@@ -152,7 +152,7 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: Path) -> PixelDen
     device = pick_device()
     torch.manual_seed(run.seed)
     trained, _ = read_final(start, PixelDenoiser, DiffusionConfig)
-    if (trained.config.classes, trained.config.channels) != (tuple(pictures.classes), pictures.images.shape[-1]):
+    if (*trained.config.classes, trained.config.channels) != (*pictures.classes, pictures.images.shape[-1]):
         raise InvalidInput("teacher", f"{start} has learned other classes or colours: name a run with these pictures")
     trained = placed(trained, device).eval().requires_grad_(False)
     model = placed(copy_of(trained), device)
