@@ -1,5 +1,6 @@
 """Pictures for the networks: from uint8 in memory to floats on the device, with the augmentations recipes share."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from bozzetto.metrics.features import on_white
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world import fashion as clothes
 from bozzetto.world.dataset import World
+from bozzetto.world.own import Own
 from bozzetto.world.scenes import FRAME, Scene, make_scene, plural, render, scene_objects
 from bozzetto.world.styles import style_number
 
@@ -70,6 +72,44 @@ def fashion(split: str = "train", folder: Path | None = None) -> Pictures:
     images, labels = clothes.load(split, folder)
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))[..., None]
     return Pictures(padded, labels, list(clothes.CLASSES), mirrored=False)
+
+
+def own_pictures(found: Own, place: Path, mirrored: bool = False) -> Pictures:
+    """The training pictures of one's own set over white; C = 1 when all are grey. A picture without a class is of one
+    called after the set's place."""
+    images = np.round(on_white(found.images)).astype(np.uint8)
+    if (images == images[..., :1]).all():
+        images = images[..., :1]
+    labels = [label or place.resolve().stem for label in found.labels]
+    classes, numbers = np.unique(labels, return_inverse=True)
+    shown = np.array(found.splits) == "train"
+    return Pictures(images[shown], numbers[shown].astype(np.int64), classes.tolist(), mirrored)
+
+
+def own_world(found: Own) -> World:
+    """One's own set at 64 pixels as a world without styles, in which every picture is a concept with its twins, and
+    called by its words, or its class where there are none."""
+    empty = [""] * len(found.names)
+    return World(
+        images=found.images,
+        codepoints=[found.names[row] for row in found.twins],
+        emoji=empty,
+        names=[words or label for words, label in zip(found.captions, found.labels, strict=True)],
+        keywords=[[] for _ in empty],
+        groups=empty,
+        subgroups=found.labels,
+        styles=empty,
+        splits=found.splits,
+        core=np.ones(len(empty), bool),
+    )
+
+
+def checksum(source: World | Pictures) -> str:
+    """SHA-256 of all that can be learned from, in its order."""
+    found = hashlib.sha256()
+    for value in vars(source).values():
+        found.update(np.ascontiguousarray(value).data if isinstance(value, np.ndarray) else repr(value).encode())
+    return found.hexdigest()
 
 
 class Scenes:

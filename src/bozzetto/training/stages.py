@@ -41,12 +41,14 @@ class Stage:
 @dataclass
 class Run:
     """What the stages of a run share. began: checksum of the weights that the run begins from; deadline: in
-    time.monotonic(); finished: the checksums of the stages that are done, in their order."""
+    time.monotonic(); data: checksum of one's own pictures, "" for those of the project; finished: the checksums of the
+    stages that are done, in their order."""
 
     out: Path
     seed: int = 0
     deadline: float = math.inf
     began: str = ""
+    data: str = ""
     finished: dict[str, str] = field(default_factory=dict)
 
     def train(self, stage: Stage) -> Any:
@@ -55,6 +57,7 @@ class Run:
         out, state = self.out / stage.name, self.out / stage.name / STATE
         before = next(reversed(self.finished), "") if stage.after is None else stage.after
         origin = {"place": len(self.finished), "began": self.finished[before] if before else self.began}
+        origin |= {"data": self.data} if self.data else {}
         if not state.exists() or "finished" not in read_metadata(state):
             (self.out / FINAL).unlink(missing_ok=True)  # it belongs to stages that are gone
         shared: dict[str, Any] = {"seed": self.seed, "deadline": self.deadline, "recipe": stage.recipe | origin}

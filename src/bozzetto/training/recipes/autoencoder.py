@@ -98,8 +98,8 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Autoenc
         return model.loss(batch, latent_noise(len(batch), rng, generator))
 
     def decoder_loss(model: Autoencoder, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-        count = budget.rounded.batch_size // 2
-        chosen = scenes.pictures[rng.integers(0, len(scenes.pictures), count)]
+        count = budget.rounded.batch_size // 2 if len(scenes.pictures) else 0
+        chosen = scenes.pictures[rng.integers(0, max(1, len(scenes.pictures)), count)]
         batch = torch.cat([draw(rng, budget.rounded.batch_size - count), data.premultiplied(chosen, device)])
         with torch.no_grad():
             latents = model.encoder(batch).float()
@@ -117,7 +117,7 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Autoenc
     model.standardise(data.premultiplied(pictures[:: max(1, len(pictures) // 2048)], device))
     picture = store.open_model("clip/image")
     tower = load_part(ImageTower(ClipConfig(**picture["config"])), picture.path, device)
-    scenes = data.Scenes(world, budget.scenes)
+    scenes = data.Scenes(world, budget.scenes * any(world.styles))  # one's own pictures make none
     return run.train(Stage("rounded", model, decoder_loss, budget.rounded, recipe))
 
 

@@ -13,7 +13,7 @@ falling rate the denoiser then learns to live with four bits a weight (`rounded`
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -263,6 +263,8 @@ def later(at: Callable[[int], None], *before: TrainingSchedule | None) -> Callab
 def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoiser:
     """Train and return the averaged denoiser. start: the weights folder with autoencoder/ and clip/ (the package's
     own)."""
+    if not any(world.styles):  # one's own pictures, which make no scenes
+        budget = replace(budget, scenes=0, scene_share=0.0)
     device, first = pick_device(), budget.aligned
     draw, at, _, needs = training_batches(
         world, budget, seed=run.seed, weights=start, device=device, see=first is not None
