@@ -301,8 +301,8 @@ def record_ideas(models: text_to_image.Models) -> None:
 
 def record_sorter_maker(models: text_to_image.Models, prompt: str, seed: int) -> None:
     """What lesson 1's maker draws first, a strip: the page shows it until somebody has it drawn anew."""
-    sampling = {"num_inference_steps": MADE_STEPS, "sampler": "dpmpp_2m"}
-    drawn = text_to_image.draw(models, prompt, range(seed, seed + MADE), **sampling)
+    seeds = range(seed, seed + MADE)
+    drawn = text_to_image.draw(models, prompt, seeds, num_inference_steps=MADE_STEPS, sampler="dpmpp_2m")
     save(sheet(np.stack(drawn), MADE), "recorded/sorter-maker.avif", 60)
     idea = next(name for name in IDEAS if with_article(name) == prompt)
     weights = store.open_model("text_to_image").weights_sum()
