@@ -1,6 +1,6 @@
 """How fast each recipe trains here: pictures a second, and what share of the machine's own matrix rate that is.
 
-    python benchmarks/training.py --steps 40 --out benchmarks/results/training.json
+    python benchmarks/training.py autoencoder clip text-to-image --steps 40 --out benchmarks/results/training.json
 
 The matrix rate is that of a 2048 x 2048 x 2048 product, in fp32 and in bf16; the recipe's share is taken of the
 precision that it trains in. FLOPs are counted by torch over one forward and backward pass of the loss.
@@ -43,7 +43,8 @@ def matrix_rate(dtype: torch.dtype, seconds: float = 2.0) -> float:
 class Timed(Run):
     """A run that notes for each stage the rate over its second half, and the FLOPs of its first step."""
 
-    def __post_init__(self) -> None:
+    def __init__(self, out: Path):
+        super().__init__(out)
         self.rates: dict[str, dict[str, float]] = {}
 
     def train(self, stage: Stage) -> nn.Module:
@@ -79,6 +80,7 @@ def measure(recipe: Recipe, world: World, budget: object) -> dict[str, dict[str,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*", default=["autoencoder", "clip", "text-to-image"])
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--budget", default="cpu")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/training.json"))
@@ -89,7 +91,7 @@ def main() -> None:
     if precision == "bf16":
         rates["bf16"] = matrix_rate(torch.bfloat16)
     results = {}
-    for name in ("autoencoder", "clip", "text-to-image"):
+    for name in args.recipes:
         recipe = recipes.find(name)
         results[name] = measure(recipe, world, with_steps(recipe.budgets[args.budget], args.steps))
         for stage, row in results[name].items():
@@ -97,7 +99,9 @@ def main() -> None:
             results[name][stage] = {key: round(value, 3) for key, value in row.items()}
             print(name, stage, results[name][stage])
     report = {
-        "command": f"python benchmarks/training.py --steps {args.steps} --budget {args.budget}",
+        "command": " ".join(
+            ["python benchmarks/training.py", *args.recipes, f"--steps {args.steps} --budget {args.budget}"]
+        ),
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "precision": precision,

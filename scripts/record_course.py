@@ -48,6 +48,7 @@ STILLS = {  # the first sight of a live figure: a prompt and a seed
     "sorter-maker": ("a rocket", 7),
     "match-score": ("a sunflower", 7),
 }
+MADE, MADE_STEPS = 12, 8  # lesson 1's maker: so many pictures of its still's prompt, with the lesson's few steps
 DOCUMENTS_EACH = 4  # signs, charts and receipts
 ON_MAP = 28  # pictures, and as many captions
 VAE_MAPS = ("map_", "plain_map_")
@@ -291,19 +292,32 @@ def record_ideas(models: text_to_image.Models) -> None:
     for name, prompt in [*((name, with_article(name)) for name in IDEAS), ("", "")]:
         condition = text_to_image.encode(models, prompt)
         tokens = int(condition["mask"].sum())
-        parts = {"hidden": condition["hidden"][0, :tokens], "embedding": condition["embedding"][0]}
+        parts = {name: condition[name][0, :tokens] for name in ("hidden", "words")}
+        parts["embedding"] = condition["embedding"][0]
         packed = {key: base64.b64encode(part.astype(np.float16).tobytes()).decode() for key, part in parts.items()}
         ideas.append({"name": name, "prompt": prompt, "tokens": tokens, **packed})
     write("ideas.json", {"nothing": ideas.pop(), "ideas": ideas})  # nothing: the empty prompt, for guidance
 
 
-def write_run(name: str, model: str, run: dict, noisy: list[np.ndarray], clean: list[np.ndarray], began: float) -> None:
+def record_sorter_maker(models: text_to_image.Models, prompt: str, seed: int) -> None:
+    """What lesson 1's maker draws first, a strip: the page shows it until somebody has it drawn anew."""
+    seeds = range(seed, seed + MADE)
+    drawn = text_to_image.draw(models, prompt, seeds, num_inference_steps=MADE_STEPS, sampler="dpmpp_2m")
+    save(sheet(np.stack(drawn), MADE), "recorded/sorter-maker.avif", 60)
+    idea = next(name for name in IDEAS if with_article(name) == prompt)
+    weights = store.open_model("text_to_image").weights_sum()
+    write("recorded/sorter-maker.json", {"idea": idea, "seed": seed, "weights": weights})
+
+
+def write_run(
+    name: str, model: str, run: dict, noisy: list[np.ndarray], clean: list[np.ndarray], began: float, shift: float = 1
+) -> None:
     """A whole run of a shipped model: a strip of noisy pictures above a strip of clean estimates."""
     seconds = time.perf_counter() - began
     save(sheet(np.stack([*noisy, *clean]), len(noisy)), f"recorded/{name}.avif", 60)
     facts = {
         "steps": len(noisy),
-        "times": [round(t, 4) for t in flow(len(noisy)).times.tolist()],
+        "times": [round(t, 4) for t in flow(len(noisy), shift).times.tolist()],
         "size": noisy[0].shape[0],
         "sprite": f"{name}.avif",
         "weights": store.open_model(model).weights_sum(),
@@ -322,7 +336,8 @@ def record_words_steer(models: text_to_image.Models, prompt: str, seed: int) -> 
     began = time.perf_counter()
     text_to_image.draw(models, prompt, [seed], callback=on_step)
     sampling = {key: getattr(models.defaults, key) for key in ("sampler", "guidance_scale")}
-    write_run("words-steer", "text_to_image", {"prompt": prompt, "seed": seed, **sampling}, noisy, clean, began)
+    run, shift = {"prompt": prompt, "seed": seed, **sampling}, models.defaults.shift
+    write_run("words-steer", "text_to_image", run, noisy, clean, began, shift)
 
 
 def record_speed_dial(label: str, seed: int) -> None:
@@ -471,6 +486,7 @@ def main() -> None:
     record_training(world)
     record_vae_map(world)
     record_ideas(models)
+    record_sorter_maker(models, *STILLS["sorter-maker"])
     record_words_steer(models, *STILLS["words-steer"])
     record_speed_dial(*DIAL_RUN)
     record_home(models, clip)

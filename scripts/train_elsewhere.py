@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", choices=families.names(trained=True))
     parser.add_argument("--budget", default="gpu", choices=["smoke", "cpu", "gpu"])
-    parser.add_argument("--data", help="what it learns from, as in `bozzetto train`")
+    parser.add_argument("--data", help="what it learns from: emoji or fashion")
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--packed", type=Path, help="folder of a packed run to go on from")
     parser.add_argument("--start", type=Path, help="what the recipe starts from; for few-steps and vlm a finished run")

@@ -190,7 +190,10 @@ def test_label_labels(capsys, labels, message):
         ("train gan --budget smoke", "run `bozzetto world build` first"),
         ("train clip --budget smoke --data fashion", "--data fashion is for gan, vae, diffusion, few-steps"),
         ("train gan --budget smoke --data fashion", "install it with `sudo apt install dataset-fashion-mnist`"),
-        ("train gan --budget smoke --data shoes", "'shoes' is not one of 'emoji', 'fashion'"),
+        (
+            "train gan --budget smoke --data shoes",
+            "--data shoes is neither emoji nor fashion, nor there as a file or folder",
+        ),
         ("export clip --from missing --to folder", "--from missing is not a folder"),
         ("export clip --from folder --to file", "--to file is a file"),
         ("export clip --from folder --to folder", "run `bozzetto train clip`"),

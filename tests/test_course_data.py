@@ -110,6 +110,24 @@ def test_the_first_page_shows_of_eight_drawings_the_one_that_clip_finds_best(mod
         assert np.abs(last - drawn[run["seed"]]).mean() < 8 < 20 < np.abs(first - drawn[run["seed"]]).mean(), AGAIN
 
 
+def test_the_ladder_climbs_to_what_the_weights_draw_today(models):
+    again = "run scripts/record_ladder.py again"
+    facts = read("ladder.json")
+    assert facts["weights"] == store.open_model("text_to_image").weights_sum(), again
+    seen, named = ([row[key] for row in facts["rows"]] for key in ("seen", "named"))
+    assert len(seen) > 2 and seen == sorted(seen) and named[0] < named[-1] <= facts["rows"][-1]["of"]
+    assert {path.name for path in (DATA / "ladder").iterdir()} == {row["file"] for row in facts["rows"]}
+    drawn = [text_to_image.draw(models, prompt, [facts["seed"]])[0] for prompt in facts["prompts"][:2]]
+    white = [np.asarray(over_white(Image.fromarray(picture))).astype(int) for picture in drawn]
+    apart = []
+    for row in facts["rows"]:
+        with Image.open(DATA / "ladder" / row["file"]) as strip:
+            assert strip.size == (64 * len(facts["prompts"]), 64)
+            shown = [np.asarray(cell(strip.convert("RGB"), 64, place)) for place in range(2)]
+        apart.append(np.mean([abs(one - other).mean() for one, other in zip(shown, white, strict=True)]))
+    assert apart[-1] < 8 < apart[0], again  # AVIF is lossy
+
+
 def test_the_gallery_was_never_trained_on_and_has_the_embeddings_of_the_shipped_tower(world, clip):
     facts = read("gallery.json")
     row = {(key, style): i for i, (key, style) in enumerate(zip(world.codepoints, world.styles, strict=True))}
@@ -167,9 +185,10 @@ def test_ideas_are_read_as_the_shipped_tower_reads_them(models):
 
     for idea in [*read("ideas.json")["ideas"][::8], read("ideas.json")["nothing"]]:
         condition = text_to_image.encode(models, idea["prompt"])
-        hidden = np.frombuffer(base64.b64decode(idea["hidden"]), np.float16).reshape(idea["tokens"], 192)
         assert condition["mask"].sum() == idea["tokens"]
-        np.testing.assert_allclose(condition["hidden"][0, : idea["tokens"]], hidden, atol=0.02, err_msg=AGAIN)
+        for name in ("hidden", "words"):
+            kept = np.frombuffer(base64.b64decode(idea[name]), np.float16).reshape(idea["tokens"], 192)
+            np.testing.assert_allclose(condition[name][0, : idea["tokens"]], kept, atol=0.02, err_msg=AGAIN)
 
 
 def test_what_lesson_1_draws_first_is_new_and_what_its_sorter_is_unsure_of_is_mostly_wrong(models, training):
@@ -187,6 +206,15 @@ def test_what_lesson_1_draws_first_is_new_and_what_its_sorter_is_unsure_of_is_mo
     [prompt] = [one["prompt"] for one in read("ideas.json")["ideas"] if one["name"] == idea]
     seeds = range(int(seed), int(seed) + int(made))
     drawn = text_to_image.draw(models, prompt, seeds, num_inference_steps=int(steps), sampler="dpmpp_2m")
+    recorded = read("recorded/sorter-maker.json")
+    assert (recorded["idea"], recorded["seed"]) == (idea, int(seed)), AGAIN
+    assert recorded["weights"] == store.open_model("text_to_image").weights_sum(), AGAIN
+    with Image.open(DATA / "recorded/sorter-maker.avif") as strip:
+        assert strip.size == (64 * len(drawn), 64)
+        for place, picture in enumerate(drawn):
+            shown = np.asarray(over_white(cell(strip.convert("RGBA"), 64, place))).astype(int)
+            assert np.abs(shown - np.asarray(over_white(Image.fromarray(picture)))).mean() < 8, AGAIN  # AVIF is lossy
+
     facts = read("training.json")
     for picture in drawn:  # relatives: no copies, but of the same kind and far nearer than most pictures are
         distance, place = nearest(picture, training)

@@ -70,6 +70,9 @@ def said(folder: Path) -> dict[str, str]:
     return found
 
 
+CODE = re.compile(r"^\s*([^\s#].*?)(?:\s+# .*)?$", re.MULTILINE)  # without the words about it
+
+
 def facts(path: Path) -> dict[str, Any]:
     """What of a page's text does not depend on its language."""
     front, text = read_source(path, {}).front, path.read_text(encoding="utf-8")
@@ -77,7 +80,7 @@ def facts(path: Path) -> dict[str, Any]:
         "front": {key: front.get(key) for key in ("number", "slug", "minutes", "figure")},
         "parts": re.findall(r"^(#+|:::.*|```\w*|-|\d\.)(?: |$)", text, re.MULTILINE),
         "links": sorted(re.findall(r"\]\(([^)]+)\)", text)),
-        "code": [re.findall(r"^\s*[^\s#].*$", code, re.M) for code in re.findall(r"^```.*?^```$", text, re.M | re.S)],
+        "code": [CODE.findall(code) for code in re.findall(r"^```.*?^```$", text, re.M | re.S)],
     }
 
 

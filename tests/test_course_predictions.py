@@ -202,7 +202,7 @@ def test_lesson_8_the_same_noise_is_seen_through_other_words(draw):
     assert same < other
 
 
-def test_lesson_8_colour_goes_well_far_more_often_than_count_and_places_are_hardest():
+def test_lesson_8_colour_goes_well_far_more_often_than_count_and_two_things_are_hardest():
     rates = {row["fact"]: row["rate"] for row in json.loads((DATA / "weak-spots.json").read_text(encoding="utf-8"))}
     assert rates["color"] > rates["count"] + 0.2
-    assert rates["place"] == min(rates.values())
+    assert max(rates["two"], rates["place"]) < min(rates["count"], rates["thing"]) / 2

@@ -16,7 +16,7 @@ from bozzetto.errors import InvalidInput, NotBuilt, WeightsError  # noqa: E402
 from bozzetto.evaluation import autoencoder, bench, clip, makers, report, text_to_image, vlm  # noqa: E402
 from bozzetto.evaluation import judge as judges  # noqa: E402
 from bozzetto.evaluation.bench import EvaluationContext  # noqa: E402
-from bozzetto.evaluation.scores import share  # noqa: E402
+from bozzetto.evaluation.scores import border_ratio, share  # noqa: E402
 from bozzetto.families import names  # noqa: E402
 from bozzetto.metrics import makers as formulas  # noqa: E402
 from bozzetto.metrics.retrieval import share_of  # noqa: E402
@@ -24,7 +24,7 @@ from bozzetto.world.captions import held_out_keywords, plain_name, templates, wi
 from bozzetto.world.dataset import World  # noqa: E402
 from bozzetto.world.questions import CANNOT_TELL  # noqa: E402
 from bozzetto.world.scenes import KINDS  # noqa: E402
-from patterned_world import KEYWORDS, NAMES, Oracle, drawing, patterned_world, thumbnails  # noqa: E402
+from patterned_world import KEYWORDS, NAMES, STYLES, Oracle, drawing, patterned_world, thumbnails  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,6 +54,20 @@ def test_psnr_of_a_known_error():
     assert autoencoder.psnr(a, a) == pytest.approx([100, 100])
 
 
+def test_the_border_ratio_sees_a_grid():
+    rng = np.random.default_rng(0)
+    smooth = border_ratio(rng.random((200, 64, 64, 3)))
+    assert smooth["low"] < 1 < smooth["high"] and smooth["n"] == 200 and smooth["high"] - smooth["low"] < 0.01
+    cells = rng.random((50, 8, 8, 1)).repeat(8, 1).repeat(8, 2)
+    slope = cells + np.linspace(0, 0.64, 64)[:, None] + np.linspace(0, 0.64, 64)[:, None, None]
+    inside = 0.64 / 63
+    assert border_ratio(slope)["value"] == pytest.approx(
+        np.abs(np.diff(cells[:, ::8, ::8], axis=1) + inside).mean() / inside, rel=0.05
+    )
+    assert border_ratio(slope, 4)["value"] < border_ratio(slope)["value"]
+    assert border_ratio(np.ones((2, 64, 64, 3)))["value"] == pytest.approx(1)
+
+
 def test_premultiplied_colours_vanish_with_alpha():
     picture = np.array([[[[200, 100, 50, 0], [200, 100, 50, 255]]]], np.uint8)
     expected = np.array([[0, 0, 0, 0], [200, 100, 50, 255]]) / 255
@@ -75,10 +89,17 @@ def test_chosen_concepts_are_spread_and_fixed(world: World):
 
 
 def test_autoencoder_scores_follow_the_error(context: EvaluationContext):
-    perfect = autoencoder.score(context, lambda pictures: pictures)
-    assert {score["value"] for score in perfect.values()} == {100}
+    perfect = autoencoder.score(context, lambda pictures, noise: pictures)
+    assert {score["value"] for score in perfect.values() if score["unit"] == "dB"} == {100}
+    for measure, found in perfect.items():
+        if "redrawn, latent noise" in measure:  # what came back is graded as the scene itself is
+            kind, fact = measure.split()[0], measure.split(": ")[1]
+            graded = context.graded(kind, *context.test_scenes(kind, context.scenes))
+            assert found == share({bench.FACTS[name]: value for name, value in graded.items()}[fact])
+    assert sum("redrawn, latent noise" in measure for measure in perfect) >= 2 * len(autoencoder.GRADED)
+    assert perfect[autoencoder.BORDERS] == perfect[autoencoder.BORDERS_ART]
     assert perfect["PSNR RGBA, test pictures"]["n"] == 12 and perfect["PSNR RGBA, test scenes"]["n"] == 6 * len(KINDS)
-    off = autoencoder.score(context, lambda pictures: pictures + np.array([0.1, 0.1, 0.1, 0]))
+    off = autoencoder.score(context, lambda pictures, noise: pictures + np.array([0.1, 0.1, 0.1, 0]))
     assert off["PSNR RGB on white, test scenes"]["value"] == pytest.approx(20, abs=1e-4)
     assert off["PSNR RGBA, test pictures"]["value"] == pytest.approx(21.249, abs=1e-3)
 
@@ -172,16 +193,17 @@ def test_synonyms_ask_for_any_bearer_and_for_the_concept(world: World):
 
 
 def test_text_to_image_tells_an_artist_a_copyist_and_a_blank(context: EvaluationContext, tmp_path):
-    answers = {with_article(plain_name(name)): drawing(i, i % 3) for i, name in enumerate(NAMES)}  # held-out art
-    copies = {with_article(plain_name(name)): drawing(i, (i + 1) % 3) for i, name in enumerate(NAMES)}
+    prompts = [with_article(plain_name(name)) for name in NAMES]
+    answers = {prompt: drawing(i, i % 3) for i, prompt in enumerate(prompts)}  # held-out art
+    copies = {prompt: drawing(i, (i + 1) % 3) for i, prompt in enumerate(prompts)}
     for kind in text_to_image.COMPOSED:
         scenes, renders = context.test_scenes(kind, context.scenes)
         answers |= {scene.sentence: picture for scene, picture in zip(scenes, renders, strict=True)}
     asked = []
 
-    def artist(prompt: str, seed: int) -> np.ndarray:
+    def artist(prompt: str, seed: int, style: str | None = None) -> np.ndarray:
         asked.append((prompt, seed))
-        return answers[prompt]
+        return drawing(prompts.index(prompt), STYLES.index(style)) if style else answers[prompt]
 
     scores, details = text_to_image.score(context, artist, 8, tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").stat().st_size > 0
@@ -195,20 +217,36 @@ def test_text_to_image_tells_an_artist_a_copyist_and_a_blank(context: Evaluation
             # Two scenes may share a sentence, and then one drawing: no more than that may differ.
             assert abs(scores[name]["value"] - scores[f"{name}, true renders"]["value"]) <= 1 / context.scenes
 
-    copyist, copied = text_to_image.score(context, lambda prompt, seed: copies.get(prompt, drawing(0, 0)), 8)
+    for pair in (*text_to_image.PAIRS.values(), text_to_image.PAIRS_STYLE, text_to_image.PAIRS_NEAREST):
+        assert scores[pair] == scores[text_to_image.ART.format(pair)] and scores[pair]["n"] == 8
+    assert scores[text_to_image.PAIRS[1]]["value"] == 1 and scores[text_to_image.PAIRS_NEAREST]["value"] < 1
+
+    copyist, copied = text_to_image.score(context, lambda prompt, *how: copies.get(prompt, drawing(0, 0)), 8)
     for space in ("features", "pixels"):
         near = f"nearer to a training picture than 95 % of held-out art, {space} (5 % is free)"
         assert copyist[near]["value"] == 1 and scores[near]["value"] < 0.5
         assert set(copied["nearest"][space]["distance"]) == {0.0}
+    assert copyist[text_to_image.PAIRS_NEAREST]["value"] == pytest.approx(1)
     assert copied["nearest"]["pixels"]["neighbour"][0].split(" (")[0] in NAMES
 
     grey = np.full((64, 64, 4), 255, np.uint8)
-    blank, _ = text_to_image.score(context, lambda prompt, seed: grey, 8)
+    blank, _ = text_to_image.score(context, lambda *asked: grey, 8)
     assert blank["judge top-1"]["value"] < 0.5
     assert blank["picture to prompt recall@1"]["value"] < 0.5
     assert blank["count scenes: as many objects"]["value"] == blank["two scenes: just the two objects"]["value"] == 0
     distance = "Frechet distance (EfficientNet-Lite0)"
     assert blank[distance]["value"] > 5 * scores[distance]["value"]
+
+
+def test_a_linear_classifier_finds_what_is_linear_and_no_more():
+    rng = np.random.default_rng(0)
+    ways = rng.normal(size=(3, 40))
+    labels = rng.integers(3, size=900)
+    features = (ways[labels] + rng.normal(size=(900, 40))).astype(np.float32)
+    judged = text_to_image.linear_classifier(features[:600], labels[:600], 3)
+    assert (judged(features[600:]).argmax(1) == labels[600:]).mean() > 0.95
+    chance = text_to_image.linear_classifier(features[:600], rng.permutation(labels[:600]), 3)
+    assert (chance(features[600:]).argmax(1) == labels[600:]).mean() < 0.5
 
 
 def test_frechet_floor_is_what_real_art_gets():
@@ -304,12 +342,12 @@ def shipped(model: str) -> list[str]:
 
 def test_measures_are_called_as_in_the_report_that_ships(context: EvaluationContext, monkeypatch):
     """Who renames one measures anew: the README, the cards and the course find their numbers by these names."""
-    assert list(autoencoder.score(context, lambda pictures: pictures)) == shipped("autoencoder")
+    assert list(autoencoder.score(context, lambda pictures, noise: pictures)) == shipped("autoencoder")
     exact = PerfectClip(context)
     scores = clip.score(context, exact.texts, exact.pictures, 0.5)
     assert [name for name in shipped("clip") if name not in scores] == [clip.SYNONYMS_NEW]  # all are in captions here
     assert not set(scores) - set(shipped("clip"))
-    scores, _ = text_to_image.score(context, lambda prompt, seed: drawing(0, 0), 8)
+    scores, _ = text_to_image.score(context, lambda *asked: drawing(0, 0), 8)
     assert list(scores) == shipped("text-to-image")
     assert list(judges.score(context)) == shipped("judge")
     scores = vlm.score(context, lambda picture, questions, seen: [CANNOT_TELL] * len(questions))

@@ -85,3 +85,25 @@ def test_the_first_screen_has_title_field_and_runs_that_end_in_their_pictures(vi
           return image.complete && Math.abs(strip.right - box.right) < 1.5;
         })"""
     )
+
+
+@pytest.mark.parametrize("place", ["", "es/"])
+def test_no_word_of_a_lessons_picture_is_cut_off_or_covered(reader, place):
+    page = reader.open(f"{place}index.html")
+    bad = page.evaluate(
+        """() => [...document.querySelectorAll("svg.picture")].flatMap(picture => {
+          const frame = picture.getBoundingClientRect();
+          const words = [...picture.querySelectorAll("text")];
+          const blocks = picture.querySelectorAll(".block");
+          const others = [...words, ...blocks].map(one => [one, one.getBoundingClientRect()]);
+          return words.filter(word => {
+            const { left, right, top, bottom, height } = word.getBoundingClientRect();
+            const slack = 0.3 * height; // above the letters and below them
+            const covers = ([one, box]) => one !== word && box.left < right - 1 && box.right > left + 1
+              && box.top < bottom - slack && box.bottom > top + slack;
+            return left < frame.left || right > frame.right || top < frame.top - 2 || bottom > frame.bottom + 2
+              || others.some(covers);
+          }).map(word => word.textContent);
+        })"""
+    )
+    assert bad == []

@@ -1,6 +1,9 @@
 """The picture chain on a world of drawn shapes, trained in seconds: recipes learn, exports are what was trained."""
 
+import itertools
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,22 +12,24 @@ import torch
 import bozzetto
 from bozzetto.diffusion import few_steps, flow
 from bozzetto.diffusion.samplers import euler
-from bozzetto.errors import InvalidInput, MissingFile
+from bozzetto.errors import InvalidInput, MissingFile, WeightsError
 from bozzetto.models.autoencoder import Autoencoder
 from bozzetto.models.clip import Clip, ClipConfig, TextTower
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.runtime import text_to_image as text_to_image_runtime
 from bozzetto.runtime.denoising import guided_denoiser, sample, student_jump
 from bozzetto.runtime.session import open_network
-from bozzetto.runtime.store import open_model
+from bozzetto.runtime.store import open_model, weights_folder
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data, recipes
 from bozzetto.training.export import read_weights
 from bozzetto.training.recipe import export_run
+from bozzetto.training.recipes import text_to_image
 from bozzetto.training.recipes.clip import words
 from bozzetto.training.rounding import restore
 from bozzetto.training.teacher import load as load_teacher
 from bozzetto.world.captions import caption
+from bozzetto.world.scenes import KINDS
 
 
 @pytest.fixture(scope="session")
@@ -70,8 +75,69 @@ def test_clip_learns(runs):
 
 
 def test_the_denoiser_learns(runs):
-    lines = log(runs / "text-to-image/fit")
+    lines = log(runs / "text-to-image/aligned") + log(runs / "text-to-image/fit")
     assert lines[-1]["loss"] < 0.85 * lines[0]["loss"]
+
+
+def test_what_the_stream_of_scenes_holds_depends_on_the_step_alone(shapes, things, monkeypatch):
+    monkeypatch.setattr(data, "scene_objects", lambda world: things)
+    tokenizer, encoded = Tokenizer.load(weights_folder() / "clip/text/vocabulary.txt"), []
+
+    def encode(pictures):
+        encoded.append(len(pictures))
+        means = torch.from_numpy(pictures).float().mean((1, 2))
+        values = means[:, :, None, None] + len(pictures) / 8  # what an encoder makes of a scene depends on its company
+        return values, -values
+
+    def stream():
+        return data.SceneStream(shapes, 14, 4, 20, encode, tokenizer)
+
+    whole, resumed = stream(), stream()
+    held = []
+    for step in range(6):
+        whole.at(step)
+        held.append(whole.encoded[0].clone())
+    resumed.at(5)
+    assert whole.size == 12 and set(encoded[2:]) == {4}  # whole blocks of four, and one blank for the size
+    torch.testing.assert_close(resumed.encoded, whole.encoded, rtol=0, atol=0)
+    assert (resumed.tokens == whole.tokens).all() and (resumed.styles == whole.styles).all() and whole.styles.all()
+    for before, after in itertools.pairwise(held):
+        assert ((before != after).flatten(1).any(1)).sum() == 4  # four go and four come at every step
+    assert data.SceneStream(shapes, 0, 4, 20, encode, tokenizer).size == 0
+
+
+def test_scenes_begin_with_one_kind_of_thing_and_come_to_all():
+    first, last = ([data.curriculum(k + n, 1000) for k in range(500)] for n in (0, 1000))
+    assert 0.6 < np.mean([kind in data.EASY for kind in first]) < 0.95
+    shares = {kind: np.mean([each == kind for each in last]) for kind in KINDS}
+    assert shares["place"] == pytest.approx(0.2, abs=0.05) and min(shares.values()) > 0.05
+
+
+def test_latents_of_another_shape_are_refused_by_name(runs, tmp_path):
+    shutil.copytree(runs / "weights/autoencoder/encoder", tmp_path / "autoencoder/encoder")
+    path = tmp_path / "autoencoder/encoder/config.json"
+    path.write_text(path.read_text().replace('"latent_channels": 8', '"latent_channels": 16'))
+    said = "autoencoder/encoder is for latents of 16 channels, not of 8: reinstall bozzetto"
+    for open_it in (text_to_image_runtime.open_part, lambda name, weights: train_on(weights)):
+        with pytest.raises(WeightsError, match=said):
+            open_it("autoencoder/encoder", tmp_path)
+
+
+def train_on(weights):
+    budget = text_to_image.BUDGETS["smoke"]
+    text_to_image.training_batches(None, budget, seed=0, weights=weights, device=torch.device("cpu"))
+
+
+def test_the_times_of_the_steps_are_shifted_as_the_model_says(runs):
+    models = text_to_image_runtime.load(runs / "weights")
+    asked = []
+
+    def denoiser(x, t, **condition):
+        asked.append(float(t[0]))
+        return models.denoiser(x=x, t=t, **condition)
+
+    text_to_image_runtime.draw(replace(models, denoiser=denoiser), "a red disc", [1], num_inference_steps=4)
+    assert asked == pytest.approx(flow(4, 1.5).times[:4].tolist())
 
 
 def test_the_few_step_student_comes_nearer_to_its_guided_teacher(runs, shapes):
@@ -148,7 +214,7 @@ def test_onnx_runtime_agrees_with_torch(runs, part):
     for count in (1, 2, 5):
         inputs = {
             "encoder": {"pixels": rng.uniform(-1, 1, (count, 4, 64, 64))},
-            "decoder": {"latents": rng.standard_normal((count, 16, 8, 8))},
+            "decoder": {"latents": rng.standard_normal((count, 8, 16, 16))},
             "text": {"tokens": rng.integers(1, 20, (count, 24))},
             "order": {
                 "words": rng.standard_normal((count, 24, 192)),
@@ -156,9 +222,10 @@ def test_onnx_runtime_agrees_with_torch(runs, part):
             },
             "image": {"pixels": rng.uniform(-1, 1, (count, 3, 64, 64))},
             "": {
-                "x": rng.standard_normal((count, 16, 8, 8)),
+                "x": rng.standard_normal((count, 8, 16, 16)),
                 "t": rng.random(count),
                 "hidden": rng.standard_normal((count, 24, 192)),
+                "words": rng.standard_normal((count, 24, 192)),
                 "mask": np.arange(24) < rng.integers(1, 24, (count, 1)),
                 "embedding": rng.standard_normal((count, 256)),
                 "style": rng.integers(0, 9, count),
@@ -185,7 +252,7 @@ def test_a_changed_weight_changes_the_graphs_answer(runs, tmp_path):
     source = runs / "weights/autoencoder/decoder"
     for name in ("graph.onnx", "model.safetensors"):
         (tmp_path / name).write_bytes((source / name).read_bytes())
-    latents = {"latents": np.ones((1, 16, 8, 8), np.float32)}
+    latents = {"latents": np.ones((1, 8, 16, 16), np.float32)}
     before = onnxruntime.InferenceSession(tmp_path / "graph.onnx").run(None, latents)[0]
     content = bytearray((tmp_path / "model.safetensors").read_bytes())
     content[-400:] = bytes(400)  # the last tensor's numbers become zero

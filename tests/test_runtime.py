@@ -202,7 +202,7 @@ def test_decoding_undoes_premultiplication():
     alpha = picture[..., 3:] / 255
     pixels = np.concatenate([picture[..., :3] / 255 * alpha, alpha], -1).transpose(0, 3, 1, 2) * 2 - 1
     decoder = SimpleNamespace(decoder=lambda latents: {"pixels": pixels.astype(np.float32)})
-    decoded = text_to_image.decode(decoder, np.zeros((2, 16, 8, 8), np.float32))
+    decoded = text_to_image.decode(decoder, np.zeros((2, *text_to_image.LATENT_SHAPE), np.float32))
     assert decoded.dtype == np.uint8
     assert not decoded[:, :8].any()  # where nothing is visible there is no colour
     assert same(decoded[picture[..., 3] > 0], picture[picture[..., 3] > 0])

@@ -28,9 +28,9 @@ from test_training import TINY, line_fit, network
 
 STEPS = 3  # of each stage
 STAGES = {
-    "autoencoder": ["whole", "decoder", "rounded"],
+    "autoencoder": ["whole", "rounded"],
     "clip": ["distil", "joint", "image", "words_rounded", "image_rounded", "order", "settle", "negatives"],
-    "text-to-image": ["fit", "rounded"],
+    "text-to-image": ["aligned", "fit", "rounded"],
     "diffusion": ["fit", "rounded"],
     "gan": ["pretraining", "adversarial"],
     "vae": ["good", "plain", "map", "plain_map", "sampler"],
@@ -192,8 +192,10 @@ def test_a_first_stage_that_is_trained_again_takes_the_finish_with_it(small, lef
 
 def test_another_recipe_is_refused_by_the_field_that_differs(small, left_alone):
     source, budget, start = small["autoencoder"]
-    other = replace(budget, decoder=replace(budget.decoder, learning_rate=0.5))
-    with pytest.raises(InvalidInput, match=r"decoder/state\.safetensors was trained with learning_rate = 0\.001, this"):
+    other = replace(budget, rounded=replace(budget.rounded, learning_rate=0.5))
+    with pytest.raises(
+        InvalidInput, match=r"rounded/state\.safetensors was trained with learning_rate = 0\.0002, this"
+    ):
         recipes.find("autoencoder").train(source, other, left_alone("autoencoder"), seed=3, start=start)
 
 

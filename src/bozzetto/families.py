@@ -20,6 +20,7 @@ class Family:
     start: what its training starts from. TEACHER: the word table, data/teacher.safetensors by default. WEIGHTS: other
     families in a weights folder, the package's own by default. A family's name: the folder of its finished run.
     takes: the whole picture world, or small pictures in classes; data: which of them there are, the usual one first.
+    own: whether it also learns from pictures that are the user's own.
     trained: False for a graph without weights of its own, which no recipe makes.
     runtime: the module of runtime/ that runs it. sampled: for a maker of `sample`, which of its folders is opened.
     scorer: the module of evaluation/ that measures it, and scored: what else its `measure` is told.
@@ -31,6 +32,7 @@ class Family:
     start: str = ""
     takes: Literal["world", "pictures"] = "world"
     data: tuple[str, ...] = ("emoji",)
+    own: bool = False
     trained: bool = True
     runtime: str = ""
     sampled: str = ""
@@ -56,6 +58,7 @@ FAMILIES = (
     Family(
         "autoencoder",
         ("autoencoder/encoder", "autoencoder/decoder"),
+        own=True,
         scorer="autoencoder",
         served=("autoencoder/encoder", "autoencoder/decoder"),
     ),
@@ -70,6 +73,7 @@ FAMILIES = (
     Family(
         "text-to-image",
         ("text_to_image",),
+        own=True,
         start=WEIGHTS,
         runtime="text_to_image",
         scorer="text_to_image",
@@ -91,6 +95,7 @@ FAMILIES = (
         ("gan/generator", "gan/discriminator"),
         takes="pictures",
         data=("emoji", "fashion"),
+        own=True,
         runtime="sample",
         sampled="gan/generator",
         served=("gan/generator",),
@@ -102,6 +107,7 @@ FAMILIES = (
         VAE_FOLDERS,
         takes="pictures",
         data=("emoji", "fashion"),
+        own=True,
         runtime="sample",
         sampled="vae/decoder",
         scorer="makers",
@@ -113,6 +119,7 @@ FAMILIES = (
         ("diffusion",),
         takes="pictures",
         data=("emoji", "fashion"),
+        own=True,
         runtime="sample",
         sampled="diffusion",
         scorer="makers",
@@ -125,6 +132,7 @@ FAMILIES = (
         start="diffusion",
         takes="pictures",
         data=("emoji", "fashion"),
+        own=True,
         runtime="sample",
         sampled="few_steps",
         scorer="makers",

@@ -233,7 +233,8 @@ def film_is_computed(reader: Visit, number: int, model: str, **state: str) -> No
         assert run(film()) != first
 
 
-def film_works_from_the_keyboard(visit: Callable[..., Visit], number: int, **state: str) -> None:
+def film_works_from_the_keyboard(visit: Callable[..., Visit], number: int, shift: float = 1, **state: str) -> None:
+    """shift: of the times of its model's steps."""
     reader = visit()
     page = reader.page
     page.clock.install(time=0)
@@ -246,7 +247,8 @@ def film_works_from_the_keyboard(visit: Callable[..., Visit], number: int, **sta
     words = figure.locator(".scrubber span")
 
     def expect_step(at: int) -> None:
-        expect(words).to_have_text(t("shell.at", step=at, steps=3, noise=f"{round(100 * (1 - at / 3))} %"))
+        noise = shift * (1 - at / 3) / (shift * (1 - at / 3) + at / 3)
+        expect(words).to_have_text(t("shell.at", step=at, steps=3, noise=f"{round(100 * noise)} %"))
 
     expect(words).to_contain_text("3")
     for key, at in (("ArrowLeft", 2), ("ArrowLeft", 1), ("ArrowRight", 2)):

@@ -2,11 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from actions import bars, button, cancel, field, finished, make, retries, type_seed, unfold
-from browser import Visit, perturbed, replaced, served
+from bozzetto.pictures import over_white
+from browser import Visit, perturbed, pixels, replaced, served, t
 
 pytest_plugins = ["browser"]
 
@@ -30,6 +33,31 @@ def test_sorter_and_maker_are_computed(reader):
         figure = reader.figure(1, picture=0, seed=7)
         assert bars(figure) != first
         assert make(figure)[0] not in (seven, eight)
+
+
+def test_the_maker_is_met_with_what_it_drew_earlier_until_it_draws_here(reader):
+    figure = reader.figure(1, picture=0)
+    made, said = figure.locator(".made-one"), figure.locator(".hint", has_text=t("sorter-maker.recorded"))
+    badge = figure.locator("summary", has_text=t("shell.badge"))
+    expect(made.last).to_be_enabled()
+    expect(said).to_be_visible()
+    expect(badge).to_contain_text(t("shell.recorded"))
+    before = pixels(made.first.locator("canvas"))
+    made.first.click()  # while the sorter may still be opening: it answers all the same
+    bars(figure)
+    expect(figure.locator(".neighbours li")).to_have_count(4)
+    figure.get_by_label(t("sorter-maker.idea")).select_option("house")
+    expect(made.first).to_be_disabled()
+    expect(said).to_have_count(0)
+    figure.get_by_label(t("sorter-maker.idea")).select_option("rocket")
+    expect(made.last).to_be_enabled()
+    [after] = make(figure)
+    expect(said).to_have_count(0)
+    expect(badge).to_contain_text(t("shell.live"))
+    seen = [
+        np.asarray(over_white(Image.fromarray(np.array(one, np.uint8).reshape(64, 64, 4)))) for one in (before, after)
+    ]
+    assert 0 < np.abs(seen[0].astype(int) - seen[1]).mean() < 8  # AVIF is lossy; another drawing is 30 away
 
 
 def states(visit: Visit):

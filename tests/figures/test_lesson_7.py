@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import Locator, expect
 
 from actions import WAITING, button, cut, draw_dot, expect_address, field, finished, other, retries, scores, unfold
+from bozzetto.diffusion import normal
 from bozzetto.pictures import over_white
 from bozzetto.runtime import clip as towers
 from bozzetto.runtime import sample, store
@@ -17,6 +18,7 @@ from browser import ROOT, Visit, perturbed, pixels, replaced, served, t
 pytest_plugins = ["browser"]
 
 NUMBER = 7
+MODES = ("score", "matrix", "search", "map", "traps", "steer")
 
 
 def test_match_scores_are_computed(reader):
@@ -191,6 +193,43 @@ def test_what_is_said_of_steering_was_measured():
     )
     said = t("match-score.steer-means")
     assert f"for {steered} of 100 steered pictures. Without steering it was for {alone}." in said
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_three_controls_are_in_sight(reader, mode):
+    figure = reader.figure(7, mode=mode)
+    expect(figure.locator(".figure-stage")).not_to_contain_text(t("picture-input.opening"))
+    controls = figure.locator(".figure-stage").evaluate(
+        """stage => {
+          const all = [...stage.querySelectorAll("input, select, textarea, button")];
+          const one = "fieldset:not(.match-list), .match-captions, .matrix, .results, .steer-words, .pager";
+          const seen = all.filter(control => control.checkVisibility());
+          return new Set(seen.map(control => control.parentElement.closest(one) ?? control)).size;
+        }"""
+    )
+    assert 1 < controls <= 3
+
+
+def test_a_picture_that_is_chosen_stays_where_it_is(reader):
+    figure = reader.figure(7)
+    first = scores(figure)
+    strip = figure.locator(".match-picture .strip")
+    names = strip.locator("canvas").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
+    assert len(names) == 6
+    strip.get_by_label(names[2], exact=True).check(force=True)
+    expect(figure.locator(".match-picture > canvas")).to_have_accessible_name(names[2])
+    assert strip.locator("canvas").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))") == names
+    expect(figure.locator(".match-row:has(:checked)")).to_contain_text(names[2])
+    assert scores(figure) != first
+
+
+def test_both_ways_of_steering_are_met_with_the_noise_that_they_begin_with(reader):
+    figure = reader.figure(7, mode="steer", seed=3)
+    shown = figure.locator(".steer-way > canvas")
+    expect(shown).to_have_count(2)
+    expected = np.clip(127.5 * normal(3, (3, 32, 32)).transpose(1, 2, 0) + 127.5, 0, 255)
+    for canvas in shown.all():
+        assert np.abs(np.array(pixels(canvas)).reshape(32, 32, 4)[..., :3] - expected).max() <= 1
 
 
 def states(visit: Visit):

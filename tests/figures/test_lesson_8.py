@@ -34,6 +34,7 @@ from bozzetto.runtime import text_to_image as t2i
 from browser import Visit, lesson_path, pixels, served, t
 
 pytest_plugins = ["browser"]
+LADDER = build.HERE / "data/ladder.json"
 WEAK = build.HERE / "data/weak-spots.json"
 
 NUMBER = 8
@@ -138,6 +139,19 @@ def test_a_scenes_pictures_are_checked_one_by_one(reader):
     )
 
 
+def test_the_ladder_shows_what_training_buys(reader):
+    figure = reader.figure(8)
+    rows = json.loads(LADDER.read_text(encoding="utf-8"))["rows"]
+    ladder = figure.locator(".ladder")
+    ladder.locator("summary").click()
+    for row, shown in zip(rows, ladder.locator("figure").all(), strict=True):
+        expect(shown).to_contain_text(f"{row['named']} of {row['of']} things")
+        expect(shown).to_contain_text(f"{row['seen']:,} pictures")
+        shown.locator("img").scroll_into_view_if_needed()
+        expect(shown.locator("img")).to_have_js_property("complete", True)
+        assert shown.locator("img").evaluate("image => image.naturalWidth") == 320
+
+
 def states(visit: Visit):
     figure = visit.figure(8)
     expect(figure.locator(".shots canvas").first).to_be_visible()
@@ -191,7 +205,7 @@ def test_noise_flickers_no_faster_than_three_times_a_second(visit):
 
 
 def test_a_film_is_run_and_looked_at_from_the_keyboard(visit):
-    film_works_from_the_keyboard(visit, 8, prompt="a+cat")
+    film_works_from_the_keyboard(visit, 8, shift=1.5, prompt="a+cat")
 
 
 def test_a_shared_link_shows_the_same_figure(reader):

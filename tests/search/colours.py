@@ -3,8 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from bozzetto import pictures
-from bozzetto.search import walk
+from bozzetto import pictures, walk
 from bozzetto.search.embed import Embedder
 from bozzetto.search.table import open_index
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bozzetto import pictures
+from bozzetto import pictures, walk
 from bozzetto.cli import main
 from bozzetto.errors import InvalidInput, MissingFile, NotBuilt
 from bozzetto.runtime.session import cores
 from bozzetto.search import index as module
-from bozzetto.search import table, walk
+from bozzetto.search import table
 from bozzetto.search.embed import Embedder
 from bozzetto.search.index import index_folder, search
 from bozzetto.search.table import open_index

@@ -132,7 +132,7 @@ export class Runtime {
     return this.ask("denoise", options, o.signal);
   }
 
-  /** A latent [16, 8, 8] -> a picture RGBA 64 x 64 with straight alpha. */
+  /** A latent [8, 16, 16] -> a picture RGBA 64 x 64 with straight alpha. */
   decode(latents: Float32Array): Promise<Uint8ClampedArray> {
     return this.ask("decode", latents);
   }

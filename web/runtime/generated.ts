@@ -74,7 +74,7 @@ export const EMOJI_BYTES = 39048 as const;
 export const FRAME = 64 as const;
 
 /** Of what text-to-image denoises. */
-export const LATENT_SHAPE = [16, 8, 8] as const;
+export const LATENT_SHAPE = [8, 16, 16] as const;
 
 /** How often a painted part is noised and denoised again, and how strongly. */
 export const ROUNDS = {"count": 4, "strength": 0.6} as const;

@@ -19,6 +19,7 @@ export interface Sampling {
   num_inference_steps: number;
   guidance_scale: number; // 1 asks only for the estimate with the prompt
   guidance_interval: [number, number];
+  shift: number; // of the times of the steps, see flow
 }
 
 /** A model folder's config.json. */
@@ -49,6 +50,7 @@ export interface Progress {
 /** A prompt as the text tower hands it on, so that a lesson with fixed prompts need not load the tower. */
 export interface TextHidden {
   hidden: Float32Array; // [24, 192]
+  words: Float32Array; // [24, 192]
   mask: Float32Array; // [24], 1 where a token is
   embedding: Float32Array; // [256]
 }
@@ -105,7 +107,7 @@ export interface SampleOptions extends Partial<Sampling> {
   model?: ModelName; // by default diffusion
 }
 
-/** After a step. All arrays are latents [16, 8, 8], or small pictures' planes R, G, B [3, 32, 32]. */
+/** After a step. All arrays are latents [8, 16, 16], or small pictures' planes R, G, B [3, 32, 32]. */
 export interface StepEvent {
   step: number; // from 0
   steps: number;

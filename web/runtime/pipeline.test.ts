@@ -1,7 +1,9 @@
 /** The networks put together: what they are asked, and what comes of it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { count } from "./arrays.js";
 import { type ErrorKind, type ModelName, type StepEvent, type Word } from "./client.js";
+import { LATENT_SHAPE } from "./generated.js";
 import { classifier_free } from "./guidance.js";
 import { normal } from "./noise.js";
 import { SAMPLERS, type SamplerName } from "./samplers.js";
@@ -141,6 +143,7 @@ test("what is left out comes from the config, and a prompt in numbers needs no t
   await runtime.load(["text_to_image", "autoencoder/decoder"]);
   const prompt = (tokens: number) => ({
     hidden: new Float32Array(24 * 192).fill(tokens),
+    words: new Float32Array(24 * 192).fill(tokens),
     mask: new Float32Array(24).fill(1),
     embedding: new Float32Array(256),
   });
@@ -175,7 +178,12 @@ test("texts, pictures, latents: in batches, in order", async () => {
     unknown: ["green", "apples"],
     unread: [],
   });
-  const clean = await runtime.denoise({ latents: new Float32Array(1024).fill(1), t: 1, prompt: "a", style: "flat" });
+  const clean = await runtime.denoise({
+    latents: new Float32Array(count(LATENT_SHAPE)).fill(1),
+    t: 1,
+    prompt: "a",
+    style: "flat",
+  });
   assert.ok(Math.abs(clean[0]! - (0.5 + 0.2 + 1)) < 1e-6);
 });
 
@@ -228,7 +236,7 @@ test("pieces are put together as Python does it", () => {
 
 test("emoji are read by their names, which are fetched when there is one, and can be missing", async () => {
   await runtime.load(ALL);
-  const latents = new Float32Array(1024);
+  const latents = new Float32Array(count(LATENT_SHAPE));
   await runtime.tokens("a red café\u200b");
   assert.equal(log.names, 0);
   faults.nameless = true;
@@ -265,6 +273,10 @@ test("a bad argument is one clear line, and the worker goes on", async () => {
   await fails(runtime.generate({ ...good, guidance_scale: NaN }), "failed", /^guidance_scale must be a number/);
   await fails(runtime.generate({ ...good, style: "oil" }), "failed", /^style "oil" is unknown: choose one of flat, 3d/);
   await fails(runtime.generate({ ...good, sampler: "x" as SamplerName }), "failed", /^sampler "x" is unknown/);
-  await fails(runtime.denoise({ ...good, latents: new Float32Array(1024), t: 2 }), "failed", /^t must be a number/);
+  await fails(
+    runtime.denoise({ ...good, latents: new Float32Array(count(LATENT_SHAPE)), t: 2 }),
+    "failed",
+    /^t must be a number/,
+  );
   assert.equal(workers.length, 1);
 });

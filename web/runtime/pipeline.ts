@@ -31,7 +31,7 @@ type Pause = Control["pause"];
 type Steps = Omit<Control<StepEvent>, "signal">;
 
 /** What is neither asked for nor in the model's config.json. */
-const PLAIN: Partial<Sampling> = { sampler: "euler", guidance_scale: 1, guidance_interval: [0, 1] };
+const PLAIN: Partial<Sampling> = { sampler: "euler", guidance_scale: 1, guidance_interval: [0, 1], shift: 1 };
 const STEER = "clip/image/steer.onnx";
 const BATCH = 16; // how many are encoded at once, between two pauses
 
@@ -114,7 +114,7 @@ export async function tokens(models: Models, text: string): Promise<Tokens> {
   };
 }
 
-/** A latent [16, 8, 8] -> a picture RGBA 64 x 64. */
+/** A latent [8, 16, 16] -> a picture RGBA 64 x 64. */
 export async function decode(models: Models, data: Float32Array): Promise<Uint8ClampedArray> {
   const { pixels } = await models.run("autoencoder/decoder", { latents: { data, dims: [1, ...LATENT_SHAPE] } });
   return toPicture(pixels!);
@@ -129,16 +129,16 @@ export async function startFrom(models: Models, { picture, strength, mask }: Sta
 
 /** A prompt, or nothing, as what `generate` is told of it. */
 export async function encodePrompt(models: Models, prompt: string): Promise<TextHidden> {
-  const { hidden, embedding, mask } = await condition(models, prompt, true);
-  return { hidden, embedding, mask };
+  const { hidden, words, embedding, mask } = await condition(models, prompt, true);
+  return { hidden, words, embedding, mask };
 }
 
 /** What the denoiser is told; style 0 is any style. */
 async function condition(models: Models, prompt: Prompt, mayBeEmpty: boolean, style = 0): Promise<Condition> {
   if (typeof prompt !== "string") return { ...prompt, style };
   const row = await promptRow(models, prompt, mayBeEmpty);
-  const { hidden, summary } = await textTower(models, [row]);
-  return { hidden: hidden!, embedding: summary!, mask: Float32Array.from(row, present), style };
+  const { hidden, words, summary } = await textTower(models, [row]);
+  return { hidden: hidden!, words: words!, embedding: summary!, mask: Float32Array.from(row, present), style };
 }
 
 async function promptRow(models: Models, prompt: string, mayBeEmpty = false): Promise<number[]> {
@@ -179,6 +179,11 @@ async function estimate(
       CONTEXT_LENGTH,
       hidden.length / CONTEXT_LENGTH,
     ),
+    words: stack(
+      conditions.map((each) => each.words),
+      CONTEXT_LENGTH,
+      hidden.length / CONTEXT_LENGTH,
+    ),
     mask: stack(
       conditions.map((each) => each.mask),
       CONTEXT_LENGTH,
@@ -211,7 +216,7 @@ function chosen(models: Models, model: string, asked: Partial<Sampling>): [sampl
 /** From the seed's noise, or a picture under it, to a clean x. `ask` gives the clean estimate of an x, or with `both` the two for guidance; a
  * student, which has its own sampler, is told where its jump ends. */
 async function walk(
-  { sampler, num_inference_steps, guidance_scale, guidance_interval }: Sampling,
+  { sampler, num_inference_steps, guidance_scale, guidance_interval, shift }: Sampling,
   student: boolean,
   seed: number,
   shape: readonly number[],
@@ -221,7 +226,7 @@ async function walk(
   from?: Start,
 ): Promise<Float32Array> {
   checkChoice("sampler", sampler, Object.keys(SAMPLERS));
-  const parts = stretches(flow(num_inference_steps), from);
+  const parts = stretches(flow(num_inference_steps, shift), from);
   const all = parts.reduce((sum, { length }) => sum + length - 1, 0);
   const size = count(shape);
   const pairs = new WeakMap<Float32Array, Pair>(); // by the guided estimate that came of each

@@ -1,7 +1,9 @@
 /** The page and its worker: what is loaded, heard, cancelled, and what is replaced when it breaks. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { count } from "./arrays.js";
 import { type ModelName, type Progress, type StepEvent } from "./client.js";
+import { LATENT_SHAPE } from "./generated.js";
 import { classifier_free } from "./guidance.js";
 import { normal } from "./noise.js";
 import { SAMPLERS, type SamplerName } from "./samplers.js";
@@ -36,7 +38,7 @@ test("only what the last load named stays open, and what is open is not opened a
   assert.deepEqual(log.released, ["clip/image", "text_to_image"]);
   await fails(runtime.generate({ prompt: "a", seed: 1 }), "failed", /text_to_image is not loaded/);
   await fails(runtime.load(["clip/text", "none" as ModelName]), "missing", /none/);
-  assert.equal((await runtime.decode(new Float32Array(1024))).length, 4 * 64 * 64); // a failed load takes nothing away
+  assert.equal((await runtime.decode(new Float32Array(count(LATENT_SHAPE)))).length, 4 * 64 * 64); // a failed load takes nothing away
 });
 
 test("a model is not put together with parts it was not trained with", async () => {
@@ -58,10 +60,10 @@ for (const sampler of Object.keys(SAMPLERS) as SamplerName[]) {
     const expected: Partial<StepEvent>[] = [];
     const end = await SAMPLERS[sampler](
       classifier_free(assert.fail, async (x, t) => [estimate(x, t, 0.5 + 2), estimate(x, t, 0.1)], 2),
-      normal(7, 1024),
-      flow(3),
+      normal(7, count(LATENT_SHAPE)),
+      flow(3, 1.5),
       (step, noisy, clean) => void expected.push({ step, noisy, clean }),
-      (step) => normal(7, 1024, step + 1),
+      (step) => normal(7, count(LATENT_SHAPE), step + 1),
     );
     assert.deepEqual(latents, end);
     assert.deepEqual(
@@ -70,7 +72,7 @@ for (const sampler of Object.keys(SAMPLERS) as SamplerName[]) {
     );
     assert.deepEqual(
       events.map(({ t, steps }) => [t, steps]),
-      flow(3)
+      flow(3, 1.5)
         .slice(0, 3)
         .map(({ t }) => [t, 3]),
     );
@@ -118,11 +120,11 @@ test("two pictures can be drawn at the same time", async () => {
 test("a worker whose networks break down is replaced", async () => {
   await runtime.load(ALL);
   faults.breakDown = true;
-  await fails(runtime.decode(new Float32Array(1024)), "failed", /memory access out of bounds/);
+  await fails(runtime.decode(new Float32Array(count(LATENT_SHAPE))), "failed", /memory access out of bounds/);
   assert.ok(workers[0]!.terminated);
   faults.breakDown = false;
   await runtime.load(ALL);
-  assert.equal((await runtime.decode(new Float32Array(1024))).length, 4 * 64 * 64);
+  assert.equal((await runtime.decode(new Float32Array(count(LATENT_SHAPE)))).length, 4 * 64 * 64);
   assert.equal(workers.length, 2);
 });
 

@@ -31,7 +31,13 @@ export function files(name: string): Record<string, string> {
 
 export const faults = { needed: "", breakDown: false, nameless: false };
 function config(name: string): object {
-  const defaults = { sampler: "dpmpp_2m", num_inference_steps: 4, guidance_scale: 3, guidance_interval: [0, 1] };
+  const defaults = {
+    sampler: "dpmpp_2m",
+    num_inference_steps: 4,
+    guidance_scale: 3,
+    guidance_interval: [0, 1],
+    shift: 1.5,
+  };
   const entries = Object.entries(files(name)).map(([file, text]) => [file, { bytes: text.length, sha256: sum(text) }]);
   const small = { classes: ["bird", "cat"], jumps: name === "few_steps", data_std: 0.5 };
   const own: Record<string, object> = {
@@ -56,7 +62,7 @@ const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<strin
   "clip/image": (row) => ({ embedding: Array<number>(256).fill(row("pixels")[0]!) }),
   [STEER]: (row) => ({ gradient: row("pixels").map((value) => row("target")[0]! - value) }),
   text_to_image: (row) => {
-    const told = row("hidden")[0]! / 10 + row("style")[0]!;
+    const told = (row("hidden")[0]! + row("words")[0]!) / 20 + row("style")[0]!;
     return { clean: row("x").map((value) => value / (1 + row("t")[0]!) + told) };
   },
   text_few_steps: (row) => ({ clean: row("x").map(() => row("until")[0]! + row("hidden")[0]! + row("style")[0]!) }),

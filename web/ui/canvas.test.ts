@@ -3,12 +3,12 @@ import { test } from "node:test";
 import { cells, difference, doubled, gain, heat, mosaic, pixels } from "./canvas.js";
 
 test("the mosaic puts channel 5, row 2, column 3 where it belongs", () => {
-  const latents = new Float32Array(1024);
-  latents[5 * 64 + 2 * 8 + 3] = 3;
-  const { data, width, height } = mosaic(latents);
-  assert.deepEqual([width, height], [32, 32]);
-  const strong = Array.from({ length: 1024 }, (_, i) => i).filter((i) => data[4 * i] !== data[0]);
-  assert.deepEqual(strong, [(8 + 2) * 32 + 8 + 3]);
+  const latents = new Float32Array(2048);
+  latents[5 * 256 + 2 * 16 + 3] = 3;
+  const { data, width, height } = mosaic(latents, [8, 16, 16]);
+  assert.deepEqual([width, height], [64, 32]);
+  const strong = Array.from({ length: 2048 }, (_, i) => i).filter((i) => data[4 * i] !== data[0]);
+  assert.deepEqual(strong, [(16 + 2) * 64 + 16 + 3]);
 });
 
 test("a doubled picture has each pixel four times", () => {

@@ -43,16 +43,16 @@ function paintNumber(data: Uint8ClampedArray, pixel: number, value: number): voi
   data[4 * pixel + 3] = 255;
 }
 
-/** Latents [16,8,8] as sixteen tiles in a square of 32 by 32; `range` is drawn strongest. */
-export function mosaic(latents: Float32Array, range = 3): Pixels {
-  const data = new Uint8ClampedArray(32 * 32 * 4);
+/** Latents [C,H,W] as tiles, four in a row; `range` is drawn strongest. */
+export function mosaic(latents: Float32Array, [channels, rows, columns]: readonly number[], range = 3): Pixels {
+  const [width, height] = [4 * columns!, (rows! * channels!) / 4];
+  const data = new Uint8ClampedArray(width * height * 4);
   latents.forEach((value, i) => {
-    const channel = i >> 6;
-    const row = 8 * (channel >> 2) + ((i >> 3) & 7);
-    const column = 8 * (channel & 3) + (i & 7);
-    paintNumber(data, 32 * row + column, value / range);
+    const [channel, cell] = [Math.floor(i / (rows! * columns!)), i % (rows! * columns!)];
+    const row = rows! * (channel >> 2) + Math.floor(cell / columns!);
+    paintNumber(data, width * row + columns! * (channel & 3) + (cell % columns!), value / range);
   });
-  return { data, width: 32, height: 32 };
+  return { data, width, height };
 }
 
 /** A list of numbers as cells, `width` in a row. */

@@ -4,6 +4,7 @@ import { state as reactive } from "lit/decorators.js";
 import type { ModelName, StepEvent, Stepped } from "../runtime/client.js";
 import { normal } from "../runtime/noise.js";
 import { SAMPLERS, type SamplerName } from "../runtime/samplers.js";
+import { flow } from "../runtime/schedule.js";
 import { cut, type Pixels } from "./canvas.js";
 import { BzFigure } from "./figure.js";
 import { type BadgeFacts, button, type Content } from "./figure-parts.js";
@@ -27,9 +28,14 @@ export type FilmRun = State & {
 /** "at" is the step that is looked at. */
 export type FilmState = FilmRun & { readonly at: number };
 
-/** data/recorded/<figure>.json, with the settings of the run; its sprite has a column a step, above the noisy picture
+/** data/recorded/<figure>.json, with the settings of the run and the times of its steps; its sprite has a column a step, above the noisy picture
  * after the step, below the clean one that the step imagined. */
-type Recorded = State & { readonly steps: number; readonly size: number; readonly sprite: string };
+type Recorded = State & {
+  readonly steps: number;
+  readonly times: readonly number[];
+  readonly size: number;
+  readonly sprite: string;
+};
 
 export const FILM_FIELDS = defineFields({
   seed: { kind: "int", default: 7, min: 0, max: Number.MAX_SAFE_INTEGER },
@@ -42,6 +48,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
   @reactive() protected films: Film[] = [];
   private recording: Film | undefined;
   private timer = 0;
+  private shift = 1; // of the times of the steps, as the model wants it
   private drawing: { runs: string; done: Promise<void>; signal: AbortSignal | undefined } | undefined;
 
   /** The models that the figure needs now. */
@@ -120,12 +127,12 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
   private async showRecording(): Promise<void> {
     const recorded = await optionalJson<Recorded>(`data/recorded/${this.figureName}.json`);
     if (!recorded) return;
-    const { steps, size, sprite } = recorded;
+    const { steps, times, size, sprite } = recorded;
     const run = this.runOf({ ...defaults<S>(this.fields), ...recorded, num_inference_steps: steps });
     const file = await optionalFile(`data/recorded/${sprite}`);
     const image = file && (await createImageBitmap(await file.blob()).catch(() => undefined));
     if (!image) return; // the still stays, and the figure runs without
-    const film = (this.recording = new Film(JSON.stringify(run), steps, true));
+    const film = (this.recording = new Film(JSON.stringify(run), times, true));
     film.frames.push({});
     for (let k = 1; k <= steps; k++) {
       film.frames.push({});
@@ -161,7 +168,8 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   /** What there is to do before a run and after it. */
   protected async prepare(signal: AbortSignal): Promise<void> {
-    await this.work.load(this.models, signal);
+    const configs = await this.work.load(this.models, signal);
+    this.shift = Object.values(configs).find(({ defaults }) => defaults?.shift)?.defaults?.shift ?? 1;
   }
   protected finish(_signal: AbortSignal): Promise<void> | void {}
 
@@ -200,7 +208,8 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   private begin(settings: string, { seed, num_inference_steps }: Run): Film {
     const decode = (values: Float32Array) => this.decode(values);
-    const film = new Film(settings, num_inference_steps, false, decode, () => this.requestUpdate());
+    const times = flow(num_inference_steps, this.shift).map(({ t }) => t);
+    const film = new Film(settings, times, false, decode, () => this.requestUpdate());
     film.frames.push({ noisy: normal(seed, this.size) });
     return film;
   }

@@ -11,7 +11,7 @@ function film(decode?: (latents: Float32Array) => Promise<Pixels>) {
   let told = 0;
   const one = new Film(
     "run",
-    3,
+    [1, 0.75, 0.5, 0],
     false,
     decode ??
       (async (latents) => {
@@ -38,7 +38,8 @@ test("a picture is decoded once, and the one asked for last comes first", async 
 
 test("a long run keeps the pictures of some steps, its first and its last among them", () => {
   for (const steps of [1, 20, 100, 101, 128, 1000]) {
-    const one = new Film("run", steps, false);
+    const times = Array.from({ length: steps + 1 }, (_, k) => 1 - k / steps);
+    const one = new Film("run", times, false);
     for (let k = 0; k <= steps; k++) one.add({ noisy: latent(k), milliseconds: 1 });
     const kept = [...one.frames.keys()].filter((k) => one.frames[k]!.noisy);
     assert.ok(kept.length <= 101 && kept[0] === 0 && kept.at(-1) === steps, `${steps}: ${kept.length}`);
@@ -60,7 +61,8 @@ test("the background gives way to what is asked for", async () => {
 
 test("while a run is faster than the decoder, whole frames are shown all the same", async () => {
   for (const slowness of [1, 5, 20]) {
-    const slow = new Film("run", 100, false, async () => {
+    const times = Array.from({ length: 101 }, (_, k) => 1 - k / 100);
+    const slow = new Film("run", times, false, async () => {
       for (let i = 0; i < slowness; i++) await turn();
       return pixels(new Uint8ClampedArray(4), 1);
     });
@@ -86,8 +88,10 @@ test("there is no clean estimate before the first step, and no frame after the l
   assert.equal(one.picture(4, "noisy"), null);
   assert.ok(one.complete);
   assert.equal(one.first, 0);
-  assert.equal(one.noise(0), 1);
-  assert.equal(one.noise(3), 0);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((k) => one.noise(k)),
+    [1, 0.75, 0.5, 0],
+  );
   assert.equal(one.milliseconds, 8);
 });
 
@@ -106,7 +110,7 @@ test("a decoder that fails is asked again at the next look only", async () => {
 });
 
 test("a recording begins after its first step", () => {
-  const recorded = new Film("run", 1, true);
+  const recorded = new Film("run", [1, 0], true);
   recorded.frames.push({}, {});
   recorded.keep(1, "noisy", pixels(new Uint8ClampedArray(4), 1));
   assert.equal(recorded.first, 1);

@@ -20,15 +20,19 @@ export class Film {
   private whole = 0; // the newest frame that was seen whole, and the one that is decoded after it
   private next = 0;
 
-  /** `settings` says which run this is; `onPicture` is told when a picture that was asked for is there. A recorded film
+  /** `settings` says which run this is, `times` how noisy it is before and after every step; `onPicture` is told when a picture that was asked for is there. A recorded film
    * has its pictures, and nothing to decode. */
   constructor(
     readonly settings: string,
-    readonly steps: number,
+    private readonly times: readonly number[],
     readonly recorded: boolean,
     private readonly decode?: Decode,
     private readonly onPicture?: () => void,
   ) {}
+
+  get steps(): number {
+    return this.times.length - 1;
+  }
 
   /** The first frame that can be seen: a recording may begin after its first step. */
   get first(): number {
@@ -65,15 +69,15 @@ export class Film {
     return this.last === this.steps;
   }
 
-  /** The share of noise after k steps, for the path is straight and its steps are even. */
+  /** The share of noise after k steps: the time, for the path is straight. */
   noise(k: number): number {
-    return 1 - k / this.steps;
+    return this.times[k]!;
   }
 
   /** The median time of a step. */
   get milliseconds(): number | undefined {
-    const times = this.frames.flatMap(({ milliseconds }) => milliseconds ?? []).sort((a, b) => a - b);
-    return times[times.length >> 1];
+    const each = this.frames.flatMap(({ milliseconds }) => milliseconds ?? []).sort((a, b) => a - b);
+    return each[each.length >> 1];
   }
 
   /** Keeps a picture that needs no decoding. */

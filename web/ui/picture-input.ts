@@ -94,29 +94,29 @@ export class PictureInput extends LitElement {
       this.filter = (event.target as HTMLInputElement).value.trim().toLowerCase();
       this.page = 0;
     };
-    return html`<label class="field">
-        ${t("picture-input.filter")} <input type="search" autocomplete="off" .value=${this.filter} @input=${onFilter} />
-      </label>
-      ${
-        shown.length
-          ? choices(
-              "strip",
-              `${this.group}-strip`,
-              t("picture-input.gallery"),
-              pictures,
-              String(this.selected),
-              (value) => {
-                const index = Number(value);
-                this.selected = index;
-                this.emit(gallery.pixels(index).data, gallery.items[index]!.name, index);
-              },
-            )
-          : html`<p class="hint">${t("picture-input.none", { name: this.filter })}</p>`
-      }
+    return html`${
+      shown.length
+        ? choices(
+            "strip",
+            `${this.group}-strip`,
+            t("picture-input.gallery"),
+            pictures,
+            String(this.selected),
+            (value) => {
+              const index = Number(value);
+              this.selected = index;
+              this.emit(gallery.pixels(index).data, gallery.items[index]!.name, index);
+            },
+          )
+        : html`<p class="hint">${t("picture-input.none", { name: this.filter })}</p>`
+    }
       <div class="pager">
         ${turn(-1, t("picture-input.previous"), start > 0)}
         <span role="status">${shown.length ? t("picture-input.range", range) : ""}</span>
         ${turn(1, t("picture-input.next"), start + PAGE < found.length)}
+        <label class="field">
+          ${t("picture-input.filter")} <input type="search" autocomplete="off" .value=${this.filter} @input=${onFilter} />
+        </label>
       </div>`;
   }
 

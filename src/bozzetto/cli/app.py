@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bozzetto.cli import course, draw, search, serve, training, words, world
+from bozzetto.cli import course, data, draw, search, serve, training, words, world
 from bozzetto.cli.shell import close_streams, fail, flags, open_streams
 from bozzetto.errors import BozzettoError, InvalidInput
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 for verbs in (draw.verbs, words.verbs, course.verbs, serve.verbs, training.verbs):
     app.add_typer(verbs)
 app.add_typer(world.verbs, name="world")
+app.add_typer(data.verbs, name="data")
 app.add_typer(search.verbs, name="search")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bozzetto.cli.shell import examples
+from bozzetto.cli.shell import examples, printable
 from bozzetto.errors import require, whole_number
 from bozzetto.progress import bar
 
@@ -55,7 +55,7 @@ def index(
     """Make or update the index of a folder: only new and changed pictures are read. It can be stopped at any time."""
     from bozzetto.search.embed import open_embedder
     from bozzetto.search.index import embed_spread, index_folder
-    from bozzetto.search.walk import EMPTIED, OTHERS
+    from bozzetto.walk import EMPTIED, OTHERS
 
     require("lancedb", *["ray"] * ray)
     with _stoppable() as stopped, bar("indexing") as progress:
@@ -88,7 +88,7 @@ def index(
         ordered = sorted(report.skipped, key=lambda item: item.kind in OTHERS)  # what is in order comes last
         shown = ordered if verbose else ordered[:LISTED]
         for item in shown:
-            print(f"  {_printable(item.path)}: {_printable(item.reason)}")
+            print(f"  {printable(item.path)}: {printable(item.reason)}")
         if len(shown) < len(ordered):
             print(f"  and {len(ordered) - len(shown)} more, see --verbose")
     if not report.complete:
@@ -161,7 +161,7 @@ def caption(
         print(json.dumps([{"caption": text, "score": score} for text, score in best]))
         return
     for text, score in best:
-        print(f"{score:6.3f}  {_printable(text)}")
+        print(f"{score:6.3f}  {printable(text)}")
 
 
 @contextmanager
@@ -182,14 +182,9 @@ def _stoppable() -> Iterator[list]:
         signal.signal(signal.SIGINT, usual)
 
 
-def _printable(text: str) -> str:
-    """On one line and without control codes, whatever a file is called."""
-    return "".join(char if char.isprintable() else "?" for char in text)
-
-
 def _shown(path: Path) -> str:
     """From the working folder, if it is below."""
-    return _printable(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
+    return printable(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
 def _tile(path: Path, score: float) -> Image:
@@ -205,7 +200,7 @@ def _tile(path: Path, score: float) -> Image:
     except (OSError, ValueError):
         pass
     font = ImageFont.load_default(11)
-    text = f"{score:.2f} {_printable(path.name)}"
+    text = f"{score:.2f} {printable(path.name)}"
     while font.getlength(text) > TILE:
         text = text[:-2] + "…"
     ImageDraw.Draw(tile).text((0, TILE + 2), text, "black", font)

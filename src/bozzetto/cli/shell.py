@@ -36,6 +36,11 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  bozzetto {line}" for line in lines)
 
 
+def printable(text: str) -> str:
+    """On one line and without control codes, whatever a file is called."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 def fail(message: str, code: int) -> int:
     """Say what is wrong in one line, and return the code."""
     with suppress(OSError):  # nobody listens

@@ -1,24 +1,28 @@
 """Verbs that train a model, export it and measure what is there."""
 
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
 from bozzetto import families
-from bozzetto.cli.shell import examples, fail
+from bozzetto.cli.shell import examples, fail, printable
 from bozzetto.errors import InvalidInput, one_of, require, whole_number
+from bozzetto.progress import bar
 
 verbs = typer.Typer()
-SMALL = families.names(takes="pictures")
+SMALL, OWN = families.names(takes="pictures"), families.names(own=True)
+SETS = list(dict.fromkeys(kind for family in families.FAMILIES for kind in family.data))
 STARTS = ", ".join(f"{f.name} of {f.start}" for f in families.FAMILIES if f.start in families.BY_NAME)
 if TYPE_CHECKING:
+    from bozzetto.training.data import Pictures
+    from bozzetto.world.dataset import World
+
     Trained: TypeAlias = str
-    Data: TypeAlias = str
 else:
     Trained = Literal[tuple(families.names(trained=True))]
-    Data = Literal[tuple(dict.fromkeys(kind for family in families.FAMILIES for kind in family.data))]
 
 
 @verbs.command(
@@ -27,6 +31,7 @@ else:
         "train text-to-image --budget cpu --minutes 60",
         "train clip --budget gpu --out runs/my-clip --seed 1",
         "train gan --budget cpu --data fashion",
+        "train diffusion --budget cpu --data photos --mirror",
     )
 )
 def train(
@@ -36,7 +41,17 @@ def train(
     minutes: Annotated[float | None, typer.Option(help="Stop after this long; the same command goes on.")] = None,
     seed: Annotated[int, typer.Option(help="The seed of everything random.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Other than the budget's number of steps.")] = None,
-    data: Annotated[Data | None, typer.Option(help=f"What {', '.join(SMALL)} learn from: emoji or fashion.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What {', '.join(SMALL)} learn from: emoji or fashion. Or your own pictures, for {', '.join(OWN)}: "
+            "a folder, with class folders or captions beside the pictures, a zip or tar of it, or a CSV, JSONL or "
+            "Parquet table; see `bozzetto data check`."
+        ),
+    ] = None,
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Half of your own pictures in a mirror: not for letters.")
+    ] = False,
     teacher: Annotated[
         Path | None, typer.Option(help=f"A finished run, for {STARTS}; runs/MODEL-BUDGET by default.")
     ] = None,
@@ -49,9 +64,16 @@ def train(
         whole_number("steps", steps, 1, 10**8)
     family = families.BY_NAME[recipe]
     data = data or family.data[0]
-    if data not in family.data:
-        raise InvalidInput("data", f"{data} is for {', '.join(SMALL)}: leave it out for {recipe}")
-    named = budget if data == family.data[0] else f"{budget}-{data}"  # how a run's folder ends by default
+    own = data not in SETS
+    if data not in family.data and not (own and family.own):
+        whose = OWN if own else SMALL
+        raise InvalidInput("data", f"{data} is for {', '.join(whose)}: leave it out for {recipe}")
+    if own and not Path(data).exists():
+        raise InvalidInput("data", f"{data} is neither {' nor '.join(SETS)}, nor there as a file or folder")
+    if mirror and not (own and recipe in SMALL):
+        raise InvalidInput("mirror", f"is for your own pictures, which {{}} names, of {', '.join(SMALL)}", "data")
+    # How a run's folder ends by default.
+    named = budget if data == family.data[0] else f"{budget}-{Path(data).resolve().stem if own else data}"
     out = out or Path("runs") / f"{recipe}-{named}"
     if out.exists() and not out.is_dir():
         raise InvalidInput("out", f"{out} is a file: name a folder")
@@ -63,7 +85,7 @@ def train(
     found = recipes.find(recipe)
     one_of("budget", budget, found.budgets)
     chosen = found.budgets[budget] if steps is None else with_steps(found.budgets[budget], steps)
-    source = found.source(data)
+    source = _own(Path(data), family, mirror) if own else found.source(data)
     if family.start in families.BY_NAME:
         teacher = teacher or Path("runs") / f"{family.start}-{named}"
         if not (teacher / FINAL).is_file():
@@ -73,12 +95,31 @@ def train(
         raise InvalidInput("teacher", f"means nothing to {recipe}, which starts from no run: leave it out")
     print(f"{recipe}, {budget} budget, expected: {found.expected[budget]}")
     try:
-        found.train(source, chosen, out, seed=seed, minutes=minutes, start=teacher)
+        found.train(source, chosen, out, seed=seed, minutes=minutes, start=teacher, own=own)
     except OutOfTime as error:
         raise typer.Exit(fail(str(error), 3)) from error
     except TrainingStopped as error:
         raise typer.Exit(fail(str(error), 1)) from error
     print(out)
+
+
+def _own(place: Path, family: families.Family, mirrored: bool) -> "World | Pictures":
+    """The user's own pictures as this family takes them; what cannot be read is left out, and said."""
+    from bozzetto.training import data
+    from bozzetto.world.own import load
+
+    world = family.takes == "world"
+    with bar("reading") as progress:
+        found = load(place, 64 if world else 32, progress)
+    if found.broken:
+        first = f"{found.broken[0].path} {found.broken[0].reason}"
+        told = f"{len(found.broken)} left out, which `bozzetto data check` names; {printable(first)}"
+        print(f"bozzetto: warning: {told}", file=sys.stderr)
+    if family.name == "text-to-image" and not any(found.captions + found.labels):
+        raise InvalidInput(
+            "data", f"{place} has no words to learn: put a.txt beside a.png, or name a table with captions"
+        )
+    return data.own_world(found) if world else data.own_pictures(found, place, mirrored)
 
 
 @verbs.command(epilog=examples("export autoencoder --from runs/autoencoder-cpu --to src/bozzetto/weights"))

@@ -19,7 +19,7 @@ NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "match-score": ((*CLIP, "diffusion"), ("gallery.*", "map.*", "emoji.tsv")),
     "words-steer": (
         (*DRAWING, "text_few_steps", "clip/order", "clip/image"),
-        ("labels.*", "weak-spots.json", "emoji.tsv"),
+        ("labels.*", "weak-spots.json", "ladder.json", "ladder/*", "emoji.tsv"),
     ),
     "same-blocks": ((*DRAWING, "autoencoder/encoder", "clip/order", "clip/image", "vlm"), ("gallery.*", "emoji.tsv")),
 }

@@ -1,7 +1,7 @@
 """Diffusion sampling over plain arrays: noise, schedule, sampler, guidance, editing. Needs numpy and nothing else.
 
     schedule = flow(20)
-    x = schedule.sigmas[0].item() * normal_batch([7], (16, 8, 8))
+    x = schedule.sigmas[0].item() * normal_batch([7], (8, 16, 16))
     latents = SAMPLERS["euler"](denoise, x, schedule)          # denoise(x, t) -> clean estimate
 
 The training side runs the same functions on torch tensors.

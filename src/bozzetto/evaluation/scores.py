@@ -23,6 +23,17 @@ def mean(values: np.ndarray, unit: str) -> Score:
     return {"value": value, "low": value - reach, "high": value + reach, "n": len(values), "unit": unit}
 
 
+def border_ratio(pictures: np.ndarray, period: int = 8) -> Score:
+    """Mean step between neighbours across the borders of cells of `period` pixels to the mean step elsewhere, of
+    pictures [n,H,W,C]: about one where no grid shows. The interval is that of the ratio's linear part."""
+    down, right = (np.abs(np.diff(pictures, axis=axis)).mean((3 - axis, 3)) for axis in (1, 2))
+    border = np.concatenate([np.arange(1, side) % period == 0 for side in pictures.shape[1:3]])
+    steps = np.concatenate([down, right], 1) + 1e-9  # [n,H-1 + W-1]; in blank pictures all are one size
+    across, inside = steps[:, border].mean(1), steps[:, ~border].mean(1)
+    value = across.mean() / inside.mean()
+    return mean(value + (across - value * inside) / inside.mean(), "")
+
+
 def distance(found: Estimate) -> Score:
     """A distance between n things and `n_real` real ones, without a unit."""
     return {

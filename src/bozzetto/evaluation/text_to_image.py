@@ -4,15 +4,17 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
 from bozzetto.evaluation.bench import FACTS, EvaluationContext
-from bozzetto.evaluation.scores import Measured, Scores, distance, share
+from bozzetto.evaluation.scores import Measured, Scores, border_ratio, distance, mean, share
+from bozzetto.metrics.features import on_white
 from bozzetto.metrics.frechet import Estimate, bootstrap_interval, frechet_distance
 from bozzetto.metrics.memorization import Memorization, memorization, pixel_vectors
-from bozzetto.metrics.retrieval import recall_at_k, share_of, top_k_accuracy
+from bozzetto.metrics.retrieval import cosine_similarity, recall_at_k, share_of, top_k_accuracy
 from bozzetto.progress import track
 from bozzetto.world.captions import hash_draw, with_article
 from bozzetto.world.dataset import World
@@ -24,11 +26,18 @@ TO_PROMPT = {k: f"picture to prompt recall@{k}" for k in (1, 5)}
 TO_PICTURE = {k: f"prompt to picture recall@{k}" for k in (1, 5)}
 FRECHET = "Frechet distance (EfficientNet-Lite0)"
 FRECHET_ART = "Frechet distance, real art instead (5 draws, extremes)"
+BORDERS = "steps across borders of 8 pixels to others"
+BORDERS_ART = f"{BORDERS}, held-out real art of these concepts"
 NEAR = {
     space: f"nearer to a training picture than 95 % of held-out art, {space} (5 % is free)"
     for space in ("features", "pixels")
 }
-SHOWN = (*JUDGED.values(), JUDGED_ART[5], FRECHET, FRECHET_ART, NEAR["features"])  # in the README
+# A concept in a style that no training picture shows together: learning by heart cannot answer.
+ART = "{}, the held-out art itself"
+PAIRS = {k: f"held-out pairs: named, top-{k}" for k in (1, 5)}
+PAIRS_STYLE = "held-out pairs: the style"
+PAIRS_NEAREST = "held-out pairs: cosine to the nearest training picture of the concept"
+SHOWN = (*PAIRS.values(), *JUDGED.values(), JUDGED_ART[5], FRECHET, FRECHET_ART, NEAR["features"])  # in the README
 COMPOSED = ("count", "color", "place", "two")  # the kinds of scenes that are asked for
 REPLICATES = 40
 
@@ -41,10 +50,13 @@ def scene_measure(kind: str, fact: str) -> str:
 TRUE_RENDERS = "{}, true renders"
 
 
-def score(
-    context: EvaluationContext, draw: Callable[[str, int], np.ndarray], n: int, sheet: Path | None = None
-) -> Measured:
-    """`draw`: (prompt, seed) -> uint8 [64,64,4]; n: concepts. The scores; the prompts and nearest training pictures."""
+class Draw(Protocol):
+    def __call__(self, prompt: str, seed: int, style: str | None = None) -> np.ndarray:
+        """A picture uint8 [64,64,4]."""
+
+
+def score(context: EvaluationContext, draw: Draw, n: int, sheet: Path | None = None) -> Measured:
+    """n: concepts, and as many held-out pairs. The scores; the prompts and the nearest training pictures."""
     core, judge = context.core, context.judge
     chosen = chosen_concepts(core, n)
     names = [context.names[key] for key in chosen]
@@ -70,6 +82,10 @@ def score(
         to_prompt, to_picture = recall_at_k(judge.score(features, names), names, names, k)
         scores |= {TO_PROMPT[k]: share(to_prompt), TO_PICTURE[k]: share(to_picture)}
 
+    scores |= {
+        BORDERS: border_ratio(on_white(drawn)),
+        BORDERS_ART: border_ratio(on_white(core.images[held_out])),
+    }
     scores |= score_distance(features, context.features[real], core.select(real).codepoints, context.seed)
     train, test = ~context.test, context.test
     near = {
@@ -81,6 +97,7 @@ def score(
     for space, found in near.items():
         scores[NEAR[space]] = share(share_of(found.generated < found.threshold))
 
+    scores |= score_pairs(context, draw, n)
     for kind in COMPOSED:
         scenes, renders = context.test_scenes(kind, context.scenes)
         jobs = list(enumerate((scene.sentence for scene in scenes), start=context.seed))
@@ -93,6 +110,43 @@ def score(
         "prompts": prompts,
         "nearest": {space: nearest(found, core, train) for space, found in near.items()},
     }
+
+
+def score_pairs(context: EvaluationContext, draw: Draw, n: int) -> Scores:
+    """n held-out pairs of a concept and a style, always the same ones: of the drawings, and of the art held out."""
+    core, train, labels = context.core, np.flatnonzero(~context.test), list(context.names.values())
+    rows = sorted(np.flatnonzero(context.test), key=lambda row: hash_draw(core.codepoints[row], core.styles[row]))[:n]
+    jobs = [(with_article(context.names[core.codepoints[row]]), seed, core.styles[row])
+            for seed, row in enumerate(rows, start=context.seed)]  # fmt: skip
+    drawn = np.stack([draw(*job) for job in track(jobs, "drawing held-out pairs")])
+    known, styles = context.features[train], list(dict.fromkeys(core.styles))
+    number = np.array([styles.index(style) for style in core.styles])
+    judged = linear_classifier(known, number[train], len(styles))
+    target, keys = context.targets(np.array(rows)), np.array(core.codepoints)
+    scores = {}
+    for wording, features in (("{}", context.judge.features(drawn)), (ART, context.features[rows])):
+        named = context.judge.score(features, labels)
+        for k, measure in PAIRS.items():
+            scores[wording.format(measure)] = share(top_k_accuracy(named, target, k))
+        scores[wording.format(PAIRS_STYLE)] = share(top_k_accuracy(judged(features), number[rows]))
+        near = [
+            cosine_similarity(one[None], known[keys[train] == keys[row]]).max()
+            for one, row in zip(features, rows, strict=True)
+            if (keys[train] == keys[row]).any()
+        ]
+        scores[wording.format(PAIRS_NEAREST)] = mean(np.array(near), "")
+    return scores
+
+
+def linear_classifier(known: np.ndarray, labels: np.ndarray, classes: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Features [m,d] and their classes [m] to a function of features [n,d] to scores [n,classes]: least squares on one
+    of `classes`, with a ridge of a hundredth of the mean variance."""
+    centre = known.mean(0)
+    x = (known - centre).astype(np.float64)
+    covariance = x.T @ x
+    ridge = 0.01 * np.trace(covariance) / len(covariance)
+    weights = np.linalg.solve(covariance + ridge * np.eye(len(covariance)), x.T @ np.eye(classes)[labels])
+    return lambda features: (features - centre) @ weights + np.bincount(labels, minlength=classes) / len(labels)
 
 
 def chosen_concepts(world: World, n: int) -> list[str]:
@@ -140,8 +194,8 @@ def measure(context: EvaluationContext, weights: Path, n: int, sheet: Path | Non
     models = text_to_image.load(weights)
     student = text_to_image.load_student(weights) if few_steps else None
 
-    def draw(prompt: str, seed: int) -> np.ndarray:
-        return text_to_image.draw(models, prompt, [seed], student=student)[0]
+    def draw(prompt: str, seed: int, style: str | None = None) -> np.ndarray:
+        return text_to_image.draw(models, prompt, [seed], style=style, student=student)[0]
 
     scores, details = score(context, draw, n, sheet)
     return scores, {"settings": asdict(student[1] if student else models.defaults), **details}

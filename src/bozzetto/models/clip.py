@@ -134,10 +134,16 @@ class ImageTower(nn.Module):
             *(FilmBlock(w4) for _ in range(n4)),
         )
         self.halving = len(self.net) - n4 - 1  # the place of the last one in the net
+        self.finer = n8 + 1  # how many places before it the one before lies
         self.position = nn.Parameter(0.02 * torch.randn(16, w4))
         self.layer = TransformerLayer(w4, config.image_heads)
         self.norm = nn.LayerNorm(w4)
         self.project = nn.Linear(w4, config.embedding_size, bias=False)
+
+    def early_grids(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """-> [B,48,32,32] and [B,96,16,16]: edges, and shapes from before the first halving of that grid."""
+        edges = self.net[:3](pixels)
+        return edges, self.net[3 : self.halving - self.finer](edges)
 
     def grids(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """-> patches [B,16,256], and cells [B,160,8,8]: the finer grid, from before the last halving."""

@@ -1,8 +1,8 @@
 """A sentence in, pictures out: text tower, denoiser and decoder on numpy arrays.
 
-The prompt becomes the text tower's hidden states; a sampler walks from seeded noise [1,16,8,8] to a clean latent along
-the straight path of flow matching; the decoder turns it into premultiplied RGBA [1,4,64,64] in [-1, 1], which is
-divided by its alpha to give a picture uint8 [64,64,4].
+The prompt becomes the text tower's hidden states and words; a sampler walks from seeded noise [1,8,16,16] to a clean
+latent along the straight path of flow matching; the decoder turns it into premultiplied RGBA [1,4,64,64] in [-1, 1],
+which is divided by its alpha to give a picture uint8 [64,64,4].
 
 Instead of from noise alone it can start from a picture, or paint a part of one (`Start`; see diffusion/edit.py).
 
@@ -22,16 +22,16 @@ import numpy as np
 from bozzetto.diffusion import SAMPLERS, few_steps, flow, inpaint, last_steps
 from bozzetto.diffusion.few_steps import Jump
 from bozzetto.diffusion.samplers import Callback, Denoise
-from bozzetto.errors import InvalidInput, one_of
+from bozzetto.errors import InvalidInput, WeightsError, one_of
 from bozzetto.runtime import denoising
 from bozzetto.runtime.clip import load_text
 from bozzetto.runtime.denoising import Condition, Guided, Progress, StepCallback, Steps
 from bozzetto.runtime.reading import readable
 from bozzetto.runtime.session import Network, open_network
-from bozzetto.runtime.store import once, open_model
+from bozzetto.runtime.store import FIX, ModelFolder, once, open_model
 from bozzetto.runtime.tokenizer import Tokenizer
 
-LATENT_SHAPE = (16, 8, 8)
+LATENT_SHAPE = (8, 16, 16)
 # A painted part comes to fit the rest when it is noised and denoised again, see diffusion/edit.py. Looked at: houses
 # with a new roof are whole after four rounds of this strength, ragged after none.
 ROUNDS, ROUND = 4, 0.6
@@ -40,6 +40,7 @@ ROUNDS, ROUND = 4, 0.6
 @dataclass(frozen=True)
 class Settings(Guided):
     guidance_interval: tuple[float, float]  # noise levels
+    shift: float  # of the times of the steps, see diffusion.flow
 
 
 @dataclass(frozen=True)
@@ -56,24 +57,34 @@ class Models:
 
 @dataclass(frozen=True)
 class Start:
-    """A picture to begin from. latents: float32 [1,16,8,8]; strength: 0 .. 1, how much of the way from noise is walked;
-    mask: float32 [1,1,8,8], 1 where to paint, if the rest is to stay."""
+    """A picture to begin from. latents: float32 [1,8,16,16]; strength: 0 .. 1, how much of the way from noise is
+    walked; mask: float32 [1,1,16,16], 1 where to paint, if the rest is to stay."""
 
     latents: np.ndarray
     strength: float
     mask: np.ndarray | None = None
 
 
+def open_part(name: str, weights: Path | None) -> ModelFolder:
+    """A model of a weights folder that reads or draws latents. Raises WeightsError, also where they are of another
+    shape than LATENT_SHAPE."""
+    model = open_model(name, weights)
+    channels = model["config"].get("latent_channels")
+    if channels != LATENT_SHAPE[0]:
+        raise WeightsError(f"{model.path} is for latents of {channels} channels, not of {LATENT_SHAPE[0]}: {FIX}")
+    return model
+
+
 @once
 def load(weights: Path) -> Models:
     """The three networks of a weights folder. Raises WeightsError."""
-    model = open_model("text_to_image", weights)  # checks the two that it needs as well
+    model = open_part("text_to_image", weights)  # checks the two that it needs as well
     tokenizer, text = load_text(weights)
     return Models(
         tokenizer=tokenizer,
         text=text,
         denoiser=open_network(model),
-        decoder=open_network(open_model("autoencoder/decoder", weights)),
+        decoder=open_network(open_part("autoencoder/decoder", weights)),
         styles=model["styles"],
         defaults=Settings(**model["defaults"]),
     )
@@ -82,14 +93,14 @@ def load(weights: Path) -> Models:
 @once
 def load_student(weights: Path) -> tuple[Network, Steps]:
     """The few-step student that takes the denoiser's place, and its defaults. Raises WeightsError."""
-    model = open_model("text_few_steps", weights)
+    model = open_part("text_few_steps", weights)
     return open_network(model), Steps(**model["defaults"])
 
 
 @once
 def load_encoder(weights: Path) -> Network:
     """The half of the autoencoder that only editing needs. Raises WeightsError."""
-    return open_network(open_model("autoencoder/encoder", weights))
+    return open_network(open_part("autoencoder/encoder", weights))
 
 
 def start_from(encoder: Network, picture: np.ndarray, strength: float, mask: np.ndarray | None) -> Start:
@@ -106,13 +117,15 @@ def start_from(encoder: Network, picture: np.ndarray, strength: float, mask: np.
 
 
 def encode(models: Models, prompt: str, style: str | None = None) -> Condition:
-    """What the denoiser is told, by input name: hidden [1,24,192], mask [1,24], embedding [1,256], style [1]."""
+    """What the denoiser is told, by input name: hidden and words [1,24,192], mask [1,24], embedding [1,256],
+    style [1]."""
     if style is not None:
         one_of("style", style, models.styles)
     tokens = models.tokenizer(readable(prompt))
     told = models.text(tokens=tokens)
     return {
         "hidden": told["hidden"],
+        "words": told["words"],
         "embedding": told["summary"],  # which stays, whatever CLIP goes on to learn about sentences
         "mask": (tokens != 0).astype(np.float32),
         "style": np.array([0 if style is None else models.styles.index(style) + 1]),
@@ -120,9 +133,13 @@ def encode(models: Models, prompt: str, style: str | None = None) -> Condition:
 
 
 def decode(models: Models, latents: np.ndarray) -> np.ndarray:
-    """Latents [B,16,8,8] -> pictures uint8 [B,64,64,4], straight alpha."""
-    pixels = models.decoder(latents=latents)["pixels"].transpose(0, 2, 3, 1)
-    premultiplied = np.clip((pixels + 1) / 2, 0, 1)
+    """Latents [B,8,16,16] -> pictures uint8 [B,64,64,4], straight alpha."""
+    return straight((models.decoder(latents=latents)["pixels"].transpose(0, 2, 3, 1) + 1) / 2)
+
+
+def straight(premultiplied: np.ndarray) -> np.ndarray:
+    """Premultiplied RGBA [...,4], nearly in [0,1] -> uint8, straight alpha."""
+    premultiplied = np.clip(premultiplied, 0, 1)
     alpha = premultiplied[..., 3:]
     # A colour cannot be stronger than its alpha; where nothing is visible there is no colour at all.
     visible = alpha > 0.5 / 255
@@ -149,7 +166,7 @@ def draw(
 ) -> list[np.ndarray]:
     """One picture uint8 [64,64,4] for each seed, one after the other. options: those of `prepare`.
 
-    callback gets latents [1,16,8,8]; `decode` makes pictures of them. InvalidInput before anything is drawn.
+    callback gets latents [1,8,16,16]; `decode` makes pictures of them. InvalidInput before anything is drawn.
     """
     walk = prepare(models, prompt, **options)
     return denoising.one_by_one(walk.draw, seeds, walk.steps, callback, progress)
@@ -187,7 +204,7 @@ def prepare(
         walk, asked = few_steps, denoising.student_jump(network, encode(models, prompt, style))
     else:
         settings = denoising.chosen(models.defaults, num_inference_steps=num_inference_steps, **options)
-        schedule = flow(settings.num_inference_steps)
+        schedule = flow(settings.num_inference_steps, settings.shift)
         wanted, unwanted = encode(models, prompt, style), encode(models, negative_prompt)
         scale, interval = settings.guidance_scale, settings.guidance_interval
         walk = SAMPLERS[settings.sampler]

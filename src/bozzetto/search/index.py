@@ -24,8 +24,8 @@ from bozzetto.runtime.session import cores
 from bozzetto.search import table as store
 from bozzetto.search.embed import Embedder, open_embedder
 from bozzetto.search.table import PLACE
-from bozzetto.search.walk import UNREADABLE, Skipped, check_folder, walk
 from bozzetto.spread import spread
+from bozzetto.walk import UNREADABLE, Skipped, check_folder, walk
 
 BATCH = 64  # pictures a pass of the model
 COMMIT = 1024  # pictures a commit: what a kill can cost, about three seconds of work

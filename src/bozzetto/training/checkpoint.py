@@ -72,11 +72,14 @@ def load(path: Path, model: nn.Module, ema: nn.Module, optimizers: list[torch.op
     """
     metadata = read_metadata(path)
     saved, now = json.loads(metadata["recipe"]), json.loads(json.dumps(recipe))
-    field = next((name for name in [*saved, *now] if saved.get(name) != now.get(name)), None)
+    field = next((name for name in ["data", *saved, *now] if saved.get(name) != now.get(name)), None)
     if field == "began":
         again = f"delete {path.parent} to train it again from those that are there now, or use another folder"
         why = f"{path.parents[1]}: stage {path.parent.name} began from other weights: {again}"
         raise InvalidInput("out", why)
+    if field == "data":
+        why = f"{path.parents[1]} learned from other pictures, or those have changed since: bring them back"
+        raise InvalidInput("out", f"{why}, or use another folder")
     if field:
         why = f"{path} was trained with {field} = {saved.get(field)}, this run has {field} = {now.get(field)}"
         raise InvalidInput("out", f"{why}: use the same recipe, or another folder")

@@ -1,5 +1,7 @@
 """Pictures for the networks: from uint8 in memory to floats on the device, with the augmentations recipes share."""
 
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bozzetto.metrics.features import on_white
+from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world import fashion as clothes
 from bozzetto.world.dataset import World
-from bozzetto.world.scenes import Scene, make_scene, render, scene_objects
+from bozzetto.world.own import Own
+from bozzetto.world.scenes import FRAME, Scene, make_scene, plural, render, scene_objects
+from bozzetto.world.styles import style_number
 
 PICTURE = (64, 64, 4)
 
@@ -69,6 +74,44 @@ def fashion(split: str = "train", folder: Path | None = None) -> Pictures:
     return Pictures(padded, labels, list(clothes.CLASSES), mirrored=False)
 
 
+def own_pictures(found: Own, place: Path, mirrored: bool = False) -> Pictures:
+    """The training pictures of one's own set over white; C = 1 when all are grey. A picture without a class is of one
+    called after the set's place."""
+    images = np.round(on_white(found.images)).astype(np.uint8)
+    if (images == images[..., :1]).all():
+        images = images[..., :1]
+    labels = [label or place.resolve().stem for label in found.labels]
+    classes, numbers = np.unique(labels, return_inverse=True)
+    shown = np.array(found.splits) == "train"
+    return Pictures(images[shown], numbers[shown].astype(np.int64), classes.tolist(), mirrored)
+
+
+def own_world(found: Own) -> World:
+    """One's own set at 64 pixels as a world without styles, in which every picture is a concept with its twins, and
+    called by its words, or its class where there are none."""
+    empty = [""] * len(found.names)
+    return World(
+        images=found.images,
+        codepoints=[found.names[row] for row in found.twins],
+        emoji=empty,
+        names=[words or label for words, label in zip(found.captions, found.labels, strict=True)],
+        keywords=[[] for _ in empty],
+        groups=empty,
+        subgroups=found.labels,
+        styles=empty,
+        splits=found.splits,
+        core=np.ones(len(empty), bool),
+    )
+
+
+def checksum(source: World | Pictures) -> str:
+    """SHA-256 of all that can be learned from, in its order."""
+    found = hashlib.sha256()
+    for value in vars(source).values():
+        found.update(np.ascontiguousarray(value).data if isinstance(value, np.ndarray) else repr(value).encode())
+    return found.hexdigest()
+
+
 class Scenes:
     """Many scenes drawn once: `scenes`, and their `pictures` uint8 [N,64,64,4].
 
@@ -81,6 +124,81 @@ class Scenes:
             make_scene(world, objects, seed, kind=kinds[seed % len(kinds)]) for seed in range(count)
         ]
         self.pictures = np.array([render(world, scene) for scene in self.scenes], np.uint8).reshape(-1, *PICTURE)
+
+
+EASY = ("single", "count", "color")
+MIXED = ("two", "place", "count", "color", "two", "place", "size", "count", "color", "single")
+
+
+def curriculum(number: int, easy: int) -> str:
+    """The kind of the scene of this number: mostly one kind of thing at first, and from `easy` on all kinds."""
+    rng = np.random.default_rng([number, 5])
+    return str(rng.choice(MIXED if rng.random() < 0.2 + 0.8 * number / easy else EASY))
+
+
+CELLS = 8  # a side, of a denoiser's finer grid
+
+
+def places(scene: Scene, tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """Which thing of the scene each of 8 x 8 cells shows, uint8 [64], and each token names, uint8 [T]: 1 for the first
+    name of the scene, 2 for the second, 0 for none. A thing shows in the cells whose middle is in the circle in its
+    box; its words are its noun and its colour."""
+    middle = (np.arange(CELLS) + 0.5) * FRAME / CELLS
+    shows, names = np.zeros((CELLS, CELLS), np.uint8), np.zeros(tokenizer.context_length, np.uint8)
+    for thing in scene.objects:
+        x, y, radius = thing.x + thing.size / 2, thing.y + thing.size / 2, thing.size / 2
+        shows[(middle - x) ** 2 + (middle[:, None] - y) ** 2 < radius**2] = 1 + scene.names.index(thing.name)
+    said = tokenizer.encode(scene.sentence)
+    for number, noun in enumerate(scene.names, 1):
+        for words in (plural(noun), noun, scene.color or ""):
+            wanted = tokenizer.encode(words)[1:]
+            for at in range(1, len(said) - len(wanted) + 1):
+                if wanted and said[at : at + len(wanted)] == wanted:
+                    names[at : at + len(wanted)] = number
+    return shows.ravel(), names
+
+
+class SceneStream:
+    """Scenes without end, `new` more at every training step, of which the last `size` or nearly so are kept.
+
+    What is kept depends on the number of the step alone, so that a resumed run learns from the same: the k-th scene has
+    seed k and the kind that `curriculum` says, and scenes are encoded with those of their own step, since kernels round
+    differently for other company. encoded: what `encode` makes of uint8 [N,64,64,4], each [size,...]; tokens: int64
+    [size,T]; styles: int64 [size], as text-to-image numbers them; places: what `places` gives, uint8 [size,64] and
+    [size,T].
+    """
+
+    def __init__(
+        self,
+        world: World,
+        size: int,
+        new: int,
+        easy: int,
+        encode: Callable[[np.ndarray], Sequence[Tensor]],
+        tokenizer: Tokenizer,
+    ):
+        self.world, self.objects, self.easy = world, scene_objects(world) if size else [], easy
+        self.new, self.blocks, self.drawn = new, size // new, 0
+        self.encode, self.tokenizer = encode, tokenizer
+        self.size = new * self.blocks
+        self.encoded = [part.repeat(self.size, 1, 1, 1) for part in encode(np.zeros((1, *PICTURE), np.uint8))]
+        self.tokens, self.styles = tokenizer("").repeat(self.size, 0), np.zeros(self.size, np.int64)
+        self.places = np.zeros((self.size, CELLS**2), np.uint8), np.zeros(self.tokens.shape, np.uint8)
+
+    def at(self, step: int) -> None:
+        """Hold what there is to learn from at this step; steps must not go back."""
+        for block in range(max(step, self.drawn), step + self.blocks):
+            numbers = range(block * self.new, (block + 1) * self.new)
+            scenes = [make_scene(self.world, self.objects, k, kind=curriculum(k, self.easy)) for k in numbers]
+            kept = slice(numbers[0] % self.size, numbers[0] % self.size + self.new)
+            found = self.encode(np.stack([render(self.world, scene) for scene in scenes]))
+            for held, part in zip(self.encoded, found, strict=True):
+                held[kept] = part
+            self.tokens[kept] = self.tokenizer([scene.sentence for scene in scenes])
+            self.styles[kept] = [style_number(scene.objects[0].style) for scene in scenes]
+            for row, scene in zip(range(numbers[0] % self.size, self.size), scenes, strict=False):
+                self.places[0][row], self.places[1][row] = places(scene, self.tokenizer)
+        self.drawn = step + self.blocks
 
 
 def shortest(tokens: np.ndarray, device: torch.device) -> Tensor:

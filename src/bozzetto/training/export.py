@@ -45,6 +45,12 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
         raise WeightsError(f"{path} is not a readable weights file ({error}): train it first") from error
 
 
+def load_part(module: Network, folder: Path, device: torch.device) -> Network:
+    """Put the exported weights of a model folder into a network that is not to be trained."""
+    restore(module, read_weights(folder / "model.safetensors")[0])
+    return module.to(device).eval().requires_grad_(False)
+
+
 def read_final(run: Path, network: type[Network], sizes: type) -> tuple[Network, Any]:
     """What `save_final` left: the network with its weights, and its config."""
     tensors, metadata = read_weights(run / FINAL)

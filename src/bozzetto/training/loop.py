@@ -134,6 +134,7 @@ def fit(
     recipe: dict | None = None,
     save_every: float = 120,
     keep: Collection[int] = (),
+    prepare: Callable[[int], None] | None = None,
 ) -> nn.Module:
     """Train `model` in place and return the moving average of its weights.
 
@@ -145,6 +146,7 @@ def fit(
         so the stage can be resumed.
     recipe: what a resumed stage must agree with beside seed and schedule.
     keep: after these numbers of steps the averaged weights are written to `snapshot(out, steps)`, in fp16.
+    prepare: called with the number of each step before its loss: for data that change as training goes on.
     Raises OutOfTime at the deadline and KeyboardInterrupt after Ctrl-C, the state saved in both cases, TrainingStopped
     at a loss that is not finite, InvalidInput when the folder holds another stage, OSError when it cannot be written.
     """
@@ -178,6 +180,8 @@ def fit(
                     group["lr"] = rate
                 rng, generator = step_randomness(seed, step, device)
                 model.zero_grad(set_to_none=True)
+                if prepare:
+                    prepare(step)
                 with rounded(model) if schedule.rounding else nullcontext():
                     with autocast(device):
                         values = loss(model, rng, generator)

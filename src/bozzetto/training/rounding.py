@@ -14,21 +14,17 @@ from typing import TypeAlias, TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.linalg import vecdot
 
 GROUP = 64
-SMALLEST = 8192  # numbers in a tensor worth rounding
+SMALLEST = 16_384  # numbers in a tensor worth rounding
 SCALE = ".scale"  # the name of a tensor's scales is its own name and this
 Layer: TypeAlias = nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding
 
 
 def is_rounded(module: nn.Module) -> TypeGuard[Layer]:
     """Whether the weight of this layer is stored in four bits."""
-    return (
-        isinstance(module, Layer)
-        and module.weight.numel() >= SMALLEST
-        and module.weight.numel() % GROUP == 0
-        and max(module.weight.shape[2:], default=1) < 8  # the autoencoder's linear path: exact components of patches
-    )
+    return isinstance(module, Layer) and module.weight.numel() >= SMALLEST and module.weight.numel() % GROUP == 0
 
 
 def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,15 +34,21 @@ def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
     least-squares answer to the other.
     """
     groups = weight.detach().float().reshape(-1, GROUP)
-    largest = groups.gather(1, groups.abs().argmax(1, keepdim=True))
-    scale = largest / -8
+    highest, lowest = groups.amax(1, keepdim=True), groups.amin(1, keepdim=True)
+    scale = torch.where(highest > -lowest, highest, lowest) / -8
+    q = torch.empty_like(groups)  # written over and over: training comes here at every step
+
+    def choose_q() -> None:
+        torch.div(groups, torch.where(scale == 0, 1, scale), out=q).round_().clamp_(-8, 7)
+
     for _ in range(3):
         scale = scale.half().float()
-        q = torch.where(scale == 0, 0, groups / scale).round().clamp(-8, 7)
-        scale = (groups * q).sum(1, keepdim=True) / q.square().sum(1, keepdim=True).clamp_min(1)
-    scale = scale.half()
-    q = torch.where(scale == 0, 0, groups / scale.float()).round().clamp(-8, 7)
-    return q.to(torch.int8), scale[:, 0]
+        choose_q()
+        scale = (vecdot(groups, q) / vecdot(q, q).clamp_min(1))[:, None]
+    stored = scale.half()
+    scale = stored.float()
+    choose_q()
+    return q.to(torch.int8), stored[:, 0]
 
 
 def dequantize(q: Tensor, scale: Tensor, shape: torch.Size) -> Tensor:
@@ -94,9 +96,8 @@ def rounded(model: nn.Module) -> Iterator[None]:
     layers = [layer for layer in model.modules() if is_rounded(layer) and layer.weight.requires_grad]
     exact = [layer.weight.data for layer in layers]
     for layer in layers:
-        layer.weight.data = dequantize(*quantize(layer.weight), layer.weight.shape).contiguous(
-            memory_format=torch.channels_last if layer.weight.ndim == 4 else torch.contiguous_format
-        )
+        rounded = dequantize(*quantize(layer.weight), layer.weight.shape)
+        layer.weight.data = torch.empty_like(layer.weight.data).copy_(rounded)  # in the order of its memory
     try:
         yield
     finally:

@@ -6,7 +6,7 @@ there. All stages share the run's seed and its one clock.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -35,17 +35,20 @@ class Stage:
     recipe: dict[str, Any] = field(default_factory=dict)
     after: str | None = None
     keep: Collection[int] = ()
+    prepare: Callable[[int], None] | None = None
 
 
 @dataclass
 class Run:
     """What the stages of a run share. began: checksum of the weights that the run begins from; deadline: in
-    time.monotonic(); finished: the checksums of the stages that are done, in their order."""
+    time.monotonic(); data: checksum of one's own pictures, "" for those of the project; finished: the checksums of the
+    stages that are done, in their order."""
 
     out: Path
     seed: int = 0
     deadline: float = math.inf
     began: str = ""
+    data: str = ""
     finished: dict[str, str] = field(default_factory=dict)
 
     def train(self, stage: Stage) -> Any:
@@ -54,12 +57,11 @@ class Run:
         out, state = self.out / stage.name, self.out / stage.name / STATE
         before = next(reversed(self.finished), "") if stage.after is None else stage.after
         origin = {"place": len(self.finished), "began": self.finished[before] if before else self.began}
+        origin |= {"data": self.data} if self.data else {}
         if not state.exists() or "finished" not in read_metadata(state):
             (self.out / FINAL).unlink(missing_ok=True)  # it belongs to stages that are gone
-        shared: dict[str, Any] = {"seed": self.seed, "deadline": self.deadline}
-        average = fit(
-            stage.module, stage.loss, stage.schedule, out, recipe=stage.recipe | origin, keep=stage.keep, **shared
-        )
+        shared: dict[str, Any] = {"seed": self.seed, "deadline": self.deadline, "recipe": stage.recipe | origin}
+        average = fit(stage.module, stage.loss, stage.schedule, out, keep=stage.keep, prepare=stage.prepare, **shared)
         self.finished[stage.name] = read_metadata(state)["finished"]
         return average
 

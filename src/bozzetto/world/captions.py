@@ -106,11 +106,14 @@ def held_out_keywords(codepoints: str, keywords: Iterable[str], name: str) -> se
 
 
 def caption(name: str, keywords: Iterable[str], style: str | None, rng: np.random.Generator, *, codepoints: str) -> str:
-    """One training caption: mostly the name, sometimes keywords, sometimes the style (never if it is None).
+    """One training caption: mostly the name, sometimes keywords, sometimes the style (never if it is None). With the
+    style "", of one's own pictures, it is the name as it is.
 
     `codepoints` is the concept's key; its held-out keywords are left out. Raises ValueError on an
     unknown style.
     """
+    if style == "":
+        return name
     if style is not None:
         one_of("style", style, STYLES)
     plain = plain_name(name)

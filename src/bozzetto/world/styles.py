@@ -28,5 +28,5 @@ STYLES = {
 
 
 def style_number(style: str) -> int:
-    """The networks' number of a style; 0 is any."""
-    return list(STYLES).index(style) + 1
+    """The networks' number of a style; 0 is any, as that of "" is."""
+    return ["", *STYLES].index(style)

@@ -13,7 +13,7 @@ test("half precision numbers of every kind", () => {
 
 test("an idea is padded, and masked where it ends", () => {
   const ones = encode(...new Array<number>(384).fill(0x3c00));
-  const idea = { name: "cat", prompt: "a cat", tokens: 2, hidden: ones, embedding: encode(0x4000) };
+  const idea = { name: "cat", prompt: "a cat", tokens: 2, hidden: ones, words: ones, embedding: encode(0x4000) };
   const { hidden, mask, embedding } = textHidden(idea);
   assert.deepEqual([hidden.length, hidden[383], hidden[384]], [24 * 192, 1, 0]);
   assert.deepEqual([...mask.slice(0, 3), mask.length], [1, 1, 0, 24]);

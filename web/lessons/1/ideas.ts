@@ -8,6 +8,8 @@ export interface Idea {
   tokens: number;
   /** Base64 of float16 [tokens, 192]. */
   hidden: string;
+  /** Likewise. */
+  words: string;
   /** Base64 of float16 [256]. */
   embedding: string;
 }
@@ -27,9 +29,13 @@ export function halves(base64: string): Float32Array {
 }
 
 /** As the denoiser takes it: padded to the context's length, with a mask of those that are there. */
-export function textHidden({ tokens, hidden, embedding }: Idea): TextHidden {
-  const read = halves(hidden);
-  const padded = new Float32Array(CONTEXT_LENGTH * (read.length / tokens));
-  padded.set(read);
-  return { hidden: padded, mask: new Float32Array(CONTEXT_LENGTH).fill(1, 0, tokens), embedding: halves(embedding) };
+export function textHidden({ tokens, hidden, words, embedding }: Idea): TextHidden {
+  const padded = (base64: string): Float32Array => {
+    const read = halves(base64);
+    const all = new Float32Array(CONTEXT_LENGTH * (read.length / tokens));
+    all.set(read);
+    return all;
+  };
+  const mask = new Float32Array(CONTEXT_LENGTH).fill(1, 0, tokens);
+  return { hidden: padded(hidden), words: padded(words), mask, embedding: halves(embedding) };
 }

@@ -4,7 +4,7 @@ import { customElement } from "lit/decorators.js";
 import { cosines, dequantise } from "../../core/vectors.js";
 import { softmax, top } from "../../runtime/arrays.js";
 import { type ModelName, Runtime, type TextHidden } from "../../runtime/client.js";
-import { picture, type Pixels, pixels } from "../../ui/canvas.js";
+import { cut, picture, type Pixels, pixels } from "../../ui/canvas.js";
 import { type Code, python, shellWord } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
 import { type Alternative, type BadgeFacts, bar, button, type Content } from "../../ui/figure-parts.js";
@@ -12,7 +12,7 @@ import { Gallery } from "../../ui/gallery.js";
 import { paced } from "../../ui/pace.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
-import { siteFile, siteJson } from "../../ui/site.js";
+import { optionalFile, optionalJson, siteFile, siteJson } from "../../ui/site.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, percent, t } from "../../ui/strings.js";
 import { copiesPart, MARKS, verdictValues } from "./copies.js";
@@ -35,6 +35,13 @@ const FIELDS = defineFields({
 });
 type State = StateOf<typeof FIELDS>;
 
+/** What the maker drew earlier, so that its half is never met empty: data/recorded/sorter-maker.json, and a strip. */
+interface Recording {
+  idea: string;
+  seed: number;
+  made: readonly Pixels[];
+}
+
 @customElement("bz-sorter-maker")
 export class SorterMaker extends BzFigure<State> {
   protected readonly fields = FIELDS;
@@ -49,7 +56,9 @@ export class SorterMaker extends BzFigure<State> {
   /** The empty prompt, which guidance compares with. */
   private nothing: TextHidden | undefined;
   private sorted: { of: Pixels; shares: number[]; best: number[] } | undefined;
-  private made: Pixels[] = [];
+  private recording: Recording | undefined;
+  /** What the maker has drawn here for what is chosen; undefined before it has begun. */
+  private drawn: Pixels[] | undefined;
   private training: Training | undefined;
   private taught: number[] = [];
   private neighbours = new WeakMap<Pixels, Neighbour[]>();
@@ -58,6 +67,7 @@ export class SorterMaker extends BzFigure<State> {
 
   override connectedCallback(): void {
     super.connectedCallback();
+    void this.openRecording();
     this.sort();
   }
 
@@ -72,8 +82,8 @@ export class SorterMaker extends BzFigure<State> {
   }
 
   private forget(): void {
-    if (this.made.length || this.busy) this.work.cancel();
-    this.made = [];
+    if (this.drawn) this.work.cancel();
+    this.drawn = undefined;
     this.asked = -1;
   }
 
@@ -87,6 +97,16 @@ export class SorterMaker extends BzFigure<State> {
     const chosen = this.state.picture;
     const there = this.gallery && chosen >= 0 && chosen < this.gallery.items.length;
     return there ? chosen : Math.max(0, this.gallery?.find(t("sorter-maker.first-picture")) ?? 0);
+  }
+
+  private get recorded(): boolean {
+    const { drawn, recording, state } = this;
+    const wanted = recording?.idea === state.idea && recording.seed === state.seed && !state.memoriser;
+    return !drawn && wanted;
+  }
+
+  private get made(): readonly Pixels[] {
+    return this.drawn ?? (this.recorded ? this.recording!.made : []);
   }
 
   private get idea(): Idea | undefined {
@@ -123,6 +143,7 @@ export class SorterMaker extends BzFigure<State> {
     const configs = await this.work.load(["clip/image"], signal);
     this.logitScale = configs["clip/image"].logit_scale!;
     await this.sortNow();
+    if (this.asked >= 0) await this.openTraining(signal);
   }
 
   private async sortNow(): Promise<void> {
@@ -136,9 +157,30 @@ export class SorterMaker extends BzFigure<State> {
 
   // ---------------------------------------------------------------- make
 
+  private async openRecording(): Promise<void> {
+    const [facts, strip] = await Promise.all([
+      optionalJson<Omit<Recording, "made">>("data/recorded/sorter-maker.json"),
+      optionalFile("data/recorded/sorter-maker.avif").then(
+        async (file) => file && createImageBitmap(await file.blob()),
+      ),
+    ]).catch(() => []);
+    if (!facts || !strip) return; // the frames wait for Make
+    this.recording = { ...facts, made: Array.from({ length: MADE }, (_, i) => cut(strip, i, 0, strip.height)) };
+    this.requestUpdate();
+  }
+
   private async make(signal: AbortSignal): Promise<void> {
-    this.made = [];
+    const made: Pixels[] = (this.drawn = []);
     this.asked = -1;
+    try {
+      await this.draw(made, signal);
+      if (this.asked >= 0) await this.openTraining(signal);
+    } finally {
+      if (this.drawn === made && !made.length) this.drawn = undefined; // ended before there was anything to see
+    }
+  }
+
+  private async draw(made: Pixels[], signal: AbortSignal): Promise<void> {
     const words = { prompt: textHidden(this.idea!), negative_prompt: this.nothing };
     const how = { ...words, num_inference_steps: STEPS, sampler: SAMPLER, model: this.model } as const;
     const seed = this.state.seed;
@@ -157,8 +199,8 @@ export class SorterMaker extends BzFigure<State> {
           },
         },
       );
-      this.made = [...this.made, pixels(picture)];
-      this.check(this.made[i]!);
+      made.push(pixels(picture));
+      this.check(made[i]!);
       this.requestUpdate();
     }
   }
@@ -174,7 +216,7 @@ export class SorterMaker extends BzFigure<State> {
   private ask(index: number): void {
     this.asked = index;
     this.requestUpdate();
-    if (!this.training) void this.work.run((signal) => this.openTraining(signal));
+    if (!this.training && !this.busy) void this.work.run((signal) => this.openTraining(signal)); // else after the work
   }
 
   private async openTraining(signal: AbortSignal): Promise<void> {
@@ -247,7 +289,7 @@ export class SorterMaker extends BzFigure<State> {
     const onIdea = (event: Event) => this.set({ idea: (event.target as HTMLSelectElement).value });
     return html`<h3>${t("sorter-maker.maker")}</h3>
       <p>${t("sorter-maker.maker-how", { count: MADE })}</p>
-      <div class="maker ${this.made.length ? "" : "empty"}">
+      <div class="maker ${this.made.length || this.drawn ? "" : "empty"}">
       <div class="maker-controls">
         <label class="field">${t("sorter-maker.idea")}
           <select @change=${onIdea}>
@@ -274,7 +316,8 @@ export class SorterMaker extends BzFigure<State> {
           </li>`;
         })}
       </ol>
-      </div>`;
+      </div>
+      ${this.recorded ? html`<p class="hint">${t("sorter-maker.recorded")}</p>` : nothing}`;
   }
 
   protected override more(): Content {
@@ -306,7 +349,8 @@ export class SorterMaker extends BzFigure<State> {
     ];
     const made = this.made[this.asked];
     const count = this.made.length;
-    if (count) sentences.push(t("sorter-maker.made-said", { count, idea: this.idea!.name }));
+    if (this.recorded) sentences.push(t("sorter-maker.recorded"));
+    else if (count) sentences.push(t("sorter-maker.made-said", { count, idea: this.idea!.name }));
     const found = made && this.neighbours.get(made);
     if (found) sentences.push(t(`sorter-maker.verdict-${this.verdictOf(made)}`, verdictValues(found, this.training!)));
     for (const { index, distance } of found ?? []) rows.push([this.training!.name(index), fixed(distance, 3)]);
@@ -316,7 +360,7 @@ export class SorterMaker extends BzFigure<State> {
 
   protected override badge(): BadgeFacts {
     const models = ["clip/image", this.model, "autoencoder/decoder"] as const;
-    return { models, recorded: false, milliseconds: this.milliseconds };
+    return { models, recorded: this.recorded, milliseconds: this.milliseconds };
   }
 
   protected override code(): Code | undefined {

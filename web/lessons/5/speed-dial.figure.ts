@@ -166,21 +166,21 @@ export class SpeedDial extends FilmFigure<State, Run> {
     const from = film && at > 0 ? film.kept(at - 1) : 0;
     const [before, after] = [film?.frames[from]?.noisy, at > from ? film?.frames[at]?.noisy : undefined];
     const change = before && after && removed(before, after);
-    const times = change ? gain(change) : 1;
-    const shot = (planes: Float32Array | undefined, text: string) => html`<div class="shot">
-      ${planes ? picture(solid(planes), text) : html`<span class="unseen"></span>`} <span>${text}</span>
+    if (!change) return html`<p class="hint">${t(`speed-dial.nothing-${film?.recorded ? "recorded" : "yet"}`)}</p>`;
+    const times = gain(change);
+    const shot = (planes: Float32Array, text: string) => html`<div class="shot">
+      ${picture(solid(planes), text)} <span>${text}</span>
     </div>`;
     const text = times > 1 ? t("speed-dial.removed-times", { times }) : t("speed-dial.removed");
     const steps = at - from;
     return html`<div class="subtraction" role="group" aria-label=${t("speed-dial.subtraction")}>
-      ${shot(change && before, steps > 1 ? t("speed-dial.before-some", { steps }) : t("speed-dial.before"))} <b aria-hidden="true">−</b>
+      ${shot(before, steps > 1 ? t("speed-dial.before-some", { steps }) : t("speed-dial.before"))} <b aria-hidden="true">−</b>
       ${shot(
-        change?.map((value) => value * times),
+        change.map((value) => value * times),
         text,
       )}
-      <b aria-hidden="true">=</b> ${shot(change && after, t("speed-dial.after"))}
-    </div>
-    ${change ? nothing : html`<p class="hint">${t(`speed-dial.nothing-${film?.recorded ? "recorded" : "yet"}`)}</p>`}`;
+      <b aria-hidden="true">=</b> ${shot(after, t("speed-dial.after"))}
+    </div>`;
   }
 
   private dialPart(): Content {

@@ -1,11 +1,11 @@
 // <bz-match-score>: how close are a picture and a caption? One pair on a dial, a whole table, search, and the traps.
-import { html, type TemplateResult } from "lit";
+import { html, nothing, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
 import { Recent } from "../../core/cache.js";
 import { type ModelName, Runtime, type Tokens } from "../../runtime/client.js";
 import { type Code, python } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
-import type { Alternative, BadgeFacts } from "../../ui/figure-parts.js";
+import type { Alternative, BadgeFacts, Content } from "../../ui/figure-parts.js";
 import { t } from "../../ui/strings.js";
 import { MapMode } from "./map-mode.js";
 import { MatrixMode } from "./matrix-mode.js";
@@ -98,13 +98,17 @@ export class MatchScore extends BzFigure<State> implements Host {
       ${space ? this.mode.draw(space) : html`<p class="hint">${t("picture-input.opening")}</p>`}`;
   }
 
+  protected override more(): Content {
+    return (this.space && this.mode.more?.(this.space)) ?? nothing;
+  }
+
   protected override below(): TemplateResult {
     return html`<p class="hint">${t("match-score.vectors")}</p>`;
   }
 
   protected override alternative(): Alternative {
-    const nothing = { sentence: t("match-score.waiting"), table: { head: [], rows: [] } };
-    return this.space ? this.mode.alternative(this.space) : nothing;
+    const waiting = { sentence: t("match-score.waiting"), table: { head: [], rows: [] } };
+    return this.space ? this.mode.alternative(this.space) : waiting;
   }
 
   protected override badge(): BadgeFacts {

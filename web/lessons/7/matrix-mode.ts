@@ -14,7 +14,7 @@ export class MatrixMode implements Mode {
   constructor(private readonly host: Host) {}
 
   compared(space: Space): Compared {
-    const shown = six(this.host, space);
+    const { shown } = six(this.host, space);
     return { texts: this.captions(shown), entries: shown };
   }
 
@@ -25,7 +25,7 @@ export class MatrixMode implements Mode {
   }
 
   draw(space: Space): TemplateResult {
-    const shown = six(this.host, space);
+    const { shown } = six(this.host, space);
     const captions = this.captions(shown);
     const type = (index: number, event: Event) => {
       const text = (event.target as HTMLTextAreaElement).value.replace(/[|\n]/g, " ").slice(0, LONGEST);
@@ -81,7 +81,7 @@ export class MatrixMode implements Mode {
   };
 
   private sentence(space: Space): string {
-    const shown = six(this.host, space);
+    const { shown } = six(this.host, space);
     const [r, c] = [Math.floor(this.host.state.cell / SIDE), this.host.state.cell % SIDE];
     const captions = this.captions(shown);
     const scores = space.compare(shown[r], captions);

@@ -46,6 +46,7 @@ export interface Host extends HTMLElement {
   /** Of texts that were typed, how they are read. */
   readonly words: Map<string, Tokens>;
   set(changes: Partial<State>): void;
+  shows(name: string): boolean;
   label(name: string): string;
   requestUpdate(): void;
 }
@@ -66,6 +67,8 @@ export interface Mode {
   /** After all that is compared has been read. */
   answered?(): void;
   draw(space: Space): TemplateResult;
+  /** What waits behind More. */
+  more?(space: Space): Content;
   alternative(space: Space): Alternative;
   /** How to do the same with Bozzetto, where it is not to compare captions. */
   code?(): Code;
@@ -76,14 +79,19 @@ export function two(cosine: number | undefined): string {
   return cosine === undefined ? "…" : fixed(cosine, 2);
 }
 
-/** The chosen picture and five others that the seed chooses. */
-export function six({ state, own }: Host, space: Space): Entry[] {
+/** Six pictures that the seed chooses, and the one of them that a person chose: in its place where it is among them, or
+ * in the place of the last one, before the others. */
+export function six({ state, own }: Host, space: Space): { shown: Entry[]; chosen: Entry } {
   const there = state.picture >= 0 && state.picture < space.gallery.items.length;
-  const first = there ? space.entry(state.picture) : own;
-  const others = new Set(pairs(space.things, state.seed, 2 * SIDE).flat());
-  if (first) others.delete(first.name);
-  const found = [...others].map((thing) => space.gallery.find(thing));
-  return [...(first ? [first] : []), ...found.slice(0, first ? SIDE - 1 : SIDE).map((index) => space.entry(index))];
+  const picked = there ? space.entry(state.picture) : own;
+  const names = [...new Set(pairs(space.things, state.seed, 2 * SIDE).flat())].slice(0, SIDE);
+  const others = names.map((thing) => space.entry(space.gallery.find(thing)));
+  if (!picked) return { shown: others, chosen: others[0]! };
+  const among = names.includes(picked.name);
+  const shown = among
+    ? others.map((one) => (one.name === picked.name ? picked : one))
+    : [picked, ...others.slice(0, SIDE - 1)];
+  return { shown, chosen: picked };
 }
 
 export function captionOf({ name, index }: Entry): string {

@@ -2,7 +2,7 @@
 import { html, nothing, svg, type TemplateResult } from "lit";
 import type { Range } from "../../core/vectors.js";
 import { picture, pixels } from "../../ui/canvas.js";
-import type { Alternative } from "../../ui/figure-parts.js";
+import { type Alternative, choices, type Content } from "../../ui/figure-parts.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import { fixed, percent, t } from "../../ui/strings.js";
@@ -25,49 +25,56 @@ export class ScoreMode implements Mode {
   constructor(private readonly host: Host) {}
 
   compared(space: Space): Compared {
-    const shown = six(this.host, space);
-    const { caption, captions } = this.candidates(shown);
-    return { texts: captions, entries: shown.slice(0, 1), typed: caption };
+    const { chosen, caption, captions } = this.candidates(space);
+    return { texts: captions, entries: [chosen], typed: caption };
   }
 
-  /** What the score compares: the caption typed or chosen, and the names of the six pictures. */
-  private candidates(shown: Entry[]): { caption: string; captions: string[] } {
+  /** What the score compares: the chosen picture with the caption typed or chosen, and the names of the six pictures. */
+  private candidates(space: Space): { shown: Entry[]; chosen: Entry; caption: string; captions: string[] } {
+    const { shown, chosen } = six(this.host, space);
     const names = shown.map(captionOf);
-    const caption = this.host.state.caption.trim() || names[0]!;
-    return { caption, captions: [...new Set([caption, ...names])] };
+    const caption = this.host.state.caption.trim() || captionOf(chosen);
+    return { shown, chosen, caption, captions: names.includes(caption) ? names : [caption, ...names] };
   }
 
   draw(space: Space): TemplateResult {
-    const shown = six(this.host, space);
-    const { caption, captions } = this.candidates(shown);
-    const scores = space.compare(shown[0], captions);
+    const { shown, chosen, caption, captions } = this.candidates(space);
+    const scores = space.compare(chosen, captions);
+    const choose = ({ index }: Entry) => this.host.set({ picture: index ?? -1, caption: "" });
+    const thumbs = shown.map((entry) => [entry, picture(entry.pixels, entry.name, "thumb")] as const);
+    return html`<div class="match-score">
+      <div class="match-picture">
+        ${picture(chosen.pixels, chosen.name, "picture hero")}
+        ${choices("strip", "match-score-six", t("match-score.pictures"), thumbs, chosen, choose)}
+      </div>
+      ${dial(space, scores?.cosines[captions.indexOf(caption)])}
+      <div class="match-captions">
+        <fieldset class="match-list">
+          <legend class="visually-hidden">${t("match-score.among", { count: captions.length })}</legend>
+          ${listHead()}
+          ${captions.map(
+            (text, i) => html`<label class="match-row">
+              <input type="radio" name="match-score-caption" .checked=${text === caption}
+                @change=${() => this.host.set({ caption: text })} />
+              <span dir="auto">${text} ${star(scores?.best === i)}</span> ${numbers(scores, i)}
+            </label>`,
+          )}
+        </fieldset>
+        ${textBox(this.host, "caption", caption)}
+        <p class="hint">${t("match-score.share-means")}</p>
+      </div>
+    </div>`;
+  }
+
+  more(space: Space): Content {
+    if (!this.host.shows("other-picture")) return nothing;
     const onPicked = ({ detail: { data, name, index } }: CustomEvent<Picked>) => {
       if (index === undefined) this.host.own = { name, pixels: pixels(data) };
       this.host.set({ picture: index ?? -1, caption: "" });
     };
-    return html`<div class="match-pair">
-        ${picture(shown[0]!.pixels, shown[0]!.name, "picture hero")}
-        ${dial(space, scores?.cosines[captions.indexOf(caption)])}
-      </div>
-      <div class="match-score">
-        <div class="match-captions">
-          ${textBox(this.host, "caption", caption)}
-          <fieldset class="match-list">
-            <legend class="visually-hidden">${t("match-score.among", { count: captions.length })}</legend>
-            ${listHead()}
-            ${captions.map(
-              (text, i) => html`<label class="match-row">
-                <input type="radio" name="match-score-caption" .checked=${text === caption}
-                  @change=${() => this.host.set({ caption: text })} />
-                <span dir="auto">${text} ${star(scores?.best === i)}</span> ${numbers(scores, i)}
-              </label>`,
-            )}
-          </fieldset>
-          <p class="hint">${t("match-score.share-means")}</p>
-        </div>
-        <bz-picture-input .gallery=${space.gallery} .selected=${shown[0]!.index ?? -1}
-          @picked=${onPicked}></bz-picture-input>
-      </div>`;
+    return html`<h3>${t("match-score.other-picture")}</h3>
+      <bz-picture-input .gallery=${space.gallery} .selected=${six(this.host, space).chosen.index ?? -1}
+        @picked=${onPicked}></bz-picture-input>`;
   }
 
   alternative(space: Space): Alternative {

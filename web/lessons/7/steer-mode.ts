@@ -2,7 +2,8 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { dot } from "../../core/vectors.js";
 import { type ModelName, Runtime, type SampleOptions, type StepEvent } from "../../runtime/client.js";
-import { STEERED } from "../../runtime/generated.js";
+import { SMALL_SHAPE, STEERED } from "../../runtime/generated.js";
+import { normal } from "../../runtime/noise.js";
 import { doubled, picture, type Pixels, solid } from "../../ui/canvas.js";
 import { chart, ticks } from "../../ui/chart.js";
 import { type Code, python, shellWord } from "../../ui/code.js";
@@ -32,6 +33,7 @@ interface Run extends Record<Way, Frame[]> {
 export class SteerMode implements Mode {
   private run: Run | undefined;
   private done = 0; // steps of it that are there to see
+  private begin: { seed: number; noise: Pixels } | undefined;
 
   constructor(private readonly host: Host) {}
 
@@ -95,6 +97,16 @@ export class SteerMode implements Mode {
 
   // ---------------------------------------------------------------- what is drawn
 
+  /** The noise that both runs begin with, which is all there is to see before the first step. */
+  private get noise(): Pixels {
+    const { seed } = this.run ?? this.host.state;
+    if (this.begin?.seed !== seed) {
+      const [planes, height, width] = SMALL_SHAPE;
+      this.begin = { seed, noise: solid(normal(seed, planes * height * width)) };
+    }
+    return this.begin.noise;
+  }
+
   /** The step that is looked at, from 1. */
   private get at(): number {
     return Math.min(this.host.state.at, this.done);
@@ -112,7 +124,7 @@ export class SteerMode implements Mode {
         <span>${t("match-score.words-try")}</span>
         ${ideas.map((idea) => button(idea, () => host.set({ words: idea }), "quiet"))}
       </div>
-      <div class="shots">${WAYS.map((way) => this.way(way))}</div>
+      <div class="shots steer-shots">${WAYS.map((way) => this.way(way))}</div>
       ${run ? html`${this.scrubber()} ${this.rise(run)}` : nothing}
       <p class="match-said" role="status">${this.sentence()}</p>
       <p class="hint">${t("match-score.steer-means")}</p>`;
@@ -122,12 +134,18 @@ export class SteerMode implements Mode {
     const frame = this.run?.[way][this.at - 1];
     const words = this.run?.words ?? this.words;
     const name = t(`match-score.${way}`, { words });
+    if (!frame) {
+      return html`<section class="steer-way">
+        <h3>${name}</h3>
+        ${picture(this.noise, t("match-score.noisy", { name }))}
+      </section>`;
+    }
     return html`<section class="steer-way">
       <h3>${name}</h3>
-      ${picture(frame?.clean ?? null, t("match-score.imagined", { name }))}
-      <p>${t("match-score.steer-score", { value: two(frame?.score) })}</p>
+      ${picture(frame.clean, t("match-score.imagined", { name }))}
+      <p>${t("match-score.steer-score", { value: two(frame.score) })}</p>
       <div class="shot steer-noisy">
-        ${picture(frame?.noisy ?? null, t("match-score.noisy", { name }))} <span>${t("match-score.noisy-short")}</span>
+        ${picture(frame.noisy, t("match-score.noisy", { name }))} <span>${t("match-score.noisy-short")}</span>
       </div>
     </section>`;
   }

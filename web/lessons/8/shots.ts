@@ -1,7 +1,7 @@
 // What a run shows: the way from words to a picture, and the films of its steps.
 import { html, nothing, type TemplateResult } from "lit";
 import { once } from "../../core/cache.js";
-import { CONTEXT_LENGTH } from "../../runtime/generated.js";
+import { CONTEXT_LENGTH, LATENT_SHAPE } from "../../runtime/generated.js";
 import type { Tokenizer } from "../../runtime/tokenizer.js";
 import { cells, difference, heat, mosaic, picture, type Pixels } from "../../ui/canvas.js";
 import type { Film, View } from "../../ui/film.js";
@@ -40,7 +40,7 @@ export function pipelinePart(
       "latent",
       latents
         ? picture(
-            once(drawn, latents, () => mosaic(latents)),
+            once(drawn, latents, () => mosaic(latents, LATENT_SHAPE)),
             t("words-steer.latent"),
             "numbers",
           )

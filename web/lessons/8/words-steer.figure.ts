@@ -19,6 +19,7 @@ import { defineFields, type StateOf } from "../../ui/state.js";
 import { megabytes, number, percent, t } from "../../ui/strings.js";
 import { asked } from "./asked.js";
 import { findObjects, marks } from "./composition.js";
+import { type Ladder, ladderPart } from "./ladder.js";
 import { chips, filmPart, pipelinePart, type Sketch, sketchPart } from "./shots.js";
 import { openNaming, openScorer, SKETCH_STEPS, type Trial, trialPart } from "./trial.js";
 import { weakPart, type WeakSpot } from "./weak-spots.js";
@@ -64,6 +65,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
   private readonly reader = new Reader(new URL(siteUrl("data/emoji.tsv")));
   @reactive() private trial: Trial | undefined;
   @reactive() private weakSpots: WeakSpot[] = [];
+  @reactive() private ladder: Ladder | undefined;
   @reactive() private clipBytes = 0;
   /** Text embeddings by prompt, and match scores of the clean guesses by run. */
   private readonly vectors = new Recent<string, Float32Array>(KEPT); // by the prompt, what the denoiser is told of it
@@ -81,6 +83,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
   /** What the page can know before any model is here. */
   private async learn(): Promise<void> {
     this.weakSpots = (await optionalJson<WeakSpot[]>("data/weak-spots.json")) ?? [];
+    this.ladder = await optionalJson<Ladder>("data/ladder.json");
     const scorers = await Promise.all(SCORERS.map((name) => optionalJson<ModelConfig>(`models/${name}/config.json`)));
     const files = scorers.flatMap((config) => Object.values(config?.files ?? {}));
     this.clipBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -147,7 +150,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
   }
 
   protected override async prepare(signal: AbortSignal): Promise<void> {
-    await this.work.load(this.models, signal);
+    await super.prepare(signal);
     this.whole = true;
     for (const { prompt } of this.runs()) {
       if (!this.vectors.has(prompt)) {
@@ -299,7 +302,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
   }
 
   protected override below(): TemplateResult {
-    return html`${trialPart(this.trial, this.weakSpots)} ${weakPart(this.weakSpots)}`;
+    return html`${trialPart(this.trial, this.weakSpots)} ${weakPart(this.weakSpots)} ${ladderPart(this.ladder)}`;
   }
 
   /** One message about a prompt: empty, unknown, or which words are read in pieces, not at all, or no more. */

@@ -273,6 +273,7 @@ export class SameBlocks extends BzFigure<State> {
     if (job === "ask") return this.saidPart(result);
     const best = result?.scores.length ? top(result.scores) : undefined;
     const order = best ?? Array.from({ length: DRAWN[job] }, (_, i) => i);
+    const from = takesPicture(job) ? this.given : undefined; // pale, where nothing has been made of it yet
     return html`<ol class="drawn-pictures ${best ? "ranked" : ""}">
       ${order.map((i, place) => {
         const drawn = result?.pictures[i];
@@ -282,7 +283,9 @@ export class SameBlocks extends BzFigure<State> {
           ${
             (drawn ?? next)
               ? picture(drawn ?? next, label)
-              : html`<span class="unseen">${place || this.busy ? "" : t("same-blocks.unseen")}</span>`
+              : from
+                ? picture(from, "", "picture waiting")
+                : html`<span class="unseen">${place || this.busy ? "" : t("same-blocks.unseen")}</span>`
           }
           ${this.under(i, place, best !== undefined)}
         </li>`;

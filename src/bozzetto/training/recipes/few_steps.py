@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from bozzetto.diffusion import JUMPS
+from bozzetto.errors import InvalidInput
 from bozzetto.models.denoiser import Denoiser
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.models.layers import zero_init
@@ -151,6 +152,8 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: Path) -> PixelDen
     device = pick_device()
     torch.manual_seed(run.seed)
     trained, _ = read_final(start, PixelDenoiser, DiffusionConfig)
+    if (*trained.config.classes, trained.config.channels) != (*pictures.classes, pictures.images.shape[-1]):
+        raise InvalidInput("teacher", f"{start} has learned other classes or colours: name a run with these pictures")
     trained = placed(trained, device).eval().requires_grad_(False)
     model = placed(copy_of(trained), device)
 

@@ -25,12 +25,12 @@ NAMES = (
 
 def _budget(steps: int) -> Budget:
     return Budget(
-        TrainingSchedule(steps, 64, 2e-3, warmup=50, ema=0.99, muon=True),
+        TrainingSchedule(steps, 64, 2e-3, warmup=50, last_rate=1, ema=0.99, muon=True),
         TrainingSchedule(steps // 3, 64, 1e-3, warmup=50, ema=0.99, muon=True, rounding=True),
         scenes=0,
         scene_share=0,
         symbol_share=1,
-        model=DenoiserConfig(widths=(64, 96), condition_size=128),
+        model=DenoiserConfig(widths=(48, 64), condition_size=96),
     )
 
 

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
-from bozzetto.runtime import store
-from bozzetto.training.loop import TrainingSchedule, pick_device, placed
+from bozzetto.runtime.text_to_image import open_part
+from bozzetto.training.export import load_part
+from bozzetto.training.loop import TrainingSchedule, pick_device
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.recipes import few_steps, text_to_image
 from bozzetto.training.recipes.few_steps import schedule
@@ -45,25 +46,26 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoise
     """Train and return the averaged student. start: the weights folder with text_to_image/ and the models that it needs
     (the package's own)."""
     device = pick_device()
-    folder = store.open_model("text_to_image", start)
-    trained = text_to_image.load_part(Denoiser(DenoiserConfig(**folder["config"])), folder.path, device)
+    folder = open_part("text_to_image", start)
+    trained = load_part(Denoiser(DenoiserConfig(**folder["config"])), folder.path, device)
     scale = folder["defaults"]["guidance_scale"]
-    draw, nothing, needs = text_to_image.training_batches(
+    draw, at, nothing, needs = text_to_image.training_batches(
         world, budget.batches, seed=run.seed, weights=start, device=device
     )
     torch.manual_seed(run.seed)
-    model = placed(few_steps.copy_of(trained), device).requires_grad_(True)
+    model = few_steps.copy_of(trained).to(device).requires_grad_(True)
 
     def guided_loss(model: Denoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         count = budget.fit.batch_size
-        latents, condition = draw(rng, count)
+        batch = draw(rng, count)
         order = torch.from_numpy(rng.permutation(count)).to(device)  # pictures and scenes among both kinds of jumps
-        latents, condition = latents[order], tuple(part[order] for part in condition)
+        latents, condition = batch.latents[order], tuple(part[order] for part in batch.condition)
         unwanted = nothing(round(count * budget.short))
         return few_steps.loss(model, trained, latents, condition, unwanted, scale, rng, generator)
 
     recipe = {"model": asdict(model.config), "needs": needs | {"text_to_image": folder.weights_sum()}}
-    return run.train(Stage("fit", model, guided_loss, budget.fit, recipe))
+    prepare = text_to_image.later(at, budget.batches.aligned, budget.batches.fit)
+    return run.train(Stage("fit", model, guided_loss, budget.fit, recipe, prepare=prepare))
 
 
 export = partial(text_to_image.export, name="text_few_steps")
