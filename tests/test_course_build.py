@@ -257,7 +257,7 @@ def test_the_dark_palette_is_written_once(real):
 def test_a_page_and_its_styles_are_small(real, real_pages):
     for path, one in real_pages.items():
         styles = sum(len(gzip.compress(real[sheet].read_bytes())) for sheet in sheets(one, path))
-        assert styles < (10_500 if path.startswith("figures/") else 10_000), path  # which has few words to carry
+        assert styles < (10_500 if "figures/" in path else 10_000), path  # which has few words to carry
         assert styles + len(gzip.compress(real[path])) < PAGES_BUDGET
 
 
@@ -303,10 +303,10 @@ def test_home_tells_what_the_models_files_tell(real):
     names = json.loads((build.HERE / "data/labels.json").read_text())["names"]
     assert f"Of {len(names):,} names it picks the right one" in words
     psnr = re.search(r"PSNR RGB on white, test pictures \| (\S+) dB", (folder / "autoencoder/README.md").read_text())
-    assert f"{100 * 10 ** (-float(psnr[1]) / 20):.0f} %" == "4 %" in words
+    assert f"{100 * 10 ** (-float(psnr[1]) / 20):.0f} %" == "2 %" in words
     card = (folder / "text_few_steps/README.md").read_text()
-    for row, said in (("1 step ", "names {} of its drawings within"), ("its teacher", "and {} of its teacher’s")):
-        assert said.format(re.search(rf"^\| {row}.*\| (\S+ %) \|$", card, re.MULTILINE)[1]) in words
+    first, five = (re.search(rf"^\| judge top-{k} \| (\S+ %)", card, re.MULTILINE)[1] for k in (1, 5))
+    assert f"names {first} of its drawings at the first guess and {five} within five" in words
     card = (folder / "clip/README.md").read_text()
     assert re.search(r"naming top-1 \| (\S+ %)", card)[1] in words
 

@@ -154,7 +154,7 @@ def test_the_few_step_student_comes_nearer_to_its_guided_teacher(runs, shapes):
         return sample(sampler, network, range(len(names)), text_to_image_runtime.LATENT_SHAPE, flow(steps))
 
     wanted = told(f"a {name}" for name in names)
-    guided = guided_denoiser(models.denoiser, wanted, told([""] * len(names)), 5.0)
+    guided = guided_denoiser(models.denoiser, wanted, told([""] * len(names)), models.defaults.guidance_scale)
     aim = drawn(euler, guided, 30)
     found = {
         "teacher": np.square(drawn(euler, guided, 1) - aim).mean(),

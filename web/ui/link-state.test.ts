@@ -88,3 +88,21 @@ test("another link is read, a jump to a heading is not", () => {
   link.hostDisconnected();
   assert.deepEqual(listeners, {});
 });
+
+test("a link that is followed just after a change is not written over before its event comes", () => {
+  const link = opened("#toy.seed=3&toy.moves=a%20b");
+  link.set({ seed: 4 });
+  location.hash = "#other.seed=1&toy.seed=3&toy.moves=a+b"; // another figure has written
+  mock.timers.tick(400);
+  assert.equal(location.hash, "#other.seed=1&toy.seed=4&toy.moves=a+b");
+  link.set({ seed: 6 });
+  location.hash = "#toy.seed=5";
+  mock.timers.tick(400);
+  assert.equal(location.hash, "#toy.seed=5");
+  listeners["hashchange"]!();
+  assert.deepEqual(link.state, { seed: 5, moves: "" });
+  link.set({ seed: 8 });
+  location.hash = "#a-heading";
+  mock.timers.tick(400);
+  assert.match(location.hash, /toy.seed=8/);
+});

@@ -12,6 +12,8 @@ export class LinkState<S extends State> implements ReactiveController {
   rejected: string[] = [];
   private hidden: ReadonlySet<string> = new Set();
   private writing: ReturnType<typeof setTimeout> | undefined;
+  /** What the address said of this figure when it was last read or written. */
+  private known = "";
 
   /** `onLink` is told when another link has changed the state. */
   constructor(
@@ -74,12 +76,22 @@ export class LinkState<S extends State> implements ReactiveController {
   write(): void {
     clearTimeout(this.writing);
     this.writing = undefined;
+    const said = this.said();
+    if (said && said !== this.known) return; // another link has just been followed, and its event is on its way
     history.replaceState(history.state, "", write(this.figure, this.state, location.hash));
+    this.known = this.said();
   }
 
   private read(): void {
     Object.assign(this, read<S>(this.figure, this.fields(), location.hash));
+    this.known = this.said();
     this.host.requestUpdate();
+  }
+
+  /** What the address says of this figure, and of no other. */
+  private said(): string {
+    const entries = [...new URLSearchParams(location.hash.slice(1))];
+    return String(new URLSearchParams(entries.filter(([name]) => name.startsWith(`${this.figure}.`))));
   }
 
   private readonly onHash = (): void => {
