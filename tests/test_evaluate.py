@@ -97,7 +97,7 @@ def test_autoencoder_scores_follow_the_error(context: EvaluationContext):
             graded = context.graded(kind, *context.test_scenes(kind, context.scenes))
             assert found == share({bench.FACTS[name]: value for name, value in graded.items()}[fact])
     assert sum("redrawn, latent noise" in measure for measure in perfect) >= 2 * len(autoencoder.GRADED)
-    assert perfect[autoencoder.BORDERS] == perfect[autoencoder.BORDERS_ART]
+    assert perfect[autoencoder.BORDERS_REDRAWN] == perfect[autoencoder.BORDERS_ART]
     assert perfect["PSNR RGBA, test pictures"]["n"] == 12 and perfect["PSNR RGBA, test scenes"]["n"] == 6 * len(KINDS)
     off = autoencoder.score(context, lambda pictures, noise: pictures + np.array([0.1, 0.1, 0.1, 0]))
     assert off["PSNR RGB on white, test scenes"]["value"] == pytest.approx(20, abs=1e-4)

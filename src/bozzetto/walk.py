@@ -1,4 +1,4 @@
-"""What is in a folder: the pictures that can be indexed, and what is left out and why."""
+"""What is in a folder: the pictures that can be read, and what is left out and why."""
 
 import os
 import stat
@@ -29,7 +29,7 @@ MOST = 2**63 - 1  # what a column holds; a date after 2262 or before 1678 is kep
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file or folder that is not in the index: its kind is for counting, the reason says more."""
+    """A file or folder that is left out: its kind is for counting, the reason says more."""
 
     path: str
     kind: str

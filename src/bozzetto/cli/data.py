@@ -90,6 +90,7 @@ def check(
 
 def _tell(report: dict[str, Any], data: Path, size: int, listed: int | None) -> None:
     """The report in lines. listed: how many of each kind are named, None is all."""
+    from bozzetto.runtime.tokenizer import CONTEXT_LENGTH
 
     def counted(name: str) -> str:
         items = list(report[name].items())
@@ -117,7 +118,7 @@ def _tell(report: dict[str, Any], data: Path, size: int, listed: int | None) -> 
     some("nearly the same picture", map(", ".join, report["alike"]))
     if len(report["uncaptioned"]) < report["pictures"]:
         some("without words", report["uncaptioned"])
-        some("with more words than the 24 tokens that are read", report["too_long"])
+        some(f"with more words than the {CONTEXT_LENGTH} tokens that are read", report["too_long"])
     else:
         print("words: none")
     held = report["splits"].get("test", 0)

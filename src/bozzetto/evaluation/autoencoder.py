@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from bozzetto.evaluation.bench import FACTS, EvaluationContext
-from bozzetto.evaluation.scores import Measured, Scores, border_ratio, mean, share
+from bozzetto.evaluation.scores import BORDERS, Measured, Scores, border_ratio, mean, share
 from bozzetto.progress import track
 from bozzetto.runtime.text_to_image import open_part, straight
 from bozzetto.world.scenes import KINDS
@@ -17,8 +17,8 @@ PSNR_RGBA = "PSNR RGBA, test pictures"
 PSNR_WHITE_SCENES = "PSNR RGB on white, test scenes"
 PSNR_RGBA_SCENES = "PSNR RGBA, test scenes"
 WORST = "{}, worst 5 %"
-BORDERS = "steps across borders of 8 pixels to others, test pictures redrawn"
-BORDERS_ART = "steps across borders of 8 pixels to others, test pictures"
+BORDERS_ART = f"{BORDERS}, test pictures"
+BORDERS_REDRAWN = f"{BORDERS_ART} redrawn"
 ROUND_TRIP = "{} scenes redrawn, latent noise {}: {}"
 GRADED = ("two", "place", "count")  # kinds of scenes that must come back as they were
 NOISE = (0.0, 0.2)  # in deviations of the latents
@@ -59,7 +59,7 @@ def score(context: EvaluationContext, reconstruct: Callable[[np.ndarray, float],
             worst = np.sort(values)[: max(1, round(len(values) * 0.05))]
             scores |= {measure: mean(values, "dB"), WORST.format(measure): mean(worst, "dB")}
         if images is pictures:
-            scores |= {BORDERS: border_ratio(white[1]), BORDERS_ART: border_ratio(white[0])}
+            scores |= {BORDERS_REDRAWN: border_ratio(white[1]), BORDERS_ART: border_ratio(white[0])}
     for kind in GRADED:
         facts, renders = context.test_scenes(kind, context.scenes)
         for noise in NOISE:

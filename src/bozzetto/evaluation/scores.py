@@ -23,6 +23,9 @@ def mean(values: np.ndarray, unit: str) -> Score:
     return {"value": value, "low": value - reach, "high": value + reach, "n": len(values), "unit": unit}
 
 
+BORDERS = "steps across borders of 8 pixels to others"  # what `border_ratio` is called in a report
+
+
 def border_ratio(pictures: np.ndarray, period: int = 8) -> Score:
     """Mean step between neighbours across the borders of cells of `period` pixels to the mean step elsewhere, of
     pictures [n,H,W,C]: about one where no grid shows. The interval is that of the ratio's linear part."""

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from bozzetto.evaluation.bench import FACTS, EvaluationContext
-from bozzetto.evaluation.scores import Measured, Scores, border_ratio, distance, mean, share
+from bozzetto.evaluation.scores import BORDERS, Measured, Scores, border_ratio, distance, mean, share
 from bozzetto.metrics.features import on_white
 from bozzetto.metrics.frechet import Estimate, bootstrap_interval, frechet_distance
 from bozzetto.metrics.memorization import Memorization, memorization, pixel_vectors
@@ -26,7 +26,6 @@ TO_PROMPT = {k: f"picture to prompt recall@{k}" for k in (1, 5)}
 TO_PICTURE = {k: f"prompt to picture recall@{k}" for k in (1, 5)}
 FRECHET = "Frechet distance (EfficientNet-Lite0)"
 FRECHET_ART = "Frechet distance, real art instead (5 draws, extremes)"
-BORDERS = "steps across borders of 8 pixels to others"
 BORDERS_ART = f"{BORDERS}, held-out real art of these concepts"
 NEAR = {
     space: f"nearer to a training picture than 95 % of held-out art, {space} (5 % is free)"

@@ -61,8 +61,8 @@ class Recipe:
 
         out: the folder of the run. minutes: for all stages together; then OutOfTime is raised, all being saved. start:
         as the family's row says; a run of another family has no default. own: the source is one's own pictures, and a
-        run that goes on must have the same. Raises what `fit` raises, and InvalidInput
-        when another process trains in the folder.
+        run that goes on must have the same. Raises what `fit` raises, and InvalidInput when another process trains in
+        the folder.
         """
         deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
         if start is None and self.family.start == TEACHER:
@@ -70,9 +70,8 @@ class Recipe:
         began = next((sha256(path) for path in (start, start / FINAL) if path.is_file()), "") if start else ""
         out.mkdir(parents=True, exist_ok=True)
         with locked(out / "lock", "out", "training in it"):
-            model = self.learn(
-                source, budget, Run(out, seed, deadline, began, data.checksum(source) if own else ""), start
-            )
+            pictures = data.checksum(source) if own else ""
+            model = self.learn(source, budget, Run(out, seed, deadline, began, pictures), start)
             save_final(model, out)
         return model
 

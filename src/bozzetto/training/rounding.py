@@ -45,10 +45,9 @@ def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
         scale = scale.half().float()
         choose_q()
         scale = (vecdot(groups, q) / vecdot(q, q).clamp_min(1))[:, None]
-    stored = scale.half()
-    scale = stored.float()
+    scale = scale.half().float()
     choose_q()
-    return q.to(torch.int8), stored[:, 0]
+    return q.to(torch.int8), scale[:, 0].half()
 
 
 def dequantize(q: Tensor, scale: Tensor, shape: torch.Size) -> Tensor:
@@ -96,8 +95,8 @@ def rounded(model: nn.Module) -> Iterator[None]:
     layers = [layer for layer in model.modules() if is_rounded(layer) and layer.weight.requires_grad]
     exact = [layer.weight.data for layer in layers]
     for layer in layers:
-        rounded = dequantize(*quantize(layer.weight), layer.weight.shape)
-        layer.weight.data = torch.empty_like(layer.weight.data).copy_(rounded)  # in the order of its memory
+        values = dequantize(*quantize(layer.weight), layer.weight.shape)
+        layer.weight.data = torch.empty_like(layer.weight.data).copy_(values)  # in the order of its memory
     try:
         yield
     finally:
