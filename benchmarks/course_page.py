@@ -176,7 +176,7 @@ def start(figure: Locator) -> dict[str, float]:
 
 
 def rounds(figure: Locator) -> int:
-    return int(re.sub(r"\D", "", figure.locator(".game-round b").inner_text()))
+    return int(re.sub(r"\D", "", figure.locator(".game-round").inner_text()))
 
 
 def measure(page: Page, url: str, name: str, asked: Callable[[], float]) -> dict[str, float]:
@@ -214,7 +214,7 @@ def measure(page: Page, url: str, name: str, asked: Callable[[], float]) -> dict
         page.evaluate("probe.paints = []")
         hand.press(hand.button("shell.play"))
         page.wait_for_function(
-            "figure => /[1-9]/.test(figure.querySelector('.game-round b').textContent)", arg=figure.element_handle()
+            "figure => /[1-9]/.test(figure.querySelector('.game-round').textContent)", arg=figure.element_handle()
         )
         before, began = rounds(figure), page.evaluate("performance.now()")
         page.wait_for_timeout(5000)

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 import bozzetto
-from bozzetto.pictures import enlarge, over_white
+from bozzetto.pictures import over_white
 
 PROMPTS = (
     "a red apple", "a happy robot", "a cat face", "a rocket", "a pizza", "a dog face", "a tree", "a guitar",
@@ -24,7 +24,7 @@ def main() -> None:
     for index, prompt in enumerate(PROMPTS):
         row, column = divmod(index, 8)
         left, top = GAP + column * cell, GAP + row * (cell + line)
-        paper.paste(over_white(enlarge(bozzetto.generate(prompt, seed=7)[0], SIDE)), (left, top))
+        paper.paste(over_white(bozzetto.generate(prompt, seed=7, size=SIDE)[0]), (left, top))
         pen.text((left + SIDE // 2, top + SIDE + 2), prompt, fill="#555555", anchor="ma")
     paper.save(Path(__file__).parents[1] / "docs/first_pictures.png", optimize=True)
 

@@ -23,7 +23,7 @@ from bozzetto.evaluation.bench import HELD_OUT_SEED
 from bozzetto.families import BY_NAME
 from bozzetto.pictures import over_white
 from bozzetto.runtime import clip as towers
-from bozzetto.runtime import gan_round, sample, store, text_to_image, vae
+from bozzetto.runtime import enlarger, gan_round, sample, store, text_to_image, vae
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import World, load_world
@@ -368,9 +368,9 @@ def strip(rows: list[np.ndarray], name: str, scale: int = 2) -> None:
 
 
 def record_home(models: text_to_image.Models, clip: towers.Clip) -> None:
-    """Nine real runs from noise to a picture, a strip each: of the seeds 0 .. 7 the one whose drawing CLIP finds most
-    like its words."""
-    drawn, items = [], []
+    """Nine real runs from noise to a picture at 128 pixels, a strip each: of the seeds 0 .. 7 the one whose drawing
+    CLIP finds most like its words."""
+    drawn, items, finer = [], [], enlarger.load(store.weights_folder())
     for prompt in HOME:
         pictures = white(np.stack(text_to_image.draw(models, prompt, range(HOME_SEEDS))))
         match = towers.encode_image(clip, pictures) @ towers.encode_text(clip, [prompt])[0]
@@ -379,7 +379,7 @@ def record_home(models: text_to_image.Models, clip: towers.Clip) -> None:
 
         def on_step(step: int, steps: int, index: int, now: np.ndarray, estimate: np.ndarray) -> None:
             if step in HOME_STEPS:
-                frames.extend(white(text_to_image.decode(models, now)))  # noqa: B023 (drawn before the next prompt)
+                frames.extend(white(enlarger.enlarge(finer, text_to_image.decode(models, now))))  # noqa: B023 (drawn before the next prompt)
 
         text_to_image.draw(models, prompt, [seed], callback=on_step)
         name = f"{prompt.replace(' ', '-')}.avif"

@@ -22,7 +22,7 @@ def drawn(page, prompt):
 def picture_of(page, prompt):
     expect(page.locator("bz-draw [role=status]")).to_contain_text(f"“{prompt}”")
     expect(page.locator("bz-draw .progress")).to_have_count(0)
-    seen = np.array(pixels(page.locator("bz-draw canvas")), np.uint8).reshape(64, 64, 4)
+    seen = np.array(pixels(page.locator("bz-draw canvas")), np.uint8).reshape(128, 128, 4)
     return np.asarray(over_white(Image.fromarray(seen)), int)
 
 
@@ -31,7 +31,7 @@ def test_what_is_typed_is_drawn_as_python_draws_it(reader):
     expect(page.locator("bz-draw form")).to_be_visible()
     assert not [path for path in reader.asked() if path.startswith(("models/", "assets/ort/"))]
     shown = drawn(page, "a rocket")
-    [real] = bozzetto.generate("a rocket", seed=7, num_inference_steps=4, few_steps=True)
+    [real] = bozzetto.generate("a rocket", seed=7, num_inference_steps=4, few_steps=True, size=128)
     assert np.abs(shown - np.asarray(over_white(real), int)).max() <= 2
     page.get_by_role("button", name=t("draw.another")).click()
     expect(page.locator("bz-draw [role=status]")).not_to_contain_text(" 7.")

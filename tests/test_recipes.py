@@ -15,34 +15,39 @@ from bozzetto.errors import InvalidInput, MissingFile, WeightsError
 from bozzetto.models.autoencoder import Autoencoder
 from bozzetto.models.clip import Clip, ClipConfig, TextTower
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
+from bozzetto.models.enlarger import Enlarger, EnlargerConfig
+from bozzetto.runtime import enlarger
 from bozzetto.runtime import text_to_image as text_to_image_runtime
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import open_model, weights_folder
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data, recipes
-from bozzetto.training.export import load_part, read_weights
+from bozzetto.training.export import load_part, read_final, read_weights
 from bozzetto.training.recipe import export_run
 from bozzetto.training.recipes import few_steps as few_step_recipe
 from bozzetto.training.recipes import text_to_image
 from bozzetto.training.recipes.clip import words
 from bozzetto.training.rounding import restore
 from bozzetto.training.teacher import load as load_teacher
+from bozzetto.world import emoji
 from bozzetto.world.captions import caption
 from bozzetto.world.scenes import KINDS
 
 
 @pytest.fixture(scope="session")
 def runs(shapes, things, table, tmp_path_factory):
-    """Train all four with their smoke budgets and export them."""
+    """Train all with their smoke budgets and export them."""
     folder = tmp_path_factory.mktemp("runs")
     weights = folder / "weights"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "scene_objects", lambda world: things)
+        patch.setattr(emoji, "redraw", lambda world, artwork, size: world.images.repeat(2, 1).repeat(2, 2))
         for name, start in (
             ("autoencoder", None),
             ("clip", table),
             ("text-to-image", weights),
             ("text-few-steps", weights),
+            ("enlarger", weights),
         ):
             recipe = recipes.find(name)
             recipe.train(shapes, recipe.budgets["smoke"], folder / name, start=start)
@@ -65,6 +70,23 @@ def test_the_autoencoder_beats_its_linear_start(shapes, runs):
             return (model.decoder(model.encoder(pixels)) - pixels).square().mean().item()
 
     assert error(trained) < 0.9 * error(linear)
+
+
+def test_the_enlarger_draws_sharper_edges_than_smooth_enlarging(shapes, runs):
+    """The large shapes have whole pixels, and none between two colours."""
+    pixels = data.premultiplied(shapes.images)
+    large = pixels.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    model, _ = read_final(runs / "enlarger", Enlarger, EnlargerConfig)
+
+    def error(drawn):
+        return (drawn - large).square().mean().item()
+
+    with torch.no_grad():
+        assert error(model(pixels)) < 0.5 * error(Enlarger()(pixels))
+    network = open_network(open_model("enlarger", runs / "weights"))
+    drawn = enlarger.enlarge(network, shapes.images[:4])
+    assert drawn.shape == (4, 128, 128, 4)
+    assert np.abs(drawn.astype(int) - shapes.images[:4].repeat(2, 1).repeat(2, 2)).mean() < 12
 
 
 def test_clip_learns(runs):

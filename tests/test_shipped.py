@@ -4,14 +4,16 @@ Needs data/world.parquet, which `make test` makes first (`bozzetto world build`)
 """
 
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import bozzetto
 from bozzetto.evaluation.autoencoder import premultiplied, psnr
 from bozzetto.runtime import clip as towers
-from bozzetto.runtime import store, vae
+from bozzetto.runtime import enlarger, store, vae
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.tokenizer import Tokenizer, split_words
 from bozzetto.training import data
@@ -76,6 +78,23 @@ def test_the_autoencoder_redraws_held_out_pictures(world):
     back = np.clip((decoder(latents=latents)["pixels"].transpose(0, 2, 3, 1) + 1) / 2, 0, 1)
     over_white = [picture[..., :3] + 1 - picture[..., 3:] for picture in (true, back)]
     assert psnr(*over_white).mean() > 28
+
+
+def test_held_out_art_is_nearer_drawn_at_128_pixels_than_enlarged(world):
+    shown = world.split("test").select(range(0, 1000, 20))
+    art = emoji.redraw(shown, Path("node_modules"), 128)
+    network = enlarger.load(store.weights_folder())
+    smooth = [np.asarray(Image.fromarray(one).resize((128, 128), Image.Resampling.BICUBIC)) for one in shown.images]
+    near = [psnr(premultiplied(art), premultiplied(np.stack(drawn))) for drawn in
+            ([enlarger.enlarge(network, one[None])[0] for one in shown.images], smooth)]  # fmt: skip
+    assert near[0].mean() > near[1].mean() + 2
+    with_info = Image.fromarray(shown.images[0])
+    with_info.info["seed"] = 7
+    for size in (32, 64, 128, 200, 512):
+        drawn = enlarger.at_size(store.weights_folder(), with_info, size)
+        assert drawn.size == (size, size) and drawn.info["seed"] == 7
+    whole = np.asarray(drawn)[::4, ::4]
+    assert np.array_equal(whole, enlarger.enlarge(network, shown.images[:1])[0])
 
 
 def test_clip_names_held_out_pictures(world):

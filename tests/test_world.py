@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from bozzetto.errors import MissingFile
 from bozzetto.world import dataset, emoji
 from bozzetto.world.styles import STYLES
 
@@ -31,14 +32,14 @@ def test_an_alias_is_followed_and_mirrored():
     assert emoji._resolve(icons, "right") == ("left", True)
     assert emoji._resolve(icons, "twice") == ("left", False)
     assert emoji._resolve(icons, "nothing") is None
-    drawn = emoji._draw_svg((emoji._svg(icons, "left"), True))
+    drawn = emoji._draw_svg(emoji._svg(icons, "left", 64), True, 64)
     assert drawn.shape == (64, 64, 4)
     assert drawn[32, 50, 2] == 255 and drawn[32, 10, 3] == 0  # the left half, mirrored to the right
 
 
 def test_a_narrow_drawing_is_padded_not_stretched():
     icons = {"icons": {"a": {"body": SQUARE, "width": 32, "height": 48}}}
-    drawn = emoji._draw_svg((emoji._svg(icons, "a"), False))
+    drawn = emoji._draw_svg(emoji._svg(icons, "a", 64), False, 64)
     rows, columns = np.nonzero(drawn[..., 3] > 128)
     assert np.ptp(rows) == np.ptp(columns)
 
@@ -92,6 +93,18 @@ def test_a_world_is_built_written_and_read(artwork, tmp_path):
     np.testing.assert_array_equal(world.images, np.stack(columns["image"]))
     assert len(world.select(np.array([True, False, False, True]))) == 2
     assert not list(path.parent.glob("*.part"))
+
+
+def test_a_world_is_drawn_again_at_another_size_in_its_own_order(artwork, tmp_path):
+    dataset.write(emoji.build(artwork), tmp_path / "world.parquet")
+    world = dataset.load_world(tmp_path / "world.parquet").select([3, 0, 1])
+    np.testing.assert_array_equal(emoji.redraw(world, artwork, 64), world.images)
+    large = emoji.redraw(world, artwork, 128)
+    assert large.shape == (3, 128, 128, 4)
+    assert np.abs(large.reshape(3, 64, 2, 64, 2, 4).mean((2, 4)) - world.images).mean() < 2
+    (artwork / STYLES["twemoji"].package / "icons.json").write_text('{"icons": {}, "width": 32, "height": 32}')
+    with pytest.raises(MissingFile, match=r"artwork in .* lacks 1 picture"):
+        emoji.redraw(world, artwork, 128)
 
 
 def test_missing_artwork_says_what_to_run(artwork):

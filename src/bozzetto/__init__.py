@@ -69,10 +69,11 @@ def generate(
     few_steps: bool | None = None,
     n: int = 1,
     best_of: int = 1,
+    size: int = 64,
     callback_on_step_end: Callable[[int, int, int, Image, Image], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Image]:
-    """Draw n pictures of a prompt: PIL images, 64 x 64 RGBA. Picture i has the seed `seed + i`; one seed, one picture.
+    """Draw n pictures of a prompt: PIL images, RGBA. Picture i has the seed `seed + i`; one seed, one picture.
     info["seed"] of a picture says which.
 
     prompt: 1 to 300 characters; the model reads the first 23 tokens, and a UserWarning names the words after them.
@@ -85,9 +86,11 @@ def generate(
     best_of: 1 .. 64, draw each picture so many times and keep the one that matches the prompt best by CLIP's cosine,
         which is in its info["match"]. The seeds of picture i are `seed + i best_of` and those after it. The student
         draws, unless few_steps is False.
+    size: 16 .. 2048 pixels. The model draws 64 x 64; from 128 on another network draws that picture at 128 x 128, with
+        finer edges. All else is enlarged or shrunk: whole pixels for multiples.
     Whatever is None takes the default that the weights recommend.
     callback_on_step_end(step, num_steps, picture_index, noisy, clean): called after every step, from 0, with the noisy
-        picture and the model's clean estimate as PIL images. Each call costs two more decodings.
+        picture and the model's clean estimate as PIL images, 64 x 64. Each call costs two more decodings.
     progress(steps done, steps in all): called after every step; it costs nothing.
 
     Raises InvalidInput for a bad argument and WeightsError for missing or damaged weights. An InputWarning says which
@@ -96,11 +99,14 @@ def generate(
     import numpy as np
     from PIL.Image import fromarray
 
-    from bozzetto.runtime import clip, requests, store, text_to_image
+    from bozzetto.pictures import check_size
+    from bozzetto.runtime import clip, enlarger, requests, store, text_to_image
 
+    check_size(size)
     firsts = requests.seeds(seed, n, best_of)
     seeds = range(seed, seed + n * best_of)
-    models = text_to_image.load(store.weights_folder())
+    weights = store.weights_folder()
+    models = text_to_image.load(weights)
     requests.warn(requests.check_drawing(prompt, negative_prompt, guidance_scale, models.tokenizer))
 
     def on_step(step: int, steps: int, index: int, *latents: np.ndarray) -> None:
@@ -119,7 +125,7 @@ def generate(
         negative_prompt=negative_prompt,
         style=style,
         sampler=sampler,
-        student=text_to_image.load_student(store.weights_folder()) if student else None,
+        student=text_to_image.load_student(weights) if student else None,
         callback=on_step,
         progress=progress,
     )
@@ -127,8 +133,8 @@ def generate(
     for picture, number in zip(pictures, seeds, strict=True):
         picture.info["seed"] = number
     if best_of == 1:
-        return pictures
-    towers = clip.load(store.weights_folder())
+        return [enlarger.at_size(weights, picture, size) for picture in pictures]
+    towers = clip.load(weights)
     matches = (
         clip.encode_image(towers, np.stack([as_seen(picture) for picture in pictures]))
         @ clip.encode_text(towers, [prompt])[0]
@@ -136,7 +142,8 @@ def generate(
     for picture, match in zip(pictures, matches.tolist(), strict=True):
         picture.info["match"] = match
     groups = (pictures[first - seed : first - seed + best_of] for first in firsts)
-    return [max(group, key=lambda picture: picture.info["match"]) for group in groups]
+    best = [max(group, key=lambda picture: picture.info["match"]) for group in groups]
+    return [enlarger.at_size(weights, picture, size) for picture in best]
 
 
 def edit(
@@ -152,13 +159,14 @@ def edit(
     style: str | None = None,
     sampler: str | None = None,
     n: int = 1,
+    size: int = 64,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Image]:
-    """Redraw a picture, or only a part of it, as a prompt says: n PIL images, 64 x 64 RGBA, as from `generate`.
+    """Redraw a picture, or only a part of it, as a prompt says: n PIL images, RGBA, as from `generate`.
 
     picture: as in `label`, fitted to 64 x 64; what is transparent stays so for the model.
     mask: a picture of the same shape, white where to paint and black where every pixel stays as it is; what is
-        transparent is black. None: all of it is redrawn.
+        transparent is black, and with a size other than 64 it is resized. None: all of it is redrawn.
     strength: 0 .. 1, how far the picture is turned into noise before it is drawn again: 0.3 changes details, 0.8 keeps
         little more than colours and layout. Default: 0.6, and 1 with a mask.
     All else: as in `generate`; strength x num_inference_steps steps are run.
@@ -170,17 +178,19 @@ def edit(
     from PIL.Image import fromarray
 
     from bozzetto import pictures
-    from bozzetto.runtime import denoising, requests, store, text_to_image
+    from bozzetto.runtime import denoising, enlarger, requests, store, text_to_image
 
+    pictures.check_size(size)
     seeds = requests.seeds(seed, n)
     opened = pictures.open_picture(picture)
     shown = np.asarray(pictures.fit(opened))
     painted = None if mask is None else requests.painted(mask, opened.size)
-    models = text_to_image.load(store.weights_folder())
+    weights = store.weights_folder()
+    models = text_to_image.load(weights)
     requests.warn(requests.check_drawing(prompt, negative_prompt, guidance_scale, models.tokenizer))
     walk = text_to_image.prepare_edit(
         models,
-        text_to_image.load_encoder(store.weights_folder()),
+        text_to_image.load_encoder(weights),
         shown,
         painted,
         prompt,
@@ -192,7 +202,7 @@ def edit(
         sampler=sampler,
     )
     drawn = denoising.one_by_one(walk.draw, seeds, walk.steps, None, progress)
-    return [fromarray(each) for each in drawn]
+    return [enlarger.at_size(weights, fromarray(each), size) for each in drawn]
 
 
 def sample(

@@ -139,6 +139,7 @@ FAMILIES = (
         scored={"name": "few-steps"},
         served=("few_steps",),
     ),
+    Family("enlarger", ("enlarger",), start=WEIGHTS, scorer="enlarger", served=("enlarger",)),
     Family("memoriser", ("memoriser",), start=WEIGHTS, served=("memoriser",)),
     Family("fashion-classifier", ("fashion_classifier",), takes="pictures", data=("fashion",)),
     Family("gan-round", ("gan_round",), trained=False, runtime="gan_round", served=("gan_round",)),

@@ -171,9 +171,14 @@ def as_planes(pictures: np.ndarray) -> np.ndarray:
     return pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
 
 
+def check_size(size: int) -> int:
+    """InvalidInput unless pictures can be shown at this size."""
+    return whole_number("size", size, *SIZES, unit="pixels")
+
+
 def enlarge(image: Image.Image, size: int) -> Image.Image:
     """A square picture at `size` for viewing: whole pixels for a multiple of its own size, smooth otherwise."""
-    size = whole_number("size", size, *SIZES, unit="pixels")
+    size = check_size(size)
     sharp = size % image.width == 0
     return image.resize((size, size), Image.Resampling.NEAREST if sharp else Image.Resampling.LANCZOS)
 

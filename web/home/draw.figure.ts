@@ -3,12 +3,13 @@ import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
 import { Runtime } from "../runtime/client.js";
 import { LIMITS } from "../runtime/generated.js";
-import { picture, type Pixels, pixels } from "../ui/canvas.js";
+import { picture, type Pixels } from "../ui/canvas.js";
+import { enlarged } from "../ui/enlarge.js";
 import { button, type Content, workPart } from "../ui/figure-parts.js";
 import { number, t } from "../ui/strings.js";
 import { Work } from "../ui/work.js";
 
-const MODELS = ["clip/text", "text_few_steps", "autoencoder/decoder"] as const;
+const MODELS = ["clip/text", "text_few_steps", "autoencoder/decoder", "enlarger"] as const;
 const STEPS = 4; // the first guess of a student has blots, which three more looks take away
 
 interface Drawn {
@@ -44,8 +45,9 @@ export class Draw extends LitElement {
       const began = performance.now();
       const options = { model: "text_few_steps", num_inference_steps: STEPS, prompt, seed } as const;
       const made = await runtime.generate(options, { signal });
+      const what = await enlarged(made.picture, signal);
       const seconds = (performance.now() - began) / 1000;
-      this.drawn = { prompt, seed, what: pixels(made.picture), unknown, seconds };
+      this.drawn = { prompt, seed, what, unknown, seconds };
     });
   }
 

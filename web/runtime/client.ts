@@ -137,6 +137,11 @@ export class Runtime {
     return this.ask("decode", latents);
   }
 
+  /** A picture RGBA 64 x 64 -> the same drawn at 128 x 128. */
+  enlarge(picture: Uint8ClampedArray, o: Cancellable = {}): Promise<Uint8ClampedArray> {
+    return this.ask("enlarge", picture, o.signal);
+  }
+
   /** What the vision-language model sees in a picture, for many questions. */
   look(options: LookOptions, o: Cancellable = {}): Promise<Seen> {
     return this.ask("look", options, o.signal);

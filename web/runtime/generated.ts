@@ -22,6 +22,7 @@ export const MODELS = [
   "vae/sampler",
   "diffusion",
   "few_steps",
+  "enlarger",
   "memoriser",
   "gan_round",
 ] as const;

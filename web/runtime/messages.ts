@@ -256,6 +256,7 @@ export interface Calls {
   sample: Call<SampleOptions, Float32Array, StepEvent>;
   guess: Call<GuessOptions, Float32Array>;
   decode: Call<Float32Array, Uint8ClampedArray>;
+  enlarge: Call<Uint8ClampedArray, Uint8ClampedArray>;
   look: Call<LookOptions, Seen>;
   answer: Call<AnswerOptions, Word[], Word>;
   startGame: Call<GameOptions, GanFrame>;

@@ -120,6 +120,13 @@ export async function decode(models: Models, data: Float32Array): Promise<Uint8C
   return toPicture(pixels!);
 }
 
+/** A picture RGBA 64 x 64, drawn at 128 x 128. Counterpart: src/bozzetto/runtime/enlarger.py */
+export async function enlarge(models: Models, picture: Uint8ClampedArray): Promise<Uint8ClampedArray> {
+  const pixels = { data: fromPicture(picture), dims: [1, 4, FRAME, FRAME] };
+  const { large } = await models.run("enlarger", { pixels });
+  return toPicture(large!);
+}
+
 /** A picture RGBA 64 x 64, and a mask of its pixels, as what `generate` begins from. */
 export async function startFrom(models: Models, { picture, strength, mask }: StartOptions): Promise<Start> {
   const pixels = { data: fromPicture(picture), dims: [1, 4, FRAME, FRAME] };

@@ -81,6 +81,7 @@ const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<strin
   "vlm/look.onnx": (row) => ({ keys: Array<number>(64).fill(2 + row("seen")[0]!), values: row("pixels").slice(0, 64) }),
   "autoencoder/encoder": (row) => ({ latents: row("pixels").slice(0, count(LATENT_SHAPE)) }),
   "autoencoder/decoder": (row) => ({ pixels: Array<number>(4 * 64 * 64).fill(row("latents")[0]!) }),
+  enlarger: (row) => ({ large: Array<number>(4 * 128 * 128).fill(row("pixels")[0]!) }),
 };
 
 export const log = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bozzetto.cli.shell import examples, flags
-from bozzetto.errors import InputWarning, InvalidInput, require, whole_number
+from bozzetto.errors import InputWarning, InvalidInput, require
 from bozzetto.families import names
 from bozzetto.progress import bar
 
@@ -38,7 +38,9 @@ Negative = Annotated[str, typer.Option(help="What to move away from.")]
 Style = Annotated[str | None, typer.Option(help="noto, noto-v1, twemoji, fluent, ... Any by default.")]
 Sampler = Annotated[str | None, typer.Option(help=SAMPLER_NAMES + ".")]
 Sheet = Annotated[Path | None, typer.Option(help="Also put all pictures on one sheet, a PNG file.")]
-Size = Annotated[int, typer.Option(help="Enlarge the 64-pixel pictures for viewing, 16 to 2048.")]
+Size = Annotated[
+    int, typer.Option(help="Pixels, 16 to 2048: drawn at 64, from 128 on at 128 with finer edges, and enlarged.")
+]
 Show = Annotated[bool, typer.Option("--show", help="Also show the pictures in the terminal.")]
 
 
@@ -53,7 +55,7 @@ def outputs(out: Path, seed: int, n: int, sheet: Path | None, size: int, best_of
         pictures.check_output(path)
     if sheet and sheet.absolute() in (name.absolute() for name in files):
         raise InvalidInput("sheet", f"{sheet} is an output already: name another file")
-    whole_number("size", size, *pictures.SIZES, unit="pixels")
+    pictures.check_size(size)
     return files
 
 
@@ -73,12 +75,11 @@ def drawing(context: typer.Context, prompt: str) -> Iterator[Callable[[int, int]
         print(f"bozzetto: note: not in the vocabulary, read in pieces: {', '.join(unknown)}", file=sys.stderr)
 
 
-def save(drawn: list[Image], files: list[Path], sheet: Path | None, size: int, show: bool) -> None:
+def save(drawn: list[Image], files: list[Path], sheet: Path | None, show: bool) -> None:
     """Write the pictures and their sheet, and print where they are."""
     from bozzetto import pictures
 
-    shown = [pictures.enlarge(picture, size) for picture in drawn]
-    saved = dict(zip(files, shown, strict=True)) | ({sheet: pictures.sheet(shown)} if sheet else {})
+    saved = dict(zip(files, drawn, strict=True)) | ({sheet: pictures.sheet(drawn)} if sheet else {})
     for path, picture in saved.items():
         pictures.save_png(picture, path)
     print("\n".join(map(str, saved)))
@@ -91,7 +92,7 @@ def save(drawn: list[Image], files: list[Path], sheet: Path | None, size: int, s
         'generate "a happy robot" -o robot.png --seed 7',
         'generate "three apples" -o apples.png --n 8 --sheet sheet.png',
         'generate "a cat left of a dog" --style noto --frames frames/',
-        'generate "two red apples" --best-of 8',
+        'generate "two red apples" --best-of 8 --size 512',
         "generate --prompts prompts.txt -o pictures/",
         "generate --prompts prompts.jsonl -o pictures/ --ray",
     )
@@ -188,10 +189,11 @@ def generate(
             sampler=sampler,
             few_steps=few_steps,
             best_of=best_of,
+            size=size,
             callback_on_step_end=partial(save_frame, frames) if frames else None,
             progress=progress,
         )
-    save(drawn, files, sheet, size, show)
+    save(drawn, files, sheet, show)
     if best_of > 1:
         for path, picture in zip(files, drawn, strict=True):
             told = f"seed {picture.info['seed']}, the best of {best_of}: match {picture.info['match']:.3f}"
@@ -204,7 +206,7 @@ def draw_file(prompts: Path, folder: Path, options: dict[str, Any], size: int, r
     from bozzetto.server import many
     from bozzetto.server.batching import Engine
 
-    whole_number("size", size, *pictures.SIZES, unit="pixels")
+    pictures.check_size(size)
     many.check_folder(folder)
     if ray:
         require("ray")
@@ -264,9 +266,10 @@ def edit(
             negative_prompt=negative,
             style=style,
             sampler=sampler,
+            size=size,
             progress=progress,
         )
-    save(drawn, files, sheet, size, show)
+    save(drawn, files, sheet, show)
 
 
 @verbs.command(
@@ -307,7 +310,7 @@ def sample(
         print("\n".join(bozzetto.sample_labels(model)))
         return
     pictures.check_output(out)
-    whole_number("size", size, *pictures.SIZES, unit="pixels")
+    pictures.check_size(size)
     with bar("drawing") as progress:
         drawn = bozzetto.sample(
             model,

@@ -18,7 +18,7 @@ NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "read-the-picture": (("vlm",), (*PICTURES, "papers.*", "emoji.tsv")),
     "match-score": ((*CLIP, "diffusion"), ("gallery.*", "map.*", "emoji.tsv")),
     "words-steer": (
-        (*DRAWING, "text_few_steps", "clip/order", "clip/image"),
+        (*DRAWING, "text_few_steps", "enlarger", "clip/order", "clip/image"),
         ("labels.*", "weak-spots.json", "ladder.json", "ladder/*", "emoji.tsv"),
     ),
     "same-blocks": ((*DRAWING, "autoencoder/encoder", "clip/order", "clip/image", "vlm"), ("gallery.*", "emoji.tsv")),

@@ -106,9 +106,7 @@ def load_encoder(weights: Path) -> Network:
 def start_from(encoder: Network, picture: np.ndarray, strength: float, mask: np.ndarray | None) -> Start:
     """A picture uint8 [64,64,4], straight alpha, and a mask bool [64,64], as what `draw` begins from. A cell of the
     latent is painted if any pixel under it is."""
-    pixels = picture.astype(np.float32) / 255
-    pixels[..., :3] *= pixels[..., 3:]
-    latents = encoder(pixels=pixels.transpose(2, 0, 1)[None] * 2 - 1)["latents"]
+    latents = encoder(pixels=as_pixels(picture[None]))["latents"]
     if mask is None:
         return Start(latents, strength)
     rows, columns = latents.shape[2:]
@@ -135,6 +133,13 @@ def encode(models: Models, prompt: str, style: str | None = None) -> Condition:
 def decode(models: Models, latents: np.ndarray) -> np.ndarray:
     """Latents [B,8,16,16] -> pictures uint8 [B,64,64,4], straight alpha."""
     return straight((models.decoder(latents=latents)["pixels"].transpose(0, 2, 3, 1) + 1) / 2)
+
+
+def as_pixels(images: np.ndarray) -> np.ndarray:
+    """Pictures uint8 [B,H,W,4], straight alpha -> premultiplied RGBA float32 [B,4,H,W] in [-1, 1]."""
+    pixels = images.astype(np.float32) / 255
+    pixels[..., :3] *= pixels[..., 3:]
+    return pixels.transpose(0, 3, 1, 2) * 2 - 1
 
 
 def straight(premultiplied: np.ndarray) -> np.ndarray:

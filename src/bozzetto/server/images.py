@@ -68,7 +68,7 @@ def router(engine: Engine, settings: Settings) -> APIRouter:
         wish.setdefault("seed", own_seed(request))
         if isinstance(asked, Streamed) and asked.quality == "medium":
             wish["num_inference_steps"] = max(1, engine.models.defaults.num_inference_steps // 2)
-        begin, look = partial(begin, **wish), Look(asked)
+        begin, look = partial(begin, **wish), Look(asked, engine.weights)
         if isinstance(asked, Streamed) and asked.stream:
             return await stream(request, asked, look, event, begin)
         order = await run_in_threadpool(begin)

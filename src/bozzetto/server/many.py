@@ -20,6 +20,7 @@ from bozzetto import pictures
 from bozzetto.errors import InvalidInput, MissingFile, literal
 from bozzetto.files import write_atomically
 from bozzetto.runtime import requests
+from bozzetto.runtime.enlarger import at_size
 from bozzetto.server.batching import PLACES, Engine
 from bozzetto.spread import spread
 
@@ -125,7 +126,7 @@ Drawn = Iterator[list[bytes]]
 def draw_here(engine: Engine, size: int, wishes: list[Wish]) -> Drawn:
     """Draw them with this engine."""
     for order in engine.draw(wish.options for wish in wishes):
-        yield [_png(pictures.enlarge(image, size)) for image in order.results()]
+        yield [_png(at_size(engine.weights, image, size)) for image in order.results()]
 
 
 def draw_spread(weights: Path, size: int, wishes: list[Wish]) -> Drawn:

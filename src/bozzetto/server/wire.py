@@ -6,6 +6,7 @@ ever ignored.
 
 import base64
 import io
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from PIL.Image import Image
@@ -14,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from bozzetto import pictures
 from bozzetto.errors import InputWarning, InvalidInput
+from bozzetto.runtime.enlarger import at_size
 
 MAX_IMAGES = 10  # of one request
 MAX_STEPS = 100
@@ -69,7 +71,9 @@ class ImagesAsked(Asked):
 
     model: str | None = None
     n: Annotated[int, Field(ge=1, le=MAX_IMAGES)] | None = None
-    size: Size | None = Field(None, description="Drawn at 64x64; a larger one has its pixels enlarged, whole.")
+    size: Size | None = Field(
+        None, description="Drawn at 64x64, then at 128x128; a larger one has its pixels enlarged."
+    )
     response_format: Literal["b64_json"] | None = Field(None, description="No picture is kept, so there is no URL.")
     background: Background | None = Field(
         None, description="auto: transparent where the format can be, and white in a jpeg."
@@ -300,7 +304,8 @@ def refused_input(error: InvalidInput, param: str | None = None) -> Refused:
 class Look:
     """How a picture is sent: what of size, format and background was asked for, and what that means."""
 
-    def __init__(self, asked: ImagesAsked):
+    def __init__(self, asked: ImagesAsked, weights: Path):
+        self.weights = weights
         self.format = asked.output_format or "png"
         self.size = DRAWN_AT if asked.size in (None, "auto") else str(asked.size)
         opaque = asked.background == "opaque" or (asked.background != "transparent" and self.format == "jpeg")
@@ -315,7 +320,7 @@ class Look:
 
     def encode(self, image: Image) -> str:
         """As base64."""
-        image = pictures.enlarge(image, int(self.size.partition("x")[0]))
+        image = at_size(self.weights, image, int(self.size.partition("x")[0]))
         if self.background == "opaque":
             image = pictures.over_white(image)
         out = io.BytesIO()

@@ -21,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ import numpy as np
 from PIL import Image
 
 from bozzetto.errors import MissingFile
+from bozzetto.progress import track
+from bozzetto.world.dataset import World
 from bozzetto.world.styles import STYLES
 
 SIZE = 64
@@ -124,7 +127,7 @@ def _resolve(icons: dict, name: str) -> tuple[str, bool] | None:
     return name, mirrored
 
 
-def _svg(icons: dict, name: str) -> str:
+def _svg(icons: dict, name: str, size: int) -> str:
     icon = icons["icons"][name]
     width = icon.get("width", icons.get("width", 16))
     height = icon.get("height", icons.get("height", 16))
@@ -133,37 +136,40 @@ def _svg(icons: dict, name: str) -> str:
     box = f"{left - (side - width) / 2} {top - (side - height) / 2} {side} {side}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'viewBox="{box}" width="{SIZE}" height="{SIZE}">{icon["body"]}</svg>'
+        f'viewBox="{box}" width="{size}" height="{size}">{icon["body"]}</svg>'
     )
 
 
-def _draw_svg(job: tuple[str, bool]) -> np.ndarray:
+def _draw_svg(svg: str, mirrored: bool, size: int) -> np.ndarray:
     import resvg_py
 
-    svg, mirrored = job
-    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=SIZE, height=SIZE, skip_system_fonts=True))
+    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size, skip_system_fonts=True))
     picture = np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
     return picture[:, ::-1] if mirrored else picture
 
 
-def _draw_file(path: Path) -> np.ndarray:
+def _draw_file(path: Path, size: int) -> np.ndarray:
     picture = Image.open(path).convert("RGBA")
     side = max(picture.size)
     square = Image.new("RGBA", (side, side))
     square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
     # Pillow resizes RGBA in premultiplied colour ("RGBa"), so no dark rims appear at the edges.
-    return np.asarray(square.resize((SIZE, SIZE), Image.Resampling.BOX))
+    return np.asarray(square.resize((size, size), Image.Resampling.BOX))
 
 
-def _jobs(artwork: Path, style: str, concepts: list[Concept]) -> Iterator[tuple[Concept, Callable, object]]:
-    """What to draw of one style: (concept, drawing function, its argument)."""
+Job = Callable[[], np.ndarray]
+"""Draws one picture, uint8 [size,size,4]."""
+
+
+def _jobs(artwork: Path, style: str, concepts: list[Concept], size: int) -> Iterator[tuple[Concept, Job]]:
+    """What there is to draw of one style."""
     package = artwork / STYLES[style].package
     if style == "fluent-3d":
         assets = package / "assets"
         if not assets.is_dir():
             raise MissingFile("artwork", f"has no {assets}: run `npm ci` in the project folder, or name another folder")
         files = {key(path.stem): path for path in sorted(assets.glob("*.webp"))}
-        yield from ((c, _draw_file, files[c.codepoints]) for c in concepts if c.codepoints in files)
+        yield from ((c, partial(_draw_file, files[c.codepoints], size)) for c in concepts if c.codepoints in files)
         return
     icons = _read_json(package / "icons.json")
     chars = package / "chars.json"
@@ -176,12 +182,11 @@ def _jobs(artwork: Path, style: str, concepts: list[Concept]) -> Iterator[tuple[
             name = squeezed.get(slug(concept.name).replace("-", ""))
         found = _resolve(icons, name) if name else None
         if found:
-            yield concept, _draw_svg, (_svg(icons, found[0]), found[1])
+            yield concept, partial(_draw_svg, _svg(icons, found[0], size), found[1], size)
 
 
-def _draw(job: tuple[Callable, object]) -> np.ndarray:
-    function, argument = job
-    return function(argument)
+def _draw(job: Job) -> np.ndarray:
+    return job()
 
 
 # ---------------------------------------------------------------- splits
@@ -232,9 +237,9 @@ def build(artwork: Path, progress: Callable[[str, int, int], None] | None = None
     # Ctrl-C reaches every process; only this one answers it.
     with ProcessPoolExecutor(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         for style in STYLES:
-            jobs = list(_jobs(artwork, style, concepts))
-            drawn = pool.map(_draw, [(function, argument) for _, function, argument in jobs], chunksize=16)
-            for done, ((concept, _, _), picture) in enumerate(zip(jobs, drawn, strict=True), 1):
+            jobs = list(_jobs(artwork, style, concepts, SIZE))
+            drawn = pool.map(_draw, [job for _, job in jobs], chunksize=16)
+            for done, ((concept, _), picture) in enumerate(zip(jobs, drawn, strict=True), 1):
                 if picture[..., 3].any():
                     pictures.append(picture)
                     owners.append(concept)
@@ -255,3 +260,20 @@ def build(artwork: Path, progress: Callable[[str, int, int], None] | None = None
         "core": [c.core for c in owners],
         "license": [STYLES[s].license for s in styles],
     }
+
+
+def redraw(world: World, artwork: Path, size: int) -> np.ndarray:
+    """The pictures of a built world at another size, in its order: uint8 [N,size,size,4], straight alpha.
+
+    Raises MissingFile where `npm ci` has not put the artwork.
+    """
+    concepts = read_concepts(artwork)
+    wanted = {place: row for row, place in enumerate(zip(world.codepoints, world.styles, strict=True))}
+    found: dict[int, Job] = {}
+    for style in dict.fromkeys(world.styles):
+        for concept, job in _jobs(artwork, style, concepts, size):
+            if (row := wanted.get((concept.codepoints, style))) is not None:
+                found[row] = job
+    if missing := len(world) - len(found):
+        raise MissingFile("artwork", f"in {artwork} lacks {missing} pictures of this world: build the world again")
+    return np.stack([found[row]() for row in track(range(len(world)), f"drawing at {size} pixels")])

@@ -11,6 +11,7 @@ import { Tokenizer } from "../../runtime/tokenizer.js";
 import { type Pixels, pixels } from "../../ui/canvas.js";
 import { chart, ticks } from "../../ui/chart.js";
 import { type Code, python, shellWord } from "../../ui/code.js";
+import { enlarged } from "../../ui/enlarge.js";
 import { type Alternative, button, type Content } from "../../ui/figure-parts.js";
 import { FILM_FIELDS, FilmFigure, SAMPLER_NAMES } from "../../ui/film-figure.js";
 import type { Film } from "../../ui/film.js";
@@ -29,7 +30,7 @@ const SEEDS = 16;
 const KEPT = 50; // of each: what was asked last
 
 const STUDENT = "text_few_steps";
-const SKETCHER = ["clip/text", STUDENT, "autoencoder/decoder"] as const; // all that a first answer takes
+const SKETCHER = ["clip/text", STUDENT, "autoencoder/decoder", "enlarger"] as const; // all that a first answer takes
 const SCORERS = ["clip/order", "clip/image"] as const; // beside the text tower
 
 const FIELDS = defineFields({
@@ -144,7 +145,8 @@ export class WordsSteer extends FilmFigure<State, Run> {
       const began = performance.now();
       const wanted = { model: STUDENT, prompt, seed, ...(style !== "any" && { style }) } as const;
       const { picture } = await Runtime.get().generate(wanted, { signal });
-      this.sketches.set(sketchOf(run), { pixels: pixels(picture), steps, milliseconds: performance.now() - began });
+      const milliseconds = performance.now() - began;
+      this.sketches.set(sketchOf(run), { pixels: await enlarged(picture, signal), steps, milliseconds });
       this.requestUpdate();
     }
   }
@@ -164,8 +166,13 @@ export class WordsSteer extends FilmFigure<State, Run> {
     }
   }
 
-  /** Lesson 7's match score of every clean guess with the run's own words. */
+  /** The last pictures at twice the size; and lesson 7's match score of every clean guess with the run's own words. */
   protected override async finish(signal: AbortSignal): Promise<void> {
+    for (const film of this.films) {
+      const { clean } = film.frames[film.last]!;
+      if (clean) film.keep(film.last, "clean", await enlarged(await Runtime.get().decode(clean), signal));
+    }
+    this.requestUpdate();
     if (!this.state.match) return;
     await this.prepare(signal);
     for (const film of this.films) {
@@ -173,7 +180,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
       if (!text || this.scores.has(film.settings)) continue;
       const scores: number[] = [];
       for (let k = 1; k <= film.last; k++) {
-        const shown = film.picture(k, "clean")?.data ?? (await Runtime.get().decode(film.frames[k]!.clean!));
+        const shown = await Runtime.get().decode(film.frames[k]!.clean!);
         const [vector] = await Runtime.get().encodeImage([shown], { signal });
         scores.push(dot(text, vector!));
         this.work.report(t("words-steer.matching", { step: k, steps: film.last }), k, film.last);

@@ -1,0 +1,7 @@
+import { Runtime } from "../runtime/client.js";
+import { FINE, type Pixels, pixels } from "./canvas.js";
+
+/** A picture RGBA 64 x 64 as the enlarger draws it. */
+export async function enlarged(picture: Uint8ClampedArray, signal: AbortSignal): Promise<Pixels> {
+  return pixels(await Runtime.get().enlarge(picture, { signal }), FINE);
+}
