@@ -29,7 +29,7 @@ from actions import (
 from bozzetto.course import build
 from bozzetto.metrics.composition import find_objects
 from bozzetto.pictures import over_white
-from bozzetto.runtime import store
+from bozzetto.runtime import enlarger, store
 from bozzetto.runtime import text_to_image as t2i
 from browser import Visit, lesson_path, pixels, served, t
 
@@ -88,8 +88,9 @@ def test_the_first_answer_is_the_students_and_takes_few_models(visit, course):
     expect(figure.locator(".scrubber span")).to_contain_text(t("shell.at", step=1, steps=1, noise="0 %"))
     assert pixels(sketch.locator("canvas")) == first != pixels(figure.locator(".film .shots canvas").first)
     weights = store.weights_folder()
-    [drawn] = t2i.draw(t2i.load(weights), "a cat", [3], student=t2i.load_student(weights))
-    shown = np.array(first, np.uint8).reshape(64, 64, 4)  # a canvas forgets the colour of what is nearly clear
+    drawn = np.stack(t2i.draw(t2i.load(weights), "a cat", [3], student=t2i.load_student(weights)))
+    [drawn] = enlarger.enlarge(enlarger.load(weights), drawn)
+    shown = np.array(first, np.uint8).reshape(128, 128, 4)  # a canvas forgets the colour of what is nearly clear
     seen, expected = (np.asarray(over_white(Image.fromarray(one)), int) for one in (shown, drawn))
     assert abs(seen - expected).max() <= 2
 
@@ -231,7 +232,7 @@ def test_a_teachers_link_hides_controls(reader):
 
 
 def test_a_link_with_nonsense_gets_one_message_and_the_usual_values(reader):
-    film_survives_nonsense(reader, 8, size=64)
+    film_survives_nonsense(reader, 8, size=128)
 
 
 def test_a_link_of_markup_stays_text(reader):
