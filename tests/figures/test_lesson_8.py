@@ -232,7 +232,7 @@ def test_a_teachers_link_hides_controls(reader):
 
 
 def test_a_link_with_nonsense_gets_one_message_and_the_usual_values(reader):
-    film_survives_nonsense(reader, 8, size=128)
+    film_survives_nonsense(reader, 8, size=64)
 
 
 def test_a_link_of_markup_stays_text(reader):
