@@ -57,6 +57,7 @@ DIAL_RUN = ("face-smiling", 7)  # lesson 5's: a class of the pixel model, and a 
 HOME = (  # the first page's runs
     "a house", "an umbrella", "a sunflower", "a rocket", "a red heart", "a robot", "a guitar", "a ghost", "a clock",
 )  # fmt: skip
+HOME_STYLE = "fluent-flat"  # which is drawn best
 HOME_SEEDS = 8  # of so many drawings CLIP chooses one
 HOME_STEPS = (0, 2, 4, 6, 8, 10, 12, 14, 16, 19)  # what is shown of the 20
 
@@ -372,7 +373,7 @@ def record_home(models: text_to_image.Models, clip: towers.Clip) -> None:
     CLIP finds most like its words."""
     drawn, items, finer = [], [], enlarger.load(store.weights_folder())
     for prompt in HOME:
-        pictures = white(np.stack(text_to_image.draw(models, prompt, range(HOME_SEEDS))))
+        pictures = white(np.stack(text_to_image.draw(models, prompt, range(HOME_SEEDS), style=HOME_STYLE)))
         match = towers.encode_image(clip, pictures) @ towers.encode_text(clip, [prompt])[0]
         seed = int(match.argmax())
         frames: list[np.ndarray] = []
@@ -381,7 +382,7 @@ def record_home(models: text_to_image.Models, clip: towers.Clip) -> None:
             if step in HOME_STEPS:
                 frames.extend(white(enlarger.enlarge(finer, text_to_image.decode(models, now))))  # noqa: B023 (drawn before the next prompt)
 
-        text_to_image.draw(models, prompt, [seed], callback=on_step)
+        text_to_image.draw(models, prompt, [seed], style=HOME_STYLE, callback=on_step)
         name = f"{prompt.replace(' ', '-')}.avif"
         save(sheet(np.stack(frames), len(frames)), f"home/{name}", 60)
         items.append({"file": name, "prompt": prompt, "seed": seed})

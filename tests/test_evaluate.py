@@ -203,11 +203,12 @@ def test_text_to_image_tells_an_artist_a_copyist_and_a_blank(context: Evaluation
 
     def artist(prompt: str, seed: int, style: str | None = None) -> np.ndarray:
         asked.append((prompt, seed))
-        return drawing(prompts.index(prompt), STYLES.index(style)) if style else answers[prompt]
+        return drawing(prompts.index(prompt), STYLES.index(style)) if style in STYLES else answers[prompt]
 
     scores, details = text_to_image.score(context, artist, 8, tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").stat().st_size > 0
     assert asked[:8] == [(prompt, i) for i, prompt in enumerate(details["prompts"])]
+    assert scores["judge top-1, in the style fluent-flat"] == scores["judge top-1"]
     assert scores["judge top-1"]["value"] == scores["judge top-1, held-out real art of these concepts"]["value"] == 1
     for kind in text_to_image.COMPOSED:
         facts = [name for name in scores if name.startswith(f"{kind} scenes") and not name.endswith("renders")]

@@ -31,7 +31,7 @@ def test_what_is_typed_is_drawn_as_python_draws_it(reader):
     expect(page.locator("bz-draw form")).to_be_visible()
     assert not [path for path in reader.asked() if path.startswith(("models/", "assets/ort/"))]
     shown = drawn(page, "a rocket")
-    [real] = bozzetto.generate("a rocket", seed=7, num_inference_steps=4, few_steps=True, size=128)
+    [real] = bozzetto.generate("a rocket", seed=7, num_inference_steps=4, few_steps=True, style="fluent-flat", size=128)
     assert np.abs(shown - np.asarray(over_white(real), int)).max() <= 2
     page.get_by_role("button", name=t("draw.another")).click()
     expect(page.locator("bz-draw [role=status]")).not_to_contain_text(" 7.")

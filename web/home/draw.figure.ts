@@ -10,6 +10,7 @@ import { number, t } from "../ui/strings.js";
 import { Work } from "../ui/work.js";
 
 const MODELS = ["clip/text", "text_few_steps", "autoencoder/decoder", "enlarger"] as const;
+const STYLE = "fluent-flat"; // the one whose drawings the judge names most often
 const STEPS = 4; // the first guess of a student has blots, which three more looks take away
 
 interface Drawn {
@@ -43,7 +44,7 @@ export class Draw extends LitElement {
       const runtime = Runtime.get();
       const { unknown } = await runtime.tokens(prompt);
       const began = performance.now();
-      const options = { model: "text_few_steps", num_inference_steps: STEPS, prompt, seed } as const;
+      const options = { model: "text_few_steps", num_inference_steps: STEPS, style: STYLE, prompt, seed } as const;
       const made = await runtime.generate(options, { signal });
       const what = await enlarged(made.picture, signal);
       const seconds = (performance.now() - began) / 1000;
@@ -99,7 +100,8 @@ export class Draw extends LitElement {
   /** The same words and noise in the lesson that draws them step by step. */
   private onward({ prompt, seed }: Drawn): Content {
     const { lesson = "", figure = "" } = this.dataset;
-    const state = new URLSearchParams({ [`${figure}.prompt`]: prompt, [`${figure}.seed`]: String(seed) });
+    const wanted = { prompt, seed: String(seed), style: STYLE };
+    const state = new URLSearchParams(Object.entries(wanted).map(([name, value]) => [`${figure}.${name}`, value]));
     return html`<a href="${lesson}#${state}">${t("draw.onward")}</a>`;
   }
 }

@@ -35,7 +35,7 @@ Seed = Annotated[int, typer.Option(help="Which picture of this prompt; one seed,
 Count = Annotated[int, typer.Option("--n", "-n", help="How many pictures, 1 to 100, with seed, seed + 1, ...")]
 Guidance = Annotated[float | None, typer.Option(help="How closely to follow the prompt, 0 to 30; 1 is no guidance.")]
 Negative = Annotated[str, typer.Option(help="What to move away from.")]
-Style = Annotated[str | None, typer.Option(help="noto, noto-v1, twemoji, fluent, ... Any by default.")]
+Style = Annotated[str | None, typer.Option(help="fluent-flat (drawn best), fluent, noto, twemoji, ... Any by default.")]
 Sampler = Annotated[str | None, typer.Option(help=SAMPLER_NAMES + ".")]
 Sheet = Annotated[Path | None, typer.Option(help="Also put all pictures on one sheet, a PNG file.")]
 Size = Annotated[
@@ -89,7 +89,7 @@ def save(drawn: list[Image], files: list[Path], sheet: Path | None, show: bool) 
 
 @verbs.command(
     epilog=examples(
-        'generate "a happy robot" -o robot.png --seed 7',
+        'generate "a happy robot" -o robot.png --seed 7 --style fluent-flat --size 512',
         'generate "three apples" -o apples.png --n 8 --sheet sheet.png',
         'generate "a cat left of a dog" --style noto --frames frames/',
         'generate "two red apples" --best-of 8 --size 512',

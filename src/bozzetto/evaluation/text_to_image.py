@@ -21,6 +21,8 @@ from bozzetto.world.dataset import World
 
 N = 200  # concepts to draw
 JUDGED = {k: f"judge top-{k}" for k in (1, 5)}
+STYLE = "fluent-flat"  # what the first page draws in: the judge names most in it
+JUDGED_IN_STYLE = {k: f"{judged}, in the style {STYLE}" for k, judged in JUDGED.items()}
 JUDGED_ART = {k: f"{judged}, held-out real art of these concepts" for k, judged in JUDGED.items()}
 TO_PROMPT = {k: f"picture to prompt recall@{k}" for k in (1, 5)}
 TO_PICTURE = {k: f"prompt to picture recall@{k}" for k in (1, 5)}
@@ -36,7 +38,15 @@ ART = "{}, the held-out art itself"
 PAIRS = {k: f"held-out pairs: named, top-{k}" for k in (1, 5)}
 PAIRS_STYLE = "held-out pairs: the style"
 PAIRS_NEAREST = "held-out pairs: cosine to the nearest training picture of the concept"
-SHOWN = (*PAIRS.values(), *JUDGED.values(), JUDGED_ART[5], FRECHET, FRECHET_ART, NEAR["features"])  # in the README
+SHOWN = (
+    *PAIRS.values(),
+    *JUDGED.values(),
+    *JUDGED_IN_STYLE.values(),
+    JUDGED_ART[5],
+    FRECHET,
+    FRECHET_ART,
+    NEAR["features"],
+)  # in the README
 COMPOSED = ("count", "color", "place", "two")  # the kinds of scenes that are asked for
 REPLICATES = 40
 
@@ -60,14 +70,15 @@ def score(context: EvaluationContext, draw: Draw, n: int, sheet: Path | None = N
     chosen = chosen_concepts(core, n)
     names = [context.names[key] for key in chosen]
     prompts = [with_article(name) for name in names]
-    jobs = list(enumerate(prompts, start=context.seed))
-    drawn = np.stack([draw(prompt, seed) for seed, prompt in track(jobs, "drawing concepts")])
+    jobs = [(prompt, seed) for seed, prompt in enumerate(prompts, start=context.seed)]
+    drawn = np.stack([draw(*job) for job in track(jobs, "drawing concepts")])
     if sheet:
         from bozzetto import pictures
 
         pictures.save_png(pictures.sheet([Image.fromarray(picture) for picture in drawn], columns=20), sheet)
 
     features = judge.features(drawn)
+    in_style = judge.features(np.stack([draw(*job, STYLE) for job in track(jobs, "drawing in one style")]))
     labels = list(context.names.values())
     target = np.array([labels.index(name) for name in names])
     real = np.array([key in set(chosen) for key in core.codepoints])
@@ -75,6 +86,7 @@ def score(context: EvaluationContext, draw: Draw, n: int, sheet: Path | None = N
     scores = {}
     for k in (1, 5):
         scores[JUDGED[k]] = share(top_k_accuracy(judge.score(features, labels), target, k))
+        scores[JUDGED_IN_STYLE[k]] = share(top_k_accuracy(judge.score(in_style, labels), target, k))
         of_art = top_k_accuracy(judge.score(context.features[held_out], labels), context.targets(held_out), k)
         scores[JUDGED_ART[k]] = share(of_art)
     for k in (1, 5):
