@@ -115,6 +115,11 @@ def test_a_section_has_one_picture_or_figure_beside_its_words(lesson) -> None:
 
 
 @each_lesson
+def test_no_heading_stands_alone_above_a_picture_or_a_question(lesson) -> None:
+    assert not re.findall(r"^## .*\n+:::.*", lesson.text, re.MULTILINE)
+
+
+@each_lesson
 def test_captions_stand_for_their_pictures(lesson) -> None:
     for kind, name, body in containers(lesson.text):
         if kind in ("figure", "big-idea"):

@@ -128,7 +128,7 @@ export class ReadThePicture extends BzFigure<State> implements Host {
   protected override below(): TemplateResult {
     return html`<p class="hint">
       ${t("read-the-picture.learned")}
-      <a href=${cardUrl("vlm")}>${t("shell.card", { name: "vlm" })}</a>
+      <a href=${cardUrl("vlm")}>${t("shell.card")}</a>
     </p>`;
   }
 

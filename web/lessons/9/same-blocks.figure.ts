@@ -278,7 +278,7 @@ export class SameBlocks extends BzFigure<State> {
       ${order.map((i, place) => {
         const drawn = result?.pictures[i];
         const next = result?.pictures.length === i && !result.complete ? result.imagined : undefined;
-        const label = t("same-blocks.drawn", { words: this.drawnWords(i), seed: this.seedOf(i) });
+        const label = t("same-blocks.drawn", { words: this.drawnWords(i), seed: String(this.seedOf(i)) });
         return html`<li class=${best && place === 0 ? "best" : ""}>
           ${
             (drawn ?? next)
