@@ -53,6 +53,8 @@ DOCUMENTS_EACH = 4  # signs, charts and receipts
 ON_MAP = 28  # pictures, and as many captions
 VAE_MAPS = ("map_", "plain_map_")
 VAE_STEP = 0.001  # of a place on them, in the file
+LOGO = "rocket"  # lesson 9 opens with it, and with these fields
+VARIED = {"seed": 7, "n": 4, "strength": 0.6, "num_inference_steps": 8, "guidance_scale": 5.0}
 RUN_SCALE = 2.0**-12  # of the numbers of a recorded run, in the file
 DIAL_RUN = ("face-smiling", 7)  # lesson 5's: a class of the pixel model, and a seed
 HOME = (  # the first page's runs
@@ -310,11 +312,23 @@ def record_sorter_maker(models: text_to_image.Models, prompt: str, seed: int) ->
     write("recorded/sorter-maker.json", {"idea": idea, "seed": seed, "weights": weights})
 
 
+def record_same_blocks() -> None:
+    """What lesson 9's first job makes of what it is met with, a strip."""
+    gallery = json.loads((DATA / "gallery.json").read_text(encoding="utf-8"))
+    row, column = divmod(next(i for i, item in enumerate(gallery["items"]) if item["name"] == LOGO), gallery["columns"])
+    with Image.open(DATA / "gallery.avif") as shown:
+        logo = shown.convert("RGBA").crop((64 * column, 64 * row, 64 * column + 64, 64 * row + 64))
+    drawn = bozzetto.edit(logo, with_article(LOGO), **VARIED)
+    save(sheet(np.stack([np.asarray(one) for one in drawn]), len(drawn)), "recorded/same-blocks.avif", 60)
+    weights = store.open_model("text_to_image").weights_sum()
+    write("recorded/same-blocks.json", {"picture": LOGO, **VARIED, "weights": weights})
+
+
 def write_run(
     name: str, model: str, run: dict, numbers: list[np.ndarray], rows: dict, seconds: float, shift: float = 1
 ) -> None:
-    """A whole run of a shipped model: strips of pictures by what they show, one above the other; and the numbers that are
-    denoised, as they are after each step."""
+    """A whole run of a shipped model: strips of pictures by what they show, one above the other; and the numbers that
+    are denoised, as they are after each step."""
     steps, [size, *_] = len(numbers), rows["noisy"][0].shape
     save(sheet(np.concatenate([np.stack(row) for row in rows.values()]), steps), f"recorded/{name}.avif", 60)
     (DATA / f"recorded/{name}.bin").write_bytes(np.round(np.stack(numbers) / RUN_SCALE).astype("<i2").tobytes())
@@ -505,6 +519,7 @@ def main() -> None:
     record_sorter_maker(models, *STILLS["sorter-maker"])
     record_words_steer(models, *STILLS["words-steer"])
     record_speed_dial(*DIAL_RUN)
+    record_same_blocks()
     record_home(models, clip)
     record_stills(world, models)
     record_weak_spots()

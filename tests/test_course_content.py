@@ -120,6 +120,12 @@ def test_no_heading_stands_alone_above_a_picture_or_a_question(lesson) -> None:
 
 
 @each_lesson
+def test_code_is_read_without_scrolling(lesson) -> None:
+    blocks = re.findall(r"^```\w+\n(.*?)^```", lesson.text, re.MULTILINE | re.DOTALL)
+    assert blocks and not [line for block in blocks for line in block.splitlines() if len(line) > 87]  # of 1280 pixels
+
+
+@each_lesson
 def test_captions_stand_for_their_pictures(lesson) -> None:
     for kind, name, body in containers(lesson.text):
         if kind in ("figure", "big-idea"):

@@ -56,9 +56,9 @@ class Text:
         self.picture_ids: set[str] = set()
 
     def parts(self) -> list[Part]:
-        """Headings begin parts, and so do the words of a second block of code, each beside its own. But words with nothing
-        to show join what is shown before them, and the lead joins the first heading: so a figure stays beside all that
-        is said about it."""
+        """Headings begin parts, and so do the words of a second block of code, each beside its own. But words with
+        nothing to show join what is shown before them, and the lead joins the first heading: so a figure stays beside
+        all that is said about it."""
         parts: list[list[SyntaxTreeNode]] = [[]]
         for node in SyntaxTreeNode(self.course.markdown.parse(self.source.text)).children:
             if node.tag == "h2":
