@@ -115,8 +115,8 @@ def test_a_section_has_one_picture_or_figure_beside_its_words(lesson) -> None:
 
 
 @each_lesson
-def test_no_heading_stands_alone_above_a_picture_or_a_question(lesson) -> None:
-    assert not re.findall(r"^## .*\n+:::.*", lesson.text, re.MULTILINE)
+def test_no_heading_stands_alone_above_a_picture_a_question_or_code(lesson) -> None:
+    assert not re.findall(r"^## .*\n+(?::::|```).*", lesson.text, re.MULTILINE)
 
 
 @each_lesson
