@@ -61,7 +61,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
   protected names = NAMES;
   protected views = ["clean", "noisy", "withPrompt", "withoutPrompt"] as const;
   protected size = count(LATENT_SHAPE);
-  protected override readonly opening = 0.15; // what the words do is done early
+  protected override readonly opening = 0.2; // what the words do is done early
   @reactive() private tokenizer: Tokenizer | undefined;
   private readonly reader = new Reader(new URL(siteUrl("data/emoji.tsv")));
   @reactive() private trial: Trial | undefined;
