@@ -143,7 +143,9 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
     const all = new Int16Array(bytes);
     film.frames.push({});
     for (let k = 1; k <= steps; k++) {
-      film.frames.push({ noisy: Float32Array.from(all.subarray((k - 1) * this.size, k * this.size), (n) => n * scale) });
+      film.frames.push({
+        noisy: Float32Array.from(all.subarray((k - 1) * this.size, k * this.size), (n) => n * scale),
+      });
       rows.forEach((view, row) => film.keep(k, view, cut(image, k - 1, row, size)));
     }
     this.learnRecorded(recorded);
