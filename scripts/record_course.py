@@ -55,7 +55,7 @@ VAE_MAPS = ("map_", "plain_map_")
 VAE_STEP = 0.001  # of a place on them, in the file
 LOGO = "rocket"  # lesson 9 opens with it, and with these fields
 VARIED = {"seed": 7, "n": 4, "strength": 0.6, "num_inference_steps": 8, "guidance_scale": 5.0}
-RUN_SCALE = 2.0**-12  # of the numbers of a recorded run, in the file
+RUN_SCALE = 2.0**-7  # of the numbers of a recorded run, in the file
 DIAL_RUN = ("face-smiling", 7)  # lesson 5's: a class of the pixel model, and a seed
 HOME = (  # the first page's runs
     "a house", "an umbrella", "a sunflower", "a rocket", "a red heart", "a robot", "a guitar", "a ghost", "a clock",

@@ -100,7 +100,7 @@ def test_a_recorded_run_is_what_the_weights_draw_today(name, model, models):
         made = sample.to_bytes(numbers[-1].reshape(1, 3, 32, 32))[0]
     else:
         made = text_to_image.decode(models, np.float32(numbers[-1:]).reshape(1, *text_to_image.LATENT_SHAPE))[0]
-    assert np.abs(np.asarray(over_white(Image.fromarray(made)), int) - np.asarray(over_white(drawn))).max() <= 2, AGAIN
+    assert np.abs(np.asarray(over_white(Image.fromarray(made)), int) - np.asarray(over_white(drawn))).mean() < 1, AGAIN
 
 
 def test_lesson_9_opens_with_what_its_first_job_makes_of_its_fields():
