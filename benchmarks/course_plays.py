@@ -25,7 +25,7 @@ def t(key: str, **values: object) -> str:
     for part in key.split("."):
         text = text[part]
     for hole, value in values.items():
-        shown = f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
+        shown = f"{value:,}" if isinstance(value, int) else str(value)
         text = text.replace(f"{{{hole}}}", shown)
     return text
 

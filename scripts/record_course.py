@@ -18,12 +18,12 @@ from PIL import Image
 
 import bozzetto
 from bozzetto.course.content import read_toml
-from bozzetto.diffusion import flow
+from bozzetto.diffusion import flow, normal_batch
 from bozzetto.evaluation.bench import HELD_OUT_SEED
 from bozzetto.families import BY_NAME
 from bozzetto.pictures import over_white
 from bozzetto.runtime import clip as towers
-from bozzetto.runtime import enlarger, gan_round, sample, store, text_to_image, vae
+from bozzetto.runtime import denoising, enlarger, gan_round, sample, store, text_to_image, vae
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world.captions import plain_name, templates, with_article
 from bozzetto.world.dataset import World, load_world
@@ -53,6 +53,9 @@ DOCUMENTS_EACH = 4  # signs, charts and receipts
 ON_MAP = 28  # pictures, and as many captions
 VAE_MAPS = ("map_", "plain_map_")
 VAE_STEP = 0.001  # of a place on them, in the file
+LOGO = "rocket"  # lesson 9 opens with it, and with these fields
+VARIED = {"seed": 7, "n": 4, "strength": 0.6, "num_inference_steps": 8, "guidance_scale": 5.0}
+RUN_SCALE = 2.0**-7  # of the numbers of a recorded run, in the file
 DIAL_RUN = ("face-smiling", 7)  # lesson 5's: a class of the pixel model, and a seed
 HOME = (  # the first page's runs
     "a house", "an umbrella", "a sunflower", "a rocket", "a red heart", "a robot", "a guitar", "a ghost", "a clock",
@@ -310,50 +313,82 @@ def record_sorter_maker(models: text_to_image.Models, prompt: str, seed: int) ->
     write("recorded/sorter-maker.json", {"idea": idea, "seed": seed, "weights": weights})
 
 
+def record_same_blocks() -> None:
+    """What lesson 9's first job makes of what it is met with, a strip."""
+    gallery = json.loads((DATA / "gallery.json").read_text(encoding="utf-8"))
+    row, column = divmod(next(i for i, item in enumerate(gallery["items"]) if item["name"] == LOGO), gallery["columns"])
+    with Image.open(DATA / "gallery.avif") as shown:
+        logo = shown.convert("RGBA").crop((64 * column, 64 * row, 64 * column + 64, 64 * row + 64))
+    drawn = bozzetto.edit(logo, with_article(LOGO), **VARIED)
+    save(sheet(np.stack([np.asarray(one) for one in drawn]), len(drawn)), "recorded/same-blocks.avif", 60)
+    weights = store.open_model("text_to_image").weights_sum()
+    write("recorded/same-blocks.json", {"picture": LOGO, **VARIED, "weights": weights})
+
+
 def write_run(
-    name: str, model: str, run: dict, noisy: list[np.ndarray], clean: list[np.ndarray], began: float, shift: float = 1
+    name: str, model: str, run: dict, numbers: list[np.ndarray], rows: dict, seconds: float, shift: float = 1
 ) -> None:
-    """A whole run of a shipped model: a strip of noisy pictures above a strip of clean estimates."""
-    seconds = time.perf_counter() - began
-    save(sheet(np.stack([*noisy, *clean]), len(noisy)), f"recorded/{name}.avif", 60)
+    """A whole run of a shipped model: strips of pictures by what they show, one above the other; and the numbers that
+    are denoised, as they are after each step."""
+    steps, [size, *_] = len(numbers), rows["noisy"][0].shape
+    save(sheet(np.concatenate([np.stack(row) for row in rows.values()]), steps), f"recorded/{name}.avif", 60)
+    (DATA / f"recorded/{name}.bin").write_bytes(np.round(np.stack(numbers) / RUN_SCALE).astype("<i2").tobytes())
     facts = {
-        "steps": len(noisy),
-        "times": [round(t, 4) for t in flow(len(noisy), shift).times.tolist()],
-        "size": noisy[0].shape[0],
-        "sprite": f"{name}.avif",
+        "steps": steps,
+        "times": [round(t, 4) for t in flow(steps, shift).times.tolist()],
+        "size": size,
+        "rows": list(rows),
+        "scale": RUN_SCALE,
         "weights": store.open_model(model).weights_sum(),
-        "milliseconds": round(1000 * seconds / len(noisy), 1),
+        "milliseconds": round(1000 * seconds / steps, 1),
     }
     write(f"recorded/{name}.json", run | facts)
 
 
 def record_words_steer(models: text_to_image.Models, prompt: str, seed: int) -> None:
-    noisy, clean = [], []
+    """With the two guesses that each step was made of, and what the sentence became."""
+    latents, clean = [], []
 
     def on_step(step: int, steps: int, index: int, now: np.ndarray, estimate: np.ndarray) -> None:
-        noisy.append(text_to_image.decode(models, now)[0])
-        clean.append(text_to_image.decode(models, estimate)[0])
+        latents.append(now)
+        clean.append(estimate)
 
     began = time.perf_counter()
     text_to_image.draw(models, prompt, [seed], callback=on_step)
+    seconds = time.perf_counter() - began
     sampling = {key: getattr(models.defaults, key) for key in ("sampler", "guidance_scale")}
-    run, shift = {"prompt": prompt, "seed": seed, **sampling}, models.defaults.shift
-    write_run("words-steer", "text_to_image", run, noisy, clean, began, shift)
+    shift, wanted, unwanted = (
+        models.defaults.shift,
+        text_to_image.encode(models, prompt),
+        text_to_image.encode(models, ""),
+    )
+    asked = [normal_batch([seed], text_to_image.LATENT_SHAPE), *latents[:-1]]
+    times = flow(len(latents), shift).times.tolist()
+    rows = {"noisy": latents, "clean": clean}
+    for view, scale in (("withoutPrompt", 0), ("withPrompt", 1)):
+        guess = denoising.guided_denoiser(models.denoiser, wanted, unwanted, scale)
+        rows[view] = [guess(x, t) for x, t in zip(asked, times, strict=False)]
+    pictures = {view: [text_to_image.decode(models, one)[0] for one in row] for view, row in rows.items()}
+    vector = [round(value, 3) for value in wanted["embedding"][0].tolist()]
+    run = {"prompt": prompt, "seed": seed, **sampling, "vector": vector}
+    write_run("words-steer", "text_to_image", run, latents, pictures, seconds, shift)
 
 
 def record_speed_dial(label: str, seed: int) -> None:
-    noisy, clean = [], []
+    weights, numbers, rows = store.weights_folder(), [], {"noisy": [], "clean": []}
 
-    def on_step(step: int, steps: int, index: int, now: Image.Image, estimate: Image.Image) -> None:
-        noisy.append(np.asarray(now))
-        clean.append(np.asarray(estimate))
+    def on_step(step: int, steps: int, index: int, now: np.ndarray, estimate: np.ndarray) -> None:
+        numbers.append(now)
+        for row, pixels in zip(rows.values(), (now, estimate), strict=True):
+            row.append(sample.to_bytes(pixels)[0])
 
     began = time.perf_counter()
-    [picture] = bozzetto.sample("diffusion", label=label, seed=seed, callback_on_step_end=on_step)
+    [picture] = sample.draw("diffusion", weights, [seed], label, nearest=lambda name, _: name, callback=on_step)
+    seconds = time.perf_counter() - began
     defaults = store.open_model("diffusion")["defaults"]
     sampling = {key: defaults[key] for key in ("sampler", "guidance_scale")}
-    write_run("speed-dial", "diffusion", {"label": label, "seed": seed, **sampling}, noisy, clean, began)
-    save_still("speed-dial", picture)
+    write_run("speed-dial", "diffusion", {"label": label, "seed": seed, **sampling}, numbers, rows, seconds)
+    save_still("speed-dial", Image.fromarray(picture))
 
 
 def save_still(name: str, picture: Image.Image) -> None:
@@ -428,20 +463,15 @@ def record_weak_spots() -> None:
     """What `bozzetto evaluate text-to-image` found about scenes."""
     scores = json.loads((ROOT / "benchmarks/results/scores.json").read_text())["text-to-image"]["scores"]
     wanted = {
-        "thing": ("the right thing among 1,181, in five guesses", "judge top-5"),
-        "color": ("the right colour", "color scenes: the colour"),
-        "count": ("the right number of things", "count scenes: as many objects"),
-        "two": ("two things, both there", "two scenes: just the two objects"),
-        "place": ("two things, each in its place", "place scenes: the two and their place"),
+        "thing": "judge top-5",
+        "color": "color scenes: the colour",
+        "count": "count scenes: as many objects",
+        "two": "two scenes: just the two objects",
+        "place": "place scenes: the two and their place",
     }
     rows = [
-        {
-            "fact": fact,
-            "what": what,
-            "rate": scores[name]["value"],
-            **{key: scores[name][key] for key in ("low", "high", "n")},
-        }
-        for fact, (what, name) in wanted.items()
+        {"fact": fact, "rate": scores[name]["value"], **{key: scores[name][key] for key in ("low", "high", "n")}}
+        for fact, name in wanted.items()
     ]
     write("weak-spots.json", rows)
 
@@ -490,6 +520,7 @@ def main() -> None:
     record_sorter_maker(models, *STILLS["sorter-maker"])
     record_words_steer(models, *STILLS["words-steer"])
     record_speed_dial(*DIAL_RUN)
+    record_same_blocks()
     record_home(models, clip)
     record_stills(world, models)
     record_weak_spots()

@@ -430,6 +430,19 @@ def test_a_lesson_becomes_parts_with_a_figure_beside_what_is_said_about_it(root)
     assert "a dot" in text and "seed 7" in text
 
 
+def test_every_block_of_code_stands_beside_its_own_words_and_so_do_the_ways_onward(root):
+    lesson, onward = root / "content/en/1-first.md", root / "content/en/onward.toml"
+    lesson.write_text(LESSON + "\nOr *two*:\n\n```sh\nls\n```\n\n## Next\n\nGo.\n\n::: onward\n:::\n")
+    onward.write_text('as_of = "2026-11"\n')
+    one = build.site("en", root)["lessons/1-first/index.html"].decode()
+    parts = re.findall(r'<section class="part (part-\w+)">(.*?)</section>', one, re.DOTALL)
+    assert [kind for kind, _ in parts[-3:]] == ["part-code", "part-code", "part-onward"]
+    assert [body.count("<pre") for _, body in parts[-3:]] == [1, 1, 0]
+    for (_, body), words in zip(parts[-3:], ("Code", "<em>two</em>", "Go."), strict=True):
+        before = re.search(r'<div class="words before">(.*?)</div>', body, re.DOTALL)
+        assert before and words in before[1]
+
+
 def test_a_glossary_word_links_to_its_meaning_and_carries_it(root):
     site = build.site("en", root)
     word = next(a for a in page(site, "lessons/1-first/index.html").named("a") if a.get("class") == "term")

@@ -115,6 +115,17 @@ def test_a_section_has_one_picture_or_figure_beside_its_words(lesson) -> None:
 
 
 @each_lesson
+def test_no_heading_stands_alone_above_a_picture_a_question_or_code(lesson) -> None:
+    assert not re.findall(r"^## .*\n+(?::::|```).*", lesson.text, re.MULTILINE)
+
+
+@each_lesson
+def test_code_is_read_without_scrolling(lesson) -> None:
+    blocks = re.findall(r"^```\w+\n(.*?)^```", lesson.text, re.MULTILINE | re.DOTALL)
+    assert blocks and not [line for block in blocks for line in block.splitlines() if len(line) > 87]  # of 1280 pixels
+
+
+@each_lesson
 def test_captions_stand_for_their_pictures(lesson) -> None:
     for kind, name, body in containers(lesson.text):
         if kind in ("figure", "big-idea"):

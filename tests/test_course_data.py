@@ -82,7 +82,7 @@ def nearest(picture: np.ndarray, training: np.ndarray) -> tuple[float, int]:
 
 
 @pytest.mark.parametrize(("name", "model"), [("words-steer", "text_to_image"), ("speed-dial", "diffusion")])
-def test_a_recorded_run_is_what_the_weights_draw_today(name, model):
+def test_a_recorded_run_is_what_the_weights_draw_today(name, model, models):
     facts = read(f"recorded/{name}.json")
     assert facts["weights"] == store.open_model(model).weights_sum(), AGAIN
     options = {"seed": facts["seed"], "num_inference_steps": facts["steps"]}
@@ -90,10 +90,38 @@ def test_a_recorded_run_is_what_the_weights_draw_today(name, model):
         [drawn] = bozzetto.sample(model, label=facts["label"], **options)
     else:
         [drawn] = bozzetto.generate(facts["prompt"], **options)
-    with Image.open(DATA / "recorded" / facts["sprite"]) as sprite:
+    with Image.open(DATA / f"recorded/{name}.avif") as sprite:
+        assert sprite.size == (facts["size"] * facts["steps"], facts["size"] * len(facts["rows"]))
         last = cell(sprite.convert("RGBA"), facts["size"], facts["steps"] - 1)
     apart = np.abs(np.asarray(over_white(last)).astype(int) - np.asarray(over_white(drawn)))
     assert apart.mean() < 8, AGAIN  # AVIF is lossy, most of all on small pictures; another run is 30 away
+    numbers = np.fromfile(DATA / f"recorded/{name}.bin", "<i2").reshape(facts["steps"], -1) * facts["scale"]
+    if model == "diffusion":
+        made = sample.to_bytes(numbers[-1].reshape(1, 3, 32, 32))[0]
+    else:
+        made = text_to_image.decode(models, np.float32(numbers[-1:]).reshape(1, *text_to_image.LATENT_SHAPE))[0]
+    assert np.abs(np.asarray(over_white(Image.fromarray(made)), int) - np.asarray(over_white(drawn))).mean() < 1, AGAIN
+
+
+def test_lesson_9_opens_with_what_its_first_job_makes_of_its_fields():
+    recorded = read("recorded/same-blocks.json")
+    assert recorded.pop("weights") == store.open_model("text_to_image").weights_sum(), AGAIN
+    text = (ROOT / "web/lessons/9/jobs.ts").read_text(encoding="utf-8")
+    words = read_toml(HERE / "content/en/interface/same-blocks.toml")["first-vary"]
+    fields = dict(re.findall(r"(\w+): \{ kind: \"(?:int|float)\", default: ([\d.]+)", text))
+    assert recorded.pop("picture") == words and f'vary: text("{with_article(words)}")' in text
+    assert f"vary: {recorded['n']}," in text
+    for name in ("seed", "strength", "num_inference_steps", "guidance_scale"):
+        assert recorded[name] == float(fields[name]), AGAIN
+    facts = read("gallery.json")
+    place = next(i for i, item in enumerate(facts["items"]) if item["name"] == words)
+    with Image.open(DATA / "gallery.avif") as gallery:
+        logo = cell(gallery.convert("RGBA"), 64, place)
+    [drawn] = bozzetto.edit(logo, with_article(words), **{**recorded, "n": 1})
+    with Image.open(DATA / "recorded/same-blocks.avif") as strip:
+        assert strip.size == (64 * recorded["n"], 64)
+        shown = np.asarray(over_white(cell(strip.convert("RGBA"), 64, 0)), int)
+    assert np.abs(shown - np.asarray(over_white(drawn))).mean() < 8, AGAIN  # AVIF is lossy
 
 
 def test_the_first_page_shows_of_eight_drawings_the_one_that_clip_finds_best(models, clip):

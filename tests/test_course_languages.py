@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bozzetto.course.content import MINUTES, check_translation, read_source, read_toml
+from bozzetto.course.figures import NEEDS
 from bozzetto.course.pages import HERE
 
 EN = HERE / "content/en"
@@ -115,6 +116,12 @@ def test_nothing_is_left_in_english(folder):
     for file, fields in (("glossary", ("means",)), ("quiz", ("question", "why")), ("onward", ("why",)), *teaching):
         english, theirs = (words(read_toml(one / f"{file}.toml"), file) for one in (EN, folder))
         assert not [key for key in english if key.endswith(fields) and english[key] == theirs[key]]
+
+
+@pytest.mark.parametrize("folder", [EN, *OTHERS], ids=lambda folder: folder.name)
+def test_every_model_of_a_figure_has_a_name_that_a_stranger_can_read(folder):
+    names = read_toml(folder / "interface/shell.toml")["models"]
+    assert sorted(names) == sorted({model for models, _ in NEEDS.values() for model in models})
 
 
 @each_language

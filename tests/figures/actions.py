@@ -292,8 +292,11 @@ def film_survives_nonsense(reader: Visit, number: int, size: int) -> None:
     assert len(run(figure)) == size * size * 4
 
 
-def film_does_without_its_recording(reader: Visit, number: int, change: Callable[[bytes], bytes] | None) -> None:
-    path = f"data/recorded/{FIGURES[number]}.avif"
+def film_does_without_its_recording(
+    reader: Visit, number: int, kind: str, change: Callable[[bytes], bytes] | None
+) -> None:
+    """Where one of its files, by the ending of its name, is changed or missing."""
+    path = f"data/recorded/{FIGURES[number]}.{kind}"
     body = change and change(reader.course.entries[f"/{path}"].body)
     with replaced(reader.course, {path: body}), reader.page.expect_response(f"**/{path}"):
         figure = reader.figure(number)

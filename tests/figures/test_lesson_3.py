@@ -35,7 +35,7 @@ def wandered(figure: Locator, x: float, y: float) -> list[int]:
 
 def redrawn(figure: Locator, name: str, count: int = 32) -> tuple[int, int]:
     """How much is kept of a picture: of its large shapes and of its fine lines, in hundredths."""
-    found = said(figure, rf"^{name}: 3072 numbers became {count}, .* keeps (\d+) % .* and (\d+) % of fine lines")
+    found = said(figure, rf"^{name}: 3,072 numbers became {count}, .* keeps (\d+) % .* and (\d+) % of fine lines")
     return int(found[1]), int(found[2])
 
 

@@ -78,7 +78,7 @@ def test_the_dial_goes_to_a_thousand_steps_and_a_long_run_ends_when_it_is_cancel
     expect_address(figure, num_inference_steps="1000")
     expect(figure.locator(".dial-steps")).to_contain_text(t("speed-dial.long"))
     figure.get_by_role("button", name=RUN).click()
-    expect(figure.locator(".progress")).to_contain_text(re.compile(r"\d+ of 1000"))
+    expect(figure.locator(".progress")).to_contain_text(re.compile(r"\d+ of 1,000"))
     cancel(figure)
     expect(figure.locator(".progress")).to_have_count(0)
     assert figure.get_by_role("alert").count() == 0
@@ -89,6 +89,7 @@ def states(visit: Visit):
     expect(figure.locator(".shots canvas").first).to_be_visible()
     expect(figure.locator(".measured svg.chart")).to_be_visible()
     expect_play_beside(figure, figure.locator(".run"))
+    expect(figure.locator(".subtraction canvas")).to_have_count(3)
     yield "recorded"
     button(figure, "speed-dial.compare-all").click()
     expect(figure.locator(".cell:enabled")).not_to_have_count(0)
@@ -152,4 +153,4 @@ def test_a_missing_file_is_named_and_retried(visit):
 
 
 def test_a_film_does_without_its_recording(visit):
-    film_does_without_its_recording(visit(), 5, None)
+    film_does_without_its_recording(visit(), 5, "bin", None)

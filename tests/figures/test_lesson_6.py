@@ -95,10 +95,11 @@ def test_the_answer_about_a_scene_is_that_of_python(reader):
 def test_a_paper_is_read_as_python_reads_it(reader):
     figure = reader.figure(6)
     answered(figure)
+    papers = json.loads(reader.course.entries["/data/papers.json"].body)["items"]
     field(figure, "read-the-picture.source-paper").check()
+    expect(field(figure, "read-the-picture.question")).to_have_value(papers[0]["questions"][0])
     figure.locator(".strip input").nth(5).check(force=True)
     found = ask_again(figure)
-    papers = json.loads(reader.course.entries["/data/papers.json"].body)["items"]
     assert found["question"] == papers[5]["questions"][0]
     with Image.open(io.BytesIO(reader.course.entries["/data/papers.webp"].body)) as sprite:
         same_as_python(found, sprite.crop((5 * 64, 0, 6 * 64, 64)))

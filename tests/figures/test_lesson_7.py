@@ -102,16 +102,16 @@ def test_no_words_of_the_map_overlap(reader):
 def test_a_search_for_words_that_are_unknown_says_so_instead_of_guessing(reader):
     figure = reader.figure(7, mode="search")
     found, note = figure.locator(".results li"), figure.locator(".figure-stage p.note")
-    expect(found).to_have_count(24)
+    expect(found).to_have_count(12)
     expect(note).to_have_count(0)
     field(figure, "match-score.query").fill("a zorgon")
     expect(note).to_contain_text(t("match-score.search-strange", words="zorgon"))
     expect(found).to_have_count(0)
     button(figure, "match-score.search-anyway").click()
-    expect(found).to_have_count(24)
+    expect(found).to_have_count(12)
     field(figure, "match-score.query").fill("a zorgon and a cat")
     expect(note).to_contain_text(t("match-score.search-part-strange", words="zorgon"))
-    expect(found).to_have_count(24)
+    expect(found).to_have_count(12)
 
 
 def test_embeddings_agree_with_python(worker):

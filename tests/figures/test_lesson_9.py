@@ -126,6 +126,8 @@ def states(visit: Visit):
     expect(figure.locator(".in canvas").first).to_be_visible()
     finished(figure)
     expect(figure.locator(".run .button")).to_contain_text("MB")
+    expect(figure.locator(".out .hint")).to_have_text(t("same-blocks.recorded"))
+    assert len({str(one) for one in pictures(figure.locator(".out canvas"))}) == 4
     yield "start"
     with held(visit.course, "models/text_to_image/model.safetensors"):
         figure.locator(".run .button").click()

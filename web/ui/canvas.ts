@@ -14,9 +14,6 @@ export function pixels(data: Uint8ClampedArray, width = 64): Pixels {
   return { data, width, height: data.length / 4 / width };
 }
 
-/** The side of what the enlarger draws, whose pixels are too fine to be seen one by one. */
-export const FINE = 128;
-
 /** A small picture's planes R, G, B; values out of range are cut off. */
 export function solid(planes: Float32Array): Pixels {
   return pixels(toSolidPicture(planes), Math.sqrt(planes.length / 3));
@@ -137,8 +134,7 @@ export const paint = directive(Paint);
 
 /** A picture with its name. null clears it; undefined, for pixels on their way, dims what was there. */
 export function picture(what: Pixels | null | undefined, label: string, kind = "picture"): TemplateResult {
-  const look = what === undefined ? "waiting" : what?.width === FINE ? "fine" : "";
-  return html`<canvas class="${kind} ${look}" width="64" height="64"
+  return html`<canvas class="${kind} ${what === undefined ? "waiting" : ""}" width="64" height="64"
     role=${label ? "img" : "presentation"} aria-label=${label || nothing} ${paint(what)}></canvas>`;
 }
 

@@ -5,7 +5,7 @@ import type { Clipboard } from "./clipboard.js";
 import type { Code } from "./code.js";
 import { onlyHere } from "./embed.js";
 import { optionalJson, pageUrl } from "./site.js";
-import { megabytes, number, t } from "./strings.js";
+import { megabytes, number, optional, t } from "./strings.js";
 import type { Work } from "./work.js";
 
 export type Content = TemplateResult | typeof nothing;
@@ -133,9 +133,10 @@ export function badgePart(
     <p>${t(recorded ? "shell.recorded-means" : "shell.live-means")}</p>
     <ul>
       ${facts?.map(({ name, parameters, bytes }) => {
-        const values = { name, parameters: number(parameters / 1e6, 1), size: megabytes(bytes) };
+        const what = optional(`shell.models.${name}`) ?? name;
+        const values = { name: what, parameters: number(parameters / 1e6, 1), size: megabytes(bytes) };
         return html`<li>
-          ${t("shell.model", values)} <a href=${cardUrl(name)}>${t("shell.card", { name })}</a>
+          ${t("shell.model", values)} <a href=${cardUrl(name)}>${t("shell.card")}</a>
         </li>`;
       })}
       ${milliseconds ? html`<li>${t("shell.speed", { ms: number(milliseconds, 0) })}</li>` : nothing}

@@ -28,13 +28,15 @@ export type FilmRun = State & {
 /** "at" is the step that is looked at. */
 export type FilmState = FilmRun & { readonly at: number };
 
-/** data/recorded/<figure>.json, with the settings of the run and the times of its steps; its sprite has a column a step, above the noisy picture
- * after the step, below the clean one that the step imagined. */
-type Recorded = State & {
+/** data/recorded/<figure>.json, with the settings of the run and the times of its steps. <figure>.avif has a column a
+ * step, and in it a picture of each view that `rows` names; <figure>.bin the numbers that are denoised, as they are after
+ * each step, in units of `scale`. */
+export type Recorded = State & {
   readonly steps: number;
   readonly times: readonly number[];
   readonly size: number;
-  readonly sprite: string;
+  readonly rows: readonly View[];
+  readonly scale: number;
 };
 
 export const FILM_FIELDS = defineFields({
@@ -64,6 +66,9 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   /** The views that are decoded once a run is done, the first ones first. */
   protected abstract views: readonly View[];
+
+  /** The share of the recorded run at which it is met: where most can be seen at one glance. */
+  protected readonly opening: number = 1 / 3;
 
   /** The runs that the state asks for. */
   protected runs(): Run[] {
@@ -125,24 +130,32 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
   }
 
   private async showRecording(): Promise<void> {
-    const recorded = await optionalJson<Recorded>(`data/recorded/${this.figureName}.json`);
+    const path = `data/recorded/${this.figureName}`;
+    const recorded = await optionalJson<Recorded>(`${path}.json`);
     if (!recorded) return;
-    const { steps, times, size, sprite } = recorded;
+    const { steps, times, size, rows, scale } = recorded;
     const run = this.runOf({ ...defaults<S>(this.fields), ...recorded, num_inference_steps: steps });
-    const file = await optionalFile(`data/recorded/${sprite}`);
-    const image = file && (await createImageBitmap(await file.blob()).catch(() => undefined));
-    if (!image) return; // the still stays, and the figure runs without
+    const [sprite, numbers] = await Promise.all([optionalFile(`${path}.avif`), optionalFile(`${path}.bin`)]);
+    const image = sprite && (await createImageBitmap(await sprite.blob()).catch(() => undefined));
+    const bytes = await numbers?.arrayBuffer();
+    if (!image || bytes?.byteLength !== 2 * steps * this.size) return; // the still stays, and the figure runs without
     const film = (this.recording = new Film(JSON.stringify(run), times, true));
+    const all = new Int16Array(bytes);
     film.frames.push({});
     for (let k = 1; k <= steps; k++) {
-      film.frames.push({});
-      film.keep(k, "noisy", cut(image, k - 1, 0, size));
-      film.keep(k, "clean", cut(image, k - 1, 1, size));
+      film.frames.push({
+        noisy: Float32Array.from(all.subarray((k - 1) * this.size, k * this.size), (n) => n * scale),
+      });
+      rows.forEach((view, row) => film.keep(k, view, cut(image, k - 1, row, size)));
     }
+    this.learnRecorded(recorded);
     // A link that asks for something else is not answered with this.
     if (!this.askedForOther) this.link.begin(this.recordedState());
     this.showRecorded();
   }
+
+  /** What else is known of the recorded run. */
+  protected learnRecorded(_recorded: Recorded): void {}
 
   private get askedForOther(): boolean {
     return this.names.some((name) => this.link.fromLink.includes(name));
@@ -152,7 +165,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
   private recordedState(): Partial<S> {
     if (!this.recording) return {};
     const { settings, steps } = this.recording;
-    const at = this.link.fromLink.includes("at") ? this.state.at : Math.round(steps / 3);
+    const at = this.link.fromLink.includes("at") ? this.state.at : Math.round(this.opening * steps);
     return { ...(JSON.parse(settings) as Partial<S>), at };
   }
 

@@ -116,6 +116,10 @@ test("a recording begins after its first step", () => {
   assert.equal(recorded.first, 1);
   assert.equal(recorded.picture(0, "noisy"), null);
   assert.ok(recorded.picture(1, "noisy"));
+  assert.deepEqual(
+    [recorded.has(0, "noisy"), recorded.has(1, "noisy"), recorded.has(1, "clean")],
+    [false, true, false],
+  );
 });
 
 test("a closed film stops", async () => {

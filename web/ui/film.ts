@@ -85,6 +85,11 @@ export class Film {
     this.pictures.set(`${k} ${view}`, pixels);
   }
 
+  /** Whether a frame has such a picture, decoded or not. */
+  has(k: number, view: View): boolean {
+    return this.frames[k]?.[view] !== undefined || this.pictures.has(`${k} ${view}`);
+  }
+
   /** The picture of a frame; undefined while it is being decoded, null when there is none. */
   picture(k: number, view: View): Pixels | undefined | null {
     const key = `${k} ${view}`;

@@ -17,7 +17,7 @@ test("a key without a string has none", () => {
 test("numbers are short", () => {
   assert.equal(number(1 / 3), "0.33");
   assert.equal(number(16384), "16,384");
-  assert.equal(number(1024), "1024");
+  assert.equal(number(1024), "1,024");
   assert.equal(megabytes(14_751_128), "14.8 MB");
 });
 

@@ -39,10 +39,11 @@ export function fill(tree: Tree, key: string, values: Record<string, string | nu
 
 const formats = new Map<string, Intl.NumberFormat>(); // making one takes longer than using it a hundred times
 
-function format(value: number, least: number, most: number, grouped: boolean): string {
+/** With the language's mark between the thousands, from one thousand on: as the pages' own texts write numbers. */
+function format(value: number, least: number, most: number): string {
   const language = typeof document === "undefined" ? "en" : document.documentElement.lang || "en";
-  const key = `${least} ${most} ${grouped}`;
-  const options = { minimumFractionDigits: least, maximumFractionDigits: most, useGrouping: grouped };
+  const key = `${least} ${most}`;
+  const options = { minimumFractionDigits: least, maximumFractionDigits: most, useGrouping: true };
   const found = formats.get(key) ?? new Intl.NumberFormat(language, options);
   formats.set(key, found);
   return found.format(value);
@@ -50,13 +51,13 @@ function format(value: number, least: number, most: number, grouped: boolean): s
 
 /** A number as the page's language writes it, with at most so many digits after the point. */
 export function number(value: number, digits = 2): string {
-  return format(value, 0, digits, Math.abs(value) >= 10_000);
+  return format(value, 0, digits);
 }
 
 /** A number always with so many digits, so that a column of them can be compared. */
 export function fixed(value: number, digits: number): string {
   const scale = 10 ** digits;
-  return format(Math.round(scale * value) / scale + 0, digits, digits, false).replace("-", "\u2212"); // + 0: no -0.00
+  return format(Math.round(scale * value) / scale + 0, digits, digits).replace("-", "\u2212"); // + 0: no -0.00
 }
 
 export function percent(share: number): string {

@@ -26,6 +26,7 @@ STAGES = {
     "container_figure": "figure",
     "container_big-idea": "picture",
     "container_drawn": "drawn",
+    "container_onward": "onward",
     "fence": "code",
 }
 PAGES = ("glossary", "questions", "certificate", "teachers")
@@ -55,17 +56,20 @@ class Text:
         self.picture_ids: set[str] = set()
 
     def parts(self) -> list[Part]:
-        """Headings begin parts, but words with nothing to show join the figure or code before them, and the lead joins
-        the first heading: so a figure stays beside all that is said about it."""
+        """Headings begin parts, and so do the words of a second block of code, each beside its own. But words with
+        nothing to show join what is shown before them, and the lead joins the first heading: so a figure stays beside
+        all that is said about it."""
         parts: list[list[SyntaxTreeNode]] = [[]]
         for node in SyntaxTreeNode(self.course.markdown.parse(self.source.text)).children:
             if node.tag == "h2":
                 parts.append([])
+            elif node.type == "fence" and (blocks := [i for i, one in enumerate(parts[-1]) if one.type == "fence"]):
+                parts[-1:] = [parts[-1][: blocks[-1] + 1], parts[-1][blocks[-1] + 1 :]]
             parts[-1].append(node)
         joined: list[list[SyntaxTreeNode]] = [[]]
         for nodes in parts:
             shown = _stage(joined[-1])
-            if (shown in ("figure", "code") and not _stage(nodes)) or (shown is None and len(joined) == 1):
+            if (shown not in (None, "drawn") and not _stage(nodes)) or (shown is None and len(joined) == 1):
                 joined[-1] += nodes
             else:
                 joined.append(nodes)

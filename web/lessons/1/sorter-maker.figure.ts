@@ -302,11 +302,11 @@ export class SorterMaker extends BzFigure<State> {
         ${Array.from({ length: MADE }, (_, i) => {
           const made = this.made[i];
           const told = this.verdictOf(made);
-          const label = t("sorter-maker.made", { idea, seed: this.state.seed + i });
+          const label = t("sorter-maker.made", { idea, seed: String(this.state.seed + i) });
           return html`<li>
             <button type="button" class="made-one" ?disabled=${!made} aria-pressed=${i === this.asked}
               @click=${() => this.ask(i)}>
-              ${picture(made, label, "thumb")}
+              ${picture(made ?? null, made ? label : "", "thumb")}
               ${
                 told
                   ? html`<span class="verdict ${told}">${MARKS[told]} ${t(`sorter-maker.mark-${told}`)}</span>`

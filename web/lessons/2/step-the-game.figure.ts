@@ -394,7 +394,11 @@ export class StepTheGame extends BzFigure<State> {
     const { view } = this.healthy;
     const strip = Array.from({ length: SHOWN }, (_, i) => picture(view?.real[i], ""));
     const title = t(`step-the-game.${beside ? "healthy" : "fakes"}`);
-    return html`<div class="controls">
+    return html`<section>
+        <h3>${t("step-the-game.real")}</h3>
+        <div class="fakes strip-of-real" role="img" aria-label=${t("step-the-game.real-label")}>${strip}</div>
+      </section>
+      <div class="controls">
         <b class="game-round">${t("step-the-game.round", { rounds: view?.frame.rounds ?? 0 })}</b>
         ${this.transport("play", "primary")} ${this.training("one", "both", 1)} ${this.collapsing()}
       </div>
@@ -402,11 +406,7 @@ export class StepTheGame extends BzFigure<State> {
         ${this.gamePart(this.healthy, title)}
         ${beside ? this.gamePart(this.twin, t(`step-the-game.twin-${settings}`)) : nothing}
       </div>
-      <p class="hint">${t("step-the-game.verdict-means")} ${t("step-the-game.variety-means")}</p>
-      <section>
-        <h3>${t("step-the-game.real")}</h3>
-        <div class="fakes strip-of-real" role="img" aria-label=${t("step-the-game.real-label")}>${strip}</div>
-      </section>`;
+      <p class="hint">${t("step-the-game.verdict-means")} ${t("step-the-game.variety-means")}</p>`;
   }
 
   /** The fakes of a game with their verdicts, and how many kinds there are. */

@@ -5,7 +5,7 @@ import type { ModelName } from "../../runtime/client.js";
 import { picture, type Pixels } from "../../ui/canvas.js";
 import type { Code } from "../../ui/code.js";
 import { type Alternative, button } from "../../ui/figure-parts.js";
-import { fixed, t } from "../../ui/strings.js";
+import { fixed, number, t } from "../../ui/strings.js";
 import { shrink, WIDTH } from "../../ui/likeness.js";
 import { paced } from "../../ui/pace.js";
 import type { Training } from "../../ui/training.js";
@@ -119,8 +119,8 @@ export class HolesMode implements Mode {
       return { sentence: t("describe-redraw.waiting"), table: { head: [], rows: [] } };
     const [vae, plain] = this.walls.map((wall) => this.holes(wall));
     const rows = [
-      [t("describe-redraw.vae"), String(vae), String(THROWN)],
-      [t("describe-redraw.plain"), String(plain), String(THROWN)],
+      [t("describe-redraw.vae"), number(vae!), number(THROWN)],
+      [t("describe-redraw.plain"), number(plain!), number(THROWN)],
     ];
     const sentence = t("describe-redraw.holes-said", { vae: vae!, plain: plain!, count: THROWN });
     const head = ["kind", "holes-head", "thrown-head"].map((key) => t(`describe-redraw.${key}`));

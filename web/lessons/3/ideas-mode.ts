@@ -67,7 +67,7 @@ export class IdeasMode implements Mode {
   }
 
   private name(i: number): string {
-    return t("describe-redraw.idea", { seed: this.host.state.seed + i });
+    return t("describe-redraw.idea", { seed: String(this.host.state.seed + i) });
   }
 
   pins(): Pin[] {

@@ -193,7 +193,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
               sampler === STUDENT
                 ? nothing
                 : html`<input type="range" class="dial" min="0" max=${NOTCHES} .value=${String(notchOf(steps))}
-                    aria-label=${t("speed-dial.dial")} aria-valuetext=${String(steps)}
+                    aria-label=${t("speed-dial.dial")} aria-valuetext=${number(steps)}
                     @input=${(event: Event) => choose(stepsAt(Number((event.target as HTMLInputElement).value)))()} />
                   <output>${number(steps)}</output>`
             }
@@ -244,7 +244,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
               <button type="button" class="cell" aria-label=${name} ?disabled=${!cell} @click=${() => this.look(run)}>
                 ${picture(cell?.pixels ?? null, name)}
               </button>
-              <b>${steps}</b> <span>${time ?? "…"}</span>
+              <b>${number(steps)}</b> <span>${time ?? "…"}</span>
             </li>`;
           })}
         </ol>`,
@@ -281,7 +281,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
     const head = ["sampler", "steps", "distance", "interval", "ms"].map((name) => t(`speed-dial.col-${name}`));
     const rows = [...groups.values()].flat().map(({ name, steps, frechet, low, high, milliseconds }) => {
       const interval = `${number(low, 0)} – ${number(high, 0)}`;
-      return [this.way(name), String(steps), number(frechet, 0), interval, number(milliseconds, 0)];
+      return [this.way(name), number(steps), number(frechet, 0), interval, number(milliseconds, 0)];
     });
     const values = { n: dial.n, floor: number(dial.floor, 0), guidance: dial.guidance_scale };
     return html`<section class="measured">
@@ -324,7 +324,7 @@ picture.save("picture.png")`,
     const cells = this.rows.flatMap((sampler) => stepsOf(sampler).map((steps) => ({ sampler, steps })));
     const rows = cells.flatMap(({ sampler, steps }) => {
       const cell = this.cells.get(JSON.stringify(this.cellRun({ sampler, steps })));
-      return cell ? [[this.way(sampler), String(steps), number(cell.milliseconds / 1000, 2)]] : [];
+      return cell ? [[this.way(sampler), number(steps), number(cell.milliseconds / 1000, 2)]] : [];
     });
     const filled = cells.length ? t("speed-dial.filled", { done: rows.length, n: cells.length }) : "";
     const says = { label: classWords(label), seed: String(seed), at: this.atWords() };

@@ -128,13 +128,15 @@ export class ReadThePicture extends BzFigure<State> implements Host {
   protected override below(): TemplateResult {
     return html`<p class="hint">
       ${t("read-the-picture.learned")}
-      <a href=${cardUrl("vlm")}>${t("shell.card", { name: "vlm" })}</a>
+      <a href=${cardUrl("vlm")}>${t("shell.card")}</a>
     </p>`;
   }
 
   private sources(): TemplateResult {
     const options = SOURCES.map((source) => [source, t(`read-the-picture.source-${source}`)] as const);
-    const choose = (source: State["source"]) => this.set({ source, covered: 0, shuffle: 0 });
+    // Another kind of picture is asked another question.
+    const choose = (source: State["source"]) =>
+      this.set({ source, covered: 0, shuffle: 0, question: this.suggested(source)[0]! });
     return choices("tabs", "read-the-picture-source", this.label("source"), options, this.state.source, choose);
   }
 
@@ -171,9 +173,13 @@ export class ReadThePicture extends BzFigure<State> implements Host {
         : this.editor.tools(gallery);
   }
 
+  private suggested(source: State["source"]): string[] {
+    const paper = source === "paper" ? this.papers[this.state.paper % this.papers.length] : undefined;
+    return paper?.questions ?? questions(source === "scene" ? parse(this.state.scene) : undefined);
+  }
+
   private questionPart(): TemplateResult {
-    const suggested =
-      this.paper?.questions ?? questions(this.state.source === "scene" ? parse(this.state.scene) : undefined);
+    const suggested = this.suggested(this.state.source);
     const choose = (event: Event) => {
       const { value } = event.target as HTMLSelectElement;
       if (value) this.set({ question: value });

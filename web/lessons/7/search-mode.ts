@@ -8,7 +8,7 @@ import { t } from "../../ui/strings.js";
 import { type Compared, heads, type Host, type Mode, textBox, two } from "./mode.js";
 import type { Space } from "./space.js";
 
-const FOUND = 24;
+const FOUND = 12;
 
 export class SearchMode implements Mode {
   private searched = "";

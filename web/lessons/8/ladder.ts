@@ -25,7 +25,7 @@ export function ladderPart(ladder: Ladder | undefined): Content {
   });
   return html`<details class="ladder">
     <summary>${t("words-steer.ladder")}</summary>
-    <p>${t("words-steer.ladder-means", { words, seed: number(seed) })}</p>
+    <p>${t("words-steer.ladder-means", { words, seed: String(seed) })}</p>
     ${rows}
   </details>`;
 }

@@ -9,8 +9,8 @@ import { number, t } from "../../ui/strings.js";
 
 const PAIR = ["withoutPrompt", "withPrompt", "difference"];
 
-// One array, one picture, so that a canvas is painted only when there is something new.
-const drawn = new WeakMap<Float32Array, Pixels>();
+// One source, one picture, so that a canvas is painted only when there is something new.
+const drawn = new WeakMap<Float32Array | Pixels, Pixels>();
 
 /** Words, vector, latent, picture: each with its size in numbers. */
 export function pipelinePart(
@@ -101,17 +101,17 @@ export function sketchPart(sketch: Sketch | undefined, prompt: string, letter: s
 export function filmPart(film: Film, at: number, prompt: string, letter: string, sketch?: Sketch): TemplateResult {
   const k = Math.min(at, film.last);
   const show = (view: View) => shot(film.picture(k, view), t(`words-steer.${view}`));
-  const frame = film.frames[k];
-  const why = film.recorded ? "recorded" : k === 0 ? "noise" : "guidance";
+  const pair = film.has(k, "withPrompt");
+  const why = k === 0 ? "noise" : "guidance";
   const begun = k > 0 || !sketch;
   const small = [
     sketch && begun ? shot(sketch.pixels, sketched(sketch)) : nothing,
     letter ? show("noisy") : nothing,
-    ...(frame?.withPrompt ? [show("withoutPrompt"), show("withPrompt"), differenceShot(film, k)] : PAIR.map(toCome)),
+    ...(pair ? [show("withoutPrompt"), show("withPrompt"), differenceShot(film, k)] : PAIR.map(toCome)),
   ];
   // What is asked for last is decoded first: the big pictures.
   const beside = html`<div class="shots small">
-    ${small} ${frame?.withPrompt ? nothing : html`<p class="hint">${t(`words-steer.no-pair-${why}`)}</p>`}
+    ${small} ${pair ? nothing : html`<p class="hint">${t(`words-steer.no-pair-${why}`)}</p>`}
   </div>`;
   const big = html`<div class="shots">
     ${letter ? nothing : show("noisy")} ${begun ? show("clean") : shot(sketch.pixels, sketched(sketch))}
@@ -121,12 +121,11 @@ export function filmPart(film: Film, at: number, prompt: string, letter: string,
 
 function differenceShot(film: Film, k: number): TemplateResult {
   const [one, other] = [film.picture(k, "withPrompt"), film.picture(k, "withoutPrompt")];
-  const frame = film.frames[k]!.withPrompt!;
   const draw = (a: Pixels, b: Pixels) =>
     heat(
       difference(a, b).map((value) => 2 * value),
       64,
     );
-  const map = one && other ? once(drawn, frame, () => draw(one, other)) : undefined;
+  const map = one && other ? once(drawn, one, () => draw(one, other)) : undefined;
   return shot(map, t("words-steer.difference"));
 }

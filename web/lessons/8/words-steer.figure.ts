@@ -13,7 +13,7 @@ import { chart, ticks } from "../../ui/chart.js";
 import { type Code, python, shellWord } from "../../ui/code.js";
 import { enlarged } from "../../ui/enlarge.js";
 import { type Alternative, button, type Content } from "../../ui/figure-parts.js";
-import { FILM_FIELDS, FilmFigure, SAMPLER_NAMES } from "../../ui/film-figure.js";
+import { FILM_FIELDS, FilmFigure, type Recorded, SAMPLER_NAMES } from "../../ui/film-figure.js";
 import type { Film } from "../../ui/film.js";
 import { optionalFile, optionalJson, siteUrl } from "../../ui/site.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
@@ -36,7 +36,7 @@ const SCORERS = ["clip/order", "clip/image"] as const; // beside the text tower
 const FIELDS = defineFields({
   prompt: { kind: "text", default: "a red apple", max: LIMITS.prompt },
   ...FILM_FIELDS,
-  guidance_scale: { kind: "float", default: 5, min: 0, max: 10 },
+  guidance_scale: { kind: "float", default: 4, min: 0, max: 10 },
   sampler: { kind: "choice", default: "dpmpp_2m", options: SAMPLER_NAMES },
   style: { kind: "choice", default: "any", options: ["any", ...STYLES] },
   prompt_b: { kind: "text", default: "", max: LIMITS.prompt },
@@ -62,6 +62,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
   protected names = NAMES;
   protected views = ["clean", "noisy", "withPrompt", "withoutPrompt"] as const;
   protected size = count(LATENT_SHAPE);
+  protected override readonly opening = 0.2; // what the words do is done early
   @reactive() private tokenizer: Tokenizer | undefined;
   private readonly reader = new Reader(new URL(siteUrl("data/emoji.tsv")));
   @reactive() private trial: Trial | undefined;
@@ -90,6 +91,10 @@ export class WordsSteer extends FilmFigure<State, Run> {
     this.clipBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
     const words = await optionalFile("models/clip/text/vocabulary.txt");
     if (words) this.tokenizer = Tokenizer.read(new Uint8Array(await words.arrayBuffer()));
+  }
+
+  protected override learnRecorded({ prompt, vector }: Recorded & { vector?: number[] }): void {
+    if (vector) this.vectors.set(String(prompt), Float32Array.from(vector));
   }
 
   /** The names of emoji, once a prompt holds one. */
@@ -206,7 +211,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
     void this.sketch(
       "seeds",
       seeds.map((seed) => this.runOf({ seed })),
-      seeds.map((seed) => number(seed)),
+      seeds.map(String),
     );
   }
 

@@ -3,14 +3,14 @@ import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
 import { top } from "../../runtime/arrays.js";
 import type { ModelConfig } from "../../runtime/client.js";
-import { picture, type Pixels, pixels } from "../../ui/canvas.js";
+import { cut, picture, type Pixels, pixels } from "../../ui/canvas.js";
 import type { Code } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
 import { type Alternative, type BadgeFacts, button, choices, type Content } from "../../ui/figure-parts.js";
 import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
-import { optionalJson } from "../../ui/site.js";
+import { optionalFile, optionalJson } from "../../ui/site.js";
 import { fixed, megabytes, percent, t } from "../../ui/strings.js";
 import { Chain, chainPart, took } from "./blocks.js";
 import { codeOf } from "./code.js";
@@ -50,10 +50,13 @@ export class SameBlocks extends BzFigure<State> {
   private bytes: Record<string, number> = {};
   private readonly here = new Set<string>();
   private readonly board = new MaskBoard(this);
+  /** What the first job made earlier of what it is met with. */
+  @reactive() private recording: Pixels[] | undefined;
 
   override connectedCallback(): void {
     super.connectedCallback();
     void this.weigh();
+    void this.openRecording();
     if (this.link.fromLink.length) this.run();
     else void this.work.run(async () => void (this.gallery = await Gallery.get()));
   }
@@ -66,6 +69,19 @@ export class SameBlocks extends BzFigure<State> {
       this.bytes[names[i]!] = files.reduce((sum, [, { bytes }]) => sum + bytes, 0);
     });
     this.requestUpdate();
+  }
+
+  private async openRecording(): Promise<void> {
+    const file = await optionalFile("data/recorded/same-blocks.avif");
+    const strip = file && (await createImageBitmap(await file.blob()).catch(() => undefined));
+    if (strip) this.recording = Array.from({ length: DRAWN.vary }, (_, i) => cut(strip, i, 0, strip.height));
+  }
+
+  /** What was made earlier, as long as nothing has been run and nothing else is asked. */
+  private get recorded(): Pixels[] | undefined {
+    const { job, own, result, state } = this;
+    const met = job === "vary" && !own && ASKED.vary.every((name) => state[name] === FIELDS[name].default);
+    return met && !result ? this.recording : undefined;
   }
 
   protected override changed(changes: Partial<State>): void {
@@ -273,12 +289,13 @@ export class SameBlocks extends BzFigure<State> {
     if (job === "ask") return this.saidPart(result);
     const best = result?.scores.length ? top(result.scores) : undefined;
     const order = best ?? Array.from({ length: DRAWN[job] }, (_, i) => i);
+    const { recorded } = this;
     const from = takesPicture(job) ? this.given : undefined; // pale, where nothing has been made of it yet
     return html`<ol class="drawn-pictures ${best ? "ranked" : ""}">
       ${order.map((i, place) => {
-        const drawn = result?.pictures[i];
+        const drawn = (result?.pictures ?? recorded)?.[i];
         const next = result?.pictures.length === i && !result.complete ? result.imagined : undefined;
-        const label = t("same-blocks.drawn", { words: this.drawnWords(i), seed: this.seedOf(i) });
+        const label = t("same-blocks.drawn", { words: this.drawnWords(i), seed: String(this.seedOf(i)) });
         return html`<li class=${best && place === 0 ? "best" : ""}>
           ${
             (drawn ?? next)
@@ -290,7 +307,8 @@ export class SameBlocks extends BzFigure<State> {
           ${this.under(i, place, best !== undefined)}
         </li>`;
       })}
-    </ol>`;
+    </ol>
+    ${recorded ? html`<p class="hint">${t("same-blocks.recorded")}</p>` : nothing}`;
   }
 
   private under(i: number, place: number, ranked: boolean): Content {
@@ -366,6 +384,7 @@ export class SameBlocks extends BzFigure<State> {
     });
     const blocks = CHAINS[job].map((block) => t(`same-blocks.block-${block}`)).join(", ");
     const first = t("same-blocks.said-chain", { job: t(`same-blocks.job-${job}`), blocks });
+    if (this.recorded) return { sentence: `${first} ${t("same-blocks.recorded")}`, table: { head, rows: chain } };
     if (!result?.complete) return { sentence: first, table: { head, rows: chain } };
     const scores = result.scores.map((score, i) => [t("same-blocks.picture-number", { i: i + 1 }), fixed(score, 2)]);
     const found = result.found.map(({ index, score }) => [this.gallery!.items[index]!.name, fixed(score, 2)]);
@@ -390,7 +409,7 @@ export class SameBlocks extends BzFigure<State> {
     const { job, result } = this;
     const models = MODELS[job].filter((name) => !name.endsWith(".onnx"));
     const [time, steps] = [result?.chain.times.get("denoise"), result?.steps];
-    return { models, recorded: false, milliseconds: time && steps ? time / steps : undefined };
+    return { models, recorded: this.recorded !== undefined, milliseconds: time && steps ? time / steps : undefined };
   }
 
   protected override code(): Code {
