@@ -37,6 +37,9 @@ Guidance = Annotated[float | None, typer.Option(help="How closely to follow the 
 Negative = Annotated[str, typer.Option(help="What to move away from.")]
 Style = Annotated[str | None, typer.Option(help="noto, noto-v1, twemoji, fluent, ... Any by default.")]
 Sampler = Annotated[str | None, typer.Option(help=SAMPLER_NAMES + ".")]
+Adapter = Annotated[
+    Path | None, typer.Option(help="What was learned of your own pictures: a file of `bozzetto adapt text-to-image`.")
+]
 Sheet = Annotated[Path | None, typer.Option(help="Also put all pictures on one sheet, a PNG file.")]
 Size = Annotated[int, typer.Option(help="Enlarge the 64-pixel pictures for viewing, 16 to 2048.")]
 Show = Annotated[bool, typer.Option("--show", help="Also show the pictures in the terminal.")]
@@ -92,6 +95,7 @@ def save(drawn: list[Image], files: list[Path], sheet: Path | None, size: int, s
         'generate "three apples" -o apples.png --n 8 --sheet sheet.png',
         'generate "a cat left of a dog" --style noto --frames frames/',
         'generate "two red apples" --best-of 8',
+        'generate "my logo" --adapter logo.safetensors',
         "generate --prompts prompts.txt -o pictures/",
         "generate --prompts prompts.jsonl -o pictures/ --ray",
     )
@@ -126,6 +130,7 @@ def generate(
     best_of: Annotated[
         int, typer.Option(help="Draw each picture so often, 1 to 64, and keep the one that CLIP matches best.")
     ] = 1,
+    adapter: Adapter = None,
     frames: Annotated[
         Path | None, typer.Option(help="A folder for two pictures of every step: noisy and clean estimate.")
     ] = None,
@@ -144,6 +149,7 @@ def generate(
             "sheet": sheet,
             "show": show or None,
             "best_of": best_of - 1 or None,
+            "adapter": adapter,
         }
         for option, value in alone.items():
             if value is not None:
@@ -188,6 +194,7 @@ def generate(
             sampler=sampler,
             few_steps=few_steps,
             best_of=best_of,
+            adapter=adapter,
             callback_on_step_end=partial(save_frame, frames) if frames else None,
             progress=progress,
         )
@@ -243,6 +250,7 @@ def edit(
     negative: Negative = "",
     style: Style = None,
     sampler: Sampler = None,
+    adapter: Adapter = None,
     sheet: Sheet = None,
     size: Size = 64,
     show: Show = False,
@@ -264,6 +272,7 @@ def edit(
             negative_prompt=negative,
             style=style,
             sampler=sampler,
+            adapter=adapter,
             progress=progress,
         )
     save(drawn, files, sheet, size, show)

@@ -31,7 +31,7 @@ from bozzetto.runtime.text_to_image import LATENT_SHAPE, open_part
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
 from bozzetto.training.data import SceneStream, shortest
-from bozzetto.training.export import Graph, export_folder, load_part, read_final, sha256
+from bozzetto.training.export import Graph, begin, export_folder, load_part, read_final, sha256
 from bozzetto.training.loop import TrainingSchedule, autocast, pick_device
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.recipes.diffusion import sample_times
@@ -188,6 +188,8 @@ def training_batches(
     """What there is to learn from: draw(rng, count), with what CLIP sees if asked to `see`; at(step), which says with
     which scenes; nothing(count) -> conditions of the empty prompt; and the checksums of the networks that these come
     from."""
+    if not any(world.styles):  # one's own pictures, which make no scenes
+        budget = replace(budget, scenes=0, scene_share=0.0)
     # The latents depend on the encoder alone, so the decoder may be trained further meanwhile.
     drawing, words = open_part("autoencoder/encoder", weights), store.open_model("clip/text", weights)
     encoder = load_part(Encoder(AutoencoderConfig(**drawing["config"])), drawing.path, device)
@@ -263,14 +265,15 @@ def later(at: Callable[[int], None], *before: TrainingSchedule | None) -> Callab
 def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoiser:
     """Train and return the averaged denoiser. start: the weights folder with autoencoder/ and clip/ (the package's
     own)."""
-    if not any(world.styles):  # one's own pictures, which make no scenes
-        budget = replace(budget, scenes=0, scene_share=0.0)
+    if run.first:  # it has learned already what CLIP sees
+        budget = replace(budget, aligned=None)
     device, first = pick_device(), budget.aligned
     draw, at, _, needs = training_batches(
         world, budget, seed=run.seed, weights=start, device=device, see=first is not None
     )
     torch.manual_seed(run.seed)
-    model = Denoiser(budget.model).to(device)  # not `placed`: Muon is slower on weights whose channels are last
+    new = Denoiser(budget.model) if run.first is None else begin(run, Denoiser, DenoiserConfig, {"": "text_to_image"})
+    model = new.to(device)  # not `placed`: Muon is slower on weights whose channels are last
     recipe = {"model": asdict(model.config), "needs": needs}
 
     def randomly(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
