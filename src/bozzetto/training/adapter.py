@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ class LowRank(nn.Module):
         )
         self.b = nn.ParameterList(torch.zeros(len(w), rank, device=w.device) for w in layers.values())
 
-    def forward(self, network: nn.Module, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+    def forward(self, network: nn.Module, *inputs: Tensor) -> Any:
         weights = dict(network.named_parameters())
         merged = {
             name: weights[name] + (b @ a.flatten(1)).view_as(weights[name])
