@@ -238,11 +238,11 @@ def export(
 
     if run:
         export_run(recipes.find(model), run, to)
-    else:
+    elif adapter:
         weights = store.weights_folder()
         one_of("model", model, OF.values())
         base = next(name for name, family in OF.items() if family == model)
-        if to.resolve() == weights.resolve():
+        if to.resolve().is_relative_to(weights.resolve()):
             raise InvalidInput("to", f"{to} holds the model that the adapter is for: name another folder")
         export_merged(fitting(adapter, store.open_model(base, weights)), weights, to)
     print(to)

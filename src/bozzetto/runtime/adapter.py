@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from bozzetto.errors import InvalidInput, MissingFile, literal
+from bozzetto.errors import InvalidInput, MissingFile
 from bozzetto.runtime.store import ModelFolder
 
 FORMAT = 1
 METADATA = "bozzetto_adapter"  # the key of what it says of itself, in JSON
 MOST = 2**27  # bytes
-DTYPES = {"F16": np.dtype("<f2"), "U8": np.dtype("u1")}
+DTYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "U8": np.dtype("u1")}
 OF = {"text_to_image": "text-to-image", "clip/image": "clip"}  # what can be adapted: the network, and its family
 
 
@@ -57,7 +57,7 @@ def read(path: str | os.PathLike[str]) -> Adapter:
     """Raises MissingFile, or InvalidInput about "adapter" for what is none."""
     path = Path(path)
     if not path.is_file():
-        raise MissingFile("adapter", literal(f"{path} is no file: make one with `bozzetto adapt`"))
+        raise MissingFile("adapter", f"{path} is no file: make one with `bozzetto adapt`")
     try:
         if path.stat().st_size > MOST:
             raise ValueError(f"it is larger than {MOST >> 20} MB")
@@ -76,7 +76,7 @@ def read(path: str | os.PathLike[str]) -> Adapter:
         return Adapter(path, hashlib.sha256(content).hexdigest(), about["base"], about["sha256"], matrices)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError, OverflowError) as error:
         told = f"{path} is no adapter, or is damaged ({error}): make it anew with `bozzetto adapt`"
-        raise InvalidInput("adapter", literal(told)) from error
+        raise InvalidInput("adapter", told) from error
 
 
 def fitting(path: str | os.PathLike[str], model: ModelFolder) -> Adapter:
@@ -84,13 +84,11 @@ def fitting(path: str | os.PathLike[str], model: ModelFolder) -> Adapter:
     another network, or of other weights."""
     adapter = read(path)
     if adapter.base != model["model"]:
-        families = [OF.get(base, base) for base in (adapter.base, model["model"])]
-        raise InvalidInput("adapter", literal("{} is for {}, not for {}".format(adapter.path, *families)))
+        made, wanted = (OF.get(base, base) for base in (adapter.base, model["model"]))
+        raise InvalidInput("adapter", f"{path} is for {made}, not for {wanted}")
     if adapter.base_sum != model.weights_sum():
-        why = (
-            f"{adapter.path} was made for other weights than those in {model.path}: make it anew with `bozzetto adapt`"
-        )
-        raise InvalidInput("adapter", literal(why + ", or name its own with BOZZETTO_WEIGHTS"))
+        why = f"{path} was made for other weights than those in {model.path}: make it anew with `bozzetto adapt`"
+        raise InvalidInput("adapter", f"{why}, or name its own with BOZZETTO_WEIGHTS")
     return adapter
 
 
@@ -102,7 +100,7 @@ def merged(model: ModelFolder, adapter: Adapter) -> dict[str, np.ndarray]:
         shape = len(b), *a.shape[1:]
         base = exact(stored, name)
         if base.size != math.prod(shape):
-            raise InvalidInput("adapter", literal(f"{adapter.path} does not fit {model.path}: {name} has another size"))
+            raise InvalidInput("adapter", f"{adapter.path} does not fit {model.path}: {name} has another size")
         low_rank = b.astype(np.float32) @ a.reshape(len(a), -1).astype(np.float32)
         weights[name] = (base.reshape(low_rank.shape) + low_rank).reshape(shape)
     return weights
