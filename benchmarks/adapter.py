@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--adapter", type=Path, help="of these pictures; without it one is made")
     parser.add_argument("--steps", type=int, help="of its training")
     parser.add_argument("--n", type=int, default=100, help="old prompts, one a concept")
-    parser.add_argument("--scenes", type=int, default=40, help="and of each of two kinds of scenes")
+    parser.add_argument("--scenes", type=int, default=30, help="and of each of two kinds of scenes")
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/adapter.json"))
     args = parser.parse_args()

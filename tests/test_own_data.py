@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from bozzetto.cli import main
 from bozzetto.errors import InvalidInput
 from bozzetto.training import data
-from bozzetto.training.recipes import autoencoder, text_to_image
+from bozzetto.training.recipes import autoencoder, text_few_steps, text_to_image
 from bozzetto.training.stages import with_steps
 from bozzetto.world import own
 from bozzetto.world.twins import sides, twins
@@ -493,7 +493,7 @@ def test_a_run_goes_on_with_the_same_pictures_only(base, tmp_path, monkeypatch, 
 def test_the_larger_recipes_learn_from_words_and_pictures_without_scenes(base, tmp_path):
     """The autoencoder's last stage and text-to-image have no scenes to draw from."""
     world = data.own_world(own.load(base, 64))
-    for recipe in (autoencoder.RECIPE, text_to_image.RECIPE):
+    for recipe in (autoencoder.RECIPE, text_to_image.RECIPE, text_few_steps.RECIPE):
         model = recipe.train(world, with_steps(recipe.budgets["smoke"], 1), tmp_path / recipe.name, own=True)
         assert all(torch.isfinite(weight).all() for weight in model.parameters())
     assert world.names[0] == "a kite number 0" and set(world.subgroups) == set(KINDS)
@@ -535,7 +535,7 @@ def test_training_goes_on_from_a_run_of_other_classes(base, tmp_path, monkeypatc
         load_file(run / "model.safetensors") for run in (first, Path("runs/diffusion-smoke-owls"), Path("runs/new"))
     )
     assert len(began["label.weight"]) == 3 and len(on["label.weight"]) == 2
-    shared = [name for name in began if name != "label.weight" and began[name].std() > 0.01]
+    shared = [name for name in began if name != "label.weight" and began[name].ndim > 1]
     away = [
         sum((run[name] - began[name]).square().sum() for name in shared) ** 0.5 for run in (on, new)
     ]  # one step away, and another beginning

@@ -188,8 +188,6 @@ def training_batches(
     """What there is to learn from: draw(rng, count), with what CLIP sees if asked to `see`; at(step), which says with
     which scenes; nothing(count) -> conditions of the empty prompt; and the checksums of the networks that these come
     from."""
-    if not any(world.styles):  # one's own pictures, which make no scenes
-        budget = replace(budget, scenes=0, scene_share=0.0)
     # The latents depend on the encoder alone, so the decoder may be trained further meanwhile.
     drawing, words = open_part("autoencoder/encoder", weights), store.open_model("clip/text", weights)
     encoder = load_part(Encoder(AutoencoderConfig(**drawing["config"])), drawing.path, device)
@@ -207,6 +205,8 @@ def training_batches(
     def encode(images: np.ndarray) -> list[Tensor]:
         return [encode_one(images) for encode_one in encoders]
 
+    if not any(world.styles):  # one's own pictures, which make no scenes
+        budget = replace(budget, scenes=0, scene_share=0.0)
     shown = world.split("train")
     encoded = encode(shown.images)
     scenes = SceneStream(world, budget.scenes, budget.new_scenes, budget.easy_scenes, encode, tokenizer)
