@@ -9,6 +9,7 @@ runtime/gan_round.py and the page find it; there are no weights to train or ship
 
 import sys
 from dataclasses import asdict
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from bozzetto.runtime import gan_round as game
 from bozzetto.runtime.gan_round import DISCRIMINATOR, GENERATOR
-from bozzetto.training.export import Graph, write_folder
+from bozzetto.training.export import Graph, graph_bytes, write_folder
 
 BETA1, BETA2, EPSILON = 0.0, 0.9, 1e-8
 
@@ -148,7 +149,8 @@ def export_gan_round(to: Path) -> None:
         "config": {"generator": GENERATOR, "discriminator": DISCRIMINATOR, "batch": game.BATCH},
         "settings": {"balanced": asdict(game.BALANCED), "collapsing": asdict(game.COLLAPSING)},
     }
-    write_folder(to, game.MODEL, {}, description, {"graph.onnx": Graph(traced, inputs, list(OUTPUTS), batch=False)}, {})
+    graph = partial(graph_bytes, Graph(traced, inputs, list(OUTPUTS), batch=False))
+    write_folder(to, game.MODEL, {}, description, {"graph.onnx": graph}, {})
 
 
 if __name__ == "__main__":

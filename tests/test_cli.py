@@ -194,6 +194,7 @@ def test_sample_lists_the_classes(capsys):
         "sample",
         "label",
         "train",
+        "adapt",
         "export",
         "evaluate",
         "world build",

@@ -18,11 +18,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
+from safetensors.torch import load_file
 
 from bozzetto.cli import main
 from bozzetto.errors import InvalidInput
 from bozzetto.training import data
-from bozzetto.training.recipes import autoencoder, text_to_image
+from bozzetto.training.recipes import autoencoder, text_few_steps, text_to_image
 from bozzetto.training.stages import with_steps
 from bozzetto.world import own
 from bozzetto.world.twins import sides, twins
@@ -492,7 +493,7 @@ def test_a_run_goes_on_with_the_same_pictures_only(base, tmp_path, monkeypatch, 
 def test_the_larger_recipes_learn_from_words_and_pictures_without_scenes(base, tmp_path):
     """The autoencoder's last stage and text-to-image have no scenes to draw from."""
     world = data.own_world(own.load(base, 64))
-    for recipe in (autoencoder.RECIPE, text_to_image.RECIPE):
+    for recipe in (autoencoder.RECIPE, text_to_image.RECIPE, text_few_steps.RECIPE):
         model = recipe.train(world, with_steps(recipe.budgets["smoke"], 1), tmp_path / recipe.name, own=True)
         assert all(torch.isfinite(weight).all() for weight in model.parameters())
     assert world.names[0] == "a kite number 0" and set(world.subgroups) == set(KINDS)
@@ -501,7 +502,10 @@ def test_the_larger_recipes_learn_from_words_and_pictures_without_scenes(base, t
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("train vlm --budget smoke --data mine", "--data mine is for autoencoder, text-to-image, gan, vae, diffusion"),
+        (
+            "train vlm --budget smoke --data mine",
+            "--data mine is for autoencoder, text-to-image, text-few-steps, gan, vae",
+        ),
         ("train gan --budget smoke --data emojis", "--data emojis is neither emoji nor fashion, nor there as a file"),
         ("train gan --budget smoke --mirror", "--mirror is for your own pictures, which --data names, of gan, vae"),
         ("train text-to-image --budget smoke --data mine", "--data mine has no words to learn: put a.txt beside a.png"),
@@ -514,3 +518,36 @@ def test_what_cannot_be_asked_is_said(tmp_path, monkeypatch, capsys, arguments, 
     assert main(arguments.split()) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and message in said and not Path("runs").exists()
+
+
+def test_training_goes_on_from_a_run_of_other_classes(base, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("owls")
+    picture(31).save("owls/1.png")
+    os.mkdir("grey")
+    picture(32, "L").save("grey/1.png")
+    command = ["train", "diffusion", "--budget", "smoke", "--steps", "1", "--data"]
+    assert main([*command, str(base)]) == 0
+    first = Path("runs/diffusion-smoke-mine")
+    assert main([*command, "owls", "--from", str(first)]) == 0
+    assert main([*command, "owls", "--out", "runs/new"]) == 0
+    began, on, new = (
+        load_file(run / "model.safetensors") for run in (first, Path("runs/diffusion-smoke-owls"), Path("runs/new"))
+    )
+    assert len(began["label.weight"]) == 3 and len(on["label.weight"]) == 2
+    shared = [name for name in began if name != "label.weight" and began[name].ndim > 1]
+    away = [
+        sum((run[name] - began[name]).square().sum() for name in shared) ** 0.5 for run in (on, new)
+    ]  # one step away, and another beginning
+    assert away[0] < 0.3 * away[1]
+    for arguments, said in (
+        (["gan", "--from", str(first)], "--from is for autoencoder, text-to-image, diffusion: leave it out for gan"),
+        (["diffusion", "--from", "owls"], "--from owls is neither a finished run of diffusion nor a weights folder"),
+        (["text-to-image", "--from", str(first)], "holds no network of this kind"),
+        (["diffusion", "--data", "grey", "--from", str(first)], "draws in 3 colours, not 1"),
+    ):
+        capsys.readouterr()
+        words = ["--data", str(base)] if "--data" not in arguments else []
+        assert main(["train", *arguments, *words, "--budget", "smoke", "--out", "runs/bad"]) == 2
+        line = capsys.readouterr().err
+        assert said in line and line.count("\n") == 1

@@ -12,7 +12,7 @@ import torch
 import bozzetto
 from bozzetto.diffusion import flow
 from bozzetto.errors import InvalidInput, MissingFile, WeightsError
-from bozzetto.models.autoencoder import Autoencoder
+from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig
 from bozzetto.models.clip import Clip, ClipConfig, TextTower
 from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.models.enlarger import Enlarger, EnlargerConfig
@@ -22,12 +22,13 @@ from bozzetto.runtime.session import open_network
 from bozzetto.runtime.store import open_model, weights_folder
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data, recipes
-from bozzetto.training.export import load_part, read_final, read_weights
+from bozzetto.training.export import begin, load_part, read_final, read_weights
 from bozzetto.training.recipe import export_run
 from bozzetto.training.recipes import few_steps as few_step_recipe
 from bozzetto.training.recipes import text_to_image
 from bozzetto.training.recipes.clip import words
 from bozzetto.training.rounding import restore
+from bozzetto.training.stages import Run, with_steps
 from bozzetto.training.teacher import load as load_teacher
 from bozzetto.world import emoji
 from bozzetto.world.captions import caption
@@ -182,6 +183,39 @@ def test_the_few_step_student_learns_the_short_jumps_of_its_guided_teacher(runs,
         return found["jumps_4"] + found["jumps_8"]
 
     assert short_jumps(student) < 0.9 * short_jumps(began), (short_jumps(student), short_jumps(began))
+
+
+def test_a_run_begins_with_what_another_has_learned_or_a_weights_folder_holds(runs, tmp_path):
+    autoencoder = {half: f"autoencoder/{half}" for half in ("encoder", "decoder")}
+    for name, network, sizes, parts in (
+        ("text-to-image", Denoiser, DenoiserConfig, {"": "text_to_image"}),
+        ("autoencoder", Autoencoder, AutoencoderConfig, autoencoder),
+    ):
+        of_run = begin(Run(tmp_path, first=runs / name), network, sizes, parts)
+        final, _ = read_final(runs / name, network, sizes)
+        assert all(torch.equal(a, b) for a, b in zip(of_run.parameters(), final.parameters(), strict=True))
+        shipped = begin(Run(tmp_path, first=runs / "weights"), network, sizes, parts)
+        for part, folder in parts.items():
+            stored = load_part(final.get_submodule(part), runs / "weights" / folder, torch.device("cpu"))
+            pairs = zip(shipped.get_submodule(part).parameters(), stored.parameters(), strict=True)
+            assert all(torch.equal(a, b) for a, b in pairs)
+        assert all(weight.requires_grad for weight in shipped.parameters())
+    with pytest.raises(InvalidInput, match="holds no network of this kind"):
+        begin(Run(tmp_path, first=runs / "autoencoder"), Denoiser, DenoiserConfig, {"": "text_to_image"})
+
+
+def test_text_to_image_goes_on_learning(runs, shapes, things, tmp_path, monkeypatch):
+    """From the run's own last weights it begins where that ended, without its first stage."""
+    monkeypatch.setattr(data, "scene_objects", lambda world: things)
+    recipe, out = recipes.find("text-to-image"), tmp_path / "on"
+    budget = with_steps(recipe.budgets["smoke"], 1)
+    recipe.train(shapes, budget, out, start=runs / "weights", first=runs / "text-to-image")
+    assert not (out / "aligned").exists()
+    assert log(out / "fit")[0]["loss"] < 0.95 * log(runs / "text-to-image/fit")[0]["loss"]
+    with pytest.raises(InvalidInput, match="began from other weights"):
+        recipe.train(shapes, budget, out, start=runs / "weights", first=runs / "weights")
+    with pytest.raises(InvalidInput, match="is neither a finished run of text-to-image nor a weights folder"):
+        recipe.train(shapes, budget, tmp_path / "no", start=runs / "weights", first=tmp_path)
 
 
 def test_pictures_in_few_steps(runs, monkeypatch):

@@ -70,6 +70,7 @@ def generate(
     n: int = 1,
     best_of: int = 1,
     size: int = 64,
+    adapter: str | Path | None = None,
     callback_on_step_end: Callable[[int, int, int, Image, Image], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Image]:
@@ -85,7 +86,9 @@ def generate(
     few_steps: draw with the few-step student, in 1, 2, 4 or 8 steps; its guidance and sampler cannot be chosen.
     best_of: 1 .. 64, draw each picture so many times and keep the one that matches the prompt best by CLIP's cosine,
         which is in its info["match"]. The seeds of picture i are `seed + i best_of` and those after it. The student
-        draws, unless few_steps is False.
+        draws, unless few_steps is False or there is an adapter.
+    adapter: a file that `bozzetto adapt text-to-image` has written: what the network learned of your own pictures. It
+        does not change the student.
     size: 16 .. 2048 pixels. The model draws 64 x 64; from 128 on another network draws that picture at 128 x 128, with
         finer edges. All else is enlarged or shrunk: whole pixels for multiples.
     Whatever is None takes the default that the weights recommend.
@@ -99,14 +102,19 @@ def generate(
     import numpy as np
     from PIL.Image import fromarray
 
+    from bozzetto.errors import InvalidInput
     from bozzetto.pictures import check_size
     from bozzetto.runtime import clip, enlarger, requests, store, text_to_image
 
     check_size(size)
     firsts = requests.seeds(seed, n, best_of)
     seeds = range(seed, seed + n * best_of)
+    if few_steps and adapter is not None:
+        raise InvalidInput(
+            "few_steps", "draws with a network that {} does not change: leave one of them out", "adapter"
+        )
     weights = store.weights_folder()
-    models = text_to_image.load(weights)
+    models = text_to_image.load(weights, text_to_image.load_adapter(weights, adapter))
     requests.warn(requests.check_drawing(prompt, negative_prompt, guidance_scale, models.tokenizer))
 
     def on_step(step: int, steps: int, index: int, *latents: np.ndarray) -> None:
@@ -114,7 +122,7 @@ def generate(
             noisy, clean = (fromarray(text_to_image.decode(models, each)[0]) for each in latents)
             callback_on_step_end(step, steps, index, noisy, clean)
 
-    student = best_of > 1 if few_steps is None else few_steps
+    student = best_of > 1 and adapter is None if few_steps is None else few_steps
     drawn = text_to_image.draw(
         models,
         prompt,
@@ -160,6 +168,7 @@ def edit(
     sampler: str | None = None,
     n: int = 1,
     size: int = 64,
+    adapter: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Image]:
     """Redraw a picture, or only a part of it, as a prompt says: n PIL images, RGBA, as from `generate`.
@@ -186,7 +195,7 @@ def edit(
     shown = np.asarray(pictures.fit(opened))
     painted = None if mask is None else requests.painted(mask, opened.size)
     weights = store.weights_folder()
-    models = text_to_image.load(weights)
+    models = text_to_image.load(weights, text_to_image.load_adapter(weights, adapter))
     requests.warn(requests.check_drawing(prompt, negative_prompt, guidance_scale, models.tokenizer))
     walk = text_to_image.prepare_edit(
         models,
@@ -318,6 +327,7 @@ def label(
     *,
     templates: Callable[[str], list[str]] | None = None,
     none_of_these: bool = False,
+    adapter: str | Path | None = None,
 ) -> list[tuple[str, float, float]]:
     """What is on the picture? (label, share, match) for each label, the best first.
 
@@ -326,6 +336,7 @@ def label(
     share: how the labels compare, adds up to 1. match: the probability that this label alone belongs to the picture.
     templates(label) -> the wordings to average; by default those of the picture world ("a picture of a robot", ...).
     none_of_these: let "none of these" compete as one more label: it wins in nineteen of twenty pictures that none fits.
+    adapter: a file that `bozzetto adapt clip` has written: what the picture tower learned of your own pictures.
 
     Raises InvalidInput for a picture or labels that cannot be used (MissingFile for a file that is not there), and
     WeightsError.
@@ -334,7 +345,7 @@ def label(
 
     labels = requests.check_labels(labels, read=templates is None)
     pixels = as_seen(picture)
-    models = clip.load(store.weights_folder())
+    models = clip.load(store.weights_folder(), clip.load_adapter(store.weights_folder(), adapter))
     return classify.label(models, pixels, labels, templates or classify.world_wordings, none_of_these)
 
 

@@ -21,6 +21,7 @@ class Family:
     families in a weights folder, the package's own by default. A family's name: the folder of its finished run.
     takes: the whole picture world, or small pictures in classes; data: which of them there are, the usual one first.
     own: whether it also learns from pictures that are the user's own.
+    goes_on: whether its training can also begin from what another has learned (`train --from`).
     trained: False for a graph without weights of its own, which no recipe makes.
     runtime: the module of runtime/ that runs it. sampled: for a maker of `sample`, which of its folders is opened.
     scorer: the module of evaluation/ that measures it, and scored: what else its `measure` is told.
@@ -33,6 +34,7 @@ class Family:
     takes: Literal["world", "pictures"] = "world"
     data: tuple[str, ...] = ("emoji",)
     own: bool = False
+    goes_on: bool = False
     trained: bool = True
     runtime: str = ""
     sampled: str = ""
@@ -59,6 +61,7 @@ FAMILIES = (
         "autoencoder",
         ("autoencoder/encoder", "autoencoder/decoder"),
         own=True,
+        goes_on=True,
         scorer="autoencoder",
         served=("autoencoder/encoder", "autoencoder/decoder"),
     ),
@@ -74,6 +77,7 @@ FAMILIES = (
         "text-to-image",
         ("text_to_image",),
         own=True,
+        goes_on=True,
         start=WEIGHTS,
         runtime="text_to_image",
         scorer="text_to_image",
@@ -82,6 +86,7 @@ FAMILIES = (
     Family(
         "text-few-steps",
         ("text_few_steps",),
+        own=True,
         start=WEIGHTS,
         runtime="text_to_image",
         scorer="text_to_image",
@@ -120,6 +125,7 @@ FAMILIES = (
         takes="pictures",
         data=("emoji", "fashion"),
         own=True,
+        goes_on=True,
         runtime="sample",
         sampled="diffusion",
         scorer="makers",

@@ -37,6 +37,9 @@ Guidance = Annotated[float | None, typer.Option(help="How closely to follow the 
 Negative = Annotated[str, typer.Option(help="What to move away from.")]
 Style = Annotated[str | None, typer.Option(help="fluent-flat (drawn best), fluent, noto, twemoji, ... Any by default.")]
 Sampler = Annotated[str | None, typer.Option(help=SAMPLER_NAMES + ".")]
+Adapter = Annotated[
+    Path | None, typer.Option(help="What was learned of your own pictures: a file of `bozzetto adapt text-to-image`.")
+]
 Sheet = Annotated[Path | None, typer.Option(help="Also put all pictures on one sheet, a PNG file.")]
 Size = Annotated[
     int, typer.Option(help="Pixels, 16 to 2048: drawn at 64, from 128 on at 128 with finer edges, and enlarged.")
@@ -93,6 +96,7 @@ def save(drawn: list[Image], files: list[Path], sheet: Path | None, show: bool) 
         'generate "three apples" -o apples.png --n 8 --sheet sheet.png',
         'generate "a cat left of a dog" --style noto --frames frames/',
         'generate "two red apples" --best-of 8 --size 512',
+        'generate "my logo" --adapter logo.safetensors',
         "generate --prompts prompts.txt -o pictures/",
         "generate --prompts prompts.jsonl -o pictures/ --ray",
     )
@@ -127,6 +131,7 @@ def generate(
     best_of: Annotated[
         int, typer.Option(help="Draw each picture so often, 1 to 64, and keep the one that CLIP matches best.")
     ] = 1,
+    adapter: Adapter = None,
     frames: Annotated[
         Path | None, typer.Option(help="A folder for two pictures of every step: noisy and clean estimate.")
     ] = None,
@@ -145,6 +150,7 @@ def generate(
             "sheet": sheet,
             "show": show or None,
             "best_of": best_of - 1 or None,
+            "adapter": adapter,
         }
         for option, value in alone.items():
             if value is not None:
@@ -190,6 +196,7 @@ def generate(
             few_steps=few_steps,
             best_of=best_of,
             size=size,
+            adapter=adapter,
             callback_on_step_end=partial(save_frame, frames) if frames else None,
             progress=progress,
         )
@@ -245,6 +252,7 @@ def edit(
     negative: Negative = "",
     style: Style = None,
     sampler: Sampler = None,
+    adapter: Adapter = None,
     sheet: Sheet = None,
     size: Size = 64,
     show: Show = False,
@@ -267,6 +275,7 @@ def edit(
             style=style,
             sampler=sampler,
             size=size,
+            adapter=adapter,
             progress=progress,
         )
     save(drawn, files, sheet, show)

@@ -12,11 +12,20 @@ from bozzetto.cli.shell import examples
 verbs = typer.Typer()
 
 
-@verbs.command(epilog=examples("label robot.png --labels cat,dog,robot", "label photo.jpg --labels car,tree --json"))
+@verbs.command(
+    epilog=examples(
+        "label robot.png --labels cat,dog,robot",
+        "label photo.jpg --labels car,tree --json",
+        'label photo.jpg --labels "my logo,car,tree" --adapter eye.safetensors',
+    )
+)
 def label(
     picture: Annotated[Path, typer.Argument(help="A PNG, JPEG, WebP, GIF or BMP file.")],
     labels: Annotated[str, typer.Option(help="The words to choose from, with commas between them.")],
     none: Annotated[bool, typer.Option("--none", help='Let "none of these" compete too.')] = False,
+    adapter: Annotated[
+        Path | None, typer.Option(help="What was learned of your own pictures: a file of `bozzetto adapt clip`.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say which of some words fits a picture.
@@ -25,7 +34,7 @@ def label(
     """
     import bozzetto
 
-    found = bozzetto.label(picture, labels.split(","), none_of_these=none)
+    found = bozzetto.label(picture, labels.split(","), none_of_these=none, adapter=adapter)
     if as_json:
         print(json.dumps([{"label": name, "share": share, "match": match} for name, share, match in found]))
         return

@@ -4,13 +4,17 @@ The product of two unit vectors is their cosine c. Our CLIP (Zhai et al. 2023, S
 that picture and text belong together: sigmoid(scale c + bias).
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from bozzetto.pictures import as_planes
+from bozzetto.runtime import adapter
+from bozzetto.runtime.adapter import Adapter
 from bozzetto.runtime.reading import readable
 from bozzetto.runtime.session import Network, open_network
 from bozzetto.runtime.store import once, open_model
@@ -38,16 +42,21 @@ def load_text(weights: Path) -> tuple[Tokenizer, Network]:
     return tokenizer, open_network(model)
 
 
+def load_adapter(weights: Path, path: str | os.PathLike[str] | None) -> Adapter | None:
+    """The adapter of the picture tower in a file, for `load`. Raises InvalidInput for one that is not for it."""
+    return None if path is None else adapter.fitting(path, open_model("clip/image", weights))
+
+
 @once
-def load(weights: Path) -> Clip:
-    """The towers of a weights folder. Raises WeightsError."""
+def load(weights: Path, adapted: Adapter | None = None) -> Clip:
+    """The towers of a weights folder. adapted: what changes the picture tower. Raises WeightsError."""
     tokenizer, text = load_text(weights)
     order, image = (open_model(f"clip/{tower}", weights) for tower in ("order", "image"))
     return Clip(
         tokenizer=tokenizer,
         text=text,
         order=open_network(order),
-        image=open_network(image),
+        image=open_network(image, weights=partial(adapter.merged, image, adapted) if adapted else None),
         logit_scale=image["logit_scale"],
         logit_bias=image["logit_bias"],
         none_below={int(count): cosine for count, cosine in image["none_below"].items()},

@@ -6,13 +6,14 @@ beside it; their conversion from four bits or fp16 to fp32 is done once, while t
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bozzetto.errors import WeightsError
+from bozzetto.runtime.graph import with_weights
 from bozzetto.runtime.store import FIX, ModelFolder
 
 Network = Callable[..., dict[str, np.ndarray]]
@@ -33,9 +34,12 @@ def cores() -> int:
     return there if _most is None else min(there, _most)
 
 
-def open_network(model: ModelFolder, graph: str = "graph.onnx") -> Network:
+def open_network(
+    model: ModelFolder, graph: str = "graph.onnx", weights: Callable[[], Mapping[str, np.ndarray]] | None = None
+) -> Network:
     """A function from a graph's inputs, as keywords, to a dict of its outputs. It may be called from several threads.
 
+    weights: gives those, float32, that take the place of the model's own.
     The graph is opened by the first call, so that nobody waits for a network that is not asked; that call raises
     WeightsError when ONNX Runtime cannot read it.
     """
@@ -44,14 +48,14 @@ def open_network(model: ModelFolder, graph: str = "graph.onnx") -> Network:
     def network(**inputs: np.ndarray) -> dict[str, np.ndarray]:
         with lock:
             if not opened:
-                opened.append(_open(model.path / graph))
+                opened.append(_open(model.path / graph, weights() if weights else {}))
         names = [output.name for output in opened[0].get_outputs()]
         return dict(zip(names, opened[0].run(names, inputs), strict=True))
 
     return network
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path, weights: Mapping[str, np.ndarray]) -> Any:
     import onnxruntime  # a tenth of a second, so only when a model is really used
 
     options = onnxruntime.SessionOptions()
@@ -60,7 +64,10 @@ def _open(path: Path) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.disable_quant_qdq", "1")  # make the weights float32 once, on opening
     options.log_severity_level = 4  # what goes wrong is raised below, and need not be printed as well
+    graph = with_weights(path.read_bytes(), weights) if weights else str(path)
+    if weights:  # a graph in memory does not know where its other weights lie
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no narrower base
         raise WeightsError(f"{path} cannot be opened by ONNX Runtime ({error}): {FIX}") from error

@@ -11,6 +11,7 @@ once. The branch without the prompt (see diffusion/guidance.py) is the empty pro
 takes its place.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,8 @@ from bozzetto.diffusion import SAMPLERS, few_steps, flow, inpaint, last_steps
 from bozzetto.diffusion.few_steps import Jump
 from bozzetto.diffusion.samplers import Callback, Denoise
 from bozzetto.errors import InvalidInput, WeightsError, one_of
-from bozzetto.runtime import denoising
+from bozzetto.runtime import adapter, denoising
+from bozzetto.runtime.adapter import Adapter
 from bozzetto.runtime.clip import load_text
 from bozzetto.runtime.denoising import Condition, Guided, Progress, StepCallback, Steps
 from bozzetto.runtime.reading import readable
@@ -75,15 +77,20 @@ def open_part(name: str, weights: Path | None) -> ModelFolder:
     return model
 
 
+def load_adapter(weights: Path, path: str | os.PathLike[str] | None) -> Adapter | None:
+    """The adapter of the denoiser in a file, for `load`. Raises InvalidInput for one that is not for it."""
+    return None if path is None else adapter.fitting(path, open_part("text_to_image", weights))
+
+
 @once
-def load(weights: Path) -> Models:
-    """The three networks of a weights folder. Raises WeightsError."""
+def load(weights: Path, adapted: Adapter | None = None) -> Models:
+    """The three networks of a weights folder. adapted: what changes the denoiser. Raises WeightsError."""
     model = open_part("text_to_image", weights)  # checks the two that it needs as well
     tokenizer, text = load_text(weights)
     return Models(
         tokenizer=tokenizer,
         text=text,
-        denoiser=open_network(model),
+        denoiser=open_network(model, weights=partial(adapter.merged, model, adapted) if adapted else None),
         decoder=open_network(open_part("autoencoder/decoder", weights)),
         styles=model["styles"],
         defaults=Settings(**model["defaults"]),

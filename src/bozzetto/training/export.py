@@ -9,25 +9,31 @@ weights separately.
 import hashlib
 import json
 import struct
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from bozzetto.errors import WeightsError
+from bozzetto.errors import InvalidInput, WeightsError
 from bozzetto.files import write_atomically
-from bozzetto.runtime.store import FORMAT
+from bozzetto.runtime.adapter import Adapter, merged
+from bozzetto.runtime.graph import with_weights
+from bozzetto.runtime.store import FORMAT, open_model
 from bozzetto.training.checkpoint import read_metadata, read_tensors, write_tensors
 from bozzetto.training.loop import LOG, STATE, Network
-from bozzetto.training.rounding import GROUP, SCALE, restore, stored
-from bozzetto.training.stages import FINAL
+from bozzetto.training.rounding import GROUP, SCALE, exact, restore, stored
+from bozzetto.training.stages import FINAL, Run
 
+STORED = ".stored"  # how the name of an initializer ends that lies in the weights file
 OPSET = 21  # the first with four-bit integers
 
 
@@ -60,6 +66,38 @@ def read_final(run: Path, network: type[Network], sizes: type) -> tuple[Network,
     return model, config
 
 
+def begin(
+    run: Run, network: Callable[[Any], Network], sizes: Callable[..., Any], parts: Mapping[str, str], **new: Any
+) -> Network:
+    """The network that a run goes on from, in training; it keeps its own sizes but for what is `new`. parts: which
+    model folder each of its modules has in a weights folder, "" being all of it.
+
+    A weight that has another shape with what is new, as the table of other classes has, begins anew. Raises
+    InvalidInput about "first" where there is no such network.
+    """
+    first = run.first
+    assert first is not None
+    try:
+        if (first / FINAL).is_file():
+            tensors, metadata = read_weights(first / FINAL)
+            model = network(sizes(**json.loads(metadata["config"]) | new))
+        else:
+            folders = {part: open_model(name, first) for part, name in parts.items()}
+            model = network(sizes(**next(iter(folders.values()))["config"] | new))
+            tensors = {}
+            for part, folder in folders.items():
+                module = model.get_submodule(part)
+                known = exact(module, read_weights(folder.path / "model.safetensors")[0])
+                tensors |= {f"{part}.{name}" if part else name: tensor for name, tensor in known.items()}
+        state = model.state_dict()
+        if tensors.keys() != state.keys():
+            raise ValueError("its weights have other names")
+        model.load_state_dict({name: t if t.shape == state[name].shape else state[name] for name, t in tensors.items()})
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        raise InvalidInput("first", f"{first} holds no network of this kind ({error}): name another run") from error
+    return model
+
+
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -75,22 +113,32 @@ def _name_outputs(graph: onnx.GraphProto, outputs: list[str]) -> None:
         output.name = new[output.name]
 
 
-def point_into_safetensors(graph_bytes: bytes, weights: Path, outputs: list[str]) -> bytes:
-    """Replace every initializer that is stored in `weights` by external data and the nodes that make it float32."""
+def _read_header(weights: Path) -> tuple[dict[str, dict], int]:
+    """What a safetensors file says of its tensors, and where their data begin."""
     with open(weights, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
+        return json.loads(file.read(length)), 8 + length
+
+
+def _point(tensor: TensorProto, weights: Path, header: dict[str, dict], start: int) -> None:
+    """Say where in the weights file an initializer lies, by its name."""
+    begin, end = header[tensor.name.removesuffix(STORED)]["data_offsets"]
+    del tensor.external_data[:]
+    for name, value in {"location": weights.name, "offset": start + begin, "length": end - begin}.items():
+        tensor.external_data.add(key=name, value=str(value))
+
+
+def point_into_safetensors(graph_bytes: bytes, weights: Path, outputs: list[str]) -> bytes:
+    """Replace every initializer that is stored in `weights` by external data and the nodes that make it float32."""
+    header, start = _read_header(weights)
     model = onnx.load_from_string(graph_bytes)
     graph = model.graph
     _name_outputs(graph, outputs)
     kept, stored, nodes = [], [], []
 
     def store(key: str, data_type: int, dims: list[int]) -> str:
-        begin, end = header[key]["data_offsets"]
-        tensor = TensorProto(name=f"{key}.stored", data_type=data_type, dims=dims, data_location=TensorProto.EXTERNAL)
-        where = {"location": weights.name, "offset": 8 + length + begin, "length": end - begin}
-        for name, value in where.items():
-            tensor.external_data.add(key=name, value=str(value))
+        tensor = TensorProto(name=key + STORED, data_type=data_type, dims=dims, data_location=TensorProto.EXTERNAL)
+        _point(tensor, weights, header, start)
         stored.append(tensor)
         return tensor.name
 
@@ -159,18 +207,24 @@ def graph_bytes(graph: Graph, weights: Path) -> bytes:
 
 
 def write_folder(
-    to: Path, name: str, tensors: dict[str, Tensor], description: dict, graphs: dict[str, Graph], files: dict[str, str]
+    to: Path,
+    name: str,
+    tensors: dict[str, Tensor],
+    description: dict,
+    graphs: Mapping[str, Callable[[Path], bytes]],
+    files: Mapping[str, str],
 ) -> None:
     """Write the model folder `name` into the weights folder `to`: model.safetensors, graphs and texts by file name.
 
-    description: what config.json says beside format, name and checksums, "parameters" first. Files appear one by one
+    description: what config.json says beside format, name and checksums, "parameters" first. graphs: given where the
+    weights lie, the ONNX graph. Files appear one by one
     but config.json, which holds their checksums, comes last: a killed export is never taken for a model.
     """
     folder = to / name
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "model.safetensors"
     write_tensors(tensors, weights, {"format": "pt"})  # one key: more have no fixed order
-    contents = {file: graph_bytes(graph, weights) for file, graph in graphs.items()} | files
+    contents = {file: graph(weights) for file, graph in graphs.items()} | dict(files)
     for file, content in contents.items():
         write_atomically(folder / file, content)
     listed = {
@@ -199,8 +253,46 @@ def export_folder(
     tensors = stored(module, four_bits)
     restore(module, tensors)
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    graphs = {"graph.onnx": graph} | (more_graphs or {})
+    graphs = {file: partial(graph_bytes, each) for file, each in ({"graph.onnx": graph} | (more_graphs or {})).items()}
     write_folder(to, name, tensors, {"parameters": parameters, **config}, graphs, texts or {})
+
+
+def export_merged(adapter: Adapter, weights: Path, to: Path) -> None:
+    """Write the weights folder `to`: the models of `weights` that are not there yet, and the one that the adapter is
+    for with W + B A as its weights, in fp16."""
+    base = open_model(adapter.base, weights)
+    changed = merged(base, adapter)
+    for source in weights.rglob("*"):
+        copy = to / source.relative_to(weights)
+        if source.is_file() and not source.is_relative_to(base.path) and not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(copy, source.read_bytes())
+    tensors, _ = read_weights(base.path / "model.safetensors")
+    for name, weight in changed.items():
+        tensors.pop(name + SCALE, None)
+        tensors[name] = torch.from_numpy(weight).half()
+    contents = {file: (base.path / file).read_bytes() for file in base["files"]}
+    graphs = {file: partial(_merge, content, changed) for file, content in contents.items() if file.endswith(".onnx")}
+    texts = {file: content.decode() for file, content in contents.items() if file.endswith(".txt")}
+    description = {key: value for key, value in base.config.items() if key not in ("format", "model", "files")}
+    write_folder(to, adapter.base, tensors, description, graphs, texts)
+
+
+def _merge(graph_bytes: bytes, changed: Mapping[str, np.ndarray], weights: Path) -> bytes:
+    """A graph of a model with four-bit weights as one of the weights file in which some are fp16 now."""
+    model = onnx.load_from_string(with_weights(graph_bytes, changed))
+    graph = model.graph
+    gone = {name + end for name in changed for end in (STORED, SCALE + STORED, ".shape", ".float_scale", ".groups")}
+    nodes = [node for node in graph.node if node.output[0] not in gone]
+    kept = [tensor for tensor in graph.initializer if tensor.name not in gone]
+    header, start = _read_header(weights)
+    for tensor in kept:
+        if tensor.data_location == TensorProto.EXTERNAL:
+            _point(tensor, weights, header, start)
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(kept)
+    return point_into_safetensors(model.SerializeToString(), weights, [output.name for output in graph.output])
 
 
 def training_note(run: Path) -> dict[str, dict[str, int | float | str]]:

@@ -10,9 +10,10 @@ from typing import Any
 
 from torch import nn
 
-from bozzetto.errors import MissingFile
+from bozzetto.errors import InvalidInput, MissingFile
 from bozzetto.families import BY_NAME, TEACHER, Family
 from bozzetto.files import locked, write_atomically
+from bozzetto.runtime.store import open_model
 from bozzetto.training import data
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import save_final, sha256, training_note
@@ -56,24 +57,37 @@ class Recipe:
         minutes: float | None = None,
         start: Path | None = None,
         own: bool = False,
+        first: Path | None = None,
     ) -> nn.Module:
         """Train, or go on with a run that was stopped; -> the finished network, which `out`/model.safetensors holds.
 
         out: the folder of the run. minutes: for all stages together; then OutOfTime is raised, all being saved. start:
         as the family's row says; a run of another family has no default. own: the source is one's own pictures, and a
-        run that goes on must have the same. Raises what `fit` raises, and InvalidInput when another process trains in
-        the folder.
+        run that goes on must have the same. first: a finished run, or a weights folder, whose network learns on, for a
+        family that `goes_on`. Raises what `fit` raises, and InvalidInput when another process trains in the folder.
         """
         deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
         if start is None and self.family.start == TEACHER:
             start = DEFAULT_PATH
         began = next((sha256(path) for path in (start, start / FINAL) if path.is_file()), "") if start else ""
+        if first is not None:
+            began = " ".join([began, *first_sums(first, self.family)]).strip()
         out.mkdir(parents=True, exist_ok=True)
         with locked(out / "lock", "out", "training in it"):
             pictures = data.checksum(source) if own else ""
-            model = self.learn(source, budget, Run(out, seed, deadline, began, pictures), start)
+            model = self.learn(source, budget, Run(out, seed, deadline, began, pictures, first), start)
             save_final(model, out)
         return model
+
+
+def first_sums(first: Path, family: Family) -> list[str]:
+    """Checksums of the weights that a finished run, or a weights folder, has of a family. InvalidInput for neither."""
+    if (first / FINAL).is_file():
+        return [sha256(first / FINAL)]
+    if not any((first / folder).is_dir() for folder in family.folders):
+        why = f"{first} is neither a finished run of {family.name} nor a weights folder with {family.folders[0]} in it"
+        raise InvalidInput("first", why)
+    return [open_model(folder, first).weights_sum() for folder in family.folders]
 
 
 def export_run(recipe: Recipe, run: Path, to: Path) -> None:

@@ -76,17 +76,24 @@ def stored(module: nn.Module, four_bits: bool = True) -> dict[str, Tensor]:
     return tensors
 
 
-def restore(module: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Load what `stored` gave."""
+def exact(module: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What `stored` gave, in float32. What was rounded takes its shape from the module, if it has as many numbers."""
     shapes = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    exact = {
-        name: dequantize(unpack(tensor), tensors[name + SCALE], shapes[name])
-        if tensor.dtype == torch.uint8
-        else tensor.float()
+
+    def restored(name: str, packed: Tensor) -> Tensor:
+        flat = dequantize(unpack(packed), tensors[name + SCALE], torch.Size([-1]))
+        return flat.view(shapes[name]) if name in shapes and shapes[name].numel() == len(flat) else flat
+
+    return {
+        name: restored(name, tensor) if tensor.dtype == torch.uint8 else tensor.float()
         for name, tensor in tensors.items()
         if not name.endswith(SCALE)
     }
-    module.load_state_dict(exact)
+
+
+def restore(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Load what `stored` gave."""
+    module.load_state_dict(exact(module, tensors))
 
 
 @contextmanager

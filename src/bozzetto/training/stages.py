@@ -41,14 +41,16 @@ class Stage:
 @dataclass
 class Run:
     """What the stages of a run share. began: checksum of the weights that the run begins from; deadline: in
-    time.monotonic(); data: checksum of one's own pictures, "" for those of the project; finished: the checksums of the
-    stages that are done, in their order."""
+    time.monotonic(); data: checksum of one's own pictures, "" for those of the project; first: a finished run or a
+    weights folder whose network it goes on from (see `export.begin`), None for a new one; finished: the checksums of
+    the stages that are done, in their order."""
 
     out: Path
     seed: int = 0
     deadline: float = math.inf
     began: str = ""
     data: str = ""
+    first: Path | None = None
     finished: dict[str, str] = field(default_factory=dict)
 
     def train(self, stage: Stage) -> Any:

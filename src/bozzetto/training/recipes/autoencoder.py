@@ -21,7 +21,7 @@ from bozzetto.models.clip import ClipConfig, ImageTower
 from bozzetto.runtime import store
 from bozzetto.runtime.text_to_image import LATENT_SHAPE
 from bozzetto.training import data
-from bozzetto.training.export import Graph, export_folder, load_part, read_final
+from bozzetto.training.export import Graph, begin, export_folder, load_part, read_final
 from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.rounding import restore, stored
@@ -72,10 +72,12 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Autoenc
     """Train on the world's training pictures and return the averaged model, its latents standardised."""
     device = pick_device()
     torch.manual_seed(run.seed)
-    model = Autoencoder(AutoencoderConfig())
+    parts = {half: f"autoencoder/{half}" for half in ("encoder", "decoder")}
+    model = begin(run, Autoencoder, AutoencoderConfig, parts) if run.first else Autoencoder(AutoencoderConfig())
     pictures = torch.from_numpy(world.split("train").images)
     first = pictures[torch.from_numpy(np.random.default_rng(run.seed).permutation(len(pictures))[:2048])]
-    model.start_from_principal_components(data.premultiplied(first))
+    if run.first is None:
+        model.start_from_principal_components(data.premultiplied(first))
     placed(model, device)
     pictures = pictures.to(device)
 

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bozzetto.errors import InvalidInput
 from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.training.data import Pictures
-from bozzetto.training.export import Graph, export_folder, read_final
+from bozzetto.training.export import Graph, begin, export_folder, read_final
 from bozzetto.training.loop import TrainingSchedule, pick_device, placed
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
@@ -69,7 +70,14 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> P
         data_mean=round(float(scaled.mean()), 4),
         data_std=round(float(scaled.std()), 4),
     )
-    model = placed(PixelDenoiser(config), device)
+    if run.first is None:
+        model = PixelDenoiser(config)
+    else:
+        new = {name: getattr(config, name) for name in ("classes", "data_mean", "data_std")}
+        model = begin(run, PixelDenoiser, DiffusionConfig, {"": "diffusion"}, **new)
+        if model.config.channels != config.channels:
+            raise InvalidInput("first", f"{run.first} draws in {model.config.channels} colours, not {config.channels}")
+    model, config = placed(model, device), model.config
 
     def loss(model: PixelDenoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         pixels, label = pictures.batch(rng, budget.fit.batch_size, device, budget.drop_label)

@@ -31,7 +31,7 @@ from bozzetto.runtime.text_to_image import LATENT_SHAPE, open_part
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
 from bozzetto.training.data import SceneStream, shortest
-from bozzetto.training.export import Graph, export_folder, load_part, read_final, sha256
+from bozzetto.training.export import Graph, begin, export_folder, load_part, read_final, sha256
 from bozzetto.training.loop import TrainingSchedule, autocast, pick_device
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.recipes.diffusion import sample_times
@@ -205,6 +205,8 @@ def training_batches(
     def encode(images: np.ndarray) -> list[Tensor]:
         return [encode_one(images) for encode_one in encoders]
 
+    if not any(world.styles):  # one's own pictures, which make no scenes
+        budget = replace(budget, scenes=0, scene_share=0.0)
     shown = world.split("train")
     encoded = encode(shown.images)
     scenes = SceneStream(world, budget.scenes, budget.new_scenes, budget.easy_scenes, encode, tokenizer)
@@ -263,14 +265,15 @@ def later(at: Callable[[int], None], *before: TrainingSchedule | None) -> Callab
 def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoiser:
     """Train and return the averaged denoiser. start: the weights folder with autoencoder/ and clip/ (the package's
     own)."""
-    if not any(world.styles):  # one's own pictures, which make no scenes
-        budget = replace(budget, scenes=0, scene_share=0.0)
+    if run.first:  # it has learned already what CLIP sees
+        budget = replace(budget, aligned=None)
     device, first = pick_device(), budget.aligned
     draw, at, _, needs = training_batches(
         world, budget, seed=run.seed, weights=start, device=device, see=first is not None
     )
     torch.manual_seed(run.seed)
-    model = Denoiser(budget.model).to(device)  # not `placed`: Muon is slower on weights whose channels are last
+    new = Denoiser(budget.model) if run.first is None else begin(run, Denoiser, DenoiserConfig, {"": "text_to_image"})
+    model = new.to(device)  # not `placed`: Muon is slower on weights whose channels are last
     recipe = {"model": asdict(model.config), "needs": needs}
 
     def randomly(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
