@@ -24,8 +24,9 @@ from bozzetto.errors import WeightsError
 from bozzetto.files import write_atomically
 from bozzetto.runtime.store import FORMAT
 from bozzetto.training.checkpoint import read_metadata, read_tensors, write_tensors
-from bozzetto.training.loop import LOG, STATE, Network
+from bozzetto.training.loop import STATE, Network
 from bozzetto.training.rounding import GROUP, SCALE, restore, stored
+from bozzetto.training.runs import LOG
 from bozzetto.training.stages import FINAL
 
 OPSET = 21  # the first with four-bit integers
