@@ -192,6 +192,8 @@ def test_sample_lists_the_classes(capsys):
         "sample",
         "label",
         "train",
+        "plan",
+        "runs",
         "export",
         "evaluate",
         "world build",

@@ -31,7 +31,7 @@ def free_port() -> int:
 
 
 def environment(**more: object) -> dict[str, str]:
-    source = Path(data.__file__).parents[2]
+    source = Path(data.__file__).resolve().parents[2]
     path = os.pathsep.join([str(source), str(TESTS)])
     return (
         os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | {name: str(value) for name, value in more.items()}

@@ -208,7 +208,8 @@ def test_another_recipe_is_refused_by_the_field_that_differs(small, left_alone):
 def long_run(pictures, out):
     """200 steps of a small recipe."""
     budget = with_steps(diffusion.BUDGETS["smoke"], 200)
-    diffusion.RECIPE.train(pictures, replace(budget, rounded=replace(budget.rounded, steps=1)), out)
+    fewer = {"fit": replace(budget.fit, batch_size=8), "rounded": replace(budget.rounded, steps=1, batch_size=8)}
+    diffusion.RECIPE.train(pictures, replace(budget, **fewer), out)
 
 
 @pytest.fixture(scope="module")
