@@ -16,8 +16,11 @@ from PIL import Image
 
 from bozzetto.errors import InvalidInput
 from bozzetto.files import locked
+from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
+from bozzetto.models.gan import augment
 from bozzetto.training import checkpoint, data, processes
 from bozzetto.training.loop import STATE, fit
+from bozzetto.training.recipes import few_steps
 from bozzetto.training.stages import FINAL
 from test_training import TINY, network
 
@@ -147,6 +150,33 @@ def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch, size, count):
     with pytest.raises(InvalidInput) as caught:
         processes.check_batch(size)
     assert str(caught.value) == f"{count} processes cannot share batches of {size} pictures, by 4 or a multiple: {fits}"
+
+
+def test_the_parts_of_a_student_lose_what_the_whole_does(monkeypatch):
+    """Five short jumps of eight: one part has three of them, the other two."""
+    torch.manual_seed(0)
+    teacher = PixelDenoiser(DiffusionConfig(classes=("a",), widths=(32, 32, 32)))
+    torch.nn.init.normal_(teacher.leave[-1].weight, std=0.1)
+    student, clean, label = few_steps.copy_of(teacher), torch.randn(8, 3, 32, 32), torch.arange(8) % 2
+    torch.nn.init.normal_(student.until.second.weight, std=0.1)
+
+    def lost(number, count):
+        monkeypatch.setattr(processes, "part", lambda: (number, count))
+        chance = np.random.default_rng(1), torch.Generator().manual_seed(1)
+        values = few_steps.loss(student, teacher, clean, (label,), (label[:5] * 0,), 2.0, *chance)
+        return values["loss"].item()
+
+    assert lost(0, 2) != pytest.approx(lost(1, 2), rel=1e-3)
+    assert (lost(0, 2) + lost(1, 2)) / 2 == pytest.approx(lost(0, 1), rel=1e-5)
+
+
+def test_a_part_is_augmented_as_it_is_in_the_whole():
+    real, fake = torch.randn(2, 8, 1, 16, 16)
+    whole = augment(torch.cat([real, fake]), 0.7, torch.Generator().manual_seed(0)).view(2, 8, 1, 16, 16)
+    for number in (0, 1):
+        mine = torch.cat([real[number::2], fake[number::2]])
+        found = augment(mine, 0.7, torch.Generator().manual_seed(0), (number, 2))
+        assert torch.equal(found, whole[:, number::2].flatten(0, 1))
 
 
 def test_alone_a_process_computes_all_itself():
