@@ -125,7 +125,7 @@ def machine() -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name()
     precision = "bf16" if fast_dtype(device) == torch.bfloat16 else "fp32"
-    return f"{torch.get_num_threads()} cores of {platform.machine()}, {precision}"
+    return f"{platform.machine()} with {torch.get_num_threads()} threads, {precision}"
 
 
 def _reset_peak() -> None:
