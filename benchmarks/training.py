@@ -3,27 +3,21 @@
     python benchmarks/training.py autoencoder clip text-to-image --steps 40 --out benchmarks/results/training.json
 
 The matrix rate is that of a 2048 x 2048 x 2048 product, in fp32 and in bf16; the recipe's share is taken of the
-precision that it trains in. FLOPs are counted by torch over one forward and backward pass of the loss.
+precision that it trains in. FLOPs are counted by torch over one whole step, as in `bozzetto plan`.
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import platform
-import tempfile
 import time
 from pathlib import Path
 
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from bozzetto.families import TEACHER
-from bozzetto.training import loop, recipes
+from bozzetto.training import loop, plan, recipes
 from bozzetto.training.recipe import Recipe
-from bozzetto.training.stages import Run, Stage, with_steps
-from bozzetto.training.teacher import DEFAULT_PATH
+from bozzetto.training.stages import with_steps
 from bozzetto.world.dataset import World, load_world
 
 
@@ -40,42 +34,16 @@ def matrix_rate(dtype: torch.dtype, seconds: float = 2.0) -> float:
     return products * 2 * 2048**3 / (time.perf_counter() - began) / 1e9
 
 
-class Timed(Run):
-    """A run that notes for each stage the rate over its second half, and the FLOPs of its first step."""
-
-    def __init__(self, out: Path):
-        super().__init__(out)
-        self.rates: dict[str, dict[str, float]] = {}
-
-    def train(self, stage: Stage) -> nn.Module:
-        marks, counter = [], FlopCounterMode(display=False)
-
-        def timed(*arguments: object) -> dict[str, torch.Tensor]:
-            if not marks:
-                counter.__enter__()
-            elif len(marks) == 1:  # the whole first step, its backward pass too, is over
-                counter.__exit__(None, None, None)
-            marks.append(time.perf_counter())
-            return stage.loss(*arguments)
-
-        average = super().train(dataclasses.replace(stage, loss=timed))
-        half, count = len(marks) // 2, stage.schedule.batch_size
-        rate = (len(marks) - 1 - half) * count / (marks[-1] - marks[half])
-        flops = counter.get_total_flops() / count / 1e9
-        self.rates[stage.name] = {
-            "pictures_per_second": rate,
-            "gflop_per_picture": flops,
-            "gflop_per_second": rate * flops,
-        }
-        return average
-
-
 def measure(recipe: Recipe, world: World, budget: object) -> dict[str, dict[str, float]]:
-    """Train for a few steps; the rates of each stage."""
-    with tempfile.TemporaryDirectory() as folder:
-        run = Timed(Path(folder))
-        recipe.learn(world, budget, run, DEFAULT_PATH if recipe.family.start == TEACHER else None)
-    return run.rates
+    """Train for a few steps; the rates of each stage over its second half, and the FLOPs of its first step."""
+    return {
+        cost.stage: {
+            "pictures_per_second": cost.rate,
+            "gflop_per_picture": cost.flops / cost.batch_size / 1e9,
+            "gflop_per_second": cost.rate * cost.flops / cost.batch_size / 1e9,
+        }
+        for cost in plan.measure(recipe, world, budget)[0]
+    }
 
 
 def main() -> None:

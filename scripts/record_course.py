@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -54,7 +55,7 @@ ON_MAP = 28  # pictures, and as many captions
 VAE_MAPS = ("map_", "plain_map_")
 VAE_STEP = 0.001  # of a place on them, in the file
 LOGO = "rocket"  # lesson 9 opens with it, and with these fields
-VARIED = {"seed": 7, "n": 4, "strength": 0.6, "num_inference_steps": 8, "guidance_scale": 5.0}
+VARIED: dict[str, Any] = {"seed": 7, "n": 4, "strength": 0.6, "num_inference_steps": 8, "guidance_scale": 5.0}
 RUN_SCALE = 2.0**-7  # of the numbers of a recorded run, in the file
 DIAL_RUN = ("face-smiling", 7)  # lesson 5's: a class of the pixel model, and a seed
 HOME = (  # the first page's runs
@@ -375,7 +376,8 @@ def record_words_steer(models: text_to_image.Models, prompt: str, seed: int) -> 
 
 
 def record_speed_dial(label: str, seed: int) -> None:
-    weights, numbers, rows = store.weights_folder(), [], {"noisy": [], "clean": []}
+    weights, numbers = store.weights_folder(), list[np.ndarray]()
+    rows: dict[str, list[np.ndarray]] = {"noisy": [], "clean": []}
 
     def on_step(step: int, steps: int, index: int, now: np.ndarray, estimate: np.ndarray) -> None:
         numbers.append(now)
@@ -420,7 +422,7 @@ def record_home(models: text_to_image.Models, clip: towers.Clip) -> None:
         text_to_image.draw(models, prompt, [seed], style=HOME_STYLE, callback=on_step)
         name = f"{prompt.replace(' ', '-')}.avif"
         save(sheet(np.stack(frames), len(frames)), f"home/{name}", 60)
-        items.append({"file": name, "prompt": prompt, "seed": seed})
+        items.append({"file": name, "prompt": prompt, "style": HOME_STYLE, "seed": seed})
         drawn.append(pictures[seed])
     write("home.json", items)
     strip([np.stack(drawn[:4]), np.stack(drawn[4:8])], "same-blocks")

@@ -195,6 +195,8 @@ def test_sample_lists_the_classes(capsys):
         "label",
         "train",
         "adapt",
+        "plan",
+        "runs",
         "export",
         "evaluate",
         "world build",

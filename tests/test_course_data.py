@@ -128,13 +128,14 @@ def test_the_first_page_shows_of_eight_drawings_the_one_that_clip_finds_best(mod
     runs = read("home.json")
     assert len(runs) == 9
     for run in runs[1::4]:
-        drawn = np.stack([np.asarray(over_white(Image.fromarray(picture)))
-                          for picture in text_to_image.draw(models, run["prompt"], range(8))])  # fmt: skip
+        eight = text_to_image.draw(models, run["prompt"], range(8), style=run["style"])
+        drawn = np.stack([np.asarray(over_white(Image.fromarray(picture))) for picture in eight])
         match = towers.encode_image(clip, drawn) @ towers.encode_text(clip, [run["prompt"]])[0]
         assert run["seed"] == match.argmax(), AGAIN
         with Image.open(DATA / "home" / run["file"]) as strip:
-            assert strip.size == (640, 64)
-            first, last = (np.asarray(cell(strip.convert("RGB"), 64, place)).astype(int) for place in (0, 9))
+            assert strip.size == (1280, 128)
+            first, last = (cell(strip.convert("RGB"), 128, place).resize((64, 64)) for place in (0, 9))
+        first, last = (np.asarray(each).astype(int) for each in (first, last))
         assert np.abs(last - drawn[run["seed"]]).mean() < 8 < 20 < np.abs(first - drawn[run["seed"]]).mean(), AGAIN
 
 

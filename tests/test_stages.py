@@ -1,5 +1,6 @@
 """Runs of several stages: stopped anywhere and resumed they are the run left alone, and no beginning is mixed up."""
 
+import json
 import os
 import signal
 import subprocess
@@ -20,9 +21,10 @@ from bozzetto.runtime.store import weights_folder
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import checkpoint, data, loop, recipes
 from bozzetto.training.export import save_final
-from bozzetto.training.loop import STATE, OutOfTime, TrainingSchedule
-from bozzetto.training.recipes import few_steps, gan, vlm
+from bozzetto.training.loop import STATE, Interrupted, OutOfTime, TrainingSchedule
+from bozzetto.training.recipes import diffusion, few_steps, gan, vlm
 from bozzetto.training.stages import FINAL, Run, Stage, with_steps
+from test_processes import TESTS, environment, free_port
 from test_scenes import OBJECTS, WORLD
 from test_training import TINY, line_fit, network
 
@@ -52,6 +54,7 @@ def small(shapes, things, table, tmp_path_factory):
     sources = {"vlm": WORLD} | dict.fromkeys(("diffusion", "gan", "vae"), pictures)
     starts = {"clip": table, "vlm": folder}
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "fast_dtype", lambda device: torch.float32)  # bf16 rounds the gradient of a part otherwise
         patch.setattr(data, "scene_objects", lambda world: things)
         patch.setattr(vlm, "scene_objects", lambda world: OBJECTS)
         patch.setattr(gan, "GanConfig", lambda **more: GanConfig(widths=(16, 12, 8, 8), **more))
@@ -107,7 +110,7 @@ def test_stopped_at_random_steps_and_resumed_it_is_the_run_left_alone(name, smal
     most, done = STEPS * len(STAGES[name]), {}
     stops = {
         "time limit": OutOfTime,
-        "Ctrl-C": KeyboardInterrupt,
+        "Ctrl-C": Interrupted,
         "kill": Killed,
     }
     kinds = list(rng.permutation([*stops] * 2)) if len(STAGES[name]) > 2 else list(rng.permutation([*stops]))
@@ -197,6 +200,47 @@ def test_another_recipe_is_refused_by_the_field_that_differs(small, left_alone):
         InvalidInput, match=r"rounded/state\.safetensors was trained with learning_rate = 0\.0002, this"
     ):
         recipes.find("autoencoder").train(source, other, left_alone("autoencoder"), seed=3, start=start)
+
+
+# ---------------------------------------------------------------- by two processes
+
+
+def long_run(pictures, out):
+    """200 steps of a small recipe."""
+    budget = with_steps(diffusion.BUDGETS["smoke"], 200)
+    fewer = {"fit": replace(budget.fit, batch_size=8), "rounded": replace(budget.rounded, steps=1, batch_size=8)}
+    diffusion.RECIPE.train(pictures, replace(budget, **fewer), out)
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """The folder with what two processes of torchrun have trained, each recipe under its name."""
+    out = tmp_path_factory.mktemp("two")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    launch += ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
+    command = [*launch, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(TESTS / "two_processes.py")]
+    done = subprocess.run(command, env=environment(TWO_RUNS=out), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+def last(log):
+    return json.loads(log.read_text().splitlines()[-1])
+
+
+def test_two_processes_lose_what_one_loses_over_200_steps(small, two, tmp_path):
+    long_run(small["diffusion"][0], tmp_path)
+    alone, together = (last(out / "fit/log.jsonl") for out in (tmp_path, two / "long"))
+    assert alone["step"] == together["step"] == 200
+    assert together["loss"] == pytest.approx(alone["loss"], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_two_processes_learn_what_one_learns(name, left_alone, two):
+    """Every loss, whatever it compares, after steps of every stage; not bit for bit, for sums are taken otherwise."""
+    for stage in STAGES[name]:
+        alone, together = (last(out / stage / "log.jsonl") for out in (left_alone(name), two / name))
+        assert together["loss"] == pytest.approx(alone["loss"], rel=1e-3), stage
 
 
 # ---------------------------------------------------------------- one training a folder

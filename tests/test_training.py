@@ -116,7 +116,7 @@ def test_a_nan_stops_and_names_the_step(tmp_path):
 
 
 def test_a_deadline_ends_a_stage_after_a_step_and_is_no_finish(tmp_path):
-    with pytest.raises(OutOfTime, match=r"stopped at step 1 of 30 \(time limit\); the same command goes on from here"):
+    with pytest.raises(OutOfTime, match=r"stopped at step 1 of 30 \(time limit\), and all is saved"):
         fit(network(), line_fit, TINY, tmp_path, deadline=0)
     assert "finished" not in checkpoint.read_metadata(tmp_path / loop.STATE)
 

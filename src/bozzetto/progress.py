@@ -1,5 +1,6 @@
 """The one progress bar. It is shown to people only, not in a log."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,10 +9,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+def speaks() -> bool:
+    """Whether this process tells people how it goes: of those that were started together, the machine's first one."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
 @contextmanager
 def bar(label: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar with the time left, as a function of (done, total)."""
-    if not sys.stderr.isatty():
+    if not (speaks() and sys.stderr.isatty()):
         yield lambda done, total: None
         return
     from rich.console import Console

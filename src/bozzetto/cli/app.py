@@ -13,9 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bozzetto.cli import course, data, draw, search, serve, training, words, world
+from bozzetto.cli import course, data, draw, runs, search, serve, training, words, world
 from bozzetto.cli.shell import close_streams, fail, flags, open_streams
 from bozzetto.errors import BozzettoError, InvalidInput
+from bozzetto.progress import speaks
 
 app = typer.Typer(
     help="Generative AI in small scale: real models that draw and name pictures on a laptop.",
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for verbs in (draw.verbs, words.verbs, course.verbs, serve.verbs, training.verbs):
+for verbs in (draw.verbs, words.verbs, course.verbs, serve.verbs, training.verbs, runs.verbs):
     app.add_typer(verbs)
 app.add_typer(world.verbs, name="world")
 app.add_typer(data.verbs, name="data")
@@ -56,7 +57,7 @@ def run(arguments: list[str] | None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     command: Any = typer.main.get_command(app)
     try:
-        with command.make_context("bozzetto", list(arguments)) as context:
+        with command.make_context("bozzetto", list(arguments), obj=tuple(arguments)) as context:
             command.invoke(context)
         sys.stdout.flush()
         return 0
@@ -74,6 +75,8 @@ def run(arguments: list[str] | None) -> int:
             if word in getattr(command, "commands", {}):
                 group, command = command, command.commands[word]
         group = None if group is root else group
+        if not speaks() and isinstance(error, BozzettoError):
+            return 2
         return _report(error, command, group)
     finally:
         close_streams()

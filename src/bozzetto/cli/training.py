@@ -1,16 +1,23 @@
 """Verbs that train a model, export it and measure what is there."""
 
+import json
 import math
+import os
+import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
 from bozzetto import families
 from bozzetto.cli.shell import examples, fail, printable
-from bozzetto.errors import InvalidInput, one_of, require, whole_number
-from bozzetto.progress import bar
+from bozzetto.errors import InvalidInput, one_of, real_number, require, whole_number
+from bozzetto.progress import bar, speaks
+from bozzetto.training import watch
 
 verbs = typer.Typer()
 SMALL, OWN = families.names(takes="pictures"), families.names(own=True)
@@ -19,12 +26,40 @@ SETS = list(dict.fromkeys(kind for family in families.FAMILIES for kind in famil
 STARTS = ", ".join(f"{f.name} of {f.start}" for f in families.FAMILIES if f.start in families.BY_NAME)
 if TYPE_CHECKING:
     from bozzetto.training.data import Pictures
+    from bozzetto.training.recipe import Recipe
     from bozzetto.world.dataset import World
     from bozzetto.world.own import Own
 
     Trained: TypeAlias = str
 else:
     Trained = Literal[tuple(families.names(trained=True))]
+
+
+@dataclass
+class _Ready:
+    """What training needs, all of it checked and loaded."""
+
+    recipe: "Recipe"
+    budget: Any
+    source: "World | Pictures"
+    teacher: Path | None
+    own: bool
+    name: str  # of the run's folder by default
+
+
+Choice = Annotated[Trained, typer.Argument(help="Which model.")]
+Budget = Annotated[Literal["smoke", "cpu", "gpu"], typer.Option(help="smoke: seconds; cpu: hours; gpu: a big GPU.")]
+Steps = Annotated[int | None, typer.Option(help="Other than the budget's number of steps.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        help=f"What {', '.join(SMALL)} learn from: emoji or fashion. Or your own pictures, for {', '.join(OWN)}: "
+        "a folder, with class folders or captions beside the pictures, a zip or tar of it, or a CSV, JSONL or "
+        "Parquet table; see `bozzetto data check`."
+    ),
+]
+Mirror = Annotated[bool, typer.Option("--mirror", help="Half of your own pictures in a mirror: not for letters.")]
+Teacher = Annotated[Path | None, typer.Option(help=f"A finished run, for {STARTS}; runs/MODEL-BUDGET by default.")]
 
 
 @verbs.command(
@@ -36,27 +71,23 @@ else:
         "train diffusion --budget cpu --data photos --mirror",
         "train diffusion --budget cpu --data photos --from ours",
     )
+    + "\n\n\b\nBy many processes, each with a share of every batch:\n"
+    "  torchrun --nproc-per-node 4 -m bozzetto train clip --budget gpu"
 )
 def train(
-    recipe: Annotated[Trained, typer.Argument(help="Which model.")],
-    budget: Annotated[Literal["smoke", "cpu", "gpu"], typer.Option(help="smoke: seconds; cpu: hours; gpu: a big GPU.")],
+    context: typer.Context,
+    recipe: Choice,
+    budget: Budget,
     out: Annotated[Path | None, typer.Option(help="The folder of the run, runs/RECIPE-BUDGET by default.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after this long; the same command goes on.")] = None,
     seed: Annotated[int, typer.Option(help="The seed of everything random.")] = 0,
-    steps: Annotated[int | None, typer.Option(help="Other than the budget's number of steps.")] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            help=f"What {', '.join(SMALL)} learn from: emoji or fashion. Or your own pictures, for {', '.join(OWN)}: "
-            "a folder, with class folders or captions beside the pictures, a zip or tar of it, or a CSV, JSONL or "
-            "Parquet table; see `bozzetto data check`."
-        ),
-    ] = None,
-    mirror: Annotated[
-        bool, typer.Option("--mirror", help="Half of your own pictures in a mirror: not for letters.")
-    ] = False,
-    teacher: Annotated[
-        Path | None, typer.Option(help=f"A finished run, for {STARTS}; runs/MODEL-BUDGET by default.")
+    steps: Steps = None,
+    data: Data = None,
+    mirror: Mirror = False,
+    teacher: Teacher = None,
+    log: Annotated[
+        Literal["tensorboard", "trackio"] | None,
+        typer.Option(help="Tell another log too; RUN/STAGE/log.jsonl is always written, and `bozzetto runs` reads it."),
     ] = None,
     first: Annotated[
         Path | None,
@@ -70,56 +101,95 @@ def train(
     """Train a model, or go on with a run that was stopped. Exit code 3: the minutes are over, the run is not."""
     whole_number("seed", seed, 0, 2**53 - 1)
     _check_minutes(minutes)
+    if out and out.exists() and not out.is_dir():
+        raise InvalidInput("out", f"{out} is a file: name a folder")
+    if log:
+        watch.check(log)
+    if first and not families.BY_NAME[recipe].goes_on:
+        raise InvalidInput("first", f"is for {', '.join(GOES_ON)}: leave it out for {recipe}")
+    ready = _ready(recipe, budget, steps, data, mirror, teacher)
+    out = out or Path("runs") / f"{recipe}-{ready.name}"
+    if first:
+        from bozzetto.runtime.store import weights_folder
+        from bozzetto.training.recipe import first_sums
+
+        first = weights_folder() if first == Path("ours") else first
+        first_sums(first, ready.recipe.family)
+    if speaks():
+        print(f"{recipe}, {budget} budget, expected: {ready.recipe.expected[budget]}")
+    with _stoppable(context):
+        ready.recipe.train(
+            ready.source,
+            ready.budget,
+            out,
+            seed=seed,
+            minutes=minutes,
+            start=ready.teacher,
+            own=ready.own,
+            first=first,
+            log=log,
+        )
+    if speaks():
+        print(out)
+
+
+@contextmanager
+def _stoppable(context: typer.Context) -> Iterator[None]:
+    """Training, after which the shell says why it ended early, and what goes on with it."""
+    from bozzetto.training.loop import Interrupted, OutOfTime, TrainingStopped
+
+    try:
+        yield
+    except (OutOfTime, Interrupted) as stop:
+        code = 3 if isinstance(stop, OutOfTime) else 130
+        if speaks():
+            fail(f"{stop}; it goes on with `{_again(context)}`", code)
+        raise typer.Exit(code) from stop
+    except TrainingStopped as error:
+        raise typer.Exit(fail(str(error), 1)) from error
+
+
+def _again(context: typer.Context) -> str:
+    """The command that was given."""
+    launched = (
+        f"torchrun --nproc-per-node {os.environ['LOCAL_WORLD_SIZE']} -m " if "LOCAL_WORLD_SIZE" in os.environ else ""
+    )
+    return launched + shlex.join(["bozzetto", *context.obj])
+
+
+def _ready(name: str, budget: str, steps: int | None, data: str | None, mirror: bool, teacher: Path | None) -> _Ready:
+    """Check what training was asked to do and load what it learns from. Raises InvalidInput, NotBuilt, MissingExtra."""
     if steps is not None:
         whole_number("steps", steps, 1, 10**8)
-    family = families.BY_NAME[recipe]
+    family = families.BY_NAME[name]
     data = data or family.data[0]
     own = data not in SETS
-    if own and recipe == "clip":
+    if own and name == "clip":
         raise InvalidInput("data", f"{data} is for {', '.join(OWN)}: `bozzetto adapt clip` teaches CLIP your own")
     if data not in family.data and not (own and family.own):
         whose = OWN if own else SMALL
-        raise InvalidInput("data", f"{data} is for {', '.join(whose)}: leave it out for {recipe}")
+        raise InvalidInput("data", f"{data} is for {', '.join(whose)}: leave it out for {name}")
     if own and not Path(data).exists():
         raise InvalidInput("data", f"{data} is neither {' nor '.join(SETS)}, nor there as a file or folder")
-    if mirror and not (own and recipe in SMALL):
+    if mirror and not (own and name in SMALL):
         raise InvalidInput("mirror", f"is for your own pictures, which {{}} names, of {', '.join(SMALL)}", "data")
-    if first and not family.goes_on:
-        raise InvalidInput("first", f"is for {', '.join(GOES_ON)}: leave it out for {recipe}")
-    # How a run's folder ends by default.
     named = budget if data == family.data[0] else f"{budget}-{Path(data).resolve().stem if own else data}"
-    out = out or Path("runs") / f"{recipe}-{named}"
-    if out.exists() and not out.is_dir():
-        raise InvalidInput("out", f"{out} is a file: name a folder")
     require("pyarrow", "torch", "safetensors")
-    from bozzetto.runtime.store import weights_folder
     from bozzetto.training import recipes
-    from bozzetto.training.loop import OutOfTime, TrainingStopped
-    from bozzetto.training.recipe import first_sums
     from bozzetto.training.stages import FINAL, with_steps
 
-    if first:
-        first = weights_folder() if first == Path("ours") else first
-        first_sums(first, family)
-    found = recipes.find(recipe)
-    one_of("budget", budget, found.budgets)
-    chosen = found.budgets[budget] if steps is None else with_steps(found.budgets[budget], steps)
-    source = _own(Path(data), family, mirror) if own else found.source(data)
+    recipe = recipes.find(name)
+    one_of("budget", budget, recipe.budgets)
+    chosen = recipe.budgets[budget] if steps is None else with_steps(recipe.budgets[budget], steps)
+    source = _own(Path(data), family, mirror) if own else recipe.source(data)
     if family.start in families.BY_NAME:
         teacher = teacher or Path("runs") / f"{family.start}-{named}"
         if not (teacher / FINAL).is_file():
             why = f"{teacher} is not a finished run: run `bozzetto train {family.start}` to its end first"
             raise InvalidInput("teacher", why)
     elif teacher is not None:
-        raise InvalidInput("teacher", f"means nothing to {recipe}, which starts from no run: leave it out")
-    print(f"{recipe}, {budget} budget, expected: {found.expected[budget]}")
-    try:
-        found.train(source, chosen, out, seed=seed, minutes=minutes, start=teacher, own=own, first=first)
-    except OutOfTime as error:
-        raise typer.Exit(fail(str(error), 3)) from error
-    except TrainingStopped as error:
-        raise typer.Exit(fail(str(error), 1)) from error
-    print(out)
+        raise InvalidInput("teacher", f"means nothing to {name}, which starts from no run: leave it out")
+    return _Ready(recipe, chosen, source, teacher, own, named)
 
 
 def _check_minutes(minutes: float | None) -> None:
@@ -162,6 +232,7 @@ def _own(place: Path, family: families.Family, mirrored: bool) -> "World | Pictu
     )
 )
 def adapt(
+    context: typer.Context,
     model: Annotated[Literal["text-to-image", "clip"], typer.Argument(help="What learns: to draw, or to name.")],
     data: Annotated[
         Path, typer.Option(help="Your own pictures, five to twenty or more, as for `bozzetto train --data`.")
@@ -190,7 +261,6 @@ def adapt(
     require("pyarrow", "torch", "safetensors")
     from bozzetto.runtime import clip, store
     from bozzetto.training import adapter
-    from bozzetto.training.loop import OutOfTime, TrainingStopped
     from bozzetto.world.dataset import load_world
 
     schedule, world = adapter.SCHEDULES[model], load_world()
@@ -198,13 +268,71 @@ def adapt(
     tokenizer, _ = clip.load_text(store.weights_folder())
     own = adapter.shown(_read(data, 64), word, tokenizer, world)
     run = Path("runs") / f"adapter-{model}-{out.stem}"
-    try:
+    with _stoppable(context):
         adapter.adapt(model, own, world, out, run, schedule=schedule, seed=seed, minutes=minutes)
-    except OutOfTime as error:
-        raise typer.Exit(fail(str(error), 3)) from error
+    print(out)
+
+
+@verbs.command(
+    epilog=examples(
+        "plan diffusion --budget cpu --data photos",
+        "plan clip --budget gpu --seconds 3",
+        "plan vae --budget cpu --json",
+    )
+)
+def plan(
+    recipe: Choice,
+    budget: Budget,
+    seconds: Annotated[float, typer.Option(help="How long each stage is tried.")] = 10,
+    steps: Steps = None,
+    data: Data = None,
+    mirror: Mirror = False,
+    teacher: Teacher = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; sizes in bytes.")] = False,
+) -> None:
+    """Say what training would cost on this machine, from some real steps of every stage; nothing is kept."""
+    real_number("seconds", seconds, 0, 3600)
+    ready = _ready(recipe, budget, steps, data, mirror, teacher)
+    from bozzetto.training import plan as planning
+    from bozzetto.training.loop import TrainingStopped
+
+    try:
+        costs, rest = planning.measure(ready.recipe, ready.source, ready.budget, seconds, ready.teacher)
     except TrainingStopped as error:
         raise typer.Exit(fail(str(error), 1)) from error
-    print(out)
+    minutes, expected = sum(cost.minutes for cost in costs) + rest / 60, ready.recipe.expected[budget]
+    where = planning.machine()
+    if as_json:
+        stages = [vars(cost) | {"pictures_per_second": cost.rate, "minutes": cost.minutes} for cost in costs]
+        about = {"recipe": recipe, "budget": budget, "machine": where, "stages": stages}
+        print(json.dumps({**about, "other_minutes": rest / 60, "minutes": minutes, "expected": expected}))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD)
+    shown.add_column("stage")
+    for column in (
+        "steps",
+        "pictures a step",
+        "weights",
+        "GFLOP a step",
+        "state MB",
+        "peak MB",
+        "pictures/s",
+        "minutes",
+    ):
+        shown.add_column(column, justify="right")
+    for cost in costs:
+        of = "" if cost.learning == cost.weights else f" of {cost.weights:,}"
+        memory = (f"{size / 1e6:,.0f}" if size else "?" for size in (cost.state, cost.peak))
+        numbers = (f"{cost.learning:,}{of}", f"{cost.flops / 1e9:,.1f}", *memory, f"{cost.rate:,.1f}")
+        shown.add_row(cost.stage, f"{cost.steps:,}", str(cost.batch_size), *numbers, f"{cost.minutes:,.1f}")
+    shown.add_row("data and between", *[""] * 7, f"{rest / 60:,.1f}")
+    shown.add_row("all", *[""] * 7, f"{minutes:,.1f}")
+    Console().print(shown)
+    print(f"{recipe}, {budget} budget, on {where}, expected: {expected}")
 
 
 @verbs.command(

@@ -111,8 +111,8 @@ def score(context: EvaluationContext, draw: Draw, n: int, sheet: Path | None = N
     scores |= score_pairs(context, draw, n)
     for kind in COMPOSED:
         scenes, renders = context.test_scenes(kind, context.scenes)
-        jobs = list(enumerate((scene.sentence for scene in scenes), start=context.seed))
-        answers = np.stack([draw(prompt, seed) for seed, prompt in track(jobs, f"drawing {kind} scenes")])
+        jobs = [(scene.sentence, seed) for seed, scene in enumerate(scenes, start=context.seed)]
+        answers = np.stack([draw(*job) for job in track(jobs, f"drawing {kind} scenes")])
         true = context.graded(kind, scenes, renders)
         for fact, value in context.graded(kind, scenes, answers).items():
             measure = scene_measure(kind, fact)

@@ -14,6 +14,7 @@ space. The noise is a share of each channel's deviation, so that nothing is gain
 Pixels: float [B,4,64,64], premultiplied RGBA in [-1, 1]. Latents: float [B,8,16,16], standardised per channel.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -108,10 +109,13 @@ class Autoencoder(nn.Module):
         self.encoder = Encoder(self.config)
         self.decoder = Decoder(self.config)
 
-    def loss(self, pixels: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """Reconstruction and size of the latents. pixels [B,4,64,64]; noise [B,8,16,16], in deviations of a channel."""
+    def loss(
+        self, pixels: Tensor, noise: Tensor, gather: Callable[[Tensor], Tensor] = lambda rows: rows
+    ) -> dict[str, Tensor]:
+        """Reconstruction and size of the latents. pixels [B,4,64,64]; noise [B,8,16,16], in deviations of a channel;
+        gather: gives the latents of a larger batch that these are part of, whose deviations count."""
         latents = self.encoder.raw(pixels).float()
-        deviation = latents.detach().std((0, 2, 3), keepdim=True)
+        deviation = gather(latents.detach()).std((0, 2, 3), keepdim=True)
         values = reconstruction_loss(self.decoder.raw(latents + deviation * noise).float(), pixels)
         return values | {"loss": values["loss"] + 1e-5 * latents.square().mean()}
 

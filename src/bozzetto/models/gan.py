@@ -249,14 +249,17 @@ def play(
     }
 
 
-def augment(pixels: Tensor, share: float | Tensor, generator: torch.Generator) -> Tensor:
+def augment(
+    pixels: Tensor, share: float | Tensor, generator: torch.Generator, part: tuple[int, int] = (0, 1)
+) -> Tensor:
     """Move pictures by up to an eighth and cut a square out of them, each in a share of cases, so that the
     discriminator cannot learn a small set by heart (Zhao et al. 2020, https://arxiv.org/abs/2006.10738).
 
-    pixels: real pictures and their fakes, stacked [2B,C,S,S]; picture b and fake b are changed alike.
+    pixels: real pictures and their fakes, stacked [2B,C,S,S]; picture b and fake b are changed alike. part: (k, n) when
+    the pictures are every n-th of a batch, from the k-th on: then they are changed as they are in the whole.
     Differentiable in `pixels`. What comes in from outside is the picture's edge; what is cut out is grey.
     """
-    count, size, device = len(pixels) // 2, pixels.shape[-1], pixels.device
+    count, size, device = len(pixels) // 2 * part[1], pixels.shape[-1], pixels.device
 
     def draw(low: int, high: int, chosen: Tensor) -> Tensor:
         return torch.randint(low, high + 1, (count, 1), generator=generator, device=device) * chosen
@@ -267,7 +270,7 @@ def augment(pixels: Tensor, share: float | Tensor, generator: torch.Generator) -
     top, left = (line - draw(0, size, cut) + size // 4 for _ in range(2))  # the square may reach over the edge
     inside = ((top >= 0) & (top < size // 2))[:, :, None] & ((left >= 0) & (left < size // 2))[:, None, :]
     kept = ~(inside & cut[:, :, None])
-    rows, columns, kept = (x.repeat(2, *[1] * (x.ndim - 1)) for x in (rows, columns, kept))
-    picture = torch.arange(2 * count, device=device)[:, None, None]
+    rows, columns, kept = (x[part[0] :: part[1]].repeat(2, *[1] * (x.ndim - 1)) for x in (rows, columns, kept))
+    picture = torch.arange(len(pixels), device=device)[:, None, None]
     shifted = pixels.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]]
     return (shifted * kept[..., None]).permute(0, 3, 1, 2)

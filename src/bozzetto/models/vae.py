@@ -15,6 +15,7 @@ Pixels: float [B,C,32,32] in [-1, 1]. Latents: float [B,L]. Labels: int64 [B], 0
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -121,14 +122,17 @@ class Vae(nn.Module):
         self.register_buffer("latent_mean", torch.zeros(config.latent_size))
         self.register_buffer("latent_std", torch.ones(config.latent_size))
 
-    def loss(self, pixels: Tensor, noise: Tensor) -> dict[str, Tensor]:
+    def loss(
+        self, pixels: Tensor, noise: Tensor, gather: Callable[[Tensor], Tensor] = lambda rows: rows
+    ) -> dict[str, Tensor]:
         """The negative evidence lower bound, nats a number of the picture; for a plain twin without the KL.
 
-        pixels [B,C,32,32], noise [B,L]. Logged: sigma, and kl in nats a picture.
+        pixels [B,C,32,32], noise [B,L]; gather: gives the rows [N] of a larger batch that these are part of, for sigma
+        is one for all of it. Logged: sigma, and kl in nats a picture.
         """
         mean, logvar = self.encoder(pixels)
         drawn = self.decoder(mean + (logvar / 2).exp() * noise).float()
-        mse = F.mse_loss(drawn, pixels)
+        mse = gather((drawn - pixels).square().flatten(1).mean(1)).mean()
         kl = kl_divergence(mean, logvar).mean() if self.config.variational else torch.zeros_like(mse)
         return {"loss": calibrated_nll(mse) + kl / pixels[0].numel(), "sigma": mse.detach().sqrt(), "kl": kl.detach()}
 

@@ -29,8 +29,9 @@ from bozzetto.runtime.adapter import Adapter, merged
 from bozzetto.runtime.graph import with_weights
 from bozzetto.runtime.store import FORMAT, open_model
 from bozzetto.training.checkpoint import read_metadata, read_tensors, write_tensors
-from bozzetto.training.loop import LOG, STATE, Network
+from bozzetto.training.loop import STATE, Network
 from bozzetto.training.rounding import GROUP, SCALE, exact, restore, stored
+from bozzetto.training.runs import LOG
 from bozzetto.training.stages import FINAL, Run
 
 STORED = ".stored"  # how the name of an initializer ends that lies in the weights file

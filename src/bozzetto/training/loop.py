@@ -6,10 +6,11 @@ order included: a run killed anywhere and resumed computes the same numbers as o
 
 It shows progress and time left, writes a line of JSON every few seconds, keeps an exponential moving average of the
 weights (what is exported), saves the whole state, stops at a NaN, and ends cleanly at a time limit or Ctrl-C. A recipe
-calls it through its stages (stages.py).
+calls it through its stages (stages.py). Many processes may run it together on the same batches (processes.py).
 """
 
 import copy
+import itertools
 import json
 import math
 import signal
@@ -28,12 +29,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from bozzetto.files import named
-from bozzetto.training import checkpoint
+from bozzetto.training import checkpoint, processes
 from bozzetto.training.muon import Muon
 from bozzetto.training.rounding import rounded
+from bozzetto.training.runs import LOG
 
 STATE = "state.safetensors"
-LOG = "log.jsonl"
 
 Network = TypeVar("Network", bound=nn.Module)
 Loss = Callable[[Any, np.random.Generator, torch.Generator], dict[str, Tensor]]  # of the model and one step's chance
@@ -45,6 +46,13 @@ class TrainingStopped(RuntimeError):
 
 class OutOfTime(TrainingStopped):
     """The time limit came before the end. All is saved: the same call goes on from here."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM came before the end. All is saved, as above."""
+
+
+REASONS = ("SIGINT", "SIGTERM", "time limit")  # to stop before the end
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,7 @@ def fit(
     save_every: float = 120,
     keep: Collection[int] = (),
     prepare: Callable[[int], None] | None = None,
+    watch: Callable[[dict[str, Any]], None] | None = None,
 ) -> nn.Module:
     """Train `model` in place and return the moving average of its weights.
 
@@ -147,31 +156,38 @@ def fit(
     recipe: what a resumed stage must agree with beside seed and schedule.
     keep: after these numbers of steps the averaged weights are written to `snapshot(out, steps)`, in fp16.
     prepare: called with the number of each step before its loss: for data that change as training goes on.
-    Raises OutOfTime at the deadline and KeyboardInterrupt after Ctrl-C, the state saved in both cases, TrainingStopped
-    at a loss that is not finite, InvalidInput when the folder holds another stage, OSError when it cannot be written.
+    watch: is told each line of the log.
+    Raises OutOfTime at the deadline and Interrupted after Ctrl-C, the state saved in both cases, TrainingStopped at a
+    loss that is not finite or when another process of the training is gone, InvalidInput when the folder holds another
+    stage, OSError when it cannot be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    leads = processes.leads()
+    if leads:
+        out.mkdir(parents=True, exist_ok=True)
     device = next(model.parameters()).device
+    processes.equalised(list(model.state_dict().values()))
     average = copy.deepcopy(model).requires_grad_(False)
     optimizers = make_optimizers(model, schedule, device)
     recipe = {"seed": seed, **vars(schedule), **(recipe or {})}
     state = out / STATE
-    start = checkpoint.load(state, model, average, optimizers, recipe) if state.exists() else 0
-    if start == schedule.steps and state.exists():
+    exists = state.exists()
+    start = checkpoint.load(state, model, average, optimizers, recipe) if exists else 0
+    processes.agree(recipe | {"step": start})
+    if start == schedule.steps and exists:
         return average
 
-    stop_reason = ""
+    asked = stop_reason = ""  # what this process was asked to stop by, and why all of them do
 
     def ask_to_stop(signum: int, _frame: object) -> None:
-        nonlocal stop_reason
-        stop_reason = signal.Signals(signum).name
+        nonlocal asked
+        asked = signal.Signals(signum).name
 
     previous = {s: signal.signal(s, ask_to_stop) for s in (signal.SIGINT, signal.SIGTERM)}
     opened = saved = logged = time.monotonic()
     logged_step = step = start
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
     try:
-        shown = sys.stderr is not None and sys.stderr.isatty()
+        shown = leads and sys.stderr is not None and sys.stderr.isatty()
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not shown) as bar:
             task = bar.add_task(out.name, total=schedule.steps, completed=start, note="")
             while step < schedule.steps and not stop_reason:
@@ -186,6 +202,9 @@ def fit(
                     with autocast(device):
                         values = loss(model, rng, generator)
                     values["loss"].backward()
+                if time.monotonic() > deadline:
+                    asked = asked or REASONS[-1]
+                values, stop_reason = _shared(model, values, asked)
                 norm = nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
                 if not torch.isfinite(norm):
                     raise TrainingStopped(
@@ -196,34 +215,51 @@ def fit(
                     optimizer.step()
                 step += 1
                 update_average(average, model, min(schedule.ema, step / (step + 9)))
-                if step in keep:
+                if step in keep and leads:
                     half = {name: tensor.half() for name, tensor in average.state_dict().items()}
                     checkpoint.write_tensors(half, snapshot(out, step), {"step": str(step)})
 
                 now = time.monotonic()
-                if now - logged > 5 or step == schedule.steps or step == start + 1:
+                if leads and (now - logged > 5 or step == schedule.steps or step == start + 1):
                     pictures = schedule.batch_size * (step - logged_step) / max(now - logged, 1e-9)
-                    line = {name: float(value.detach()) for name, value in values.items()}
+                    line = {name: float(value) for name, value in values.items()}
                     line |= {"step": step, "lr": rate, "pictures_per_second": pictures, "seconds": now - opened}
-                    short = {name: round(value, 6) for name, value in line.items()}
+                    short: dict[str, Any] = {name: round(value, 6) for name, value in line.items()}
+                    short |= {"steps": schedule.steps, "batch_size": schedule.batch_size, "device": device.type}
                     with named(out / LOG), open(out / LOG, "a", encoding="utf-8") as log:
-                        log.write(json.dumps({**short, "device": device.type}) + "\n")
+                        log.write(json.dumps(short) + "\n")
+                    if watch:
+                        watch(short)
                     bar.update(task, note=f"loss {line['loss']:.4f}  {pictures:.0f} pictures/s")
                     logged, logged_step = now, step
                 bar.update(task, completed=step)
-                if now > deadline:
-                    stop_reason = "time limit"
-                if now - saved > save_every:
+                if leads and now - saved > save_every:
                     checkpoint.save(state, model, average, optimizers, step, recipe)
                     saved = now
+        if leads:
+            checkpoint.save(state, model, average, optimizers, step, recipe)
+        processes.wait()  # a launcher ends all processes as soon as one has ended
+    except processes.ProcessLost as error:
+        why = f"{error}, at step {step} of {schedule.steps}"
+        raise TrainingStopped(f"{why}: the same command goes on from what was last saved in {out}") from error
     finally:
         for s, handler in previous.items():
             signal.signal(s, handler)
-    checkpoint.save(state, model, average, optimizers, step, recipe)
-    message = f"stopped at step {step} of {schedule.steps} ({stop_reason}); the same command goes on from here"
+    message = f"stopped at step {step} of {schedule.steps} ({stop_reason}), and all is saved"
     if stop_reason.startswith("SIG"):
-        print(message, file=sys.stderr)
-        raise KeyboardInterrupt  # now that the state is safe: no later stage may begin
+        raise Interrupted(message)  # now that the state is safe: no later stage may begin
     if step < schedule.steps:
         raise OutOfTime(message)
     return average
+
+
+def _shared(model: nn.Module, values: dict[str, Tensor], asked: str) -> tuple[dict[str, Tensor], str]:
+    """Average the gradients of all processes in place; -> the losses too, and why to stop, if one was asked to."""
+    alone = {name: value.detach() for name, value in values.items()}
+    if processes.part()[1] == 1:
+        return alone, asked
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    votes = [torch.tensor(float(asked == reason), device=values["loss"].device) for reason in REASONS]
+    numbers = processes.averaged(gradients, torch.stack([*(value.float() for value in alone.values()), *votes]))
+    reasons = itertools.compress(REASONS, numbers[-len(REASONS) :].tolist())
+    return dict(zip(alone, numbers, strict=False)), next(reasons, "")

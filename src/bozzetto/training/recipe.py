@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from bozzetto.errors import InvalidInput, MissingFile
 from bozzetto.families import BY_NAME, TEACHER, Family
 from bozzetto.files import locked, write_atomically
 from bozzetto.runtime.store import open_model
-from bozzetto.training import data
+from bozzetto.training import data, processes
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import save_final, sha256, training_note
+from bozzetto.training.loop import TrainingSchedule
 from bozzetto.training.stages import FINAL, Run
 from bozzetto.training.teacher import DEFAULT_PATH
+from bozzetto.training.watch import open_watcher
 from bozzetto.world.dataset import World, load_world
 
 
@@ -47,6 +50,10 @@ class Recipe:
             return data.fashion()
         return load_world() if self.family.takes == "world" else data.emoji(load_world())
 
+    def beginning(self, start: Path | None) -> Path | None:
+        """What training starts from, if it is not said."""
+        return DEFAULT_PATH if start is None and self.family.start == TEACHER else start
+
     def train(
         self,
         source: World | Pictures,
@@ -58,25 +65,39 @@ class Recipe:
         start: Path | None = None,
         own: bool = False,
         first: Path | None = None,
+        log: str | None = None,
     ) -> nn.Module:
         """Train, or go on with a run that was stopped; -> the finished network, which `out`/model.safetensors holds.
 
         out: the folder of the run. minutes: for all stages together; then OutOfTime is raised, all being saved. start:
         as the family's row says; a run of another family has no default. own: the source is one's own pictures, and a
         run that goes on must have the same. first: a finished run, or a weights folder, whose network learns on, for a
-        family that `goes_on`. Raises what `fit` raises, and InvalidInput when another process trains in the folder.
+        family that `goes_on`. log: another one that is told, of watch.py. Raises what `fit` raises, and InvalidInput
+        when another training is in the folder. Processes that torchrun has started train together (processes.py).
         """
         deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
-        if start is None and self.family.start == TEACHER:
-            start = DEFAULT_PATH
+        start = self.beginning(start)
         began = next((sha256(path) for path in (start, start / FINAL) if path.is_file()), "") if start else ""
         if first is not None:
             began = " ".join([began, *first_sums(first, self.family)]).strip()
-        out.mkdir(parents=True, exist_ok=True)
-        with locked(out / "lock", "out", "training in it"):
+
+        def hold() -> None:
+            out.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(out / "lock", "out", "training in it"))
+
+        with processes.joined(), ExitStack() as held:
+            if processes.part()[1] > 1:
+                for schedule in vars(budget).values():
+                    if isinstance(schedule, TrainingSchedule):
+                        processes.check_batch(schedule.batch_size)
+            processes.from_leader(hold)
             pictures = data.checksum(source) if own else ""
-            model = self.learn(source, budget, Run(out, seed, deadline, began, pictures, first), start)
-            save_final(model, out)
+            watcher = open_watcher(log, out) if log and processes.leads() else None
+            run = Run(out, seed, deadline, began, pictures, first, watcher=watcher)
+            model = self.learn(source, budget, run, start)
+            if processes.leads():
+                save_final(model, out)
+            processes.wait()
         return model
 
 

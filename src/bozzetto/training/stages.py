@@ -8,13 +8,16 @@ there. All stages share the run's seed and its one clock.
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from bozzetto.training import processes
 from bozzetto.training.checkpoint import read_metadata
 from bozzetto.training.loop import STATE, Loss, TrainingSchedule, fit
+from bozzetto.training.watch import Watcher
 
 FINAL = "model.safetensors"  # what a finished run leaves in its folder, in fp32
 
@@ -43,7 +46,7 @@ class Run:
     """What the stages of a run share. began: checksum of the weights that the run begins from; deadline: in
     time.monotonic(); data: checksum of one's own pictures, "" for those of the project; first: a finished run or a
     weights folder whose network it goes on from (see `export.begin`), None for a new one; finished: the checksums of
-    the stages that are done, in their order."""
+    the stages that are done, in their order; watcher: is told the lines of all logs, where there is one."""
 
     out: Path
     seed: int = 0
@@ -52,6 +55,7 @@ class Run:
     data: str = ""
     first: Path | None = None
     finished: dict[str, str] = field(default_factory=dict)
+    watcher: Watcher | None = None
 
     def train(self, stage: Stage) -> Any:
         """Train `stage.module` in place to the stage's end, or read what it left there, and return the moving average
@@ -60,11 +64,12 @@ class Run:
         before = next(reversed(self.finished), "") if stage.after is None else stage.after
         origin = {"place": len(self.finished), "began": self.finished[before] if before else self.began}
         origin |= {"data": self.data} if self.data else {}
-        if not state.exists() or "finished" not in read_metadata(state):
+        if processes.leads() and (not state.exists() or "finished" not in read_metadata(state)):
             (self.out / FINAL).unlink(missing_ok=True)  # it belongs to stages that are gone
         shared: dict[str, Any] = {"seed": self.seed, "deadline": self.deadline, "recipe": stage.recipe | origin}
+        shared |= {"watch": partial(self.watcher, stage.name)} if self.watcher else {}
         average = fit(stage.module, stage.loss, stage.schedule, out, keep=stage.keep, prepare=stage.prepare, **shared)
-        self.finished[stage.name] = read_metadata(state)["finished"]
+        self.finished[stage.name] = processes.from_leader(lambda: read_metadata(state)["finished"])
         return average
 
     def advance(self, stage: Stage) -> None:

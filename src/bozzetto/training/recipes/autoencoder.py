@@ -23,6 +23,7 @@ from bozzetto.runtime.text_to_image import LATENT_SHAPE
 from bozzetto.training import data
 from bozzetto.training.export import Graph, begin, export_folder, load_part, read_final
 from bozzetto.training.loop import TrainingSchedule, pick_device, placed
+from bozzetto.training.processes import gathered, ours
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.rounding import restore, stored
 from bozzetto.training.stages import Run, Stage
@@ -88,7 +89,7 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Autoenc
             batch = batch.flip(3)
         if rng.random() < 0.3:
             batch = batch[:, [*rng.permutation(3), 3]]
-        return data.collage(batch, rng, 1 / 2).contiguous(memory_format=torch.channels_last)
+        return data.collage(batch, rng, 1 / 2)
 
     def latent_noise(count: int, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
         strength = rng.uniform(0, budget.strongest_noise, (count, 1, 1, 1)).astype(np.float32)
@@ -97,18 +98,20 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Autoenc
 
     def whole_loss(model: Autoencoder, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         batch = draw(rng, budget.whole.batch_size)
-        return model.loss(batch, latent_noise(len(batch), rng, generator))
+        batch, noise = ours(batch, latent_noise(len(batch), rng, generator))
+        return model.loss(batch.contiguous(memory_format=torch.channels_last), noise, gathered)
 
     def decoder_loss(model: Autoencoder, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         count = budget.rounded.batch_size // 2 if len(scenes.pictures) else 0
         chosen = scenes.pictures[rng.integers(0, max(1, len(scenes.pictures)), count)]
         batch = torch.cat([draw(rng, budget.rounded.batch_size - count), data.premultiplied(chosen, device)])
+        noise = latent_noise(len(batch), rng, generator)
+        colour = torch.from_numpy(rng.uniform(-1, 1, (len(batch), 3, 1, 1)).astype(np.float32)).to(device)
+        batch, noise, colour = ours(batch.contiguous(memory_format=torch.channels_last), noise, colour)
         with torch.no_grad():
             latents = model.encoder(batch).float()
-        noise = latent_noise(len(batch), rng, generator)
         redrawn = model.decoder(latents + noise).float()
         values = reconstruction_loss(redrawn, batch)
-        colour = torch.from_numpy(rng.uniform(-1, 1, (len(batch), 3, 1, 1)).astype(np.float32)).to(device)
         look = unlike(tower, redrawn, batch, colour)
         return values | {"loss": values["loss"] + budget.look * look, "unlike": look}
 

@@ -18,6 +18,7 @@ from bozzetto.models.diffusion import DiffusionConfig, PixelDenoiser
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import Graph, begin, export_folder, read_final
 from bozzetto.training.loop import TrainingSchedule, pick_device, placed
+from bozzetto.training.processes import ours
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
 
@@ -82,7 +83,7 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> P
     def loss(model: PixelDenoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         pixels, label = pictures.batch(rng, budget.fit.batch_size, device, budget.drop_label)
         noise = torch.randn(pixels.shape, generator=generator, device=device)
-        return model.loss(pixels, noise, sample_times(len(pixels), generator, device), label)
+        return model.loss(*ours(pixels, noise, sample_times(len(pixels), generator, device), label))
 
     recipe = {"model": asdict(replace(config, classes=()))}
     run.advance(Stage("fit", model, loss, budget.fit, recipe, keep=(budget.fit.steps // 8,)))

@@ -17,6 +17,7 @@ from bozzetto.models.fashion_classifier import ClassifierConfig, FashionClassifi
 from bozzetto.training.data import Pictures, scaled
 from bozzetto.training.export import Graph, export_folder, read_final
 from bozzetto.training.loop import TrainingSchedule, pick_device, placed
+from bozzetto.training.processes import ours
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
 
@@ -66,7 +67,8 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> F
 
     def loss(model: FashionClassifier, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         pixels, label = pictures.batch(rng, budget.fit.batch_size, device)
-        _, logits = model(shifted(pixels, rng))
+        pixels, label = ours(shifted(pixels, rng), label)
+        _, logits = model(pixels)
         target = label - 1  # 0 stands for any class, which no picture is
         right = (logits.argmax(1) == target).float().mean()
         return {"loss": F.cross_entropy(logits.float(), target, label_smoothing=0.05), "accuracy": right}

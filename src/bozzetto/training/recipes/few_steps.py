@@ -31,6 +31,7 @@ from bozzetto.models.layers import zero_init
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import read_final
 from bozzetto.training.loop import TrainingSchedule, pick_device, placed
+from bozzetto.training.processes import ours
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.recipes import diffusion
 from bozzetto.training.stages import Run, Stage
@@ -133,9 +134,11 @@ def loss(
 
     condition: what both networks take beside x and t; nothing: the same of no class or words; scale: of guidance.
     """
-    count, short = len(clean), len(nothing[0])
     noise = torch.randn(clean.shape, generator=generator, device=clean.device)
-    jumps, t = (values.to(clean.device) for values in draw_times(count, short, rng))
+    jumps, t = (values.to(clean.device) for values in draw_times(len(clean), len(nothing[0]), rng))
+    clean, noise, jumps, t = ours(clean, noise, jumps, t)
+    condition, nothing = ours(*condition), ours(*nothing)
+    short = len(nothing[0])
     x = (1 - t[:, None, None, None]) * clean + t[:, None, None, None] * noise
     early, late = (tuple(part[rows] for part in condition) for rows in (slice(short), slice(short, None)))
 

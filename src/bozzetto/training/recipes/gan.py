@@ -18,6 +18,7 @@ from bozzetto.models.gan import RULES, Gan, GanConfig, Pretraining, augment, pla
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import Graph, export_folder, read_final
 from bozzetto.training.loop import TrainingSchedule, pick_device, placed
+from bozzetto.training.processes import ours, part
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
 
@@ -84,10 +85,10 @@ def pretrain(pictures: Pictures, model: Gan, budget: Budget, run: Run) -> None:
 
     def loss(together: Pretraining, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         real, label = pictures.batch(rng, schedule.batch_size, device, budget.drop_label)
-        real = real.contiguous(memory_format=torch.channels_last)
         noise = torch.randn(len(label), budget.tries, config.noise_size, generator=generator, device=device)
         code_noise = torch.randn(len(label), config.code_size, generator=generator, device=device)
-        return together.loss(real, noise, code_noise, label)
+        real, noise, code_noise, label = ours(real, noise, code_noise, label)
+        return together.loss(real.contiguous(memory_format=torch.channels_last), noise, code_noise, label)
 
     recipe = {"model": asdict(config), "tries": budget.tries, "drop_label": budget.drop_label}
     run.advance(Stage("pretraining", together, loss, schedule, recipe))
@@ -100,12 +101,13 @@ def play_against(pictures: Pictures, model: Gan, budget: Budget, run: Run) -> Ga
 
     def loss(model: Gan, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         real, label = pictures.batch(rng, schedule.batch_size, device, budget.drop_label)
-        real = real.contiguous(memory_format=torch.channels_last)
         noise = torch.randn(len(label), config.noise_size, generator=generator, device=device)
+        real, noise, label = ours(real, noise, label)
+        real = real.contiguous(memory_format=torch.channels_last)
         share = budget.augmented * model.progress
         gamma = budget.gamma and budget.gamma * (budget.last_gamma / budget.gamma) ** model.progress.item()
         model.progress += 1 / schedule.steps
-        augmented = partial(augment, share=share, generator=generator)
+        augmented = partial(augment, share=share, generator=generator, part=part())
         return play(model.generator, model.discriminator, real, noise, label, RULES[budget.loss], gamma, augmented)
 
     recipe = {name: value for name, value in asdict(budget).items() if name != ADVERSARIAL} | {"model": asdict(config)}

@@ -33,6 +33,7 @@ from bozzetto.training import data
 from bozzetto.training.data import SceneStream, shortest
 from bozzetto.training.export import Graph, begin, export_folder, load_part, read_final, sha256
 from bozzetto.training.loop import TrainingSchedule, autocast, pick_device
+from bozzetto.training.processes import mean, ours
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.recipes.diffusion import sample_times
 from bozzetto.training.stages import Run, Stage
@@ -130,6 +131,11 @@ class Batch:
     shows: Tensor
     names: Tensor
 
+    def ours(self) -> "Batch":
+        """What this process computes of it."""
+        latents, seen, shows, names = ours(self.latents, self.seen, self.shows, self.names)
+        return Batch(latents, ours(*self.condition), seen, shows, names)
+
 
 @contextmanager
 def overheard(model: nn.Module, *names: str) -> Iterator[list[Tensor]]:
@@ -176,7 +182,7 @@ def misplaced(shares: Tensor, shows: Tensor, names: Tensor) -> Tensor:
     names = F.pad(names, (0, shares.shape[-1] - names.shape[1]))
     right = (shows[:, :, None] == names[:, None]) & (shows > 0)[:, :, None]
     given = (shares[:, :, 0] * right).sum(-1)[right.any(-1)]
-    return -given.clamp_min(1e-6).log().sum() / max(1, len(given))
+    return -mean(given.clamp_min(1e-6).log())
 
 
 Draw = Callable[[np.random.Generator, int], Batch]
@@ -276,23 +282,23 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoise
     model = new.to(device)  # not `placed`: Muon is slower on weights whose channels are last
     recipe = {"model": asdict(model.config), "needs": needs}
 
-    def randomly(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Noise and times."""
+    def randomly(count: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Noise and times, for what this process computes."""
         noise = torch.randn(count, *LATENT_SHAPE, generator=generator, device=device)
-        return noise, sample_times(count, generator, device, shift=0.8)  # where the words decide
+        return ours(noise, sample_times(count, generator, device, shift=0.8))  # where the words decide
 
     if first:
         widths = store.open_model("clip/image", start)["config"]["image_widths"]
 
         def aligned_loss(model: Aligned, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            batch = draw(rng, first.batch_size)
+            batch = draw(rng, first.batch_size).ours()
             return model.loss(batch, *randomly(first.batch_size, generator), see=budget.see, find=budget.find)
 
         aligned = Aligned(model, widths[1]).to(device)
         run.advance(Stage("aligned", aligned, aligned_loss, first, recipe, prepare=at))
 
     def loss(model: Denoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-        batch = draw(rng, budget.fit.batch_size)
+        batch = draw(rng, budget.fit.batch_size).ours()
         return reading_loss(model, batch, *randomly(budget.fit.batch_size, generator), find=budget.find)
 
     run.advance(Stage("fit", model, loss, budget.fit, recipe, prepare=later(at, first)))

@@ -16,6 +16,7 @@ from bozzetto.models.vae import LatentSampler, SamplerConfig, Vae, VaeConfig
 from bozzetto.training.data import Pictures, scaled
 from bozzetto.training.export import Graph, export_folder, read_final, save_final, sha256
 from bozzetto.training.loop import TrainingSchedule, pick_device, placed
+from bozzetto.training.processes import gathered, leads, ours
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
 
@@ -77,14 +78,16 @@ def train_vae(pictures: Pictures, config: VaeConfig, schedule: TrainingSchedule,
     def loss(model: Vae, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         pixels, _ = pictures.batch(rng, schedule.batch_size, device)
         noise = torch.randn(len(pixels), config.latent_size, generator=generator, device=device)
-        return model.loss(pixels.contiguous(memory_format=torch.channels_last), noise)
+        pixels, noise = ours(pixels, noise)
+        return model.loss(pixels.contiguous(memory_format=torch.channels_last), noise, gathered)
 
     recipe = {"model": asdict(config), "pictures": len(pictures)}
     average = run.train(Stage(name, model, loss, schedule, recipe, after=""))
     means, stds, _ = encode_all(average, pictures, device)
     average.latent_mean.copy_(means.mean(0))
     average.latent_std.copy_((means.var(0) + stds.square().mean(0)).sqrt())
-    save_final(average, run.out / name)
+    if leads():
+        save_final(average, run.out / name)
     return average
 
 
@@ -106,7 +109,7 @@ def train_sampler(
         spread, noise = torch.randn(2, count, config.latent_size, generator=generator, device=device)
         t = torch.rand(count, generator=generator, device=device)
         latents = means[rows] + stds[rows] * spread
-        return model.loss(latents, noise, t, labels[rows].masked_fill(dropped, 0))
+        return model.loss(*ours(latents, noise, t, labels[rows].masked_fill(dropped, 0)))
 
     recipe = {"model": asdict(config), "drop_label": drop_label}
     return run.train(Stage("sampler", model, loss, schedule, recipe, after="good"))

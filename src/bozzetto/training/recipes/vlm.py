@@ -23,6 +23,7 @@ from bozzetto.training import data
 from bozzetto.training.data import PICTURE
 from bozzetto.training.export import Graph, export_folder, read_final
 from bozzetto.training.loop import TrainingSchedule, pick_device, placed
+from bozzetto.training.processes import leads, mean, ours
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
 from bozzetto.world.dataset import World
@@ -181,27 +182,32 @@ def learn(world: World, budget: Budget, run: Run, start: Path) -> Vlm:
     torch.manual_seed(run.seed)
     clip, _ = read_final(start, Clip, ClipConfig)
     tokenizer = Tokenizer.load(start / "vocabulary.txt")
-    tokenizer.save(run.out / "vocabulary.txt")
+    if leads():
+        tokenizer.save(run.out / "vocabulary.txt")
     model = placed(build_model(clip, budget.model), device)
     dataset = QuestionDataset(world, budget.scenes, budget.documents)
 
     def loss(model: Vlm, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         rows = rng.choice(len(dataset.facts), budget.talk.batch_size, p=dataset.shares)
+        shown = rng.random(len(rows)) >= budget.no_picture
+        asked = [chosen(dataset.questions(row, rng), budget.questions, rng) for row in rows]
+        reasoned = dataset.reasoned(budget.drilled, rng)
+        rows, shown, asked, reasoned = ours(rows, shown, asked, reasoned)
         pixels = data.premultiplied(dataset.pictures[rows], device)
         # Over white, as a person's picture will be seen.
         pixels = data.over(pixels, torch.ones(1, 3, 1, 1, device=device))
-        seen = torch.from_numpy(rng.random(len(rows)) >= budget.no_picture).float().to(device)
+        seen = torch.from_numpy(shown).float().to(device)
         keys, values, _ = model.encode_image(pixels.contiguous(memory_format=torch.channels_last), seen)
-        asked = [question for row in rows for question in chosen(dataset.questions(row, rng), budget.questions, rng)]
-        pairs = [conversation(tokenizer, question) for question in asked]
+        pairs = [conversation(tokenizer, question) for about in asked for question in about]
         logits, aim = replies(model, pairs, keys, values, np.repeat(np.arange(len(rows)), budget.questions))
         # To find in what was said what was asked for is learned by many short examples, and needs no picture.
         nothing = model.encode_image(pixels[:1], torch.zeros(1, device=device))[:2]
-        reasoned = [drill(tokenizer, question) for question in dataset.reasoned(budget.drilled, rng)]
-        concluded, answers = replies(model, reasoned, *nothing, np.zeros(len(reasoned), int))
-        losses = {"talk": F.cross_entropy(logits, aim), "drill": F.cross_entropy(concluded, answers)}
+        drills = [drill(tokenizer, question) for question in reasoned]
+        concluded, answers = replies(model, drills, *nothing, np.zeros(len(drills), int))
+        found = {"talk": (logits, aim), "drill": (concluded, answers)}
+        losses = {name: mean(F.cross_entropy(*pair, reduction="none")) for name, pair in found.items()}
         right = {"right": (logits, aim), "concluded": (concluded, answers)}
-        shares = {name: (found.argmax(-1) == true).float().mean() for name, (found, true) in right.items()}
+        shares = {name: mean((guess.argmax(-1) == true).float()) for name, (guess, true) in right.items()}
         return {"loss": losses["talk"] + losses["drill"], **losses, **shares}
 
     recipe = {"model": asdict(model.config)}

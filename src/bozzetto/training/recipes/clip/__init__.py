@@ -29,6 +29,7 @@ from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training.data import Scenes
 from bozzetto.training.export import Graph, export_folder, read_final, sha256
 from bozzetto.training.loop import TrainingSchedule, pick_device, placed
+from bozzetto.training.processes import leads
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.recipes.clip.contrast import NEGATIVE_KINDS, Captioned, label_vectors, none_below
 from bozzetto.training.recipes.clip.order import bound, order_loss, with_order
@@ -120,7 +121,8 @@ def learn(world: World, budget: Budget, run: Run, start: Path) -> Clip:
     """Train both towers and return the averaged model. start: the teacher's table."""
     device, teacher = pick_device(), load_teacher(start)
     words = Words(teacher, device)
-    words.tokenizer.save(run.out / "vocabulary.txt")
+    if leads():
+        words.tokenizer.save(run.out / "vocabulary.txt")
     model = build_model(words.tokenizer, teacher, run.seed, budget.model).to(device)
     recipe = {"model": asdict(model.config)}
 

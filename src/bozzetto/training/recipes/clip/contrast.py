@@ -10,6 +10,7 @@ from bozzetto.models.clip import NONE_COUNTS, Clip, sigmoid_loss
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import data
 from bozzetto.training.data import Scenes
+from bozzetto.training.processes import split
 from bozzetto.training.recipes.clip.order import aimed
 from bozzetto.training.recipes.clip.words import Words, summed
 from bozzetto.world.captions import caption, plain_name, templates
@@ -112,8 +113,8 @@ class Captioned:
 
         # Names are shorter than captions, so they are encoded apart, with less padding.
         batches = (texts, [self.names[i] for i in more])
-        sentences = torch.cat([model.encode_text(self.words.tokens(batch)) for batch in batches])
-        image = model.encode_image(pixels)
+        sentences = torch.cat([split(model.encode_text, self.words.tokens(batch)) for batch in batches])
+        image = split(model.encode_image, pixels)
         logits = model.logits(image, sentences)
         match = torch.eye(len(pixels), len(sentences), device=self.device)
         match[: len(rows), : len(rows)] = self.same(rows, self.concept[rows])
@@ -139,8 +140,8 @@ class Captioned:
             captions + [self.names[i] for i in more],
             [paraphrase(scene, rng) for scene in chosen] + [text for some in false for text in some],
         )
-        short, long = (model.encode_text(self.words.tokens(batch)) for batch in batches)
-        image = model.encode_image(pixels)
+        short, long = (split(model.encode_text, self.words.tokens(batch)) for batch in batches)
+        image = split(model.encode_image, pixels)
         match = torch.zeros(len(pixels), len(short) + len(long), device=self.device)
         match[: len(rows), : len(short)] = self.same(rows, self.concept[np.concatenate([rows, self.first_row[more]])])
         match[len(rows) :, len(short) : len(short) + len(chosen)].fill_diagonal_(1)
