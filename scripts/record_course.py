@@ -421,7 +421,7 @@ def record_home(models: text_to_image.Models, clip: towers.Clip) -> None:
 
         text_to_image.draw(models, prompt, [seed], style=HOME_STYLE, callback=on_step)
         name = f"{prompt.replace(' ', '-')}.avif"
-        save(sheet(np.stack(frames), len(frames)), f"home/{name}", 60)
+        save(sheet(np.stack(frames), len(frames)), f"home/{name}", 45)
         items.append({"file": name, "prompt": prompt, "style": HOME_STYLE, "seed": seed})
         drawn.append(pictures[seed])
     write("home.json", items)
