@@ -358,11 +358,8 @@ def record_words_steer(models: text_to_image.Models, prompt: str, seed: int) -> 
     text_to_image.draw(models, prompt, [seed], callback=on_step)
     seconds = time.perf_counter() - began
     sampling = {key: getattr(models.defaults, key) for key in ("sampler", "guidance_scale")}
-    shift, wanted, unwanted = (
-        models.defaults.shift,
-        text_to_image.encode(models, prompt),
-        text_to_image.encode(models, ""),
-    )
+    shift = models.defaults.shift
+    wanted, unwanted = (text_to_image.encode(models, text) for text in (prompt, ""))
     asked = [normal_batch([seed], text_to_image.LATENT_SHAPE), *latents[:-1]]
     times = flow(len(latents), shift).times.tolist()
     rows = {"noisy": latents, "clean": clean}

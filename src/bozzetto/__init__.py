@@ -114,6 +114,8 @@ def generate(
             "few_steps", "draws with a network that {} does not change: leave one of them out", "adapter"
         )
     weights = store.weights_folder()
+    if size >= enlarger.SIZE:
+        enlarger.load(weights)  # what is missing is said before anything is drawn
     models = text_to_image.load(weights, text_to_image.load_adapter(weights, adapter))
     requests.warn(requests.check_drawing(prompt, negative_prompt, guidance_scale, models.tokenizer))
 
@@ -174,8 +176,8 @@ def edit(
     """Redraw a picture, or only a part of it, as a prompt says: n PIL images, RGBA, as from `generate`.
 
     picture: as in `label`, fitted to 64 x 64; what is transparent stays so for the model.
-    mask: a picture of the same shape, white where to paint and black where every pixel stays as it is; what is
-        transparent is black, and with a size other than 64 it is resized. None: all of it is redrawn.
+    mask: a picture of the same shape, white where to paint and black where every pixel stays as it is (at 64
+        pixels; another size is drawn or resized from that); what is transparent is black. None: all of it is redrawn.
     strength: 0 .. 1, how far the picture is turned into noise before it is drawn again: 0.3 changes details, 0.8 keeps
         little more than colours and layout. Default: 0.6, and 1 with a mask.
     All else: as in `generate`; strength x num_inference_steps steps are run.
@@ -195,6 +197,8 @@ def edit(
     shown = np.asarray(pictures.fit(opened))
     painted = None if mask is None else requests.painted(mask, opened.size)
     weights = store.weights_folder()
+    if size >= enlarger.SIZE:
+        enlarger.load(weights)  # what is missing is said before anything is drawn
     models = text_to_image.load(weights, text_to_image.load_adapter(weights, adapter))
     requests.warn(requests.check_drawing(prompt, negative_prompt, guidance_scale, models.tokenizer))
     walk = text_to_image.prepare_edit(

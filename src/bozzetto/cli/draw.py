@@ -124,7 +124,7 @@ def generate(
         bool | None,
         typer.Option(
             "--few-steps/--all-steps",
-            help="Draw with the few-step student, in 1, 2, 4 or 8 steps. Default: only with --best-of.",
+            help="Draw with the few-step student, in 1, 2, 4 or 8 steps. Default: with --best-of, without --adapter.",
             show_default=False,
         ),
     ] = None,

@@ -146,14 +146,14 @@ def _stoppable(context: typer.Context) -> Iterator[None]:
             fail(f"{stop}; it goes on with `{_again(context)}`", code)
         raise typer.Exit(code) from stop
     except TrainingStopped as error:
-        raise typer.Exit(fail(str(error), 1)) from error
+        raise typer.Exit(fail(str(error), 1) if speaks() else 1) from error
 
 
 def _again(context: typer.Context) -> str:
-    """The command that was given."""
-    launched = (
-        f"torchrun --nproc-per-node {os.environ['LOCAL_WORLD_SIZE']} -m " if "LOCAL_WORLD_SIZE" in os.environ else ""
-    )
+    """The command that was given; of how many machines were started, only whoever started them knows."""
+    here, all_of_them = (os.environ.get(name, "1") for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    nodes = f"--nnodes {int(all_of_them) // int(here)} " if all_of_them != here else ""
+    launched = f"torchrun {nodes}--nproc-per-node {here} -m " if all_of_them != "1" else ""
     return launched + shlex.join(["bozzetto", *context.obj])
 
 
@@ -203,7 +203,7 @@ def _read(place: Path, size: int) -> "Own":
 
     with bar("reading") as progress:
         found = load(place, size, progress)
-    if found.broken:
+    if found.broken and speaks():
         first = f"{found.broken[0].path} {found.broken[0].reason}"
         told = f"{len(found.broken)} left out, which `bozzetto data check` names; {printable(first)}"
         print(f"bozzetto: warning: {told}", file=sys.stderr)
@@ -359,8 +359,9 @@ def export(
         raise InvalidInput("to", f"{to} is a file: name a folder")
     require("torch", "safetensors", "onnx", "onnxscript")
     from bozzetto.runtime import store
-    from bozzetto.runtime.adapter import OF, fitting
+    from bozzetto.runtime.adapter import fitting
     from bozzetto.training import recipes
+    from bozzetto.training.adapter import BASES
     from bozzetto.training.export import export_merged
     from bozzetto.training.recipe import export_run
 
@@ -368,11 +369,10 @@ def export(
         export_run(recipes.find(model), run, to)
     elif adapter:
         weights = store.weights_folder()
-        one_of("model", model, OF.values())
-        base = next(name for name, family in OF.items() if family == model)
+        one_of("model", model, BASES)
         if to.resolve().is_relative_to(weights.resolve()):
             raise InvalidInput("to", f"{to} holds the model that the adapter is for: name another folder")
-        export_merged(fitting(adapter, store.open_model(base, weights)), weights, to)
+        export_merged(fitting(adapter, store.open_model(BASES[model], weights)), weights, to)
     print(to)
 
 

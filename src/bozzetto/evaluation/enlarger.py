@@ -19,7 +19,6 @@ from bozzetto.runtime.text_to_image import as_pixels, open_part, straight
 from bozzetto.world import emoji
 
 N = 0  # it draws nothing
-ARTWORK = Path("node_modules")
 PSNR = "PSNR RGB on white at 128 pixels"
 EDGES = "squared steps between neighbours, share of the art's"
 WAYS = ("drawn at 128", "enlarged smoothly")
@@ -40,7 +39,7 @@ def through_latent(encoder: Network, decoder: Network, art: np.ndarray) -> np.nd
 
 
 def measure(context: EvaluationContext, weights: Path, n: int, sheet: Path | None) -> Measured:
-    art = emoji.redraw(context.core.select(context.test), ARTWORK, enlarger.SIZE)
+    art = emoji.redraw(context.core.select(context.test), emoji.ARTWORK, enlarger.SIZE)
     encoder, decoder = (open_network(open_part(f"autoencoder/{half}", weights)) for half in ("encoder", "decoder"))
     network = enlarger.load(weights)
     parts = track(range(0, len(art), 64), "redrawing")

@@ -44,7 +44,8 @@ def evaluate(
     and 250 small ones. At least 2, and 6 small ones. scenes: of a kind.
     seed: chooses scenes and noise. sheet: a PNG file for the pictures that are drawn.
     Raises InvalidInput for a bad argument, NotBuilt or WeightsError for a world or weights that are not there,
-    MissingExtra; all before anything is measured, but for the weights of later models.
+    MissingExtra; all before anything is measured, but for the weights of later models and the artwork
+    (node_modules) that the enlarger is held to.
     """
     from bozzetto.pictures import check_output
     from bozzetto.runtime.store import weights_folder

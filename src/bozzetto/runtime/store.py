@@ -32,6 +32,8 @@ def once(load: Loader) -> Loader:
     @wraps(load)
     def wait(*arguments: Any) -> Any:
         with lock:
+            while arguments and arguments[-1] is None:  # left out or said, it is the same question
+                arguments = arguments[:-1]
             return remembered(*arguments)
 
     return wait  # type: ignore[return-value]

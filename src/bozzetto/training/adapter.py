@@ -210,6 +210,7 @@ def learn_tower(
     tower = load_part(ImageTower(ClipConfig(**base["config"])), base.path, device)
     ours = world.select(world.core & np.array([split == "train" for split in world.splits]))
     mine, theirs = list(own.wordings), list(dict.fromkeys(map(plain_name, ours.names)))
+    theirs = [name for name in theirs if name not in own.wordings]
     labels = [own.wordings[name] for name in mine] + [world_wordings(name) for name in theirs]
     clip = towers.load(weights)
     vectors = np.split(

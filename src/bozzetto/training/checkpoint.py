@@ -79,10 +79,10 @@ def load(path: Path, model: nn.Module, ema: nn.Module, optimizers: list[torch.op
         raise InvalidInput("out", why)
     if field == "data":
         why = f"{path.parents[1]} learned from other pictures, or those have changed since: bring them back"
-        raise InvalidInput("out", f"{why}, or use another folder")
+        raise InvalidInput("out", f"{why}, delete it, or use another folder")
     if field:
         why = f"{path} was trained with {field} = {saved.get(field)}, this run has {field} = {now.get(field)}"
-        raise InvalidInput("out", f"{why}: use the same recipe, or another folder")
+        raise InvalidInput("out", f"{why}: use the same recipe, delete it, or use another folder")
     tensors, _ = read_tensors(path)
     for prefix, module in (("model.", model), ("ema.", ema)):
         module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})

@@ -218,8 +218,8 @@ def write_folder(
     """Write the model folder `name` into the weights folder `to`: model.safetensors, graphs and texts by file name.
 
     description: what config.json says beside format, name and checksums, "parameters" first. graphs: given where the
-    weights lie, the ONNX graph. Files appear one by one
-    but config.json, which holds their checksums, comes last: a killed export is never taken for a model.
+    weights lie, the ONNX graph. Files appear one by one, but config.json, which holds their checksums, comes last: a
+    killed export is never taken for a model.
     """
     folder = to / name
     folder.mkdir(parents=True, exist_ok=True)

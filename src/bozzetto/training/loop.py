@@ -245,6 +245,8 @@ def fit(
     finally:
         for s, handler in previous.items():
             signal.signal(s, handler)
+    if processes.part()[1] == 1:
+        stop_reason = stop_reason or asked  # it may have come while the last step was saved
     message = f"stopped at step {step} of {schedule.steps} ({stop_reason}), and all is saved"
     if stop_reason.startswith("SIG"):
         raise Interrupted(message)  # now that the state is safe: no later stage may begin

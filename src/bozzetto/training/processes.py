@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from bozzetto.errors import BozzettoError, InvalidInput, literal
+from bozzetto.errors import BozzettoError, InvalidInput
 
 T = TypeVar("T")
 FEWEST = 4  # rows of a batch for each process, and their number is a multiple of it: recipes halve and mix batches
@@ -38,7 +38,10 @@ def joined() -> Iterator[None]:
         return
     cuda = torch.cuda.is_available()
     if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        here, there = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
+        if here > there:
+            raise InvalidInput("nproc-per-node", f"is {here} on a machine of {there} GPUs: start no more than it has")
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
     try:
         dist.init_process_group("nccl" if cuda else "gloo")
     except (RuntimeError, ValueError) as error:
@@ -160,9 +163,7 @@ def agree(about: dict[str, Any]) -> None:
         name = next((name for name in {**everyone[0], **other} if other.get(name) != everyone[0].get(name)), None)
         if name:
             why = f"and process {number} differ in {name}: {everyone[0].get(name)} and {other.get(name)}"
-            raise InvalidInput(
-                "process 0", literal(f"{why}; give all one command, the same data and one shared folder")
-            )
+            raise InvalidInput("process 0", f"{why}; give all one command, the same data and one shared folder")
 
 
 def check_batch(size: int) -> None:

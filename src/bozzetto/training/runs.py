@@ -17,7 +17,7 @@ PAPER, INK, PALE, LINE = "#ffffff", "#222222", "#dddddd", "#d9622b"
 
 
 @dataclass(frozen=True)
-class Stage:
+class Logged:
     """One stage of a run, by its log. lines: as `loop.fit` wrote them, at least one; written: when, in time.time()."""
 
     run: str
@@ -56,16 +56,16 @@ class Stage:
         }
 
 
-def read(folder: Path) -> list[Stage]:
+def read(folder: Path) -> list[Logged]:
     """The stages of all runs in a folder, or of the one run that it is: those of a run together in the order in which
     they were written, the run written last at the end. A line that a kill has cut is left out, and a log without one.
     """
-    found: dict[str, list[Stage]] = {}
+    found: dict[str, list[Logged]] = {}
     for log in [*folder.glob(f"*/{LOG}"), *folder.glob(f"*/*/{LOG}")]:
         run = log.parents[1]
         if lines := [*_lines(log)]:
             name = (run.resolve() if run == folder else run).name
-            found.setdefault(name, []).append(Stage(name, log.parent.name, lines, log.stat().st_mtime))
+            found.setdefault(name, []).append(Logged(name, log.parent.name, lines, log.stat().st_mtime))
     runs = [sorted(stages, key=lambda stage: stage.written) for stages in found.values()]
     return [stage for stages in sorted(runs, key=lambda stages: stages[-1].written) for stage in stages]
 
@@ -95,7 +95,7 @@ def span(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def curves(stages: list[Stage], columns: int = 3) -> Image.Image:
+def curves(stages: list[Logged], columns: int = 3) -> Image.Image:
     """A panel for each stage: its loss by its step, in a logarithmic scale where the loss is positive."""
     columns = min(columns, len(stages))
     rows = -(-len(stages) // columns)
@@ -108,7 +108,7 @@ def curves(stages: list[Stage], columns: int = 3) -> Image.Image:
     return picture.resize((width // SHARP, height // SHARP), Image.Resampling.LANCZOS)
 
 
-def _panel(stage: Stage) -> Image.Image:
+def _panel(stage: Logged) -> Image.Image:
     """One curve, larger by `SHARP`."""
     width, height = (SHARP * side for side in PANEL)
     picture = Image.new("RGB", (width, height), PAPER)

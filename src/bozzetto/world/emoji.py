@@ -34,6 +34,7 @@ from bozzetto.world.dataset import World
 from bozzetto.world.styles import STYLES
 
 SIZE = 64
+ARTWORK = Path("node_modules")  # where `npm ci` puts it
 
 HELD_OUT_SHARE = 0.13  # of (concept, family) pairs, before near-duplicates go back to train
 DUPLICATE_DISTANCE = 0.075  # root mean square difference at 32 px over white, pictures in [0, 1]

@@ -76,9 +76,9 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Autoenc
     parts = {half: f"autoencoder/{half}" for half in ("encoder", "decoder")}
     model = begin(run, Autoencoder, AutoencoderConfig, parts) if run.first else Autoencoder(AutoencoderConfig())
     pictures = torch.from_numpy(world.split("train").images)
-    first = pictures[torch.from_numpy(np.random.default_rng(run.seed).permutation(len(pictures))[:2048])]
+    some = pictures[torch.from_numpy(np.random.default_rng(run.seed).permutation(len(pictures))[:2048])]
     if run.first is None:
-        model.start_from_principal_components(data.premultiplied(first))
+        model.start_from_principal_components(data.premultiplied(some))
     placed(model, device)
     pictures = pictures.to(device)
 

@@ -75,7 +75,7 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> P
         model = PixelDenoiser(config)
     else:
         new = {name: getattr(config, name) for name in ("classes", "data_mean", "data_std")}
-        model = begin(run, PixelDenoiser, DiffusionConfig, {"": "diffusion"}, **new)
+        model = begin(run, PixelDenoiser, DiffusionConfig, {"": "diffusion"}, jumps=False, **new)
         if model.config.channels != config.channels:
             raise InvalidInput("first", f"{run.first} draws in {model.config.channels} colours, not {config.channels}")
     model, config = placed(model, device), model.config

@@ -26,8 +26,6 @@ from bozzetto.training.stages import Run, Stage
 from bozzetto.world import emoji
 from bozzetto.world.dataset import World
 
-ARTWORK = Path("node_modules")
-
 
 @dataclass(frozen=True)
 class Budget:
@@ -55,7 +53,7 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Enlarge
     device = pick_device()
     shown = world.split("train")
     shown = shown.select(range(min(len(shown), budget.pictures or len(shown))))
-    art = torch.from_numpy(emoji.redraw(shown, ARTWORK, SIZE)).to(device)
+    art = torch.from_numpy(emoji.redraw(shown, emoji.ARTWORK, SIZE)).to(device)
     halves = [open_part(f"autoencoder/{half}", start) for half in ("encoder", "decoder")]
     drawing = Autoencoder(AutoencoderConfig(**halves[0]["config"]))
     encoder, decoder = (

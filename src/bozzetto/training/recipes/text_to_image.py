@@ -273,12 +273,15 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoise
     own)."""
     if run.first:  # it has learned already what CLIP sees
         budget = replace(budget, aligned=None)
-    device, first = pick_device(), budget.aligned
+    device, aligning = pick_device(), budget.aligned
     draw, at, _, needs = training_batches(
-        world, budget, seed=run.seed, weights=start, device=device, see=first is not None
+        world, budget, seed=run.seed, weights=start, device=device, see=aligning is not None
     )
     torch.manual_seed(run.seed)
-    new = Denoiser(budget.model) if run.first is None else begin(run, Denoiser, DenoiserConfig, {"": "text_to_image"})
+    if run.first is None:
+        new = Denoiser(budget.model)
+    else:  # a student is refused, for it has a jump more
+        new = begin(run, Denoiser, DenoiserConfig, {"": "text_to_image"}, jumps=False)
     model = new.to(device)  # not `placed`: Muon is slower on weights whose channels are last
     recipe = {"model": asdict(model.config), "needs": needs}
 
@@ -287,22 +290,22 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Denoise
         noise = torch.randn(count, *LATENT_SHAPE, generator=generator, device=device)
         return ours(noise, sample_times(count, generator, device, shift=0.8))  # where the words decide
 
-    if first:
+    if aligning:
         widths = store.open_model("clip/image", start)["config"]["image_widths"]
 
         def aligned_loss(model: Aligned, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
-            batch = draw(rng, first.batch_size).ours()
-            return model.loss(batch, *randomly(first.batch_size, generator), see=budget.see, find=budget.find)
+            batch = draw(rng, aligning.batch_size).ours()
+            return model.loss(batch, *randomly(aligning.batch_size, generator), see=budget.see, find=budget.find)
 
         aligned = Aligned(model, widths[1]).to(device)
-        run.advance(Stage("aligned", aligned, aligned_loss, first, recipe, prepare=at))
+        run.advance(Stage("aligned", aligned, aligned_loss, aligning, recipe, prepare=at))
 
     def loss(model: Denoiser, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         batch = draw(rng, budget.fit.batch_size).ours()
         return reading_loss(model, batch, *randomly(budget.fit.batch_size, generator), find=budget.find)
 
-    run.advance(Stage("fit", model, loss, budget.fit, recipe, prepare=later(at, first)))
-    return run.train(Stage("rounded", model, loss, budget.rounded, recipe, prepare=later(at, first, budget.fit)))
+    run.advance(Stage("fit", model, loss, budget.fit, recipe, prepare=later(at, aligning)))
+    return run.train(Stage("rounded", model, loss, budget.rounded, recipe, prepare=later(at, aligning, budget.fit)))
 
 
 def export(run: Path, to: Path, name: str = "text_to_image") -> None:
