@@ -56,6 +56,11 @@ def test_a_whole_model_is_found(tmp_path, monkeypatch):
     assert store.open_model("clip/text")["format"] == 1
 
 
+def test_a_model_is_opened_once_however_it_is_asked_for():
+    weights = store.weights_folder()
+    assert text_to_image.load(weights) is text_to_image.load(weights, None)
+
+
 @settings(max_examples=40)
 @given(file=st.sampled_from(["model.safetensors", "graph.onnx"]), at=st.integers(0, 6), bit=st.integers(0, 7))
 def test_any_flipped_bit_is_noticed(tmp_path_factory, file, at, bit):
