@@ -63,7 +63,7 @@ def rounds_by_size(monkeypatch):
         out, rows = models.denoiser(**inputs), len(inputs["x"])
         return out if rows < 3 else {"clean": out["clean"] * np.float32(1 + 1e-3 * rows)}
 
-    monkeypatch.setattr(text_to_image, "load", lambda weights: replace(models, denoiser=denoiser))
+    monkeypatch.setattr(text_to_image, "load", lambda weights, adapter=None: replace(models, denoiser=denoiser))
 
 
 @pytest.mark.usefixtures("rounds_by_size")

@@ -10,7 +10,6 @@ import pytest
 import typer
 
 from bozzetto.cli.app import app
-from bozzetto.course import build
 from bozzetto.course.content import LESSON, read_glossary, read_quiz, read_source, read_teacher, read_toml
 from bozzetto.course.pages import HERE
 
@@ -265,9 +264,3 @@ def test_every_string_that_the_page_asks_for_is_there() -> None:
     for name, key in asked:
         fits = re.compile("[a-z-]+".join(re.split(hole, key)))
         assert any(map(fits.fullmatch, tables[name])), f"{name}.{key}"
-
-
-def test_every_model_that_a_page_can_name_has_a_name_for_people():
-    for language in ("en", "es"):
-        named = read_toml(HERE / f"content/{language}/interface/shell.toml")["models"]
-        assert set(named) == set(build.MODELS), language

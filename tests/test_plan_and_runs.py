@@ -85,7 +85,7 @@ def test_a_trial_counts_and_times_the_steps_of_the_loop(tmp_path, monkeypatch):
             "train gan --budget smoke --data photos --log tensorboard",
             "--log tensorboard: tensorboard is not installed: run `pip install tensorboard`",
         ),
-        ("plan clip --budget smoke --data photos", "--data photos is for autoencoder, text-to-image, gan, vae"),
+        ("plan clip --budget smoke --data photos", "`bozzetto adapt clip` teaches CLIP your own"),
         ("runs", "folder runs is not there: name the folder that `bozzetto train` writes to"),
         ("runs photos", "folder photos has no logs of trainings, RUN/STAGE/log.jsonl"),
         ("runs photos -o curves.jpg", "curves.jpg"),

@@ -231,10 +231,10 @@ def opened(tmp_path, monkeypatch):
     graphs, read = Counter(), Counter()
     usual_open, usual_read = session._open, Path.read_bytes
 
-    def slow_open(path):
+    def slow_open(path, *adapter):
         graphs[str(path.relative_to(weights))] += 1
         time.sleep(0.2)  # long enough for every other thread to arrive
-        return usual_open(path)
+        return usual_open(path, *adapter)
 
     def read_bytes(path):
         read[str(path.relative_to(weights))] += 1
@@ -300,7 +300,7 @@ def test_a_loader_works_once_and_again_after_a_failure(tmp_path, monkeypatch):
     assert load("b") is not load("a") and worked == ["a", "a", "b"]
 
     tries = []
-    monkeypatch.setattr(session, "_open", lambda path: tries.append(path) or 1 / 0)
+    monkeypatch.setattr(session, "_open", lambda path, *adapter: tries.append(path) or 1 / 0)
     network = open_network(ModelFolder(tmp_path, {}))
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):

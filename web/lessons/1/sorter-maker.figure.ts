@@ -306,7 +306,7 @@ export class SorterMaker extends BzFigure<State> {
           return html`<li>
             <button type="button" class="made-one" ?disabled=${!made} aria-pressed=${i === this.asked}
               @click=${() => this.ask(i)}>
-              ${picture(made ?? null, made ? label : "", "thumb")}
+              ${picture(made ?? null, label, "thumb")}
               ${
                 told
                   ? html`<span class="verdict ${told}">${MARKS[told]} ${t(`sorter-maker.mark-${told}`)}</span>`
