@@ -49,6 +49,7 @@ def test_the_maker_is_met_with_what_it_drew_earlier_until_it_draws_here(reader):
     figure.get_by_label(t("sorter-maker.idea")).select_option("house")
     expect(made.first).to_be_disabled()
     expect(said).to_have_count(0)
+    assert not any(pixels(made.first.locator("canvas")))  # nothing is left of another idea
     figure.get_by_label(t("sorter-maker.idea")).select_option("rocket")
     expect(made.last).to_be_enabled()
     [after] = make(figure)
