@@ -268,7 +268,7 @@ def test_a_scene_is_built_and_asked_about_from_the_keyboard(reader):
     page.keyboard.press("Enter")
     said = answered(figure)
     assert said["question"] == "how many frogs?" and said["lit"] is None
-    expect_address(figure, scene="white*frog.3.10.28", covered="32", blind="1")
+    expect_address(figure, scene="white*frog.3.10.28", covered="32", blind="1", question="how many frogs?")
     expect(figure.locator(".answer")).to_have_count(2)
     for index in range(len(said["words"])):
         word = figure.locator(".answer").first.locator(".said-word").nth(index)
