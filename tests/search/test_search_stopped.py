@@ -93,7 +93,7 @@ def kill(folder, log, seed):
     while round < 20 or (log.read_text().count("opened") < 5 and round < 100):
         round += 1
         child = start()
-        time.sleep(rng.random() * whole * max(1, round / 20))  # later where the machine has become slower
+        time.sleep(rng.random() * whole)
         os.kill(child, signal.SIGKILL)
         say("killed" if os.WIFSIGNALED(end(child)) else "too late")
         for i in rng.sample(range(40), 8):
