@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from PIL import Image
 
 from bozzetto.world import dataset
 from bozzetto.world.captions import templates
@@ -180,3 +181,13 @@ def after_steps(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: now)
     monkeypatch.setattr(loop, "step_randomness", step)
     return after
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch) -> None:
+    """A folder `photos` of eight pictures in the folder of the test, where commands run."""
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(f"photos/{number}.png")

@@ -20,22 +20,14 @@ from bozzetto.training.recipes import diffusion
 from bozzetto.training.stages import Stage
 from test_training import TINY, line_fit, network
 
-
-@pytest.fixture
-def photos(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("photos").mkdir()
-    rng = np.random.default_rng(0)
-    for number in range(8):
-        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(f"photos/{number}.png")
-    return ["diffusion", "--budget", "smoke", "--data", "photos"]
+SMOKE = ["diffusion", "--budget", "smoke", "--data", "photos"]
 
 
 # ---------------------------------------------------------------- plan
 
 
 def test_a_plan_tells_what_each_stage_costs_and_leaves_nothing(photos, capsys):
-    assert main(["plan", *photos, "--seconds", "0", "--json"]) == 0
+    assert main(["plan", *SMOKE, "--seconds", "0", "--json"]) == 0
     told = capsys.readouterr()
     plan = json.loads(told.out)
     assert told.err == "" and os.listdir() == ["photos"]
@@ -52,7 +44,7 @@ def test_a_plan_tells_what_each_stage_costs_and_leaves_nothing(photos, capsys):
 
 def test_a_plan_is_a_table_for_people(photos, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
-    assert main(["plan", *photos, "--seconds", "0", "--steps", "2"]) == 0
+    assert main(["plan", *SMOKE, "--seconds", "0", "--steps", "2"]) == 0
     said = capsys.readouterr().out
     for word in ("GFLOP a step", "pictures/s", "fit", "rounded", "data and between", "expected: the loss falls"):
         assert word in said
@@ -152,10 +144,10 @@ def test_curves_fall_where_the_loss_falls(three, capsys):
 
 
 def test_a_training_is_listed_while_its_log_grows(photos, capsys):
-    assert main(["train", *photos, "--steps", "3", "--minutes", "1e-9"]) == 3
+    assert main(["train", *SMOKE, "--steps", "3", "--minutes", "1e-9"]) == 3
     assert capsys.readouterr().err.endswith(
         "(time limit), and all is saved; it goes on with "
-        f"`{shlex.join(['bozzetto', 'train', *photos, '--steps', '3', '--minutes', '1e-9'])}`\n"
+        f"`{shlex.join(['bozzetto', 'train', *SMOKE, '--steps', '3', '--minutes', '1e-9'])}`\n"
     )
     (stage,) = runs.read(Path("runs"))
     assert (stage.run, stage.name, stage.step, stage.steps) == ("diffusion-smoke-photos", "fit", 1, 3)
@@ -164,9 +156,9 @@ def test_a_training_is_listed_while_its_log_grows(photos, capsys):
 
 def test_ctrl_c_says_how_to_go_on(photos, capsys, after_steps):
     after_steps(2, lambda: os.kill(os.getpid(), signal.SIGINT))
-    assert main(["train", *photos]) == 130
+    assert main(["train", *SMOKE]) == 130
     said = capsys.readouterr().err
-    command = shlex.join(["bozzetto", "train", *photos])
+    command = shlex.join(["bozzetto", "train", *SMOKE])
     assert said == f"bozzetto: stopped at step 2 of 60 (SIGINT), and all is saved; it goes on with `{command}`\n"
 
 
@@ -174,7 +166,7 @@ def test_another_log_is_told_what_ours_is(photos, monkeypatch):
     told = []
     fake = SimpleNamespace(init=lambda **about: told.append(about), log=told.append)
     monkeypatch.setitem(sys.modules, "trackio", fake)
-    assert main(["train", *photos, "--steps", "1", "--log", "trackio"]) == 0
+    assert main(["train", *SMOKE, "--steps", "1", "--log", "trackio"]) == 0
     ours = [json.loads(Path(f"runs/diffusion-smoke-photos/{s}/log.jsonl").read_text()) for s in ("fit", "rounded")]
     assert told[0] == {"project": "bozzetto", "name": "diffusion-smoke-photos", "resume": "allow"}
     assert [line["fit/loss"] for line in told[1:2]] == [ours[0]["loss"]]

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from bozzetto.errors import InvalidInput
 from bozzetto.files import locked
@@ -104,16 +103,6 @@ def test_a_killed_process_ends_the_other_with_a_line_and_the_state_goes_on_with_
     fit(model, half_fit, TINY, tmp_path / "run")
     for one, other in zip(model.parameters(), whole.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
-
-
-@pytest.fixture
-def photos(tmp_path, monkeypatch):
-    """A folder of pictures in the folder of the test, where the commands run."""
-    monkeypatch.chdir(tmp_path)
-    Path("photos").mkdir()
-    rng = np.random.default_rng(0)
-    for number in range(8):
-        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(f"photos/{number}.png")
 
 
 COMMAND = ["train", "diffusion", "--budget", "smoke", "--data", "photos"]

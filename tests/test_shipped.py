@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 import bozzetto
-from bozzetto.evaluation.autoencoder import premultiplied, psnr
+from bozzetto.evaluation.autoencoder import psnr
 from bozzetto.runtime import clip as towers
 from bozzetto.runtime import enlarger, store, vae
 from bozzetto.runtime.session import open_network
+from bozzetto.runtime.text_to_image import premultiplied
 from bozzetto.runtime.tokenizer import Tokenizer, split_words
 from bozzetto.training import data
 from bozzetto.world import emoji

@@ -103,19 +103,16 @@ def generate(
     from PIL.Image import fromarray
 
     from bozzetto.errors import InvalidInput
-    from bozzetto.pictures import check_size
     from bozzetto.runtime import clip, enlarger, requests, store, text_to_image
 
-    check_size(size)
+    weights = store.weights_folder()
+    enlarger.check(weights, size)
     firsts = requests.seeds(seed, n, best_of)
     seeds = range(seed, seed + n * best_of)
     if few_steps and adapter is not None:
         raise InvalidInput(
             "few_steps", "draws with a network that {} does not change: leave one of them out", "adapter"
         )
-    weights = store.weights_folder()
-    if size >= enlarger.SIZE:
-        enlarger.load(weights)  # what is missing is said before anything is drawn
     models = text_to_image.load(weights, text_to_image.load_adapter(weights, adapter))
     requests.warn(requests.check_drawing(prompt, negative_prompt, guidance_scale, models.tokenizer))
 
@@ -191,14 +188,12 @@ def edit(
     from bozzetto import pictures
     from bozzetto.runtime import denoising, enlarger, requests, store, text_to_image
 
-    pictures.check_size(size)
+    weights = store.weights_folder()
+    enlarger.check(weights, size)
     seeds = requests.seeds(seed, n)
     opened = pictures.open_picture(picture)
     shown = np.asarray(pictures.fit(opened))
     painted = None if mask is None else requests.painted(mask, opened.size)
-    weights = store.weights_folder()
-    if size >= enlarger.SIZE:
-        enlarger.load(weights)  # what is missing is said before anything is drawn
     models = text_to_image.load(weights, text_to_image.load_adapter(weights, adapter))
     requests.warn(requests.check_drawing(prompt, negative_prompt, guidance_scale, models.tokenizer))
     walk = text_to_image.prepare_edit(

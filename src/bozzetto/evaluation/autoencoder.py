@@ -8,7 +8,7 @@ import numpy as np
 from bozzetto.evaluation.bench import FACTS, EvaluationContext
 from bozzetto.evaluation.scores import BORDERS, Measured, Scores, border_ratio, mean, share
 from bozzetto.progress import track
-from bozzetto.runtime.text_to_image import open_part, straight
+from bozzetto.runtime.text_to_image import open_part, premultiplied, straight
 from bozzetto.world.scenes import KINDS
 
 N = 0  # it draws nothing
@@ -29,13 +29,6 @@ def psnr(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Peak signal to noise ratio in dB, float [N], of pictures [N,...] in [0,1]; equal ones have 100."""
     error = ((one.astype(np.float64) - other) ** 2).reshape(len(one), -1).mean(1)
     return -10 * np.log10(np.maximum(error, 1e-10))
-
-
-def premultiplied(images: np.ndarray) -> np.ndarray:
-    """uint8 straight alpha [N,H,W,4] -> float32 premultiplied in [0,1]."""
-    rgba = images.astype(np.float32) / 255
-    rgba[..., :3] *= rgba[..., 3:]
-    return rgba
 
 
 def score(context: EvaluationContext, reconstruct: Callable[[np.ndarray, float], np.ndarray]) -> Scores:

@@ -15,7 +15,7 @@ from bozzetto.metrics.features import on_white
 from bozzetto.progress import track
 from bozzetto.runtime import enlarger
 from bozzetto.runtime.session import Network, open_network
-from bozzetto.runtime.text_to_image import as_pixels, open_part, straight
+from bozzetto.runtime.text_to_image import as_pictures, as_pixels, open_part
 from bozzetto.world import emoji
 
 N = 0  # it draws nothing
@@ -35,7 +35,7 @@ def through_latent(encoder: Network, decoder: Network, art: np.ndarray) -> np.nd
     pixels = as_pixels(art)
     half = pixels.reshape(*pixels.shape[:2], enlarger.SIZE // 2, 2, enlarger.SIZE // 2, 2).mean((3, 5))
     back = decoder(latents=encoder(pixels=half)["latents"])["pixels"]
-    return straight((back.transpose(0, 2, 3, 1) + 1) / 2)
+    return as_pictures(back)
 
 
 def measure(context: EvaluationContext, weights: Path, n: int, sheet: Path | None) -> Measured:

@@ -8,7 +8,7 @@ from PIL import Image
 from bozzetto import pictures
 from bozzetto.runtime.session import Network, open_network
 from bozzetto.runtime.store import once, open_model
-from bozzetto.runtime.text_to_image import as_pixels, straight
+from bozzetto.runtime.text_to_image import as_pictures, as_pixels
 
 SIZE = 128  # what the network draws
 
@@ -21,7 +21,13 @@ def load(weights: Path) -> Network:
 
 def enlarge(network: Network, images: np.ndarray) -> np.ndarray:
     """Pictures uint8 [N,64,64,4], straight alpha, as uint8 [N,128,128,4]."""
-    return straight((network(pixels=as_pixels(images))["large"].transpose(0, 2, 3, 1) + 1) / 2)
+    return as_pictures(network(pixels=as_pixels(images))["large"])
+
+
+def check(weights: Path, size: int) -> None:
+    """Raises what `at_size` would, before anything is drawn."""
+    if pictures.check_size(size) >= SIZE:
+        load(weights)
 
 
 def at_size(weights: Path, image: Image.Image, size: int) -> Image.Image:

@@ -139,14 +139,24 @@ def encode(models: Models, prompt: str, style: str | None = None) -> Condition:
 
 def decode(models: Models, latents: np.ndarray) -> np.ndarray:
     """Latents [B,8,16,16] -> pictures uint8 [B,64,64,4], straight alpha."""
-    return straight((models.decoder(latents=latents)["pixels"].transpose(0, 2, 3, 1) + 1) / 2)
+    return as_pictures(models.decoder(latents=latents)["pixels"])
+
+
+def as_pictures(pixels: np.ndarray) -> np.ndarray:
+    """What a network gives, premultiplied RGBA [B,4,H,W] nearly in [-1, 1] -> uint8 [B,H,W,4], straight alpha."""
+    return straight((pixels.transpose(0, 2, 3, 1) + 1) / 2)
 
 
 def as_pixels(images: np.ndarray) -> np.ndarray:
-    """Pictures uint8 [B,H,W,4], straight alpha -> premultiplied RGBA float32 [B,4,H,W] in [-1, 1]."""
-    pixels = images.astype(np.float32) / 255
-    pixels[..., :3] *= pixels[..., 3:]
-    return pixels.transpose(0, 3, 1, 2) * 2 - 1
+    """The way back, to what a network takes: float32 [B,4,H,W] in [-1, 1]."""
+    return premultiplied(images).transpose(0, 3, 1, 2) * 2 - 1
+
+
+def premultiplied(images: np.ndarray) -> np.ndarray:
+    """uint8 straight alpha [...,4] -> float32 premultiplied in [0,1]."""
+    rgba = images.astype(np.float32) / 255
+    rgba[..., :3] *= rgba[..., 3:]
+    return rgba
 
 
 def straight(premultiplied: np.ndarray) -> np.ndarray:

@@ -236,6 +236,16 @@ def collage(pixels: Tensor, rng: np.random.Generator, share: float) -> Tensor:
     return torch.cat([torch.where(painted, solid, four), pixels[count:]])
 
 
+def varied(pixels: Tensor, rng: np.random.Generator) -> Tensor:
+    """A batch [N,4,H,W] in a mirror and with its colour channels shuffled at times, half of it as collages: what an
+    autoencoder and an enlarger learn from."""
+    if rng.random() < 0.5:
+        pixels = pixels.flip(3)
+    if rng.random() < 0.3:
+        pixels = pixels[:, [*rng.permutation(3), 3]]
+    return collage(pixels, rng, 1 / 2)
+
+
 def augment(pixels: Tensor, rng: np.random.Generator) -> Tensor:
     """Turn, scale, shift and recolour pictures a little and put them over random colours, so that a classifier learns
     shapes.

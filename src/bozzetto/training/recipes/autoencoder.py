@@ -69,6 +69,12 @@ def unlike(tower: ImageTower, one: Tensor, other: Tensor, background: Tensor) ->
     return torch.stack([(a - b).square().sum(1).mean() for a, b in pairs]).sum()
 
 
+def latent_noise(count: int, strongest: float, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
+    """Noise [count,8,16,16] on latents, of each picture a random share of the strongest."""
+    strength = torch.from_numpy(rng.uniform(0, strongest, (count, 1, 1, 1)).astype(np.float32)).to(generator.device)
+    return strength * torch.randn(count, *LATENT_SHAPE, generator=generator, device=generator.device)
+
+
 def learn(world: World, budget: Budget, run: Run, start: None = None) -> Autoencoder:
     """Train on the world's training pictures and return the averaged model, its latents standardised."""
     device = pick_device()
@@ -84,28 +90,18 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Autoenc
 
     def draw(rng: np.random.Generator, count: int) -> Tensor:
         rows = torch.from_numpy(rng.integers(0, len(pictures), count)).to(device)
-        batch = data.premultiplied(pictures[rows], device)
-        if rng.random() < 0.5:
-            batch = batch.flip(3)
-        if rng.random() < 0.3:
-            batch = batch[:, [*rng.permutation(3), 3]]
-        return data.collage(batch, rng, 1 / 2)
-
-    def latent_noise(count: int, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
-        strength = rng.uniform(0, budget.strongest_noise, (count, 1, 1, 1)).astype(np.float32)
-        noise = torch.randn(count, *LATENT_SHAPE, generator=generator, device=device)
-        return torch.from_numpy(strength).to(device) * noise
+        return data.varied(data.premultiplied(pictures[rows], device), rng)
 
     def whole_loss(model: Autoencoder, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         batch = draw(rng, budget.whole.batch_size)
-        batch, noise = ours(batch, latent_noise(len(batch), rng, generator))
+        batch, noise = ours(batch, latent_noise(len(batch), budget.strongest_noise, rng, generator))
         return model.loss(batch.contiguous(memory_format=torch.channels_last), noise, gathered)
 
     def decoder_loss(model: Autoencoder, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         count = budget.rounded.batch_size // 2 if len(scenes.pictures) else 0
         chosen = scenes.pictures[rng.integers(0, max(1, len(scenes.pictures)), count)]
         batch = torch.cat([draw(rng, budget.rounded.batch_size - count), data.premultiplied(chosen, device)])
-        noise = latent_noise(len(batch), rng, generator)
+        noise = latent_noise(len(batch), budget.strongest_noise, rng, generator)
         colour = torch.from_numpy(rng.uniform(-1, 1, (len(batch), 3, 1, 1)).astype(np.float32)).to(device)
         batch, noise, colour = ours(batch.contiguous(memory_format=torch.channels_last), noise, colour)
         with torch.no_grad():

@@ -17,11 +17,13 @@ from torch import Tensor
 from bozzetto.models.autoencoder import Autoencoder, AutoencoderConfig, reconstruction_loss
 from bozzetto.models.enlarger import Enlarger, EnlargerConfig
 from bozzetto.runtime.enlarger import SIZE
-from bozzetto.runtime.text_to_image import LATENT_SHAPE, open_part
+from bozzetto.runtime.text_to_image import open_part
 from bozzetto.training import data
 from bozzetto.training.export import Graph, export_folder, load_part, read_final
 from bozzetto.training.loop import TrainingSchedule, pick_device, placed
+from bozzetto.training.processes import ours
 from bozzetto.training.recipe import Recipe
+from bozzetto.training.recipes.autoencoder import latent_noise
 from bozzetto.training.stages import Run, Stage
 from bozzetto.world import emoji
 from bozzetto.world.dataset import World
@@ -65,24 +67,19 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Enlarge
 
     def draw(rng: np.random.Generator, count: int) -> Tensor:
         batch = data.premultiplied(art[torch.from_numpy(rng.integers(0, len(art), count)).to(device)], device)
-        if rng.random() < 0.5:
-            batch = batch.flip(3)
-        if rng.random() < 0.3:
-            batch = batch[:, [*rng.permutation(3), 3]]
-        return data.collage(batch, rng, 1 / 2).contiguous(memory_format=torch.channels_last)
+        return data.varied(batch, rng).contiguous(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def drawn_small(large: Tensor, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
-        small, count = F.avg_pool2d(large, 2), len(large)
-        strength = rng.uniform(0, budget.strongest_noise, (count, 1, 1, 1)).astype(np.float32)
-        noise = torch.randn(count, *LATENT_SHAPE, generator=generator, device=device)
-        latents = encoder(small).float() + torch.from_numpy(strength).to(device) * noise
-        exact = torch.from_numpy(rng.random((count, 1, 1, 1)) < budget.exact).to(device)
-        return torch.where(exact, small, decoder(latents).float().clamp(-1, 1))
+        small, noise = F.avg_pool2d(large, 2), latent_noise(len(large), budget.strongest_noise, rng, generator)
+        exact = torch.from_numpy(rng.random((len(large), 1, 1, 1)) < budget.exact).to(device)
+        small, noise, exact = ours(small, noise, exact)
+        return torch.where(exact, small, decoder(encoder(small).float() + noise).float().clamp(-1, 1))
 
     def loss(model: Enlarger, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         large = draw(rng, budget.fit.batch_size)
-        return reconstruction_loss(model(drawn_small(large, rng, generator)).float(), large)
+        drawn = model(drawn_small(large, rng, generator)).float()
+        return reconstruction_loss(drawn, *ours(large))
 
     needs = {folder["model"]: folder.weights_sum() for folder in halves}
     return run.train(Stage("fit", model, loss, budget.fit, {"model": asdict(model.config), "needs": needs}))
