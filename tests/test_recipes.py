@@ -211,7 +211,8 @@ def test_text_to_image_goes_on_learning(runs, shapes, things, tmp_path, monkeypa
     budget = with_steps(recipe.budgets["smoke"], 1)
     recipe.train(shapes, budget, out, start=runs / "weights", first=runs / "text-to-image")
     assert not (out / "aligned").exists()
-    assert log(out / "fit")[0]["loss"] < 0.95 * log(runs / "text-to-image/fit")[0]["loss"]
+    # Where the words are in a scene is learned first, and sixteen pictures tell it apart from the noise of a batch.
+    assert log(out / "fit")[0]["misplaced"] < 0.5 * log(runs / "text-to-image/fit")[0]["misplaced"]
     with pytest.raises(InvalidInput, match="began from other weights"):
         recipe.train(shapes, budget, out, start=runs / "weights", first=runs / "weights")
     with pytest.raises(InvalidInput, match="is neither a finished run of text-to-image nor a weights folder"):

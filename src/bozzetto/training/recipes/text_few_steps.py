@@ -31,7 +31,7 @@ class Budget:
 
 
 BUDGETS = {
-    "smoke": Budget(schedule(40, 16, 2e-4, warmup=5, ema=0.9), text_to_image.BUDGETS["smoke"]),
+    "smoke": Budget(schedule(28, 12, 2e-4, warmup=5, ema=0.9), text_to_image.BUDGETS["smoke"]),
     "cpu": Budget(schedule(600, 128, 5e-4), text_to_image.BUDGETS["cpu"]),
     "gpu": Budget(schedule(10_000, 512, 4e-4, ema=0.999), text_to_image.BUDGETS["gpu"]),
 }

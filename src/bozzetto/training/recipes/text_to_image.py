@@ -63,9 +63,9 @@ class Budget:
 _schedule = partial(TrainingSchedule, betas=(0.9, 0.98), muon=True)
 BUDGETS = {
     "smoke": Budget(
-        _schedule(70, 32, 3e-3, warmup=5, last_rate=1, ema=0.9),
-        _schedule(10, 32, 1e-3, warmup=5, ema=0.9, rounding=True),
-        _schedule(10, 32, 3e-3, warmup=5, last_rate=1, ema=0.9),
+        _schedule(50, 16, 3e-3, warmup=5, last_rate=1, ema=0.9),
+        _schedule(6, 16, 1e-3, warmup=3, ema=0.9, rounding=True),
+        _schedule(10, 16, 3e-3, warmup=5, last_rate=1, ema=0.9),
         scenes=32,
         new_scenes=4,
         easy_scenes=64,
