@@ -47,8 +47,8 @@ def test_ctrl_c_ends_with_130_after_the_batch(folder, monkeypatch, capsys):
     assert signal.getsignal(signal.SIGINT) is usual
 
 
-# Another process. It imports LanceDB, which takes longer than a whole run here, never uses it itself, and forks for every
-# piece of work: a kill at a random moment then falls into the run, not into the import.
+# Another process. It imports LanceDB, which takes longer than a whole run here, never uses it itself, and forks for
+# every piece of work: a kill at a random moment then falls into the run, not into the import.
 OTHER = """
 import os, random, shutil, signal, sys, time, warnings
 from pathlib import Path
