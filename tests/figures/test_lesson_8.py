@@ -99,7 +99,9 @@ def test_the_first_answer_is_the_students_and_takes_few_models(visit, course):
 STEPS_TOLD = """
 const post = Worker.prototype.postMessage;
 globalThis.told = [];
+globalThis.enlarged = 0;
 Worker.prototype.postMessage = function (request, ...more) {
+  if (request.call === "enlarge") enlarged++;
   if (request.call === "generate" && request.argument.model === undefined) {
     const { prompt } = request.argument;
     const hear = ({ data }) => data.id === request.id && data.event && told.push(prompt);
@@ -119,6 +121,11 @@ def test_two_prompts_are_drawn_side_by_side(visit):
     assert told[:3] != ["a cat"] * 3, "one after the other"
     big = [pixels(film.locator("canvas").first) for film in figure.locator(".film").all()]
     assert big[0] != big[1]
+    assert reader.page.evaluate("enlarged") == 4  # of each a sketch and a last picture
+    field(figure, "words-steer.match").check()
+    expect(figure.locator("svg.chart")).to_be_visible()
+    finished(figure)
+    assert reader.page.evaluate("enlarged") == 4  # and no picture twice
 
 
 def test_a_scenes_pictures_are_checked_one_by_one(reader):

@@ -75,6 +75,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
   private readonly scores = new Recent<string, number[]>(KEPT);
   private whole = false; // the models of the full run, which a load without them would release
   private readonly sketches = new Recent<string, Sketch>(KEPT);
+  private readonly finer = new WeakSet<Film>(); // those whose last picture is enlarged
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -175,7 +176,9 @@ export class WordsSteer extends FilmFigure<State, Run> {
   protected override async finish(signal: AbortSignal): Promise<void> {
     for (const film of this.films) {
       const { clean } = film.frames[film.last]!;
-      if (clean) film.keep(film.last, "clean", await enlarged(await Runtime.get().decode(clean), signal));
+      if (!clean || this.finer.has(film)) continue;
+      film.keep(film.last, "clean", await enlarged(await Runtime.get().decode(clean), signal));
+      this.finer.add(film);
     }
     this.requestUpdate();
     if (!this.state.match) return;
