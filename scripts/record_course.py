@@ -55,13 +55,12 @@ ON_MAP = 28  # pictures, and as many captions
 VAE_MAPS = ("map_", "plain_map_")
 VAE_STEP = 0.001  # of a place on them, in the file
 LOGO = "rocket"  # lesson 9 opens with it, and with these fields
-VARIED: dict[str, Any] = {"seed": 7, "n": 4, "strength": 0.6, "num_inference_steps": 8, "guidance_scale": 5.0}
+VARIED: dict[str, Any] = {"seed": 7, "n": 4, "strength": 0.6, "num_inference_steps": 8}
 RUN_SCALE = 2.0**-7  # of the numbers of a recorded run, in the file
 DIAL_RUN = ("face-smiling", 7)  # lesson 5's: a class of the pixel model, and a seed
 HOME = (  # the first page's runs
     "a house", "an umbrella", "a sunflower", "a rocket", "a red heart", "a robot", "a guitar", "a ghost", "a clock",
 )  # fmt: skip
-HOME_STYLE = "fluent-flat"  # which is drawn best
 HOME_SEEDS = 8  # of so many drawings CLIP chooses one
 HOME_STEPS = (0, 2, 4, 6, 8, 10, 12, 14, 16, 19)  # what is shown of the 20
 

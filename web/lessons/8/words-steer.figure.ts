@@ -5,7 +5,7 @@ import { Recent } from "../../core/cache.js";
 import { dot } from "../../core/vectors.js";
 import { count } from "../../runtime/arrays.js";
 import { type ModelConfig, type ModelName, Runtime, type Stepped } from "../../runtime/client.js";
-import { LATENT_SHAPE, LIMITS, STYLES } from "../../runtime/generated.js";
+import { GUIDANCE, LATENT_SHAPE, LIMITS, STYLES } from "../../runtime/generated.js";
 import { Reader } from "../../runtime/reading.js";
 import { Tokenizer } from "../../runtime/tokenizer.js";
 import { type Pixels, pixels } from "../../ui/canvas.js";
@@ -36,7 +36,7 @@ const SCORERS = ["clip/order", "clip/image"] as const; // beside the text tower
 const FIELDS = defineFields({
   prompt: { kind: "text", default: "a red apple", max: LIMITS.prompt },
   ...FILM_FIELDS,
-  guidance_scale: { kind: "float", default: 4, min: 0, max: 10 },
+  guidance_scale: { kind: "float", default: GUIDANCE.text_to_image, min: 0, max: 10 },
   sampler: { kind: "choice", default: "dpmpp_2m", options: SAMPLER_NAMES },
   style: { kind: "choice", default: "any", options: ["any", ...STYLES] },
   prompt_b: { kind: "text", default: "", max: LIMITS.prompt },
