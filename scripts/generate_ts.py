@@ -68,6 +68,7 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
         },
     ),
     "STYLES": ("Styles of drawing, as text-to-image numbers them from 1.", list(STYLES)),
+    "BEST_STYLE": ("The one of them that is drawn best.", text_to_image.BEST_STYLE),
     "CONTEXT_LENGTH": ("Tokens that the text tower reads, [start] and padding among them.", tokenizer.CONTEXT_LENGTH),
     "EMOJI_BYTES": ("Of the names of emoji, data/emoji.tsv of the site.", reading.NAMES.stat().st_size),
     "FRAME": ("Pixels a side of a picture.", scenes.FRAME),

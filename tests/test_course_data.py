@@ -89,7 +89,7 @@ def test_a_recorded_run_is_what_the_weights_draw_today(name, model, models):
     if model == "diffusion":
         [drawn] = bozzetto.sample(model, label=facts["label"], **options)
     else:
-        [drawn] = bozzetto.generate(facts["prompt"], **options)
+        [drawn] = bozzetto.generate(facts["prompt"], style=facts["style"], **options)
     with Image.open(DATA / f"recorded/{name}.avif") as sprite:
         assert sprite.size == (facts["size"] * facts["steps"], facts["size"] * len(facts["rows"]))
         last = cell(sprite.convert("RGBA"), facts["size"], facts["steps"] - 1)

@@ -171,8 +171,10 @@ def states(visit: Visit):
     expect(figure.locator(".controls", has_text=t("words-steer.match"))).not_to_contain_text(" 0 MB")
     expect_play_beside(figure, figure.locator(".films"))
     yield "recorded"
+    expect(field(figure, "shell.style")).to_have_value(t2i.BEST_STYLE)
     field(figure, "words-steer.prompt").fill("a robot")
     expect(button(figure, "shell.run")).to_be_enabled()  # and no longer "Recompute now"
+    expect(field(figure, "shell.style")).to_have_value(t2i.BEST_STYLE)
     with held(visit.course, "models/text_to_image/model.safetensors"):
         # A link that asks for more than the recorded run is answered with a run.
         figure = visit.figure(8, prompt="a+happy+robot", prompt_b="a+sad+zorgon", num_inference_steps=4, match=1)
@@ -222,6 +224,7 @@ def test_a_film_is_run_and_looked_at_from_the_keyboard(visit):
 
 def test_a_shared_link_shows_the_same_figure(reader):
     figure = reader.figure(8, prompt="a+cat", num_inference_steps=2, seed=11)
+    expect(field(figure, "shell.style")).to_have_value("any")  # what a link says nothing of stays as it always was
     first = run(figure)
     button(figure, "shell.share").press("Enter")
     link = figure.get_by_label(t("shell.link")).input_value()

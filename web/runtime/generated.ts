@@ -68,6 +68,9 @@ export const STYLES = [
   "fxemoji",
 ] as const;
 
+/** The one of them that is drawn best. */
+export const BEST_STYLE = "fluent-flat" as const;
+
 /** Tokens that the text tower reads, [start] and padding among them. */
 export const CONTEXT_LENGTH = 24 as const;
 
