@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 
 import bozzetto
 from bozzetto.pictures import over_white
+from bozzetto.runtime.text_to_image import BEST_STYLE
 
 PROMPTS = (
     "a red apple", "a happy robot", "a cat face", "a rocket", "a pizza", "a dog face", "a tree", "a guitar",
@@ -24,7 +25,7 @@ def main() -> None:
     for index, prompt in enumerate(PROMPTS):
         row, column = divmod(index, 8)
         left, top = GAP + column * cell, GAP + row * (cell + line)
-        paper.paste(over_white(bozzetto.generate(prompt, seed=7, style="fluent-flat", size=SIDE)[0]), (left, top))
+        paper.paste(over_white(bozzetto.generate(prompt, seed=7, style=BEST_STYLE, size=SIDE)[0]), (left, top))
         pen.text((left + SIDE // 2, top + SIDE + 2), prompt, fill="#555555", anchor="ma")
     paper.save(Path(__file__).parents[1] / "docs/first_pictures.png", optimize=True)
 

@@ -1,7 +1,7 @@
 """What the page must know as Python does: `python scripts/generate_ts.py` writes web/runtime/generated.ts.
 
-Only lists and numbers that no model's config.json holds. The algorithms that exist twice are held together by golden
-vectors instead (tests/test_golden.py).
+Only lists and numbers that no model's config.json holds, or that are wanted before it is there. The algorithms that
+exist twice are held together by golden vectors instead (tests/test_golden.py).
 """
 
 import json
@@ -12,7 +12,7 @@ from bozzetto.course.build import MODELS
 from bozzetto.diffusion import JUMPS, SAMPLERS, STOCHASTIC, TWICE
 from bozzetto.diffusion.guidance import MAX_CLIP_GUIDANCE, MAX_GUIDANCE
 from bozzetto.models.vlm import PATCHES
-from bozzetto.runtime import ask, gan_round, reading, requests, sample, text_to_image, tokenizer
+from bozzetto.runtime import ask, gan_round, reading, requests, sample, store, text_to_image, tokenizer
 from bozzetto.world import scenes
 from bozzetto.world.captions import article
 from bozzetto.world.scenes.vocabulary import BACKGROUND_WORDINGS, NOUNS, NUMBERS, WORDINGS
@@ -35,6 +35,11 @@ def palette() -> dict[str, str]:
     return {name: hexadecimal(scenes.BACKGROUNDS[name]) for name in (*greys, *scenes.COLORS)}
 
 
+def guidance() -> dict[str, float]:
+    models = ("text_to_image", "diffusion")
+    return {model: store.open_model(model)["defaults"]["guidance_scale"] for model in models}
+
+
 def said_otherwise() -> dict[str, str]:
     """The article of nouns whose first letter does not tell it."""
     articles = {noun: article(noun) for noun in NOUNS}
@@ -48,6 +53,7 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
         samplers(),
     ),
     "JUMPS": ("In how many steps a few-step student has learned to draw.", list(JUMPS)),
+    "GUIDANCE": ("How closely each follows its words or its class, where nobody says otherwise.", guidance()),
     "STEERED": (
         "How a picture is best steered by words.",
         sample.STEERED | {"clip_guidance_scale": sample.CLIP_GUIDANCE},
@@ -62,6 +68,7 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
         },
     ),
     "STYLES": ("Styles of drawing, as text-to-image numbers them from 1.", list(STYLES)),
+    "BEST_STYLE": ("The one of them that is drawn best.", text_to_image.BEST_STYLE),
     "CONTEXT_LENGTH": ("Tokens that the text tower reads, [start] and padding among them.", tokenizer.CONTEXT_LENGTH),
     "EMOJI_BYTES": ("Of the names of emoji, data/emoji.tsv of the site.", reading.NAMES.stat().st_size),
     "FRAME": ("Pixels a side of a picture.", scenes.FRAME),

@@ -55,13 +55,12 @@ ON_MAP = 28  # pictures, and as many captions
 VAE_MAPS = ("map_", "plain_map_")
 VAE_STEP = 0.001  # of a place on them, in the file
 LOGO = "rocket"  # lesson 9 opens with it, and with these fields
-VARIED: dict[str, Any] = {"seed": 7, "n": 4, "strength": 0.6, "num_inference_steps": 8, "guidance_scale": 5.0}
+VARIED: dict[str, Any] = {"seed": 7, "n": 4, "strength": 0.6, "num_inference_steps": 8}
 RUN_SCALE = 2.0**-7  # of the numbers of a recorded run, in the file
 DIAL_RUN = ("face-smiling", 7)  # lesson 5's: a class of the pixel model, and a seed
 HOME = (  # the first page's runs
     "a house", "an umbrella", "a sunflower", "a rocket", "a red heart", "a robot", "a guitar", "a ghost", "a clock",
 )  # fmt: skip
-HOME_STYLE = "fluent-flat"  # which is drawn best
 HOME_SEEDS = 8  # of so many drawings CLIP chooses one
 HOME_STEPS = (0, 2, 4, 6, 8, 10, 12, 14, 16, 19)  # what is shown of the 20
 
@@ -348,6 +347,7 @@ def write_run(
 
 def record_words_steer(models: text_to_image.Models, prompt: str, seed: int) -> None:
     """With the two guesses that each step was made of, and what the sentence became."""
+    style = text_to_image.BEST_STYLE
     latents, clean = [], []
 
     def on_step(step: int, steps: int, index: int, now: np.ndarray, estimate: np.ndarray) -> None:
@@ -355,11 +355,11 @@ def record_words_steer(models: text_to_image.Models, prompt: str, seed: int) -> 
         clean.append(estimate)
 
     began = time.perf_counter()
-    text_to_image.draw(models, prompt, [seed], callback=on_step)
+    text_to_image.draw(models, prompt, [seed], style=style, callback=on_step)
     seconds = time.perf_counter() - began
     sampling = {key: getattr(models.defaults, key) for key in ("sampler", "guidance_scale")}
     shift = models.defaults.shift
-    wanted, unwanted = (text_to_image.encode(models, text) for text in (prompt, ""))
+    wanted, unwanted = text_to_image.encode(models, prompt, style), text_to_image.encode(models, "")
     asked = [normal_batch([seed], text_to_image.LATENT_SHAPE), *latents[:-1]]
     times = flow(len(latents), shift).times.tolist()
     rows = {"noisy": latents, "clean": clean}
@@ -368,7 +368,7 @@ def record_words_steer(models: text_to_image.Models, prompt: str, seed: int) -> 
         rows[view] = [guess(x, t) for x, t in zip(asked, times, strict=False)]
     pictures = {view: [text_to_image.decode(models, one)[0] for one in row] for view, row in rows.items()}
     vector = [round(value, 3) for value in wanted["embedding"][0].tolist()]
-    run = {"prompt": prompt, "seed": seed, **sampling, "vector": vector}
+    run = {"prompt": prompt, "seed": seed, "style": style, **sampling, "vector": vector}
     write_run("words-steer", "text_to_image", run, latents, pictures, seconds, shift)
 
 
@@ -407,7 +407,8 @@ def record_home(models: text_to_image.Models, clip: towers.Clip) -> None:
     CLIP finds most like its words."""
     drawn, items, finer = [], [], enlarger.load(store.weights_folder())
     for prompt in HOME:
-        pictures = white(np.stack(text_to_image.draw(models, prompt, range(HOME_SEEDS), style=HOME_STYLE)))
+        drawings = text_to_image.draw(models, prompt, range(HOME_SEEDS), style=text_to_image.BEST_STYLE)
+        pictures = white(np.stack(drawings))
         match = towers.encode_image(clip, pictures) @ towers.encode_text(clip, [prompt])[0]
         seed = int(match.argmax())
         frames: list[np.ndarray] = []
@@ -416,10 +417,10 @@ def record_home(models: text_to_image.Models, clip: towers.Clip) -> None:
             if step in HOME_STEPS:
                 frames.extend(white(enlarger.enlarge(finer, text_to_image.decode(models, now))))  # noqa: B023 (drawn before the next prompt)
 
-        text_to_image.draw(models, prompt, [seed], style=HOME_STYLE, callback=on_step)
+        text_to_image.draw(models, prompt, [seed], style=text_to_image.BEST_STYLE, callback=on_step)
         name = f"{prompt.replace(' ', '-')}.avif"
         save(sheet(np.stack(frames), len(frames)), f"home/{name}", 45)
-        items.append({"file": name, "prompt": prompt, "style": HOME_STYLE, "seed": seed})
+        items.append({"file": name, "prompt": prompt, "style": text_to_image.BEST_STYLE, "seed": seed})
         drawn.append(pictures[seed])
     write("home.json", items)
     strip([np.stack(drawn[:4]), np.stack(drawn[4:8])], "same-blocks")
@@ -428,7 +429,8 @@ def record_home(models: text_to_image.Models, clip: towers.Clip) -> None:
 def record_stills(world: World, models: text_to_image.Models) -> None:
     """What stands where a figure will be: drawings of the shipped models, and what they make of unseen pictures."""
     for name, (prompt, seed) in STILLS.items():
-        save_still(name, bozzetto.generate(prompt, seed=seed)[0])
+        style = text_to_image.BEST_STYLE if name == "words-steer" else None
+        save_still(name, bozzetto.generate(prompt, seed=seed, style=style)[0])
     groups = read_toml(ROOT / "src/bozzetto/course/content/en/interface/classes.toml").values()
     words = next(group[DIAL_RUN[0]] for group in groups if DIAL_RUN[0] in group)
     drawn_for = {**STILLS, "speed-dial": (words, DIAL_RUN[1])}

@@ -548,7 +548,15 @@ def test_numbers_are_written_as_the_language_does(two):
     site = build.site("en", two)
     words = " ".join("".join(page(site, "es/index.html").words).split())
     assert re.search(r"\d,\d MB", words) and not re.search(r"\d\.\d MB", words)
-    assert re.search(r"\d,\d %", words) and not re.search(r"\d\.\d %", words)
+    assert re.search(r"\d,\d million", words)
+    assert re.search(r"\d\.000 examples", words)
+
+
+def test_what_was_measured_is_said_in_whole_percent(real):
+    """Decibels too: 33.4 dB are 2 % between black and white."""
+    for path in ("index.html", "es/index.html"):
+        words = " ".join(page(real, path).words)
+        assert re.search(r"\b2\s%", words) and not re.search(r"\d[.,]\d+\s%|dB", words)
 
 
 def test_a_course_of_one_language_has_no_switch(root):

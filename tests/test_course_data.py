@@ -89,7 +89,7 @@ def test_a_recorded_run_is_what_the_weights_draw_today(name, model, models):
     if model == "diffusion":
         [drawn] = bozzetto.sample(model, label=facts["label"], **options)
     else:
-        [drawn] = bozzetto.generate(facts["prompt"], **options)
+        [drawn] = bozzetto.generate(facts["prompt"], style=facts["style"], **options)
     with Image.open(DATA / f"recorded/{name}.avif") as sprite:
         assert sprite.size == (facts["size"] * facts["steps"], facts["size"] * len(facts["rows"]))
         last = cell(sprite.convert("RGBA"), facts["size"], facts["steps"] - 1)
@@ -111,7 +111,7 @@ def test_lesson_9_opens_with_what_its_first_job_makes_of_its_fields():
     fields = dict(re.findall(r"(\w+): \{ kind: \"(?:int|float)\", default: ([\d.]+)", text))
     assert recorded.pop("picture") == words and f'vary: text("{with_article(words)}")' in text
     assert f"vary: {recorded['n']}," in text
-    for name in ("seed", "strength", "num_inference_steps", "guidance_scale"):
+    for name in ("seed", "strength", "num_inference_steps"):
         assert recorded[name] == float(fields[name]), AGAIN
     facts = read("gallery.json")
     place = next(i for i, item in enumerate(facts["items"]) if item["name"] == words)

@@ -166,11 +166,13 @@ def test_lesson_7_the_traps(gallery):
 
 @pytest.fixture(scope="module")
 def draw():
-    """draw(prompt, seeds, scale) gives pictures on white, in eight steps: floats [N,64,64,3] from 0 to 1."""
+    """draw(prompt, seeds, scale) gives pictures on white, in eight steps and in the style that the figure begins with:
+    floats [N,64,64,3] from 0 to 1."""
     models = text_to_image.load(store.weights_folder())
 
     def drawn(prompt: str, among: range, scale: float) -> np.ndarray:
-        found = text_to_image.draw(models, prompt, among, num_inference_steps=8, guidance_scale=scale)
+        options = {"num_inference_steps": 8, "guidance_scale": scale, "style": text_to_image.BEST_STYLE}
+        found = text_to_image.draw(models, prompt, among, **options)
         return np.stack([np.asarray(over_white(Image.fromarray(picture)), float) for picture in found]) / 255
 
     return drawn

@@ -99,7 +99,9 @@ def test_the_first_answer_is_the_students_and_takes_few_models(visit, course):
 STEPS_TOLD = """
 const post = Worker.prototype.postMessage;
 globalThis.told = [];
+globalThis.enlarged = 0;
 Worker.prototype.postMessage = function (request, ...more) {
+  if (request.call === "enlarge") enlarged++;
   if (request.call === "generate" && request.argument.model === undefined) {
     const { prompt } = request.argument;
     const hear = ({ data }) => data.id === request.id && data.event && told.push(prompt);
@@ -119,6 +121,11 @@ def test_two_prompts_are_drawn_side_by_side(visit):
     assert told[:3] != ["a cat"] * 3, "one after the other"
     big = [pixels(film.locator("canvas").first) for film in figure.locator(".film").all()]
     assert big[0] != big[1]
+    assert reader.page.evaluate("enlarged") == 4  # of each a sketch and a last picture
+    field(figure, "words-steer.match").check()
+    expect(figure.locator("svg.chart")).to_be_visible()
+    finished(figure)
+    assert reader.page.evaluate("enlarged") == 4  # and no picture twice
 
 
 def test_a_scenes_pictures_are_checked_one_by_one(reader):
@@ -164,8 +171,10 @@ def states(visit: Visit):
     expect(figure.locator(".controls", has_text=t("words-steer.match"))).not_to_contain_text(" 0 MB")
     expect_play_beside(figure, figure.locator(".films"))
     yield "recorded"
+    expect(field(figure, "shell.style")).to_have_value(t2i.BEST_STYLE)
     field(figure, "words-steer.prompt").fill("a robot")
     expect(button(figure, "shell.run")).to_be_enabled()  # and no longer "Recompute now"
+    expect(field(figure, "shell.style")).to_have_value(t2i.BEST_STYLE)
     with held(visit.course, "models/text_to_image/model.safetensors"):
         # A link that asks for more than the recorded run is answered with a run.
         figure = visit.figure(8, prompt="a+happy+robot", prompt_b="a+sad+zorgon", num_inference_steps=4, match=1)
@@ -215,6 +224,7 @@ def test_a_film_is_run_and_looked_at_from_the_keyboard(visit):
 
 def test_a_shared_link_shows_the_same_figure(reader):
     figure = reader.figure(8, prompt="a+cat", num_inference_steps=2, seed=11)
+    expect(field(figure, "shell.style")).to_have_value("any")  # what a link says nothing of stays as it always was
     first = run(figure)
     button(figure, "shell.share").press("Enter")
     link = figure.get_by_label(t("shell.link")).input_value()

@@ -106,7 +106,7 @@ def gallery(name: str) -> Image.Image:
 
 def test_the_prediction_comes_true():
     """At the top nothing of the logo is left, below it the more the lower: for five seeds, and two logos."""
-    options = {"num_inference_steps": 8, "guidance_scale": 5.0}
+    options = {"num_inference_steps": 8}
     logo, other = (gallery(name) for name in (STRINGS["same-blocks"]["first-vary"], "house"))
 
     def away(one: Image.Image, two: Image.Image) -> float:

@@ -2,7 +2,7 @@
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
 import { Runtime } from "../runtime/client.js";
-import { LIMITS } from "../runtime/generated.js";
+import { BEST_STYLE, LIMITS } from "../runtime/generated.js";
 import { picture, type Pixels } from "../ui/canvas.js";
 import { enlarged } from "../ui/enlarge.js";
 import { button, type Content, workPart } from "../ui/figure-parts.js";
@@ -10,7 +10,6 @@ import { number, t } from "../ui/strings.js";
 import { Work } from "../ui/work.js";
 
 const MODELS = ["clip/text", "text_few_steps", "autoencoder/decoder", "enlarger"] as const;
-const STYLE = "fluent-flat"; // the one whose drawings the judge names most often
 const STEPS = 4; // the first guess of a student has blots, which three more looks take away
 
 interface Drawn {
@@ -44,7 +43,7 @@ export class Draw extends LitElement {
       const runtime = Runtime.get();
       const { unknown } = await runtime.tokens(prompt);
       const began = performance.now();
-      const options = { model: "text_few_steps", num_inference_steps: STEPS, style: STYLE, prompt, seed } as const;
+      const options = { model: "text_few_steps", num_inference_steps: STEPS, style: BEST_STYLE, prompt, seed } as const;
       const made = await runtime.generate(options, { signal });
       const what = await enlarged(made.picture, signal);
       const seconds = (performance.now() - began) / 1000;
@@ -100,7 +99,7 @@ export class Draw extends LitElement {
   /** The same words and noise in the lesson that draws them step by step. */
   private onward({ prompt, seed }: Drawn): Content {
     const { lesson = "", figure = "" } = this.dataset;
-    const wanted = { prompt, seed: String(seed), style: STYLE };
+    const wanted = { prompt, seed: String(seed), style: BEST_STYLE };
     const state = new URLSearchParams(Object.entries(wanted).map(([name, value]) => [`${figure}.${name}`, value]));
     return html`<a href="${lesson}#${state}">${t("draw.onward")}</a>`;
   }

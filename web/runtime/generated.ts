@@ -42,6 +42,9 @@ export const SAMPLER_FACTS = {
 /** In how many steps a few-step student has learned to draw. */
 export const JUMPS = [1, 2, 4, 8] as const;
 
+/** How closely each follows its words or its class, where nobody says otherwise. */
+export const GUIDANCE = {"text_to_image": 4.0, "diffusion": 2.0} as const;
+
 /** How a picture is best steered by words. */
 export const STEERED = {"sampler": "ddpm", "num_inference_steps": 25, "clip_guidance_scale": 15.0} as const;
 
@@ -64,6 +67,9 @@ export const STYLES = [
   "emojione",
   "fxemoji",
 ] as const;
+
+/** The one of them that is drawn best. */
+export const BEST_STYLE = "fluent-flat" as const;
 
 /** Tokens that the text tower reads, [start] and padding among them. */
 export const CONTEXT_LENGTH = 24 as const;

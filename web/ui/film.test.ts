@@ -36,6 +36,14 @@ test("a picture is decoded once, and the one asked for last comes first", async 
   assert.equal(decoded.length, 4);
 });
 
+test("a finer picture that is kept while the frame is decoded stays", async () => {
+  const { one, told } = film();
+  one.picture(3, "clean");
+  one.keep(3, "clean", pixels(new Uint8ClampedArray(16).fill(9), 2));
+  while (told() < 1) await turn();
+  assert.equal(one.picture(3, "clean")?.data.length, 16);
+});
+
 test("a long run keeps the pictures of some steps, its first and its last among them", () => {
   for (const steps of [1, 20, 100, 101, 128, 1000]) {
     const times = Array.from({ length: steps + 1 }, (_, k) => 1 - k / steps);

@@ -134,7 +134,8 @@ export class Film {
       const latents = this.frames[Number(k)]?.[view];
       if (!latents || !this.decode || this.pictures.has(key)) continue;
       try {
-        this.pictures.set(key, await this.decode(latents));
+        const decoded = await this.decode(latents);
+        if (!this.pictures.has(key)) this.pictures.set(key, decoded); // a finer one may have been kept meanwhile
         this.onPicture?.();
       } catch {
         this.queue = []; // the models are gone; whoever asks again starts again

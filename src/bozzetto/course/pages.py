@@ -70,7 +70,8 @@ class Course:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.templates.filters |= {"inline": self.inline, "fixed": self.fixed, "alone": self.alone}
+        filters = (self.inline, self.fixed, self.roughly, self.alone)
+        self.templates.filters |= {each.__name__: each for each in filters}
         self.teachers = self.folder / "teachers.md"
         self.notes = {path.stem: read_teacher(path) for path in sorted((self.folder / "teacher").glob("*.toml"))}
         for name in self.notes:
@@ -192,6 +193,12 @@ class Course:
         """A number with so many digits after the point, as the language writes it."""
         return f"{value:,.{digits}f}".translate(self.marks)
 
+    def roughly(self, count: int) -> str:
+        """A large number as people say it: 7.4 million, 69,000."""
+        if count < 1e6:
+            return self.fixed(round(count, -3))
+        return self.text["millions"].format(n=self.fixed(count / 1e6, 1))
+
     def _lesson(self, index: int) -> bytes:
         source, lesson = self.sources[index], self.lessons[index]
         text = Text(self, source, "../../", lesson)
@@ -280,12 +287,11 @@ class Course:
 
     def models(self) -> list[dict[str, Any]]:
         """What is real here: each shipped model with the numbers its own files tell."""
-        return [model_facts(self.weights, dict(entry), self.marks) for entry in self.text["models"]]
+        return [model_facts(self.weights, dict(entry)) for entry in self.text["models"]]
 
 
-def model_facts(weights: Path, entry: dict[str, Any], marks: Mapping[int, int]) -> dict[str, Any]:
-    """An entry of [[models]] with what the model's files say: parameters, bytes, training, measured scores. `marks`:
-    how the language writes the marks in numbers."""
+def model_facts(weights: Path, entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of [[models]] with what the model's files say: parameters, bytes, training, measured scores."""
     families = [BY_NAME[name] for name in entry["families"]]
     home = weights / families[0].home
     entry["parameters"] = entry["bytes"] = 0
@@ -308,6 +314,14 @@ def model_facts(weights: Path, entry: dict[str, Any], marks: Mapping[int, int]) 
     scores = dict(re.findall(r"^\| (.+?) \| (.+?) \|", table, re.MULTILINE))
     if missing := set(entry["scores"].values()) - scores.keys():
         raise ContentError(f"site.toml names {min(missing)!r}, which is no measure in {home / 'README.md'}")
-    shown = {key: scores[row].translate(marks) for key, row in entry["scores"].items()}
+    shown = {key: percent(scores[row]) for key, row in entry["scores"].items()}
     entry["measured"] = entry["measured"].format_map(shown)
     return entry
+
+
+def percent(score: str) -> str:
+    """A value of a model card for everybody, in whole percent: "28.5 %", or "33.4 dB" of PSNR, which is how far off
+    colours are if 100 % is from black to white."""
+    number, unit = score.split()
+    share = float(number) if unit == "%" else 100 * 10 ** (-float(number) / 20)
+    return f"{int(share + 0.5)}\N{NO-BREAK SPACE}%"

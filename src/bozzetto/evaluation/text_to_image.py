@@ -16,13 +16,13 @@ from bozzetto.metrics.frechet import Estimate, bootstrap_interval, frechet_dista
 from bozzetto.metrics.memorization import Memorization, memorization, pixel_vectors
 from bozzetto.metrics.retrieval import cosine_similarity, recall_at_k, share_of, top_k_accuracy
 from bozzetto.progress import track
+from bozzetto.runtime.text_to_image import BEST_STYLE
 from bozzetto.world.captions import hash_draw, with_article
 from bozzetto.world.dataset import World
 
 N = 200  # concepts to draw
 JUDGED = {k: f"judge top-{k}" for k in (1, 5)}
-STYLE = "fluent-flat"  # what the first page draws in: the judge names most in it
-JUDGED_IN_STYLE = {k: f"{judged}, in the style {STYLE}" for k, judged in JUDGED.items()}
+JUDGED_IN_STYLE = {k: f"{judged}, in the style {BEST_STYLE}" for k, judged in JUDGED.items()}
 JUDGED_ART = {k: f"{judged}, held-out real art of these concepts" for k, judged in JUDGED.items()}
 TO_PROMPT = {k: f"picture to prompt recall@{k}" for k in (1, 5)}
 TO_PICTURE = {k: f"prompt to picture recall@{k}" for k in (1, 5)}
@@ -78,7 +78,7 @@ def score(context: EvaluationContext, draw: Draw, n: int, sheet: Path | None = N
         pictures.save_png(pictures.sheet([Image.fromarray(picture) for picture in drawn], columns=20), sheet)
 
     features = judge.features(drawn)
-    in_style = judge.features(np.stack([draw(*job, STYLE) for job in track(jobs, "drawing in one style")]))
+    in_style = judge.features(np.stack([draw(*job, BEST_STYLE) for job in track(jobs, "drawing in one style")]))
     labels = list(context.names.values())
     target = np.array([labels.index(name) for name in names])
     real = np.array([key in set(chosen) for key in core.codepoints])

@@ -5,7 +5,7 @@ import { customElement, state as reactive } from "lit/decorators.js";
 import { Recent } from "../../core/cache.js";
 import { Runtime, type SamplerName, type Stepped } from "../../runtime/client.js";
 import { count } from "../../runtime/arrays.js";
-import { SMALL_SHAPE } from "../../runtime/generated.js";
+import { GUIDANCE, SMALL_SHAPE } from "../../runtime/generated.js";
 import { gain, picture, type Pixels, solid } from "../../ui/canvas.js";
 import { chart, logTicks, type Mark } from "../../ui/chart.js";
 import { classField, classOf, classOptions, classWords } from "../../ui/classes.js";
@@ -47,7 +47,7 @@ const FIELDS = defineFields({
   ...FILM_FIELDS,
   num_inference_steps: { kind: "int", default: 20, min: 1, max: MOST_STEPS },
   at: { kind: "int", default: MOST_STEPS, min: 0, max: MOST_STEPS },
-  guidance_scale: { kind: "float", default: 2, min: 0, max: 10 },
+  guidance_scale: { kind: "float", default: GUIDANCE.diffusion, min: 0, max: 10 },
   sampler: { kind: "choice", default: "dpmpp_2m", options: WAYS },
   axis: { kind: "choice", default: "steps", options: ["steps", "milliseconds"] },
 });

@@ -5,7 +5,7 @@ import { Recent } from "../../core/cache.js";
 import { dot } from "../../core/vectors.js";
 import { count } from "../../runtime/arrays.js";
 import { type ModelConfig, type ModelName, Runtime, type Stepped } from "../../runtime/client.js";
-import { LATENT_SHAPE, LIMITS, STYLES } from "../../runtime/generated.js";
+import { GUIDANCE, LATENT_SHAPE, LIMITS, STYLES } from "../../runtime/generated.js";
 import { Reader } from "../../runtime/reading.js";
 import { Tokenizer } from "../../runtime/tokenizer.js";
 import { type Pixels, pixels } from "../../ui/canvas.js";
@@ -36,7 +36,7 @@ const SCORERS = ["clip/order", "clip/image"] as const; // beside the text tower
 const FIELDS = defineFields({
   prompt: { kind: "text", default: "a red apple", max: LIMITS.prompt },
   ...FILM_FIELDS,
-  guidance_scale: { kind: "float", default: 4, min: 0, max: 10 },
+  guidance_scale: { kind: "float", default: GUIDANCE.text_to_image, min: 0, max: 10 },
   sampler: { kind: "choice", default: "dpmpp_2m", options: SAMPLER_NAMES },
   style: { kind: "choice", default: "any", options: ["any", ...STYLES] },
   prompt_b: { kind: "text", default: "", max: LIMITS.prompt },
@@ -75,6 +75,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
   private readonly scores = new Recent<string, number[]>(KEPT);
   private whole = false; // the models of the full run, which a load without them would release
   private readonly sketches = new Recent<string, Sketch>(KEPT);
+  private readonly finer = new WeakSet<Film>(); // those whose last picture is enlarged
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -175,7 +176,9 @@ export class WordsSteer extends FilmFigure<State, Run> {
   protected override async finish(signal: AbortSignal): Promise<void> {
     for (const film of this.films) {
       const { clean } = film.frames[film.last]!;
-      if (clean) film.keep(film.last, "clean", await enlarged(await Runtime.get().decode(clean), signal));
+      if (!clean || this.finer.has(film)) continue;
+      film.keep(film.last, "clean", await enlarged(await Runtime.get().decode(clean), signal));
+      this.finer.add(film);
     }
     this.requestUpdate();
     if (!this.state.match) return;

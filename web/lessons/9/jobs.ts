@@ -1,6 +1,6 @@
 // The jobs of "Same blocks": what each needs, what it is asked, and how its state reads in a link.
 import type { ModelName } from "../../runtime/client.js";
-import { FRAME, LIMITS } from "../../runtime/generated.js";
+import { FRAME, GUIDANCE, LIMITS } from "../../runtime/generated.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 
 export const JOBS = ["vary", "make", "repaint", "story", "find", "ask"] as const;
@@ -112,7 +112,7 @@ export const FIELDS = defineFields({
   ask: { kind: "text", default: "what is this?", max: LIMITS.question },
   seed: { kind: "int", default: 7, min: 0, max: Number.MAX_SAFE_INTEGER - 3 },
   num_inference_steps: { kind: "int", default: 8, min: 1, max: 50 },
-  guidance_scale: { kind: "float", default: 5, min: 0, max: 10 },
+  guidance_scale: { kind: "float", default: GUIDANCE.text_to_image, min: 0, max: 10 },
 });
 export type State = StateOf<typeof FIELDS>;
 
