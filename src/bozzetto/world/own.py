@@ -222,6 +222,8 @@ def _gathered(
 def square(image: Image.Image, size: int) -> Image.Image:
     """An RGBA picture as a square of `size`: whole, on more of its own paper, where its border is of one colour or of
     none, as a drawing's is; otherwise, as a photo, its middle."""
+    if image.size == (size, size):
+        return image
     border = np.asarray(image.resize((min(image.width, 256), min(image.height, 256)), Image.Resampling.BOX)).astype(int)
     border = np.concatenate([border[0], border[-1], border[:, 0], border[:, -1]])
     if not border[:, 3].any():
