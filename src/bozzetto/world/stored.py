@@ -47,11 +47,13 @@ def is_grey(images: np.ndarray) -> bool:
 class Stored:
     """N pictures on the disk. They are indexed as an array is, and only what is asked for is read.
 
-    place: their folder. pictures: uint8 [M,S,S,4], straight alpha; rows: int64 [N], which of them; checksum: SHA-256 of
-    all M; grey: whether they are, over white. channels: 0 for as they are; 3, or 1 of grey ones, for over white.
+    place: their folder. pages: of their file; pictures: the same, uint8 [M,S,S,4], straight alpha; rows: int64 [N],
+    which of them; checksum: SHA-256 of all M; grey: whether they are, over white. channels: 0 for as they are; 3, or 1
+    of grey ones, for over white.
     """
 
     place: Path
+    pages: mmap.mmap
     pictures: np.ndarray
     rows: np.ndarray
     checksum: str
@@ -66,7 +68,12 @@ class Stored:
         return (len(self), *self.pictures.shape[1:3], self.channels or 4)
 
     def __getitem__(self, which: Any) -> np.ndarray:
-        found = self.pictures[self.rows[which]]
+        rows = self.rows[which]
+        if hasattr(self.pages, "madvise"):  # ask for all at once: a disk gives many sooner than one after the other
+            each = self.pictures[0].nbytes
+            for begin in (np.atleast_1d(rows) * each // mmap.PAGESIZE * mmap.PAGESIZE).tolist():
+                self.pages.madvise(mmap.MADV_WILLNEED, begin, each)
+        found = self.pictures[rows]
         return on_paper(found)[..., : self.channels] if self.channels else found
 
     def only(self, rows: np.ndarray) -> "Stored":
@@ -111,21 +118,22 @@ def opened(place: Path, sources: Mapping[str, str], note: Note) -> tuple[dict[st
             more = f" and {len(changed) - 1} more" * (len(changed) > 1)
             note(f"{changed[0]}{more} changed since {place} was prepared: it is prepared anew")
             return None
-        pictures = _mapped(place / PICTURES).reshape(rows.num_rows, size, size, 4)
+        pages = _mapped(place / PICTURES)
+        pictures = np.frombuffer(pages, np.uint8).reshape(rows.num_rows, size, size, 4)
     except (OSError, ValueError, KeyError, TypeError):  # pyarrow's errors are ValueErrors and KeyErrors
         note(f"{place} is broken: it is prepared anew")
         return None
     columns = {name: Column(table[name]) for table in (rows, found) for name in table.column_names}
-    return about, Stored(place, pictures, np.arange(len(pictures)), about["checksum"], about["grey"]), columns
+    return about, Stored(place, pages, pictures, np.arange(len(pictures)), about["checksum"], about["grey"]), columns
 
 
-def _mapped(path: Path) -> np.ndarray:
-    """The bytes of a file, of which a read brings no more than was asked for: rows are drawn at random."""
+def _mapped(path: Path) -> mmap.mmap:
+    """A file, of which a read brings no more than was asked for: rows are drawn at random."""
     with open(path, "rb") as file:
         pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     if hasattr(pages, "madvise"):
         pages.madvise(mmap.MADV_RANDOM)
-    return np.frombuffer(pages, np.uint8)
+    return pages
 
 
 def read_table(path: Path) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from bozzetto.world.captions import HELD_OUT_SHARE, hash_draw
 
 SIDE = 16
-ALL = 100_000
+ALL = 2**16  # as many as are in memory at 32 pixels
 TURNS, WINDOW = 3, 256  # of more: how many orders, and how many pictures on either side in each
 NEAR = 0.98  # of 800 emoji at most 1 % fell below it when saved again or halved; a tenth have another that near
 
