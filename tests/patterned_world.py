@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bozzetto.metrics.features import on_white
+from bozzetto.pictures import on_white
 from bozzetto.world.dataset import World
 
 NAMES = [

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from bozzetto.errors import MissingExtra, WeightsError
 from bozzetto.metrics import features as feature_module
 from bozzetto.metrics.coverage import coverage_metrics, neighbour_radii
-from bozzetto.metrics.features import check_weights, efficientnet_features, on_white
+from bozzetto.metrics.features import check_weights, efficientnet_features
 from bozzetto.metrics.frechet import bootstrap_interval, frechet_distance
 from bozzetto.metrics.memorization import memorization, nearest, pixel_vectors
+from bozzetto.pictures import on_white
 from distances import floor, kernel_distance
 
 

@@ -292,12 +292,12 @@ def test_a_bad_set_is_refused_in_one_line_and_nothing_is_written(tmp_path, monke
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_too_many_pictures_are_refused_before_one_is_read(base, monkeypatch):
+def test_too_many_pictures_of_one_file_are_refused_before_one_is_read(base, tmp_path, monkeypatch):
     monkeypatch.setattr(own, "MOST", 19)
     monkeypatch.setattr(own.pictures, "peek", None)
-    for form in ("", "rows.csv", "bytes.parquet"):
-        with pytest.raises(InvalidInput, match="has 20 pictures: 19 at most"):
-            own.load(base / form, 32)
+    for form in ("rows.csv", "zip", ".tar"):
+        with pytest.raises(InvalidInput, match="has 20 pictures: 19 at most in one file, make several in one folder"):
+            own.load(archived(base, form, tmp_path), 32)
 
 
 def test_one_bad_picture_is_named_and_the_others_are_read(tmp_path, capsys, monkeypatch):

@@ -166,6 +166,17 @@ def over_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
 
 
+def on_white(images: np.ndarray) -> np.ndarray:
+    """Composite uint8 straight-alpha RGBA [N,H,W,4] on white: float32 RGB [N,H,W,3] in [0, 255].
+
+    Raises ValueError when `images` is no batch of uint8 RGBA pictures.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 4:
+        raise ValueError(f"images must be uint8 [N,H,W,4] RGBA, got {images.dtype} {list(images.shape)}")
+    alpha = images[..., 3:].astype(np.float32) / 255
+    return images[..., :3] * alpha + 255 * (1 - alpha)
+
+
 def as_planes(pictures: np.ndarray) -> np.ndarray:
     """Pictures uint8 [N,H,W,C] as the networks take them: float32 [N,C,H,W] in [-1, 1]."""
     return pictures.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1

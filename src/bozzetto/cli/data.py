@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from bozzetto.cli.shell import examples, printable
+from bozzetto.cli.shell import examples, note, printable
 from bozzetto.progress import bar
 
 verbs = typer.Typer(help="Your own pictures: what is in them.", rich_markup_mode=None)
@@ -19,7 +19,10 @@ TILES = 100
 
 @verbs.command(
     epilog=examples(
-        "data check photos", "data check photos.zip --sheet seen.png", "data check captions.csv --size 64 --json"
+        "data check photos",
+        "data check photos.zip --sheet seen.png",
+        "data check 'shards-{0000..0099}.tar'",
+        "data check captions.csv --size 64 --json",
     )
 )
 def check(
@@ -33,7 +36,9 @@ def check(
 
     Pictures lie in one folder or in a folder a class, with words beside them (a.txt for a.png), or are named by a table
     with the columns file_name, caption and label, whose paths go on from its own place. A zip or tar is read as such a
-    folder. A drawing is seen whole, a photo from its middle. A tenth is held out, and no near-duplicates are parted.
+    folder, and a folder or pattern of them, 'shards-{0000..0099}.tar', as one set. What is larger than a quarter of a
+    gigabyte is read once and kept in data/prepared, where training finds it. A drawing is seen whole, a photo from its
+    middle. A tenth is held out, and no near-duplicates are parted.
     """
     from PIL.Image import fromarray
 
@@ -41,11 +46,12 @@ def check(
     from bozzetto.runtime import store
     from bozzetto.runtime.tokenizer import CONTEXT_LENGTH, Tokenizer
     from bozzetto.world.own import load
+    from bozzetto.world.stored import Stored
 
     if sheet:
         pictures.check_output(sheet)
     with bar("reading") as progress:
-        found = load(data, int(size), progress)
+        found = load(data, int(size), progress, note)
     names, count = found.names, len(found.names)
     tokenizer = Tokenizer.load(store.open_model("clip/text").path / "vocabulary.txt")
     areas = sorted(found.sizes, key=lambda wide: wide[0] * wide[1])
@@ -74,7 +80,10 @@ def check(
         "alike": groups(twins, (found.copies == range(count)).tolist()),
         "uncaptioned": those(not words for words in found.captions),
         "too_long": those(len(tokenizer.encode(words)) > CONTEXT_LENGTH for words in found.captions),
+        "prepared": {},
     }
+    if isinstance(found.images, Stored):
+        report["prepared"] = {"folder": str(found.images.place), "bytes": found.images.pictures.nbytes}
     if sheet:
         tiles = [found.images[row * count // min(count, TILES)] for row in range(min(count, TILES))]
         pictures.save_png(pictures.sheet([pictures.enlarge(fromarray(tile), 64) for tile in tiles]), sheet)
@@ -123,5 +132,7 @@ def _tell(report: dict[str, Any], data: Path, size: int, listed: int | None) -> 
         print("words: none")
     held = report["splits"].get("test", 0)
     print(f"a recipe sees {report['splits']['train']} of them at {size} x {size} pixels; {held} are held out")
+    if kept := report["prepared"]:
+        print(f"it reads them from {kept['folder']}, {kept['bytes'] / 1e9:.1f} GB of disk, and keeps none in memory")
     if report["parted"]:
         print(f"of {report['parted']} near-duplicates some are held out and some are not, as the set says")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from bozzetto.progress import speaks
+
 # Options that are called otherwise than the arguments of the front door that they stand for.
 OPTION_OF = {
     "num_inference_steps": "steps",
@@ -46,6 +48,12 @@ def fail(message: str, code: int) -> int:
     with suppress(OSError):  # nobody listens
         print("bozzetto:", " ".join(message.split()), file=sys.stderr)
     return code
+
+
+def note(line: str) -> None:
+    """Say something that is no result."""
+    if speaks():
+        print("bozzetto:", printable(line), file=sys.stderr)
 
 
 def open_streams() -> None:

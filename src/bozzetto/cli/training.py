@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import typer
 
 from bozzetto import families
-from bozzetto.cli.shell import examples, fail, printable
+from bozzetto.cli.shell import examples, fail, note, printable
 from bozzetto.errors import InvalidInput, one_of, real_number, require, whole_number
 from bozzetto.progress import bar, speaks
 from bozzetto.training import watch
@@ -54,8 +54,8 @@ Data = Annotated[
     str | None,
     typer.Option(
         help=f"What {', '.join(SMALL)} learn from: emoji or fashion. Or your own pictures, for {', '.join(OWN)}: "
-        "a folder, with class folders or captions beside the pictures, a zip or tar of it, or a CSV, JSONL or "
-        "Parquet table; see `bozzetto data check`."
+        "a folder, with class folders or captions beside the pictures, a zip or tar of it, many tars "
+        "('shards-{0000..0099}.tar'), or a CSV, JSONL or Parquet table; see `bozzetto data check`."
     ),
 ]
 Mirror = Annotated[bool, typer.Option("--mirror", help="Half of your own pictures in a mirror: not for letters.")]
@@ -169,11 +169,14 @@ def _ready(name: str, budget: str, steps: int | None, data: str | None, mirror: 
     if data not in family.data and not (own and family.own):
         whose = OWN if own else SMALL
         raise InvalidInput("data", f"{data} is for {', '.join(whose)}: leave it out for {name}")
-    if own and not Path(data).exists():
-        raise InvalidInput("data", f"{data} is neither {' nor '.join(SETS)}, nor there as a file or folder")
+    if own:
+        from bozzetto.world.own import shards, title
+
+        if not (Path(data).exists() or shards(Path(data))):
+            raise InvalidInput("data", f"{data} is neither {' nor '.join(SETS)}, nor there as a file or folder")
     if mirror and not (own and name in SMALL):
         raise InvalidInput("mirror", f"is for your own pictures, which {{}} names, of {', '.join(SMALL)}", "data")
-    named = budget if data == family.data[0] else f"{budget}-{Path(data).resolve().stem if own else data}"
+    named = budget if data == family.data[0] else f"{budget}-{title(Path(data)) if own else data}"
     require("pyarrow", "torch", "safetensors")
     from bozzetto.training import recipes
     from bozzetto.training.stages import FINAL, with_steps
@@ -202,7 +205,7 @@ def _read(place: Path, size: int) -> "Own":
     from bozzetto.world.own import load
 
     with bar("reading") as progress:
-        found = load(place, size, progress)
+        found = load(place, size, progress, note)
     if found.broken and speaks():
         first = f"{found.broken[0].path} {found.broken[0].reason}"
         told = f"{len(found.broken)} left out, which `bozzetto data check` names; {printable(first)}"
@@ -216,7 +219,7 @@ def _own(place: Path, family: families.Family, mirrored: bool) -> "World | Pictu
 
     world = family.takes == "world"
     found = _read(place, 64 if world else 32)
-    if world and family.start and not any(found.captions + found.labels):
+    if world and family.start and not (any(found.captions) or any(found.labels)):
         raise InvalidInput(
             "data", f"{place} has no words to learn: put a.txt beside a.png, or name a table with captions"
         )
@@ -295,6 +298,7 @@ def plan(
     ready = _ready(recipe, budget, steps, data, mirror, teacher)
     from bozzetto.training import plan as planning
     from bozzetto.training.loop import TrainingStopped
+    from bozzetto.world.stored import Stored
 
     try:
         costs, rest = planning.measure(ready.recipe, ready.source, ready.budget, seconds, ready.teacher)
@@ -302,9 +306,11 @@ def plan(
         raise typer.Exit(fail(str(error), 1)) from error
     minutes, expected = sum(cost.minutes for cost in costs) + rest / 60, ready.recipe.expected[budget]
     where = planning.machine()
+    images = getattr(ready.source, "images", None)
+    disk = images.pictures.nbytes if isinstance(images, Stored) else 0
     if as_json:
         stages = [vars(cost) | {"pictures_per_second": cost.rate, "minutes": cost.minutes} for cost in costs]
-        about = {"recipe": recipe, "budget": budget, "machine": where, "stages": stages}
+        about = {"recipe": recipe, "budget": budget, "machine": where, "disk": disk, "stages": stages}
         print(json.dumps({**about, "other_minutes": rest / 60, "minutes": minutes, "expected": expected}))
         return
     from rich import box
@@ -333,6 +339,8 @@ def plan(
     shown.add_row("all", *[""] * 7, f"{minutes:,.1f}")
     Console().print(shown)
     print(f"{recipe}, {budget} budget, on {where}, expected: {expected}")
+    if isinstance(images, Stored):
+        print(f"its pictures are read from {images.place}, {disk / 1e9:.1f} GB of disk, and not kept in memory")
 
 
 @verbs.command(

@@ -8,8 +8,8 @@ import numpy as np
 
 from bozzetto.evaluation.bench import BASELINE, NAMING, EvaluationContext
 from bozzetto.evaluation.scores import Measured, Scores, share
-from bozzetto.metrics.features import on_white
 from bozzetto.metrics.retrieval import cosine_similarity, recall_at_k, share_of, top_k_accuracy
+from bozzetto.pictures import on_white
 from bozzetto.progress import track
 from bozzetto.world.captions import held_out_keywords, templates, usable_keywords, with_article
 from bozzetto.world.dataset import World

@@ -11,7 +11,7 @@ from PIL import Image
 from bozzetto.evaluation.autoencoder import psnr
 from bozzetto.evaluation.bench import EvaluationContext
 from bozzetto.evaluation.scores import Measured, Scores, mean
-from bozzetto.metrics.features import on_white
+from bozzetto.pictures import on_white
 from bozzetto.progress import track
 from bozzetto.runtime import enlarger
 from bozzetto.runtime.session import Network, open_network

@@ -11,10 +11,10 @@ from PIL import Image
 
 from bozzetto.evaluation.bench import FACTS, EvaluationContext
 from bozzetto.evaluation.scores import BORDERS, Measured, Scores, border_ratio, distance, mean, share
-from bozzetto.metrics.features import on_white
 from bozzetto.metrics.frechet import Estimate, bootstrap_interval, frechet_distance
 from bozzetto.metrics.memorization import Memorization, memorization, pixel_vectors
 from bozzetto.metrics.retrieval import cosine_similarity, recall_at_k, share_of, top_k_accuracy
+from bozzetto.pictures import on_white
 from bozzetto.progress import track
 from bozzetto.runtime.text_to_image import BEST_STYLE
 from bozzetto.world.captions import hash_draw, with_article

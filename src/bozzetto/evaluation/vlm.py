@@ -8,8 +8,8 @@ import numpy as np
 
 from bozzetto.evaluation.bench import HELD_OUT_SEED, EvaluationContext
 from bozzetto.evaluation.scores import Measured, Scores, share
-from bozzetto.metrics.features import on_white
 from bozzetto.metrics.retrieval import share_of
+from bozzetto.pictures import on_white
 from bozzetto.progress import track
 from bozzetto.world.documents import make_document, render_document
 from bozzetto.world.questions import CANNOT_TELL, KINDS, Question, document_questions, scene_questions

@@ -20,19 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from bozzetto.errors import WeightsError, require
+from bozzetto.pictures import on_white
 
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-
-
-def on_white(images: np.ndarray) -> np.ndarray:
-    """Composite uint8 straight-alpha RGBA [N,H,W,4] on white: float32 RGB [N,H,W,3] in [0, 255].
-
-    Raises ValueError when `images` is no batch of uint8 RGBA pictures.
-    """
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 4:
-        raise ValueError(f"images must be uint8 [N,H,W,4] RGBA, got {images.dtype} {list(images.shape)}")
-    alpha = images[..., 3:].astype(np.float32) / 255
-    return images[..., :3] * alpha + 255 * (1 - alpha)
 
 
 def opaque(pictures: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bozzetto.metrics.coverage import distance_rows
-from bozzetto.metrics.features import on_white
+from bozzetto.pictures import on_white
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ from bozzetto.training.stages import Run, Stage
 from bozzetto.world.captions import plain_name
 from bozzetto.world.dataset import World
 from bozzetto.world.own import Own
+from bozzetto.world.stored import Stored
 
 RANK = 8
 BASES = {family: base for base, family in OF.items()}
@@ -109,6 +110,8 @@ def shown(found: Own, word: str | None, tokenizer: Tokenizer, world: World) -> S
     be read, and for a word that is the name of pictures of ours."""
     if word is not None:
         check_word(word, tokenizer, world)
+    if isinstance(found.images, Stored):
+        raise InvalidInput("data", f"has {len(found.images):,} pictures, for which a training is right: name a few")
     names = [caption or word or "" for caption in found.captions]
     for name, of in zip(names, found.names, strict=True):
         if not name:

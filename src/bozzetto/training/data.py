@@ -2,20 +2,22 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bozzetto.metrics.features import on_white
+from bozzetto.pictures import on_white
 from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world import fashion as clothes
 from bozzetto.world.dataset import World
-from bozzetto.world.own import Own
+from bozzetto.world.own import Own, title
 from bozzetto.world.scenes import FRAME, Scene, make_scene, plural, render, scene_objects
+from bozzetto.world.stored import Stored, is_grey, on_paper
 from bozzetto.world.styles import style_number
 
 PICTURE = (64, 64, 4)
@@ -34,13 +36,17 @@ class Pictures:
     mirror is one of the same kind.
     """
 
-    images: np.ndarray
+    images: np.ndarray  # or Stored, where they are one's own and many: rows are asked for, and no more
     labels: np.ndarray
     classes: list[str]
     mirrored: bool
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def some(self) -> np.ndarray:
+        """All of them, or of those on the disk ten thousand from everywhere: what can be measured in memory."""
+        return self.images[:: max(1, len(self) // 10_000)] if isinstance(self.images, Stored) else self.images
 
     def batch(
         self, rng: np.random.Generator, count: int, device: torch.device | str = "cpu", drop_label: float = 0
@@ -77,29 +83,33 @@ def fashion(split: str = "train", folder: Path | None = None) -> Pictures:
 def own_pictures(found: Own, place: Path, mirrored: bool = False) -> Pictures:
     """The training pictures of one's own set over white; C = 1 when all are grey. A picture without a class is of one
     called after the set's place."""
-    images = np.round(on_white(found.images)).astype(np.uint8)
-    if (images == images[..., :1]).all():
-        images = images[..., :1]
-    labels = [label or place.resolve().stem for label in found.labels]
-    classes, numbers = np.unique(labels, return_inverse=True)
-    shown = np.array(found.splits) == "train"
-    return Pictures(images[shown], numbers[shown].astype(np.int64), classes.tolist(), mirrored)
+    classes = sorted({label or title(place) for label in found.labels})
+    number = {label: k for k, label in enumerate(classes)}
+    labels = np.fromiter((number[label or title(place)] for label in found.labels), np.int64, len(found.labels))
+    shown = np.flatnonzero(np.fromiter((side == "train" for side in found.splits), bool, len(found.splits)))
+    if isinstance(found.images, Stored):
+        seen = cast(np.ndarray, replace(found.images.only(shown), channels=1 if found.images.grey else 3))
+    else:
+        white = on_paper(found.images)
+        seen = (white[..., :1] if is_grey(white) else white)[shown]
+    return Pictures(seen, labels[shown], classes, mirrored)
 
 
 def own_world(found: Own) -> World:
     """One's own set at 64 pixels as a world without styles, in which every picture is a concept with its twins, and
     called by its words, or its class where there are none."""
-    empty = [""] * len(found.names)
+    names = list(found.names)
+    empty = [""] * len(names)
     return World(
-        images=found.images,
-        codepoints=[found.names[row] for row in found.twins],
+        images=cast(np.ndarray, found.images),
+        codepoints=[names[row] for row in found.twins],
         emoji=empty,
         names=[words or label for words, label in zip(found.captions, found.labels, strict=True)],
         keywords=[[] for _ in empty],
         groups=empty,
-        subgroups=found.labels,
+        subgroups=list(found.labels),
         styles=empty,
-        splits=found.splits,
+        splits=list(found.splits),
         core=np.ones(len(empty), bool),
     )
 
@@ -108,7 +118,11 @@ def checksum(source: World | Pictures) -> str:
     """SHA-256 of all that can be learned from, in its order."""
     found = hashlib.sha256()
     for value in vars(source).values():
-        found.update(np.ascontiguousarray(value).data if isinstance(value, np.ndarray) else repr(value).encode())
+        if isinstance(value, Stored):
+            found.update(f"{value.checksum} {value.channels}".encode())
+            found.update(value.rows.data)
+        else:
+            found.update(np.ascontiguousarray(value).data if isinstance(value, np.ndarray) else repr(value).encode())
     return found.hexdigest()
 
 

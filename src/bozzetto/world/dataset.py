@@ -19,6 +19,7 @@ from PIL import Image
 
 from bozzetto.errors import InvalidInput, NotBuilt
 from bozzetto.files import written
+from bozzetto.world.stored import Stored
 
 DEFAULT_PATH = Path("data/world.parquet")
 
@@ -27,7 +28,7 @@ DEFAULT_PATH = Path("data/world.parquet")
 class World:
     """N pictures: `images` uint8 [N,64,64,4] (straight alpha); every other field has one entry a picture."""
 
-    images: np.ndarray
+    images: np.ndarray  # or Stored, where it is one's own and large: what trains on it indexes rows, and no more
     codepoints: list[str]
     emoji: list[str]
     names: list[str]
@@ -48,7 +49,10 @@ class World:
         chosen: dict[str, Any] = {}
         for field in fields(self):
             column = getattr(self, field.name)
-            chosen[field.name] = column[rows] if isinstance(column, np.ndarray) else [column[i] for i in rows]
+            if isinstance(column, Stored):
+                chosen[field.name] = column.only(rows)
+            else:
+                chosen[field.name] = column[rows] if isinstance(column, np.ndarray) else [column[i] for i in rows]
         return World(**chosen)
 
     def split(self, name: str) -> "World":

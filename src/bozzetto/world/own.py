@@ -1,15 +1,20 @@
 """Your own pictures, from a folder, a zip file, a tar (WebDataset) or a table (CSV, TSV, JSONL, Parquet), for training.
 
-An archive is read as if it were a folder, and never unpacked. The class of a picture is the first folder below the one
-that all share, or its table's; "train" and "test" there are a split and no classes. Its words are its table's, or those
-of a text beside it: a.txt for a.png, or WebDataset's a.cls and a.json. `metadata.csv` or `metadata.jsonl` in a folder
-or an archive is its table. Names are sorted, so that the same files are the same rows on every machine.
+An archive is read as if it were a folder, and never unpacked; many archives or Parquet files, of a folder or of a
+pattern (`shards-{0000..0099}.tar`), are one set. The class of a picture is the first folder below the one that all
+share, or its table's; "train" and "test" there are a split and no classes. Its words are its table's, or those of a
+text beside it: a.txt for a.png, or WebDataset's a.cls and a.json. `metadata.csv` or `metadata.jsonl` in a folder or an
+archive is its table. Names are sorted, so that the same files are the same rows on every machine.
+
+A set larger than IN_MEMORY is read once, block by block, and kept on the disk (stored.py); its rows are in the order of
+its files, and neither its pictures nor what is said of them is in memory.
 
 What is wrong with one picture is kept in `Own.broken`, and the others are read; what is wrong with the whole is
 InvalidInput about "data".
 """
 
 import csv
+import glob
 import hashlib
 import io
 import itertools
@@ -18,12 +23,13 @@ import lzma
 import operator
 import os
 import posixpath
+import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,9 +40,12 @@ from PIL import Image, ImageOps
 from bozzetto import pictures
 from bozzetto.errors import InvalidInput, MissingFile, require
 from bozzetto.walk import COPIES, OTHERS, SUFFIXES, Contents, Skipped, walk
+from bozzetto.world import stored
 from bozzetto.world.twins import sides, twins
 
-MOST = 100_000  # pictures, which take 1.6 GB at 64 pixels
+MOST = 100_000  # pictures of one archive or one table of text, whose list is in memory
+IN_MEMORY = 2**28  # bytes of pictures: 65,000 of them at 32 pixels, 16,000 at 64
+BLOCK = 1024  # pictures that are read at a time for the disk
 MOST_CLASSES = 1000
 MOST_TEXT = 2**16  # bytes beside a picture
 MOST_TABLE = 2**28
@@ -44,6 +53,7 @@ TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 METADATA = ("metadata.csv", "metadata.jsonl")  # in a folder or an archive, as Hugging Face has it
 BESIDE = {".txt": "caption", ".cls": "label", ".json": ""}
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+SHARDS = (*TARS, ".zip", ".parquet")  # what a set in several files may consist of
 TAKEN = f"a folder of pictures, a .zip, a .tar, or a table ({', '.join(TABLES)})"
 # What columns are called, in tables and in the JSON of a WebDataset; the first that is there counts.
 PICTURE = ("file_name", "filename", "file", "path", "image_path", "image", "picture", "img")
@@ -51,9 +61,11 @@ CAPTION = ("caption", "text", "sentence", "description", "prompt", "name")
 LABEL = ("label", "class", "category", "subgroup")
 SPLIT = ("split",)
 SPLITS = {"train": "train", "training": "train", "test": "test", "val": "test", "valid": "test", "validation": "test"}
+CUT = "{} is cut short, or no Parquet file: make it anew"
 UNREADABLE: tuple[type[Exception], ...] = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError)
 UNREADABLE += (zipfile.BadZipFile, tarfile.TarError)
 Progress = Callable[[int, int], None]
+Layout = tuple[int, bool]  # how deep the folder is that all pictures share, and whether those below it are a split
 
 
 @dataclass(frozen=True)
@@ -72,13 +84,14 @@ class Item:
 class Files:
     """A folder, or an archive as if it were one.
 
-    pictures: paths of its picture files, with "/"; texts: of what may stand beside them; tables: what says all of them.
+    pictures: paths of its picture files, with "/"; texts: of what stands beside them, None where that is to be tried;
+    tables: what says all of them.
     read(path, most): the first bytes of a file in it, `most` + 1 of them at most; KeyError or FileNotFoundError where
     there is none. inside(path): whether what a table names stays in it.
     """
 
     pictures: list[str]
-    texts: list[str]
+    texts: list[str] | None
     tables: list[str]
     read: Callable[[str, int], bytes]
     inside: Callable[[str], bool] = lambda path: True
@@ -87,7 +100,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Own:
-    """N pictures, sorted by name; every list has one entry a picture.
+    """N pictures, sorted by name or, on the disk, in the order of their files; every list has one entry a picture.
 
     images: uint8 [N,S,S,4], straight alpha, as `square` makes them. captions, labels: "" where there are none. splits:
     "train" or "test". twins: int64 [N], the first row of nearly the same picture; copies: int64 [N], of the same bytes.
@@ -95,31 +108,59 @@ class Own:
     broken: what could not be read; skipped: what was not looked at.
     """
 
-    images: np.ndarray
-    names: list[str]
-    captions: list[str]
-    labels: list[str]
-    splits: list[str]
+    images: np.ndarray | stored.Stored
+    names: Sequence[str]
+    captions: Sequence[str]
+    labels: Sequence[str]
+    splits: Sequence[str]
     twins: np.ndarray
     copies: np.ndarray
-    sizes: list[tuple[int, int]]
-    modes: list[str]
-    animated: list[bool]
+    sizes: Sequence[tuple[int, int]]
+    modes: Sequence[str]
+    animated: Sequence[bool]
     broken: list[Skipped]
     skipped: list[Skipped]
 
 
-def load(path: Path, size: int, progress: Progress = lambda done, total: None) -> Own:
-    """Read all pictures at `size` x `size` pixels. progress(done, total): of the files, then of the search for twins.
+def load(
+    path: Path, size: int, progress: Progress = lambda done, total: None, note: stored.Note = lambda line: None
+) -> Own:
+    """Read all pictures at `size` x `size` pixels. progress(done, total): of the files, then of the search for twins;
+    note(line): of what takes long, or the disk.
 
-    Raises MissingFile, or InvalidInput with one line about what holds the pictures.
+    Raises MissingFile, or InvalidInput with one line about what holds the pictures or has no room for them.
     """
+    place = stored.place_of(path, title(path), size)
+    if place.is_dir() and (kept := stored.opened(place, sources(path), note)):
+        return _kept(*kept)
     count, items, skipped = _items(path)
-    if count > MOST:
-        raise InvalidInput("data", f"{path} has {count} pictures: {MOST} at most, take some of them")
-    images = np.empty((count, size, size, 4), np.uint8)
-    read: list[tuple[Item, bytes, tuple[int, int], str, bool]] = []
-    broken = []
+    if count * size * size * 4 <= IN_MEMORY:
+        return _gathered(path, size, count, items, skipped, progress)
+    require("pyarrow")
+    with stored.alone(place, note):
+        made_of = sources(path)
+        if not (place.is_dir() and (kept := stored.opened(place, made_of, lambda line: None))):
+            needed = stored.room(path, count, size) / 1e9
+            note(f"{path} has {count:,} pictures, which are read once and kept in {place}: {needed:.1f} GB of disk")
+            with stored.new(place) as folder:
+                _prepare(path, size, count, items, skipped, made_of, folder, progress)
+            kept = stored.opened(place, made_of, note)
+    if not kept:
+        raise InvalidInput("data", f"{path} cannot be read back from {place}: is the disk in order?")
+    return _kept(*kept)
+
+
+def title(path: Path) -> str:
+    """What a set is called: its file or folder without the end, or what is plain in a pattern."""
+    stem = path.resolve().stem
+    return stem if path.exists() else re.sub(r"\{.*?\}|[^\w.-]", "", stem).strip("-_.") or "set"
+
+
+def _decoded(
+    items: Iterable[Item], count: int, size: int, broken: list[Skipped], progress: Progress
+) -> Iterator[tuple[Item, bytes, np.ndarray, tuple[int, int], str, bool]]:
+    """Of each picture that can be read, its item, SHA-256, pixels uint8 [S,S,4], size, mode and whether it moves; the
+    others go to `broken`."""
     for done, item in enumerate(items):
         progress(done, count)
         if item.trouble:
@@ -129,7 +170,7 @@ def load(path: Path, size: int, progress: Progress = lambda done, total: None) -
             image = pictures.peek(content)
             about = image.size, image.mode, bool(getattr(image, "is_animated", False))
             image.draft(None, (8 * size, 8 * size))  # a large JPEG is decoded at a fraction of its size
-            images[len(read)] = np.asarray(square(pictures.decode(image, content), size))
+            pixels = np.asarray(square(pictures.decode(image, content), size))
         except InvalidInput as error:
             broken.append(Skipped(item.name, "broken", error.why))
         except (KeyError, FileNotFoundError):
@@ -137,10 +178,34 @@ def load(path: Path, size: int, progress: Progress = lambda done, total: None) -
         except Exception as error:  # a parser of strange files can fail in every way
             broken.append(Skipped(item.name, "broken", f"cannot be read: {error}"))
         else:
-            read.append((item, hashlib.sha256(content).digest(), *about))
+            yield item, hashlib.sha256(content).digest(), pixels, *about
+
+
+def _check(path: Path, read: int, classes: int, broken: list[Skipped]) -> None:
     if not read:
         first = f"; {broken[0].path} {broken[0].reason}" if broken else ""
         raise InvalidInput("data", f"{path} holds no picture that can be read ({', '.join(SUFFIXES)}){first}")
+    if classes > MOST_CLASSES:
+        raise InvalidInput("data", f"{path} has {classes} classes: {MOST_CLASSES} at most, name fewer")
+
+
+def _split(path: Path, names: Sequence[str], alike: np.ndarray, given: Sequence[str]) -> list[str]:
+    splits = sides(names, alike, given)
+    if "train" not in splits:
+        raise InvalidInput("data", f"{path} has test pictures only: name those to learn from")
+    return splits
+
+
+def _gathered(
+    path: Path, size: int, count: int, items: Iterable[Item], skipped: list[Skipped], progress: Progress
+) -> Own:
+    """All of a set in memory."""
+    images, broken = np.empty((count, size, size, 4), np.uint8), list[Skipped]()
+    read: list[tuple[Any, ...]] = []  # the item, and what `_decoded` says beside its pixels
+    for item, digest, pixels, *about in _decoded(items, count, size, broken, progress):
+        images[len(read)] = pixels
+        read.append((item, digest, *about))
+    _check(path, len(read), 0, broken)
     order = sorted(range(len(read)), key=lambda i: (read[i][0].name, read[i][0].caption))
     images = images[order]
     of, digests, sizes, modes, animated = map(list, zip(*(read[i] for i in order), strict=True))
@@ -148,11 +213,8 @@ def load(path: Path, size: int, progress: Progress = lambda done, total: None) -
     copies = np.array([row_of[digest] for digest in digests])
     alike = twins(images, copies, progress)
     names, labels = [item.name for item in of], [item.label for item in of]
-    splits = sides(names, alike, [item.split for item in of])
-    if (classes := len(set(labels))) > MOST_CLASSES:
-        raise InvalidInput("data", f"{path} has {classes} classes: {MOST_CLASSES} at most, name fewer")
-    if "train" not in splits:
-        raise InvalidInput("data", f"{path} has test pictures only: name those to learn from")
+    splits = _split(path, names, alike, [item.split for item in of])
+    _check(path, len(read), len(set(labels)), broken)
     captions = [item.caption for item in of]
     return Own(images, names, captions, labels, splits, alike, copies, sizes, modes, animated, broken, skipped)
 
@@ -160,6 +222,8 @@ def load(path: Path, size: int, progress: Progress = lambda done, total: None) -
 def square(image: Image.Image, size: int) -> Image.Image:
     """An RGBA picture as a square of `size`: whole, on more of its own paper, where its border is of one colour or of
     none, as a drawing's is; otherwise, as a photo, its middle."""
+    if image.size == (size, size):
+        return image
     border = np.asarray(image.resize((min(image.width, 256), min(image.height, 256)), Image.Resampling.BOX)).astype(int)
     border = np.concatenate([border[0], border[-1], border[:, 0], border[:, -1]])
     if not border[:, 3].any():
@@ -172,15 +236,166 @@ def square(image: Image.Image, size: int) -> Image.Image:
     return paper
 
 
+# ---------------------------------------------------------------- on the disk
+
+
+def _prepare(
+    path: Path,
+    size: int,
+    count: int,
+    items: Iterable[Item],
+    skipped: list[Skipped],
+    made_of: dict[str, str],
+    folder: Path,
+    progress: Progress,
+) -> None:
+    """Read a set into a folder, as stored.py has it: a block of pictures is in memory at a time, and of all of them 8
+    bytes of their checksum, and later of what tells near-duplicates."""
+    import pyarrow as pa
+
+    text = ("name", "caption", "label", "split", "mode")
+    strings = [(name, pa.string()) for name in text]
+    schema = pa.schema([*strings, ("size", pa.list_(pa.int32(), 2)), ("animated", pa.bool_())])
+    broken, classes, grey, read = list[Skipped](), set[str](), True, 0
+    digests, checksum = np.zeros(count, np.uint64), hashlib.sha256()
+    decoded = _decoded(items, count, size, broken, progress)
+    with open(folder / stored.PICTURES, "wb") as file, stored.written_table(folder / stored.ROWS, schema) as write:
+        while block := list(itertools.islice(decoded, BLOCK)):
+            of, seen, shown, sizes, modes, animated = zip(*block, strict=True)
+            pixels = np.stack(shown)
+            file.write(pixels.data)
+            checksum.update(pixels.data)
+            grey = grey and stored.is_grey(stored.on_paper(pixels))
+            digests[read : read + len(of)] = [int.from_bytes(digest[:8], "little") for digest in seen]
+            classes.update(item.label for item in of)
+            _check(path, read := read + len(of), len(classes), broken)
+            said = {name: [getattr(item, name).encode(errors="replace").decode() for item in of] for name in text[:4]}
+            write({**said, "mode": modes, "size": sizes, "animated": animated})
+    _check(path, read, len(classes), broken)
+    told = {name: [vars(item) for item in some] for name, some in (("broken", broken), ("skipped", skipped))}
+    about = {"version": stored.VERSION, "sources": made_of, "size": size, "grey": grey}
+    about |= {"checksum": checksum.hexdigest(), **told}
+    _, first, same = np.unique(digests[:read], return_index=True, return_inverse=True)
+    copies = first[same]
+    images = np.memmap(folder / stored.PICTURES, np.uint8, "r").reshape(read, size, size, 4)
+    alike = twins(images, copies, progress)
+    rows = stored.read_table(folder / stored.ROWS)
+    splits = _split(path, stored.Column(rows["name"]), alike, stored.Column(rows["split"]))
+    schema = pa.schema([("side", pa.string()), ("twin", pa.int64()), ("copy", pa.int64())])
+    schema = schema.with_metadata({"about": json.dumps(about)})
+    with stored.written_table(folder / stored.FOUND, schema) as write:
+        for part in (slice(start, start + BLOCK) for start in range(0, read, BLOCK)):
+            write({"side": splits[part], "twin": alike[part], "copy": copies[part]})
+
+
+def _kept(about: Mapping[str, Any], images: stored.Stored, columns: Mapping[str, Any]) -> Own:
+    said = (columns[name] for name in ("name", "caption", "label", "side"))
+    first = (columns[name].column.to_numpy() for name in ("twin", "copy"))
+    seen = (columns[name] for name in ("size", "mode", "animated"))
+    left = ([Skipped(**item) for item in about[name]] for name in ("broken", "skipped"))
+    return Own(images, *said, *first, *seen, *left)
+
+
+def sources(path: Path) -> dict[str, str]:
+    """What a set consists of, and how each was when: files; of a folder all folders in it; of a table what it names."""
+    found = {}
+    for part in shards(path) or [path]:
+        if part.is_dir():
+            for where, folders, names in os.walk(part):
+                folders[:] = sorted(name for name in folders if not name.startswith("."))
+                kept = (name for name in sorted(names) if name.lower().endswith((*SUFFIXES, *BESIDE, *METADATA)))
+                found[os.fsencode(where).decode(errors="replace")] = _summed(os.path.join(where, name) for name in kept)
+        else:
+            found[str(part)] = _summed([part])
+            if part.suffix.lower() in TABLES and _names_files(part):
+                named = (part.parent / item.name for item in _part(part).items((0, False)))
+                found[f"what {part} names"] = _summed(named)
+    return found
+
+
+def _summed(files: Iterable[str | Path]) -> str:
+    """A sum of how large files are and when they were changed."""
+    summed = hashlib.sha256()
+    for file in files:
+        with suppress(OSError, ValueError):
+            status = os.stat(file)
+            summed.update(f"{os.path.basename(file)!r} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return summed.hexdigest()
+
+
 # ---------------------------------------------------------------- what holds the pictures
 
 
+def shards(path: Path) -> list[Path]:
+    """The files of a set in several: of a folder with nothing else in it, or of a pattern. [] for any other set."""
+    if path.is_dir():
+        with os.scandir(path) as all_of_them:
+            entries = [entry for entry in all_of_them if not entry.name.startswith(".")]
+        if any(e.is_dir() or e.name.lower().endswith(SUFFIXES) or e.name in METADATA for e in entries):
+            return []
+        return sorted(path / entry.name for entry in entries if entry.name.lower().endswith(SHARDS))
+    names = [] if path.exists() else _expanded(str(path))
+    found = [Path(file) for name in names for file in (sorted(glob.glob(name)) if glob.has_magic(name) else [name])]
+    return found if found != [path] else []
+
+
+def _expanded(pattern: str) -> list[str]:
+    """What a shell makes of {0000..0099} and {a,b}."""
+    braces = re.search(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}", pattern)
+    if not braces:
+        return [pattern]
+    first, last, words = braces.groups()
+    if first and int(last) - int(first) > MOST:
+        raise InvalidInput("data", f"{pattern} is more than {MOST} files: name fewer")
+    numbers = (f"{n:0{len(first)}}" for n in range(int(first), int(last) + 1)) if first else words.split(",")
+    before, after = pattern[: braces.start()], pattern[braces.end() :]
+    return [name for number in numbers for name in _expanded(f"{before}{number}{after}")]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A set, or one file of several. folders: of its pictures; items: its pictures, once all folders are known."""
+
+    count: int
+    items: Callable[[Layout], Iterable[Item]]
+    folders: set[tuple[str, ...]] = field(default_factory=set)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
 def _items(path: Path) -> tuple[int, Iterable[Item], list[Skipped]]:
-    """How many pictures there are, the pictures, and what was left out."""
+    """How many pictures there are, the pictures, and what was left out. Every file is looked through before a picture
+    is read, so that a broken one costs no time."""
+    several = shards(path)
+    one = None if several else _part(path)
+    count, folders, skipped = 0, set[tuple[str, ...]](), list[Skipped]()
+    for part in [one] if one else map(_part, several):
+        count += part.count
+        folders |= part.folders
+        skipped += part.skipped
+    layout = _layout(folders)
+
+    def items() -> Iterator[Item]:
+        for file in several or [path]:
+            with _whole(file):
+                for item in (one or _part(file)).items(layout):
+                    yield replace(item, name=f"{file.name}/{item.name}") if several else item
+
+    return count, items(), skipped
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except UNREADABLE as error:
+        raise InvalidInput("data", f"{path} is cut short, broken or locked ({error}): make it anew") from error
+
+
+def _part(path: Path) -> _Part:
     suffix = path.suffix.lower()
     if not path.exists():
         raise MissingFile("data", f"{path} is not there: name {TAKEN}")
-    try:
+    with _whole(path):
         if path.is_dir():
             files = _folder(path, walk(Path(os.path.realpath(path))))
         elif suffix == ".zip":
@@ -188,16 +403,29 @@ def _items(path: Path) -> tuple[int, Iterable[Item], list[Skipped]]:
         elif path.name.lower().endswith(TARS):
             files = _tar(path)
         elif suffix == ".parquet" and path.is_file():
-            return *_parquet(path, _folder(path.parent)), []
+            number, rows = _parquet(path, _folder(path.parent))
+            return _Part(number, lambda layout: rows)
         elif suffix in TABLES and path.is_file():
-            return *_table(path.name, str(path), _folder(path.parent)), []
+            return _listed(path, _table(path.name, str(path), _folder(path.parent)))
         else:
             raise InvalidInput("data", f"{path} is no set of pictures that is known: name {TAKEN}")
         for name in files.tables:
-            return *_table(name, f"{path}: {name}", files), files.skipped
-        return len(files.pictures), _beside(files), files.skipped
-    except UNREADABLE as error:
-        raise InvalidInput("data", f"{path} is cut short, broken or locked ({error}): make it anew") from error
+            return _listed(path, _table(name, f"{path}: {name}", files), files.skipped)
+        if not path.is_dir():
+            _check_list(path, len(files.pictures))
+        folders = {tuple(name.split("/")[:-1]) for name in files.pictures}
+        return _Part(len(files.pictures), partial(_beside, files), folders, files.skipped)
+
+
+def _listed(path: Path, items: list[Item], skipped: Iterable[Skipped] = ()) -> _Part:
+    _check_list(path, len(items))
+    return _Part(len(items), lambda layout: items, skipped=list(skipped))
+
+
+def _check_list(path: Path, count: int) -> None:
+    if count > MOST:
+        why = f"{path} has {count} pictures: {MOST} at most in one file, make several in one folder, or unpack it"
+        raise InvalidInput("data", why)
 
 
 def _folder(folder: Path, found: Contents = Contents()) -> Files:  # noqa: B008  (nobody changes it)
@@ -213,10 +441,8 @@ def _folder(folder: Path, found: Contents = Contents()) -> Files:  # noqa: B008 
     def inside(name: str) -> bool:
         return Path(os.path.realpath(root / name)).is_relative_to(root)
 
-    names = list(found.files)
-    texts = [os.path.splitext(name)[0] + suffix for name in names for suffix in BESIDE]
     tables = [name for name in METADATA if (root / name).is_file()]
-    return Files(names, texts, tables, read, inside, found.skipped)
+    return Files(list(found.files), None, tables, read, inside, found.skipped)
 
 
 def _zip(path: Path) -> Files:
@@ -232,22 +458,28 @@ def _zip(path: Path) -> Files:
 
 def _tar(path: Path) -> Files:
     archive = tarfile.open(path)  # noqa: SIM115  (for as long as the pictures are read)
-    members = {member.name.removeprefix("./"): member for member in archive if member.isfile()}
-    assert archive.fileobj is not None
-    archive.fileobj.seek(archive.offset)
-    if archive.fileobj.read(512) != bytes(512):  # its end, without which the library takes what is there for all
+    file, members = archive.fileobj, dict[str, tuple[int, int]]()  # where each begins, and its bytes
+    assert file is not None
+    while member := archive.next():
+        if member.isfile() and not member.issparse():
+            members[member.name.removeprefix("./")] = member.offset_data, member.size
+        archive.members.clear()  # type: ignore[attr-defined]  # they would take a kilobyte each
+    file.seek(archive.offset)
+    if file.read(512) != bytes(512):  # its end, without which the library takes what is there for all
         raise InvalidInput("data", f"{path} is cut short after {len(members)} files: fetch it again")
 
     def read(name: str, most: int) -> bytes:
-        file = archive.extractfile(members[name])
-        return file.read(most + 1) if file else b""
+        begin, size = members[name]
+        file.seek(begin)
+        return file.read(min(size, most + 1))
 
     return _archive(members, read)
 
 
 def _archive(members: Iterable[str], read: Callable[[str, int], bytes]) -> Files:
     """The files of an archive, in its order: going back in a packed one is slow. Hidden ones apart."""
-    files = Files([], [], [name for name in METADATA if name in members], read)
+    texts = list[str]()
+    files = Files([], texts, [name for name in METADATA if name in members], read)
     for name in members:
         parts, suffix = name.lower().split("/"), os.path.splitext(name)[1].lower()
         if any(part.startswith((".", "__macosx")) or part in COPIES for part in parts):
@@ -260,7 +492,7 @@ def _archive(members: Iterable[str], read: Callable[[str, int], bytes]) -> Files
         if suffix in SUFFIXES:
             files.pictures.append(name)
         elif suffix in BESIDE:
-            files.texts.append(name)
+            texts.append(name)
         elif suffix in OTHERS:
             files.skipped.append(Skipped(name, suffix, "this kind is not read: convert it to JPEG or PNG"))
     return files
@@ -269,24 +501,35 @@ def _archive(members: Iterable[str], read: Callable[[str, int], bytes]) -> Files
 # ---------------------------------------------------------------- what is said of them
 
 
-def _beside(files: Files) -> list[Item]:
-    """The pictures with the words beside them, and the class that their folder is."""
-    beside: dict[str, dict[str, bytes]] = {os.path.splitext(name)[0]: {} for name in files.pictures}
-    for text in files.texts:
-        stem, suffix = os.path.splitext(text)
-        with suppress(KeyError, FileNotFoundError):
-            beside[stem][suffix.lower()] = files.read(text, MOST_TEXT)
-    folders = [name.split("/")[:-1] for name in files.pictures]
-    least, most = min(folders, default=[]), max(folders, default=[])
-    shared = sum(itertools.takewhile(bool, map(operator.eq, least, most)))  # how deep the one is that all share
+def _layout(folders: set[tuple[str, ...]]) -> Layout:
+    least, most = min(folders, default=()), max(folders, default=())
+    shared = sum(itertools.takewhile(bool, map(operator.eq, least, most)))
     below = {folder[shared] for folder in folders if len(folder) > shared}
-    split = bool(below) and below <= SPLITS.keys()
-    items = []
-    for name, folder in zip(files.pictures, folders, strict=True):
-        rest = folder[shared:]
+    return shared, bool(below) and below <= SPLITS.keys()
+
+
+def _beside(files: Files, layout: Layout) -> Iterator[Item]:
+    """The pictures with the words beside them, and the class that their folder is."""
+    stems = (os.path.splitext(name)[0] for name in files.pictures if files.texts is not None)
+    beside: dict[str, dict[str, bytes]] = {stem: {} for stem in stems}
+
+    def look(texts: Iterable[str], told: Mapping[str, dict[str, bytes]]) -> None:
+        for text in texts:
+            stem, suffix = os.path.splitext(text)
+            with suppress(KeyError, FileNotFoundError):
+                told[stem][suffix.lower()] = files.read(text, MOST_TEXT)
+
+    look(files.texts or (), beside)  # at once, in the order of the archive
+    shared, split = layout
+    for name in files.pictures:
+        rest = name.split("/")[:-1][shared:]
         told = {"split": rest.pop(0) if split and rest else "", "label": rest[0] if rest else ""}
+        stem = os.path.splitext(name)[0]
+        texts = beside.get(stem, {})
+        if files.texts is None:
+            look((stem + suffix for suffix in BESIDE), {stem: texts})
         trouble = ""
-        for suffix, content in beside[os.path.splitext(name)[0]].items():
+        for suffix, content in texts.items():
             try:
                 text = content.decode("utf-8-sig")
                 if len(content) > MOST_TEXT:
@@ -296,8 +539,7 @@ def _beside(files: Files) -> list[Item]:
                 trouble = f"its {suffix} is no UTF-8 text: save it as UTF-8"
             except (ValueError, TypeError, RecursionError):
                 trouble = f"its {suffix} cannot be used: {MOST_TEXT >> 10} KB at most, and JSON an object"
-        items.append(_item(name, partial(files.read, name, pictures.MAX_BYTES), told, trouble))
-    return items
+        yield _item(name, partial(files.read, name, pictures.MAX_BYTES), told, trouble)
 
 
 def _item(name: str, read: Callable[[], bytes], told: Mapping[str, Any], trouble: str = "") -> Item:
@@ -311,8 +553,8 @@ def _item(name: str, read: Callable[[], bytes], told: Mapping[str, Any], trouble
     return Item(name, read, said(CAPTION), said(LABEL), SPLITS.get(said(SPLIT).lower(), ""), trouble)
 
 
-def _table(name: str, title: str, files: Files) -> tuple[int, Iterable[Item]]:
-    """How many rows a table has, and the picture of each."""
+def _table(name: str, title: str, files: Files) -> list[Item]:
+    """The picture of each row of a table."""
     content = files.read(name, MOST_TABLE)
     if len(content) > MOST_TABLE:
         raise InvalidInput("data", f"{title} is larger than {MOST_TABLE >> 20} MB: cut it in parts")
@@ -330,25 +572,15 @@ def _table(name: str, title: str, files: Files) -> tuple[int, Iterable[Item]]:
     except (csv.Error, ValueError, TypeError, RecursionError) as error:
         raise InvalidInput("data", f"{title} is no such table: {error}") from error
     column = _column(title, [str(key) for _, record in records[:1] for key in record])
-    return len(records), [_row(f"{title}, line {n}", f"line {n:06}", record, column, files) for n, record in records]
+    return [_row(f"{title}, line {n}", f"line {n:06}", record, column, files) for n, record in records]
 
 
 def _parquet(path: Path, files: Files) -> tuple[int, Iterable[Item]]:
-    """The same of a Parquet file, which is read bit by bit; its pictures are in it, or paths."""
-    require("pyarrow")
+    """How many rows a Parquet file has, and the picture of each, read bit by bit; it is in the file, or a path."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    broken = f"{path} is cut short, or no Parquet file: make it anew"
-    try:
-        table = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise InvalidInput("data", broken) from error
-    text = pa.types.is_string, pa.types.is_large_string
-    held = [field.name for field in table.schema_arrow if not any(kind(field.type) for kind in text)]
-    names = table.schema_arrow.names
-    column = next((key for key in held if key.lower() in PICTURE), "") or _column(str(path), names)
-    wanted = [key for key in names if key == column or key.lower() in {*CAPTION, *LABEL, *SPLIT}]
+    table, column, _ = _opened_parquet(path)
+    wanted = [key for key in table.schema_arrow.names if key == column or key.lower() in {*CAPTION, *LABEL, *SPLIT}]
 
     def items() -> Iterator[Item]:
         try:
@@ -356,10 +588,31 @@ def _parquet(path: Path, files: Files) -> tuple[int, Iterable[Item]]:
                 for record in batch.to_pylist():
                     yield _row(f"{path}, row {(number := next(count))}", f"row {number:06}", record, column, files)
         except (pa.ArrowException, OSError) as error:
-            raise InvalidInput("data", broken) from error
+            raise InvalidInput("data", CUT.format(path)) from error
 
     count = itertools.count(1)
     return table.metadata.num_rows, items()
+
+
+def _opened_parquet(path: Path) -> tuple[Any, str, bool]:
+    """A Parquet file, the column of its pictures, and whether that holds paths."""
+    require("pyarrow")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidInput("data", CUT.format(path)) from error
+    text = pa.types.is_string, pa.types.is_large_string
+    held = [field.name for field in table.schema_arrow if not any(kind(field.type) for kind in text)]
+    column = next((key for key in held if key.lower() in PICTURE), "")
+    return table, column or _column(str(path), table.schema_arrow.names), not column
+
+
+def _names_files(path: Path) -> bool:
+    """Whether the pictures of this table are files beside it."""
+    return path.suffix.lower() != ".parquet" or _opened_parquet(path)[2]
 
 
 def _column(title: str, names: Iterable[str]) -> str:

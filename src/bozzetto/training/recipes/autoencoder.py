@@ -81,16 +81,14 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Autoenc
     torch.manual_seed(run.seed)
     parts = {half: f"autoencoder/{half}" for half in ("encoder", "decoder")}
     model = begin(run, Autoencoder, AutoencoderConfig, parts) if run.first else Autoencoder(AutoencoderConfig())
-    pictures = torch.from_numpy(world.split("train").images)
-    some = pictures[torch.from_numpy(np.random.default_rng(run.seed).permutation(len(pictures))[:2048])]
+    pictures = world.split("train").images
+    some = pictures[np.random.default_rng(run.seed).permutation(len(pictures))[:2048]]
     if run.first is None:
         model.start_from_principal_components(data.premultiplied(some))
     placed(model, device)
-    pictures = pictures.to(device)
 
     def draw(rng: np.random.Generator, count: int) -> Tensor:
-        rows = torch.from_numpy(rng.integers(0, len(pictures), count)).to(device)
-        return data.varied(data.premultiplied(pictures[rows], device), rng)
+        return data.varied(data.premultiplied(pictures[rng.integers(0, len(pictures), count)], device), rng)
 
     def whole_loss(model: Autoencoder, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         batch = draw(rng, budget.whole.batch_size)

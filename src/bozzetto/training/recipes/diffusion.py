@@ -62,7 +62,7 @@ def learn(pictures: Pictures, budget: Budget, run: Run, start: None = None) -> P
     """Train and return the averaged network."""
     device = pick_device()
     torch.manual_seed(run.seed)
-    scaled = pictures.images.astype(np.float32) / 127.5 - 1
+    scaled = pictures.some().astype(np.float32) / 127.5 - 1
     config = DiffusionConfig(
         classes=tuple(pictures.classes),
         channels=pictures.images.shape[-1],

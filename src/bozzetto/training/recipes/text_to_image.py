@@ -11,7 +11,7 @@ The denoiser is also asked where in a scene each of its words is, which the scen
 falling rate the denoiser then learns to live with four bits a weight (`rounded`, see rounding.py).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -39,6 +39,7 @@ from bozzetto.training.recipes.diffusion import sample_times
 from bozzetto.training.stages import Run, Stage
 from bozzetto.world.captions import caption
 from bozzetto.world.dataset import World
+from bozzetto.world.stored import Stored
 from bozzetto.world.styles import STYLES, style_number
 
 
@@ -214,21 +215,20 @@ def training_batches(
     if not any(world.styles):  # one's own pictures, which make no scenes
         budget = replace(budget, scenes=0, scene_share=0.0)
     shown = world.split("train")
-    encoded = encode(shown.images)
+    large = isinstance(shown.images, Stored)  # too many to keep what networks and tokenizer make of them
+    encoded = [] if large else encode(shown.images)
     scenes = SceneStream(world, budget.scenes, budget.new_scenes, budget.easy_scenes, encode, tokenizer)
     weight = np.where(shown.core, 1.0, budget.symbol_share)
     cumulative = np.cumsum(weight / weight.sum())
     shown_style = np.array([style_number(style) for style in shown.styles])
 
     # Wordings are made beforehand: making them anew at every step would keep a GPU waiting.
-    rng = np.random.default_rng(seed)
-    columns = list(zip(shown.names, shown.keywords, shown.styles, shown.codepoints, strict=True))
-    captions = np.stack(
-        [
-            tokenizer([caption(name, keys, style, rng, codepoints=key) for name, keys, style, key in columns])
-            for _ in range(budget.wordings)
-        ]
-    )
+    def worded(rows: Iterable[int], rng: np.random.Generator) -> np.ndarray:
+        columns = ((shown.names[k], shown.keywords[k], shown.styles[k], shown.codepoints[k]) for k in rows)
+        return tokenizer([caption(name, keys, style, rng, codepoints=key) for name, keys, style, key in columns])
+
+    chance = np.random.default_rng(seed)
+    captions = None if large else np.stack([worded(range(len(shown)), chance) for _ in range(budget.wordings)])
     empty = tokenizer("")
 
     @torch.no_grad()
@@ -243,16 +243,17 @@ def training_batches(
         rows = np.searchsorted(cumulative, rng.random(count - scene_count))
         rows = np.minimum(rows, len(shown) - 1)
         chosen = rng.integers(0, max(1, scenes.size), scene_count)
-        tokens = np.concatenate([captions[rng.integers(0, len(captions), len(rows)), rows], scenes.tokens[chosen]])
+        said = worded(rows, rng) if captions is None else captions[rng.integers(0, len(captions), len(rows)), rows]
+        tokens = np.concatenate([said, scenes.tokens[chosen]])
         style = np.concatenate([shown_style[rows], scenes.styles[chosen]])
         shows, names = (np.pad(part[chosen], ((len(rows), 0), (0, 0))) for part in scenes.places)
         dropped = rng.random(count) < budget.drop_words
         tokens[dropped], names[dropped] = empty, 0
         style[dropped | (rng.random(count) < budget.drop_style)] = 0
         of_shown, of_scenes = torch.from_numpy(rows).to(device), torch.from_numpy(chosen).to(device)
-        pairs = zip(encoded, scenes.encoded, strict=True)
         with torch.autocast(device.type, enabled=False):  # on a processor with bf16 it refuses to join halves
-            latents, *seen = [torch.cat([a[of_shown], b[of_scenes]]) for a, b in pairs]
+            looked = encode(shown.images[rows]) if large else [part[of_shown] for part in encoded]
+            latents, *seen = [torch.cat([a, b[of_scenes]]) for a, b in zip(looked, scenes.encoded, strict=True)]
         placed = (torch.from_numpy(part).to(device) for part in (shows, names))
         return Batch(latents, condition(tokens, style), seen[0] if seen else latents[:, :0], *placed)
 

@@ -62,10 +62,15 @@ EXPECTED = {
 @torch.no_grad()
 def encode_all(model: Vae, pictures: Pictures, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and standard deviation [M,L] of every picture's latent, mirrored ones too, and labels [M] (k + 1)."""
-    images = np.concatenate([pictures.images, pictures.images[:, :, ::-1]]) if pictures.mirrored else pictures.images
-    parts = [model.encoder(scaled(images[i : i + 512], device)) for i in range(0, len(images), 512)]
+    rows = np.arange(len(pictures) * (1 + pictures.mirrored))
+
+    def seen(some: np.ndarray) -> np.ndarray:
+        images = pictures.images[some % len(pictures)]
+        return np.where((some >= len(pictures))[:, None, None, None], images[:, :, ::-1], images)
+
+    parts = [model.encoder(scaled(seen(rows[i : i + 512]), device)) for i in range(0, len(rows), 512)]
     means, logvars = (torch.cat(part) for part in zip(*parts, strict=True))
-    labels = torch.from_numpy(np.resize(pictures.labels + 1, len(images))).to(device)
+    labels = torch.from_numpy(np.resize(pictures.labels + 1, len(rows))).to(device)
     return means, (logvars / 2).exp(), labels
 
 
