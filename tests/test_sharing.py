@@ -317,12 +317,13 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("BOZZETTO_WEIGHTS", str(SHIPPED))  # which it sets to its own
     monkeypatch.setenv("BUDGET", "smoke")
     monkeypatch.setenv("STEPS", "1")
+    monkeypatch.setenv("N", "1")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     notebook = json.loads((ROOT / "examples/own_pictures.ipynb").read_text())
     names: dict = {"__name__": "__main__"}
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
-    assert names["drawn"].size == (512, 320) and len(set(map(bytes, (p.tobytes() for p in names["rows"][1])))) == 8
+    assert names["drawn"].size == (64, 320)
     assert "own pictures" in (names["weights"] / "diffusion/README.md").read_text()
     assert names["place"].is_relative_to(tmp_path)
