@@ -19,6 +19,7 @@ from PIL import Image
 
 import bozzetto
 from bozzetto.course.content import read_toml
+from bozzetto.course.vae_map import VAE_MAPS, cut, encode_all, shrink, thumbnails, vae_map
 from bozzetto.diffusion import flow, normal_batch
 from bozzetto.evaluation.bench import HELD_OUT_SEED
 from bozzetto.families import BY_NAME
@@ -52,8 +53,6 @@ STILLS = {  # the first sight of a live figure: a prompt and a seed
 MADE, MADE_STEPS = 12, 8  # lesson 1's maker: so many pictures of its still's prompt, with the lesson's few steps
 DOCUMENTS_EACH = 4  # signs, charts and receipts
 ON_MAP = 28  # pictures, and as many captions
-VAE_MAPS = ("map_", "plain_map_")
-VAE_STEP = 0.001  # of a place on them, in the file
 LOGO = "rocket"  # lesson 9 opens with it, and with these fields
 VARIED: dict[str, Any] = {"seed": 7, "n": 4, "strength": 0.6, "num_inference_steps": 8}
 RUN_SCALE = 2.0**-7  # of the numbers of a recorded run, in the file
@@ -91,21 +90,6 @@ def save(picture: Image.Image, name: str, quality: int) -> None:
     path = DATA / name
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path, quality=quality, subsampling="4:4:4", speed=6)
-
-
-def cut(path: Path, size: int, count: int) -> np.ndarray:
-    """The reverse of `sheet` for a file: uint8 [count,size,size,3]."""
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"))
-    rows, columns = pixels.shape[0] // size, pixels.shape[1] // size
-    cells = pixels.reshape(rows, size, columns, size, 3).transpose(0, 2, 1, 3, 4)
-    return cells.reshape(-1, size, size, 3)[:count]
-
-
-def shrink(pictures: np.ndarray, size: int) -> np.ndarray:
-    """uint8 [N,S,S,3] -> float64 [N,size,size,3] by averaging boxes."""
-    side = pictures.shape[1] // size
-    return pictures.reshape(len(pictures), size, side, size, side, 3).mean((2, 4))
 
 
 def write_embeddings(name: str, embeddings: np.ndarray) -> float:
@@ -192,7 +176,8 @@ def record_training(world: World) -> None:
         sheets.append(f"training-{number}.avif")
         part = small[start : start + per_sheet]
         save(sheet(part, columns), sheets[-1], 38)
-        kept.append(cut(DATA / sheets[-1], 32, len(part)))
+        with Image.open(DATA / sheets[-1]) as drawn:
+            kept.append(cut(drawn, 32, len(part)))
     # Distances as the page takes them, from these thumbnails: root mean square over 16 x 16 colours on white, 0 .. 1.
     reference, query = (
         (shrink(part, 16) / 255).reshape(len(part), -1).astype(np.float32)
@@ -227,36 +212,18 @@ def record_training(world: World) -> None:
 
 
 def record_vae_map(world: World) -> None:
-    """Lesson 3: where the two maps of the VAE family put the pictures it learned from, the colour of each, and how near
-    its redraws of unseen pictures come to them.
-
-    vae-map.bin: of each picture its place in training.json and its two numbers on either map, in steps, int16; then the
-    colours, a byte each. A map is drawn by tanh of what lies off its middle, in spreads, so that all of it can be seen.
-    """
+    """Lesson 3's map of the pictures it learned from (course/vae_map.py), and its still."""
     weights, seen, unseen = store.weights_folder(), world.split("train"), world.split("test")
     rows = np.flatnonzero(seen.core)
     small = shrink(white(seen.images[rows]), 32).round()
     ink = 256 - small.min(-1, keepdims=True)  # paper has no say in the colour of what is on it
     colours = ((small * ink).sum((1, 2)) / ink.sum((1, 2))).round().astype(np.uint8)
     maps = {kind: encode_all(vae.load(weights, kind), small) for kind in VAE_MAPS}
-    places = [np.round(places / VAE_STEP).astype("<i2") for places in maps.values()]
-    parts = [rows.astype("<i2"), *places, colours]
-    (DATA / "vae-map.bin").write_bytes(b"".join(part.tobytes() for part in parts))
-
-    facts = json.loads((DATA / "training.json").read_text(encoding="utf-8"))
-    ends = range(0, len(facts["items"]), facts["per_sheet"])
-    counts = [min(facts["per_sheet"], len(facts["items"]) - start) for start in ends]
-    kept = [cut(DATA / name, 32, count) for name, count in zip(facts["sheets"], counts, strict=True)]
-    reference = shrink(np.concatenate(kept)[rows], 16).reshape(len(rows), -1) / 255
-    good, new = vae.load(weights), shrink(white(unseen.images[np.flatnonzero(unseen.core)]), 32)
-    redraws = sample.to_bytes(vae.decode(good, encode_all(good, new)))
-    query = [shrink(part, 16).reshape(len(part), -1) / 255 for part in (redraws, redraws[:, :, ::-1])]
-    squares = [((part**2).sum(1)[:, None] + (reference**2).sum(1) - 2 * part @ reference.T).min(1) for part in query]
-    nearest = np.sqrt(np.maximum(np.minimum(*squares), 0) / reference.shape[1])
-    lies = {kind: extent(found) for kind, found in maps.items()}
-    draw_map(maps[VAE_MAPS[0]], lies[VAE_MAPS[0]], small, colours)
-    hole = round(float(np.percentile(nearest, 95)), 4)
-    write("vae-map.json", {"count": len(rows), "step": VAE_STEP, "maps": lies, "hole": hole, "n": len(query[0])})
+    new = shrink(white(unseen.images[np.flatnonzero(unseen.core)]), 32)
+    facts, content = vae_map(vae.load(weights), rows, colours, maps, thumbnails(DATA)[rows], new)
+    (DATA / "vae-map.bin").write_bytes(content)
+    draw_map(maps[VAE_MAPS[0]], facts["maps"][VAE_MAPS[0]], small, colours)
+    write("vae-map.json", facts)
 
 
 def draw_map(places: np.ndarray, lies: dict[str, list[float]], small: np.ndarray, colours: np.ndarray) -> None:
@@ -276,18 +243,6 @@ def draw_map(places: np.ndarray, lies: dict[str, list[float]], small: np.ndarray
         alpha = np.minimum(255, 6 * (255 - np.asarray(picture).min(-1).astype(int))).astype(np.uint8)
         paper.paste(picture, tuple(corners[i].tolist()), Image.fromarray(alpha))
     save(paper, "stills/describe-redraw.avif", 50)
-
-
-def extent(places: np.ndarray) -> dict[str, list[float]]:
-    """The middle of places [N,2], and how far off it two thirds of them lie, along each axis."""
-    low, middle, high = np.percentile(places, (16, 50, 84), axis=0).astype(np.float64)
-    return {"middle": middle.round(3).tolist(), "spread": ((high - low) / 2).round(3).tolist()}
-
-
-def encode_all(model: vae.Autoencoder, pictures: np.ndarray) -> np.ndarray:
-    """[N,32,32,3] in 0 .. 255 -> the means of their latents [N,L]."""
-    pixels = (pictures.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
-    return np.concatenate([vae.encode(model, pixels[start : start + 512])[0] for start in range(0, len(pixels), 512)])
 
 
 def record_ideas(models: text_to_image.Models) -> None:

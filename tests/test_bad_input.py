@@ -281,6 +281,7 @@ def test_weights_of_another_training(capsys, weights):
         ("torch", "train clip --budget smoke", "train"),
         ("torch", "export clip --from folder --to folder", "train"),
         ("torch", "plan gan --budget smoke", "train"),
+        ("huggingface_hub", "course --weights hf://owner/name", "hub"),
     ],
 )
 def test_a_missing_extra_says_how_to_get_it(capsys, monkeypatch, module, line, extra):

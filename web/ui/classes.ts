@@ -7,7 +7,8 @@ const GROUPS = table("classes");
 const WORDS = Object.assign({}, ...Object.values(GROUPS)) as Record<string, string>;
 
 export function classField(chosen: string) {
-  return { kind: "choice", default: chosen, options: [ANY, ...Object.keys(WORDS)] } as const;
+  const options = [ANY, ...Object.keys(WORDS)];
+  return { kind: "choice", default: options.includes(chosen) ? chosen : ANY, options } as const;
 }
 
 /** The class as a network's label; undefined for any. */

@@ -28,6 +28,9 @@ export interface BadgeFacts {
   milliseconds?: number; // a step, on this machine
 }
 
+/** What a learner's own model is called where one stands in the place of the course's. */
+const own = (name: string): string | undefined => optional(`own.${name}`);
+
 export interface ModelFacts {
   name: string;
   parameters: number;
@@ -136,6 +139,7 @@ export function badgePart(
         const what = optional(`shell.models.${name}`) ?? name;
         const values = { name: what, parameters: number(parameters / 1e6, 1), size: megabytes(bytes) };
         return html`<li>
+          ${own(name) ? html`<span class="chip">${own(name)}</span>` : nothing}
           ${t("shell.model", values)} <a href=${cardUrl(name)}>${t("shell.card")}</a>
         </li>`;
       })}

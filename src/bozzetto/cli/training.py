@@ -45,6 +45,7 @@ class _Ready:
     teacher: Path | None
     own: bool
     name: str  # of the run's folder by default
+    called: str  # what it learns from
 
 
 Choice = Annotated[Trained, typer.Argument(help="Which model.")]
@@ -128,6 +129,7 @@ def train(
             own=ready.own,
             first=first,
             log=log,
+            called=ready.called,
         )
     if speaks():
         print(out)
@@ -192,7 +194,8 @@ def _ready(name: str, budget: str, steps: int | None, data: str | None, mirror: 
             raise InvalidInput("teacher", why)
     elif teacher is not None:
         raise InvalidInput("teacher", f"means nothing to {name}, which starts from no run: leave it out")
-    return _Ready(recipe, chosen, source, teacher, own, named)
+    called = Path(data).resolve().name if own else "the picture world" if family.takes == "world" else data
+    return _Ready(recipe, chosen, source, teacher, own, named, called)
 
 
 def _check_minutes(minutes: float | None) -> None:
@@ -346,26 +349,37 @@ def plan(
 @verbs.command(
     epilog=examples(
         "export autoencoder --from runs/autoencoder-cpu --to src/bozzetto/weights",
+        "export gan --from runs/gan-cpu-photos --to my_weights --licence cc-by-4.0",
+        "export gan --from runs/gan-cpu-photos --to hf://me/my-gan",
         "export text-to-image --adapter logo.safetensors --to my_weights",
     )
 )
 def export(
     model: Annotated[str, typer.Argument(help="The name of the recipe: clip, gan, diffusion, few-steps, ...")],
-    to: Annotated[Path, typer.Option("--to", help="The weights folder; $BOZZETTO_WEIGHTS can name it later.")],
+    to: Annotated[
+        str,
+        typer.Option("--to", help="The weights folder, for $BOZZETTO_WEIGHTS, or hf://owner/name, on Hugging Face."),
+    ],
     run: Annotated[Path | None, typer.Option("--from", help="The folder of a finished run.")] = None,
     adapter: Annotated[
         Path | None,
         typer.Option(help="Instead: the model in use with this adapter in it, and beside it all other models."),
     ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Of the weights, for the card: cc-by-4.0, mit, ... Not stated by default.")
+    ] = None,
 ) -> None:
-    """Write a trained model as weights and graph that run without PyTorch."""
+    """Write a trained model as weights and graph that run without PyTorch, with a card (README.md) of how it came."""
     if (run is None) == (adapter is None):
         raise InvalidInput("run", "or {} is wanted, one of them: what is to be exported", "adapter")
     if run and not run.is_dir():
         raise InvalidInput("run", f"{run} is not a folder: name the run that `bozzetto train` has written")
-    if to.exists() and not to.is_dir():
+    if Path(to).exists() and not Path(to).is_dir():
         raise InvalidInput("to", f"{to} is a file: name a folder")
+    if adapter and licence:
+        raise InvalidInput("licence", "is for a run: the models beside an adapter keep their cards")
     require("torch", "safetensors", "onnx", "onnxscript")
+    from bozzetto import hub
     from bozzetto.runtime import store
     from bozzetto.runtime.adapter import fitting
     from bozzetto.training import recipes
@@ -373,14 +387,15 @@ def export(
     from bozzetto.training.export import export_merged
     from bozzetto.training.recipe import export_run
 
-    if run:
-        export_run(recipes.find(model), run, to)
-    elif adapter:
-        weights = store.weights_folder()
-        one_of("model", model, BASES)
-        if to.resolve().is_relative_to(weights.resolve()):
-            raise InvalidInput("to", f"{to} holds the model that the adapter is for: name another folder")
-        export_merged(fitting(adapter, store.open_model(BASES[model], weights)), weights, to)
+    with hub.leaving(to, "to") as folder:
+        if run:
+            export_run(recipes.find(model), run, folder, licence)
+        elif adapter:
+            weights = store.weights_folder()
+            one_of("model", model, BASES)
+            if folder.resolve().is_relative_to(weights.resolve()):
+                raise InvalidInput("to", f"{to} holds the model that the adapter is for: name another folder")
+            export_merged(fitting(adapter, store.open_model(BASES[model], weights)), weights, folder)
     print(to)
 
 

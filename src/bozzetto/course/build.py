@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 
+from bozzetto.course import yours
 from bozzetto.course.content import check_translation
 from bozzetto.course.figures import NEEDS
 from bozzetto.course.pages import HERE, Course, Site
@@ -30,7 +31,7 @@ def site(lang: str = "en", root: Path = HERE, weights: Path | None = None, scorm
     scripts are not built, and WeightsError when a model is missing or damaged.
     """
     weights = weights or store.weights_folder()
-    files = _files(root) | _models(MODELS, weights)
+    files = _files(root, weights) | _models(MODELS, weights)
     courses = _courses(lang, root, weights, scorm=scorm)
     for course in courses:
         files |= course.pages()
@@ -57,7 +58,7 @@ def one_figure(
     one_of("figure", name, course.figures)
     lesson = course.lessons[course.figures.index(name)]
     models, data = NEEDS[name]
-    files, cards = _files(root), {f"models/{model.split('/')[0]}/index.html" for model in models}
+    files, cards = _files(root, weights), {f"models/{model.split('/')[0]}/index.html" for model in models}
     wanted = _scripts(files, name) | {f"assets/lessons/{lesson['number']}.css"}
     patterns = [f"data/{pattern}" for pattern in (*data, f"stills/{name}.avif", f"recorded/{name}.*")]
     wanted |= {path for path in files if any(fnmatch(path, pattern) for pattern in patterns)}
@@ -75,8 +76,8 @@ def one_figure(
     return course.package(alone, f"{course.text['name']}: {lesson['subtitle']}", page, [part])
 
 
-def _files(root: Path) -> Site:
-    """What the pages load: scripts, styles and data."""
+def _files(root: Path, weights: Path) -> Site:
+    """What the pages load: scripts, styles and data, but for what was recorded of other models than are there."""
     if not (root / "built/assets/js/main.js").is_file():
         raise NotBuilt(NOT_BUILT)
     files: Site = {f"assets/{path.name}": path for path in sorted((root / "static").iterdir())}
@@ -87,7 +88,11 @@ def _files(root: Path) -> Site:
             if path.is_file() and path.suffix != ".br"  # packed, which is no page's but the server's
         }
     files["data/emoji.tsv"] = reading.NAMES
-    return files
+    mine = yours.of(weights)
+    if "vae/encoder" in mine:
+        files |= {f"data/{name}": content for name, content in yours.remade(root / "data", weights).items()}
+    gone = [f"data/{pattern}" for pattern in yours.left_out(mine)]
+    return {path: file for path, file in files.items() if not any(fnmatch(path, pattern) for pattern in gone)}
 
 
 def _scripts(files: Site, figure: str) -> set[str]:

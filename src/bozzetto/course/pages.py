@@ -5,7 +5,7 @@ Lessons are Markdown in `content/<lang>/`; quiz, glossary and strings are TOML b
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from bozzetto.course import yours
 from bozzetto.course.content import (
     LESSON,
     ContentError,
@@ -24,6 +25,7 @@ from bozzetto.course.content import (
     read_teacher,
     read_toml,
 )
+from bozzetto.course.figures import NEEDS
 from bozzetto.course.text import Text, markdown
 from bozzetto.families import BY_NAME
 
@@ -54,6 +56,7 @@ class Course:
         if scorm:  # a platform keeps what is done, where else only the browser does
             told = self.text["platform"]
             self.text |= told["pages"] | {"script": self.text["script"] | told["script"]}
+        self.mine = yours.of(weights)
         self.marks = str.maketrans(".,", self.text["numbers"])
         self.markdown = markdown(self.text["quotes"])
         self.sources = [read_source(path, LESSON) for path in sorted(self.folder.glob("[0-9]*-*.md"))]
@@ -102,7 +105,9 @@ class Course:
         home = self.home
         parts = Text(self, home, "", home.front).parts()
         strings = {name: self.strings[name] for name in HOME_STRINGS if name in self.strings}
-        pages["index.html"] = self._page("home.html", "index.html", strings, page=home.front, parts=parts)
+        pages["index.html"] = self._page(
+            "home.html", "index.html", strings, page=home.front, parts=parts, yours=self.said_of_yours(self.mine)
+        )
         pages["404.html"] = self.not_found("")
         pages |= {f"figures/{name}/index.html": self.figure(name) for name in self.figures}
         pages |= self._for_teachers() | self.cards()
@@ -223,7 +228,37 @@ class Course:
     def _words(self, *figures: str) -> dict[str, Any]:
         """The strings of a page that has these figures."""
         elsewhere = {"site", *HOME_STRINGS[1:], *(lesson["figure"] for lesson in self.lessons)} - set(figures)
-        return {name: words for name, words in self.strings.items() if name not in elsewhere}
+        words = {name: words for name, words in self.strings.items() if name not in elsewhere}
+        return words | self._of_yours(words, self.models_of(*figures))
+
+    def models_of(self, *figures: str) -> list[str]:
+        """The models that figures run."""
+        return [model for figure in figures for model in NEEDS.get(figure, ((), ()))[0]]
+
+    def _of_yours(self, words: Mapping[str, Any], models: list[str]) -> dict[str, Any]:
+        """Of a page's words those that the learner's own models change: "key-yours" is said instead of "key", "own"
+        names these models, and only classes that all models know can be chosen."""
+        if not (own := [model for model in models if model in self.mine]):
+            return {}
+        changed = {
+            name: {key: table.get(f"{key}-yours", value) for key, value in table.items()}
+            for name, table in words.items()
+        }
+        known = {name: word for group in words["classes"].values() for name, word in group.items()}
+        configs = [json.loads((self.weights / model / "config.json").read_text(encoding="utf-8")) for model in models]
+        lists = [config["config"]["classes"] for config in configs if "classes" in config.get("config", {})]
+        common = [name for name in lists[0] if all(name in some for some in lists)] if lists else [*known]
+        if set(common) != known.keys():
+            changed["classes"] = {"yours": {name: known.get(name, name) for name in common}}
+        return changed | {"own": dict.fromkeys(own, self.text["yours"])}
+
+    def said_of_yours(self, models: Iterable[str]) -> str:
+        """Which of these models are the learner's, in a sentence; "" if none is."""
+        homes = {model.split("/")[0] for model in models if model in self.mine}
+        if not homes:
+            return ""
+        named = [(entry["title"], {BY_NAME[name].home for name in entry["families"]}) for entry in self.text["models"]]
+        return str(self.text["yours_means"].format(models=", ".join(title for title, of in named if of & homes)))
 
     def _page(
         self, template: str, path: str, strings: Mapping[str, Any] | None = None, top: str = "", **more: Any

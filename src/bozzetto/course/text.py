@@ -156,7 +156,9 @@ class Text:
         if not re.fullmatch(r"[a-z]+(-[a-z]+)*", name) or name not in self.course.strings:
             raise self.source.error(f"unknown figure {name!r}: its strings would be interface/{name}.toml", node)
         still, caption = self.course.still(name), self._blocks(node.children)
-        shown = self._render("figure", name=name, title=self.page["subtitle"], still=still, caption=caption)
+        told = {"title": self.page["subtitle"], "still": still, "caption": caption}
+        told["yours"] = self.course.said_of_yours(self.course.models_of(name))
+        shown = self._render("figure", name=name, **told)
         self.figures[name] = shown
         return shown
 

@@ -17,6 +17,7 @@ from bozzetto.families import BY_NAME, names
 from bozzetto.files import write_atomically
 from bozzetto.metrics.judge import load_judge
 from bozzetto.metrics.makers import NEIGHBOURS
+from bozzetto.training import card
 from bozzetto.world.dataset import DEFAULT_PATH, World, load_world
 
 SCORERS = {name: import_module(f"bozzetto.evaluation.{BY_NAME[name].scorer}") for name in names(scorer=True)}
@@ -90,6 +91,10 @@ def evaluate(
         report[name] = {"command": f"bozzetto evaluate {name}{options}", **sizes, "scores": scores, **details}
         if out:
             merge(report, Path(out))
+        beside = weights / BY_NAME[name].home / "README.md"
+        if os.environ.get("BOZZETTO_WEIGHTS") and beside.is_file():  # those of the project: scripts/scores.py
+            text = beside.read_text(encoding="utf-8")
+            write_atomically(beside, card.fill(text, scores=card.scores(report[name])))
         Console().print(table(name, report[name]))
     return report
 

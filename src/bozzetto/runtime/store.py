@@ -67,23 +67,28 @@ def open_model(name: str, weights: Path | None = None) -> ModelFolder:
     Raises WeightsError when a file is missing, cut or changed, or when a model it needs is another one.
     """
     weights = weights or weights_folder()
-    folder = weights / name
-    model = ModelFolder(folder, _read_config(folder / "config.json", name))
-    for file, expected in model.config["files"].items():
-        _check_file(folder / file, expected)
+    model = open_folder(folder := weights / name, name)
     for other, expected in model.config.get("needs", {}).items():
         if open_model(other, weights).weights_sum() != expected:
             raise WeightsError(f"{folder} was trained with another {other} than the one in {weights}: {FIX}")
     return model
 
 
-def _read_config(path: Path, name: str) -> dict[str, Any]:
+def open_folder(folder: Path, name: str | None = None) -> ModelFolder:
+    """One model folder, all of its files checked, wherever it lies; name: what it must hold. Raises WeightsError."""
+    model = ModelFolder(folder, _read_config(folder / "config.json", name))
+    for file, expected in model.config["files"].items():
+        _check_file(folder / file, expected)
+    return model
+
+
+def _read_config(path: Path, name: str | None) -> dict[str, Any]:
     if not path.is_file():
         raise WeightsError(f"{path} is missing: {FIX}")
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         usable = (
-            (config["format"], config["model"]) == (FORMAT, name)
+            (config["format"], config["model"]) == (FORMAT, name or config["model"])
             and all(file in config["files"] for file in ALWAYS)
             and all(Path(file).name == file for file in config["files"])
             and all({"bytes", "sha256"} <= entry.keys() for entry in config["files"].values())
@@ -92,7 +97,7 @@ def _read_config(path: Path, name: str) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         usable = False
     if not usable:
-        raise WeightsError(f"{path} does not describe a {name} model of format {FORMAT}: {FIX}")
+        raise WeightsError(f"{path} does not describe a {name or 'known'} model of format {FORMAT}: {FIX}")
     return config
 
 

@@ -15,7 +15,7 @@ from bozzetto.errors import InvalidInput, MissingFile
 from bozzetto.families import BY_NAME, TEACHER, Family
 from bozzetto.files import locked, write_atomically
 from bozzetto.runtime.store import open_model
-from bozzetto.training import data, processes
+from bozzetto.training import card, data, processes
 from bozzetto.training.data import Pictures
 from bozzetto.training.export import save_final, sha256, training_note
 from bozzetto.training.loop import TrainingSchedule
@@ -66,14 +66,16 @@ class Recipe:
         own: bool = False,
         first: Path | None = None,
         log: str | None = None,
+        called: str = "",
     ) -> nn.Module:
         """Train, or go on with a run that was stopped; -> the finished network, which `out`/model.safetensors holds.
 
         out: the folder of the run. minutes: for all stages together; then OutOfTime is raised, all being saved. start:
         as the family's row says; a run of another family has no default. own: the source is one's own pictures, and a
         run that goes on must have the same. first: a finished run, or a weights folder, whose network learns on, for a
-        family that `goes_on`. log: another one that is told, of watch.py. Raises what `fit` raises, and InvalidInput
-        when another training is in the folder. Processes that torchrun has started train together (processes.py).
+        family that `goes_on`. log: another one that is told, of watch.py. called: what the source is, for the model's
+        card. Raises what `fit` raises, and InvalidInput when another training is in the folder. Processes that torchrun
+        has started train together (processes.py).
         """
         deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
         start = self.beginning(start)
@@ -96,9 +98,18 @@ class Recipe:
             run = Run(out, seed, deadline, began, pictures, first, watcher=watcher)
             model = self.learn(source, budget, run, start)
             if processes.leads():
+                about = self.about(source, budget) | {"data": called or "its usual data", "own": own, "seed": seed}
+                write_atomically(out / card.ABOUT, json.dumps(about, indent=2) + "\n")
                 save_final(model, out)
             processes.wait()
         return model
+
+    def about(self, source: World | Pictures, budget: Any) -> dict[str, Any]:
+        """What a run writes down of itself, for the card of the model (card.py)."""
+        named = next((name for name, usual in self.budgets.items() if usual == budget), "another one")
+        if isinstance(source, Pictures):
+            return {"model": self.name, "budget": named, "pictures": len(source), "classes": source.classes}
+        return {"model": self.name, "budget": named, "pictures": source.splits.count("train"), "classes": []}
 
 
 def first_sums(first: Path, family: Family) -> list[str]:
@@ -111,13 +122,17 @@ def first_sums(first: Path, family: Family) -> list[str]:
     return [open_model(folder, first).weights_sum() for folder in family.folders]
 
 
-def export_run(recipe: Recipe, run: Path, to: Path) -> None:
-    """Export the finished model in the folder `run` to the weights folder `to`.
+def export_run(recipe: Recipe, run: Path, to: Path, licence: str | None = None) -> None:
+    """Export the finished model in the folder `run` to the weights folder `to`, with its card.
 
-    Raises MissingFile when the run has not finished.
+    licence: of the weights, as the hub calls it; None leaves what the card says, at first that it is not stated. Raises
+    MissingFile when the run has not finished, and InvalidInput for no licence.
     """
+    card.check_licence(licence)
     if not (run / FINAL).is_file():
         raise MissingFile("run", f"{run / FINAL} is not there: run `bozzetto train {recipe.name}` to its end first")
     recipe.export(run, to)
-    note = json.dumps(training_note(run), indent=2) + "\n"
-    write_atomically(to / recipe.family.home / "training.json", note)
+    home, note = to / recipe.family.home, training_note(run)
+    write_atomically(home / "training.json", json.dumps(note, indent=2) + "\n")
+    what = f"A {recipe.name} model of Bozzetto. `BOZZETTO_WEIGHTS` can name the folder that holds this one."
+    card.write(home / "README.md", recipe.name, what, run, note, recipe.expected, licence)

@@ -14,7 +14,7 @@ import { type Alternative, button, choices, type Content } from "../../ui/figure
 import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
-import { siteFile, siteJson } from "../../ui/site.js";
+import { optionalFile, optionalJson } from "../../ui/site.js";
 import { number, percent, t } from "../../ui/strings.js";
 import { type Guess, minus, mix, noiseFound, noiseSeen, pictureFound } from "./spot.js";
 import { type Host, share, slider, type View } from "./view.js";
@@ -135,14 +135,15 @@ export class PictureView implements View {
 
   private async openData(): Promise<void> {
     if (this.mean) return;
-    const [measured, average] = await Promise.all([siteJson<Measured>("noise-levels.json"), siteFile("average.png")]);
+    this.measured = await optionalJson<Measured>("data/noise-levels.json");
+    const average = await optionalFile("data/average.png");
+    if (!average) return; // what was measured of another model is not there
     const bitmap = await createImageBitmap(await average.blob());
     const { data } = cut(bitmap, 0, 0, SIDE);
     this.mean = Float32Array.from({ length: 3 * SIDE * SIDE }, (_, i) => {
       const [plane, pixel] = [Math.floor(i / SIDE ** 2), i % SIDE ** 2];
       return data[4 * pixel + plane]! / 127.5 - 1;
     });
-    this.measured = measured;
   }
 
   private async guess(signal?: AbortSignal): Promise<void> {
@@ -156,7 +157,7 @@ export class PictureView implements View {
     );
     this.milliseconds = performance.now() - began;
     const guess = { clean, noise, t: level, imagined };
-    this.answered = { ...guess, about, noisePart: noiseFound(guess), picturePart: pictureFound(guess, mean!) };
+    this.answered = { ...guess, about, noisePart: noiseFound(guess), picturePart: mean && pictureFound(guess, mean) };
     this.tries.delete(about);
     this.tries.set(about, this.answered);
     for (const oldest of [...this.tries.keys()].slice(0, -TRIES)) this.tries.delete(oldest);
@@ -299,7 +300,7 @@ export class PictureView implements View {
       <div class="spot-ways">
         ${shot(seenNoise(this.noise), t("spot-the-noise.jump-from"))}
         ${shot(there?.jump ?? null, t("spot-the-noise.jump-one"))}
-        ${shot(this.mean && solid(this.mean), t("spot-the-noise.jump-mean"))}
+        ${this.mean ? shot(solid(this.mean), t("spot-the-noise.jump-mean")) : nothing}
         ${shot(there?.steps ?? null, t("spot-the-noise.jump-many", { steps: STEPS }))}
       </div>
       ${button(t("spot-the-noise.jump-run"), () => this.walk(), "", Boolean(there) || !this.open)}
