@@ -25,7 +25,7 @@ from bozzetto.errors import InvalidInput
 from bozzetto.training import data
 from bozzetto.training.recipes import autoencoder, text_few_steps, text_to_image
 from bozzetto.training.stages import with_steps
-from bozzetto.world import own
+from bozzetto.world import listing, own
 from bozzetto.world.twins import sides, twins
 
 KINDS = ("kite", "pond")
@@ -293,7 +293,7 @@ def test_a_bad_set_is_refused_in_one_line_and_nothing_is_written(tmp_path, monke
 
 
 def test_too_many_pictures_of_one_file_are_refused_before_one_is_read(base, tmp_path, monkeypatch):
-    monkeypatch.setattr(own, "MOST", 19)
+    monkeypatch.setattr(listing, "MOST", 19)
     monkeypatch.setattr(own.pictures, "peek", None)
     for form in ("rows.csv", "zip", ".tar"):
         with pytest.raises(InvalidInput, match="has 20 pictures: 19 at most in one file, make several in one folder"):

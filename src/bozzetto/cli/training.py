@@ -172,7 +172,8 @@ def _ready(name: str, budget: str, steps: int | None, data: str | None, mirror: 
         whose = OWN if own else SMALL
         raise InvalidInput("data", f"{data} is for {', '.join(whose)}: leave it out for {name}")
     if own:
-        from bozzetto.world.own import shards, title
+        from bozzetto.world.listing import shards
+        from bozzetto.world.own import title
 
         if not (Path(data).exists() or shards(Path(data))):
             raise InvalidInput("data", f"{data} is neither {' nor '.join(SETS)}, nor there as a file or folder")
