@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bozzetto.cli import course, data, draw, runs, search, serve, training, words, world
+from bozzetto.cli import course, data, draw, models, runs, search, serve, training, words, world
 from bozzetto.cli.shell import close_streams, fail, flags, open_streams
 from bozzetto.errors import BozzettoError, InvalidInput
 from bozzetto.progress import speaks
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for verbs in (draw.verbs, words.verbs, course.verbs, serve.verbs, training.verbs, runs.verbs):
+for verbs in (draw.verbs, words.verbs, course.verbs, serve.verbs, training.verbs, models.verbs, runs.verbs):
     app.add_typer(verbs)
 app.add_typer(world.verbs, name="world")
 app.add_typer(data.verbs, name="data")
