@@ -104,7 +104,7 @@ def test_a_package_appears_whole_and_replaces_only_a_package(tmp_path):
 def test_the_command_writes_a_package(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     site = {"index.html": b"1"}
-    monkeypatch.setattr(build, "site", lambda lang, scorm: {**site, "scorm": b"%d" % scorm})
+    monkeypatch.setattr(build, "site", lambda lang, weights, scorm: {**site, "scorm": b"%d" % scorm})
     assert cli.main(["course", "--export", "course.zip", "--scorm"]) == 0
     assert "course.zip: 2 files" in capsys.readouterr().out
     for arguments, message in (

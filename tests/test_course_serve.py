@@ -293,14 +293,14 @@ def test_folders_that_cannot_be_written(site, tmp_path, monkeypatch):
 
 
 def test_the_command_exports(site, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(build, "site", lambda lang, scorm: site)
+    monkeypatch.setattr(build, "site", lambda lang, weights, scorm: site)
     assert cli.main(["course", "--export", str(tmp_path / "out")]) == 0
     assert f"{len(site)} files" in capsys.readouterr().out
     assert (tmp_path / "out/index.html").is_file()
 
 
 def test_the_command_exports_one_figure(site, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(build, "one_figure", lambda name, lang, scorm: site)
+    monkeypatch.setattr(build, "one_figure", lambda name, lang, weights, scorm: site)
     out = tmp_path / "out"
     assert cli.main(["course", "--export", str(out), "--figure", "words-steer"]) == 0
     assert "begin at figures/words-steer/index.html" in capsys.readouterr().out
@@ -323,7 +323,7 @@ def test_one_figure_needs_a_name_and_a_folder(arguments, message, tmp_path, monk
 
 
 def test_the_shell_names_its_flags(site, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(build, "site", lambda lang, scorm: site)
+    monkeypatch.setattr(build, "site", lambda lang, weights, scorm: site)
     mine = tmp_path / "{mine}"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years")
@@ -348,7 +348,7 @@ def test_bad_input_is_one_line(arguments, message, monkeypatch, tmp_path, capsys
     for name in ("static", "templates", "content", "data"):
         (tmp_path / name).symlink_to(build.HERE / name)
     real = build.site
-    monkeypatch.setattr(build, "site", lambda lang, scorm: real(lang, tmp_path))
+    monkeypatch.setattr(build, "site", lambda lang, weights, scorm: real(lang, tmp_path))
     assert cli.main(["course", "--no-browser", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
@@ -356,6 +356,6 @@ def test_bad_input_is_one_line(arguments, message, monkeypatch, tmp_path, capsys
 
 def test_unbuilt_scripts_are_one_line(monkeypatch, tmp_path, capsys):
     real = build.site
-    monkeypatch.setattr(build, "site", lambda lang, scorm: real(lang, tmp_path))
+    monkeypatch.setattr(build, "site", lambda lang, weights, scorm: real(lang, tmp_path))
     assert cli.main(["course", "--no-browser"]) == 2
     assert capsys.readouterr().err == f"bozzetto: {build.NOT_BUILT}\n"

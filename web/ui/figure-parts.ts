@@ -29,7 +29,7 @@ export interface BadgeFacts {
 }
 
 /** What a learner's own model is called where one stands in the place of the course's. */
-const own = (name: string): string | undefined => optional(`own.${name}`);
+export const own = (name: string): string | undefined => optional(`own.${name}`);
 
 export interface ModelFacts {
   name: string;

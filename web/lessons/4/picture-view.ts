@@ -10,11 +10,11 @@ import { toSmall } from "../../runtime/pixels.js";
 import { cut, gain, picture, type Pixels, pixels, solid } from "../../ui/canvas.js";
 import { chart, type Point, type Series, ticks } from "../../ui/chart.js";
 import { classOf } from "../../ui/classes.js";
-import { type Alternative, button, choices, type Content } from "../../ui/figure-parts.js";
+import { type Alternative, button, choices, type Content, own } from "../../ui/figure-parts.js";
 import { Gallery } from "../../ui/gallery.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
-import { optionalFile, optionalJson } from "../../ui/site.js";
+import { siteFile, siteJson } from "../../ui/site.js";
 import { number, percent, t } from "../../ui/strings.js";
 import { type Guess, minus, mix, noiseFound, noiseSeen, pictureFound } from "./spot.js";
 import { type Host, share, slider, type View } from "./view.js";
@@ -135,15 +135,15 @@ export class PictureView implements View {
 
   private async openData(): Promise<void> {
     if (this.mean) return;
-    this.measured = await optionalJson<Measured>("data/noise-levels.json");
-    const average = await optionalFile("data/average.png");
-    if (!average) return; // what was measured of another model is not there
+    if (own("diffusion")) return; // what was measured of the course's is not there
+    const [measured, average] = await Promise.all([siteJson<Measured>("noise-levels.json"), siteFile("average.png")]);
     const bitmap = await createImageBitmap(await average.blob());
     const { data } = cut(bitmap, 0, 0, SIDE);
     this.mean = Float32Array.from({ length: 3 * SIDE * SIDE }, (_, i) => {
       const [plane, pixel] = [Math.floor(i / SIDE ** 2), i % SIDE ** 2];
       return data[4 * pixel + plane]! / 127.5 - 1;
     });
+    this.measured = measured;
   }
 
   private async guess(signal?: AbortSignal): Promise<void> {
