@@ -14,8 +14,8 @@ import { defaults, defineFields, type State } from "./state.js";
 import { number, percent, t } from "./strings.js";
 
 export const SAMPLER_NAMES = Object.keys(SAMPLERS) as SamplerName[];
-/** Three pictures a second: noise must not flicker faster. */
-const BEAT = 340;
+/** Not quite three pictures a second, even if one is painted late: noise must not flicker faster. */
+const BEAT = 360;
 
 /** What makes the picture of a run, all of it, has at least this. */
 export type FilmRun = State & {
@@ -249,8 +249,16 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   private start(): void {
     this.playing = true;
-    clearInterval(this.timer);
-    this.timer = window.setInterval(() => this.beat(), BEAT);
+    this.wait();
+  }
+
+  /** For the next beat. An interval would follow a late beat by the next too soon. */
+  private wait(): void {
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => {
+      this.wait();
+      this.beat();
+    }, BEAT);
   }
 
   private beat(): void {
@@ -273,7 +281,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   override pause(): void {
     this.playing = false;
-    clearInterval(this.timer);
+    clearTimeout(this.timer);
   }
 
   override step(): void {
