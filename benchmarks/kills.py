@@ -1,11 +1,12 @@
 """Training killed without warning at twenty random moments, and a disk that is full: the weights of the run left alone.
 
-    python benchmarks/kills.py few-steps diffusion vae
+    python benchmarks/kills.py enlarger diffusion vae
 
 Recipes of one, two and five stages, in their smoke budgets, saved after every step so that many kills fall into a save.
 After each kill every file of weights must open. At the end the states of all stages (weights, average, optimizer) and
 the final weights are compared bit for bit with those of the run that nobody stopped. Then, in the middle of the first
-stage, no file may grow as large as a state any more: the one that was there stays. Needs data/world.parquet and fork.
+stage, no file may grow as large as a state any more: the one that was there stays. Needs data/world.parquet,
+the artwork of `npm ci`, and fork.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from safetensors.torch import load_file
 
 from bozzetto.errors import BozzettoError
 from bozzetto.training import loop, recipes
+from bozzetto.training.checkpoint import read_metadata
 from bozzetto.training.loop import STATE
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import FINAL
@@ -42,6 +45,8 @@ def fork(work: Callable[[], object]) -> int:
     except (BozzettoError, OSError) as error:
         print(f"  {error}", file=sys.stderr)
         code = 1
+    except Exception:
+        traceback.print_exc()
     finally:
         os._exit(code)
 
@@ -58,19 +63,36 @@ def contents(run: Path) -> dict[str, dict[str, bytes]]:
     }
 
 
-def killed(train: Callable[[Path], object], run: Path, whole: float, rng: random.Random) -> dict[str, int]:
-    """Kill it KILLS times, each after a tenth of the whole time at most, so that they fall everywhere; then let it."""
-    counts = {"kills": 0, "in a stage that had a state": 0}
+def left_alone(train: Callable[[Path], object], run: Path) -> tuple[float, float]:
+    """Seconds until the first state is there, and in all."""
+    began, child = time.monotonic(), fork(lambda: train(run))
+    while not list(run.rglob(STATE)):
+        time.sleep(0.01)
+    first = time.monotonic() - began
+    assert ended(child) == 0
+    return first, time.monotonic() - began
+
+
+def killed(
+    train: Callable[[Path], object], run: Path, first: float, whole: float, rng: random.Random
+) -> dict[str, int]:
+    """Kill it KILLS times, most after some steps and before a tenth of all, so that they fall everywhere; then let
+    it. first, whole: of `left_alone`."""
+    counts = {"kills": 0, "after the first step": 0}
+    steps = set()
     while counts["kills"] < KILLS:
         child = fork(lambda: train(run))
-        time.sleep(rng.random() * whole / 10)
+        time.sleep(first * (0.8 + 0.2 * rng.random()) + rng.random() * (whole - first) / 10)
         os.kill(child, signal.SIGKILL)
         if ended(child) == 0:
             break
         counts["kills"] += 1
-        counts["in a stage that had a state"] += bool(contents(run))
+        reached = [read_metadata(path)["step"] for path in sorted(run.rglob(STATE))]
+        counts["after the first step"] += bool(reached)
+        steps.add(tuple(reached))
+        contents(run)
     assert ended(fork(lambda: train(run))) == 0
-    return counts
+    return counts | {"different places": len(steps)}
 
 
 def filled(train: Callable[[Path], object], run: Path, whole: float) -> bool:
@@ -97,11 +119,9 @@ def measure(recipe: Recipe, folder: Path) -> dict[str, object]:
     def train(run: Path) -> None:
         recipe.train(source, budget, run, seed=3)
 
-    began = time.monotonic()
-    assert ended(fork(lambda: train(folder / "alone"))) == 0
-    whole = time.monotonic() - began
+    first, whole = left_alone(train, folder / "alone")
     alone = contents(folder / "alone")
-    counts = killed(train, folder / "killed", whole, random.Random(recipe.name))
+    counts = killed(train, folder / "killed", first, whole, random.Random(recipe.name))
     equal = contents(folder / "killed") == alone
     kept = filled(train, folder / "filled", whole)
     return {
@@ -114,7 +134,7 @@ def measure(recipe: Recipe, folder: Path) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="*", default=["few-steps", "diffusion", "vae"])
+    parser.add_argument("recipes", nargs="*", default=["enlarger", "diffusion", "vae"])
     args = parser.parse_args()
     loop.fit.__kwdefaults__["save_every"] = 0.0
     for name in args.recipes:

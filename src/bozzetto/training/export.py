@@ -8,8 +8,11 @@ weights separately.
 
 import hashlib
 import json
+import logging
 import struct
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -187,6 +190,21 @@ class Graph:
     batch: bool = True
 
 
+@contextmanager
+def _silent() -> Iterator[None]:
+    """The exporter tells of packages that it does without, and of its own old ways: nothing that anybody can mend."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
+@_silent()
 @torch.no_grad()  # the graph is the same, and traced in nine tenths of the time
 def graph_bytes(graph: Graph, weights: Path) -> bytes:
     """The ONNX graph, pointing into the weights file."""
