@@ -76,13 +76,13 @@ def left_alone(train: Callable[[Path], object], run: Path) -> tuple[float, float
 def killed(
     train: Callable[[Path], object], run: Path, first: float, whole: float, rng: random.Random
 ) -> dict[str, int]:
-    """Kill it KILLS times, most after some steps and before a tenth of all, so that they fall everywhere; then let
+    """Kill it KILLS times, each before a fifth of all is done, so that they fall everywhere; then let
     it. first, whole: of `left_alone`."""
     counts = {"kills": 0, "after the first step": 0}
     steps = set()
     while counts["kills"] < KILLS:
         child = fork(lambda: train(run))
-        time.sleep(first * (0.8 + 0.2 * rng.random()) + rng.random() * (whole - first) / 10)
+        time.sleep(1.1 * first + rng.random() * (whole - first) / 5)
         os.kill(child, signal.SIGKILL)
         if ended(child) == 0:
             break
