@@ -5,6 +5,7 @@ import type { ModelName, StepEvent, Stepped } from "../runtime/client.js";
 import { normal } from "../runtime/noise.js";
 import { SAMPLERS, type SamplerName } from "../runtime/samplers.js";
 import { flow } from "../runtime/schedule.js";
+import { beats } from "./beat.js";
 import { cut, type Pixels } from "./canvas.js";
 import { BzFigure } from "./figure.js";
 import { type BadgeFacts, button, type Content } from "./figure-parts.js";
@@ -14,8 +15,6 @@ import { defaults, defineFields, type State } from "./state.js";
 import { number, percent, t } from "./strings.js";
 
 export const SAMPLER_NAMES = Object.keys(SAMPLERS) as SamplerName[];
-/** Not quite three pictures a second, even if one is painted late: noise must not flicker faster. */
-const BEAT = 360;
 
 /** What makes the picture of a run, all of it, has at least this. */
 export type FilmRun = State & {
@@ -49,7 +48,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
   /** The runs that are shown, side by side. */
   @reactive() protected films: Film[] = [];
   private recording: Film | undefined;
-  private timer = 0;
+  private endBeats: (() => void) | undefined;
   private shift = 1; // of the times of the steps, as the model wants it
   private drawing: { runs: string; done: Promise<void>; signal: AbortSignal | undefined } | undefined;
 
@@ -249,16 +248,8 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   private start(): void {
     this.playing = true;
-    this.wait();
-  }
-
-  /** For the next beat. An interval would follow a late beat by the next too soon. */
-  private wait(): void {
-    clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => {
-      this.wait();
-      this.beat();
-    }, BEAT);
+    this.endBeats?.();
+    this.endBeats = beats(() => this.beat());
   }
 
   private beat(): void {
@@ -281,7 +272,7 @@ export abstract class FilmFigure<S extends FilmState & Run, Run extends FilmRun>
 
   override pause(): void {
     this.playing = false;
-    clearTimeout(this.timer);
+    this.endBeats?.();
   }
 
   override step(): void {

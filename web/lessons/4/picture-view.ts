@@ -7,6 +7,7 @@ import { Runtime } from "../../runtime/client.js";
 import { SMALL_SHAPE } from "../../runtime/generated.js";
 import { normal } from "../../runtime/noise.js";
 import { toSmall } from "../../runtime/pixels.js";
+import { BEAT } from "../../ui/beat.js";
 import { cut, gain, picture, type Pixels, pixels, solid } from "../../ui/canvas.js";
 import { chart, type Point, type Series, ticks } from "../../ui/chart.js";
 import { classOf } from "../../ui/classes.js";
@@ -57,7 +58,7 @@ function seenNoise(planes: Float32Array, times = 1): Pixels {
 }
 
 export class PictureView implements View {
-  readonly pace = { by: 5, every: 340 }; // three pictures a second: noise must not flicker faster
+  readonly pace = { by: 5, every: BEAT };
   milliseconds: number | undefined;
   /** A picture that a person has brought. */
   own: { name: string; pixels: Pixels } | undefined;

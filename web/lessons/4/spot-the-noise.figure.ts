@@ -2,6 +2,7 @@
 // picture with pixel diffusion, and a cloud of points with a tiny network that learns in the page.
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
+import { beats } from "../../ui/beat.js";
 import { classOf, classOptions } from "../../ui/classes.js";
 import { type Code } from "../../ui/code.js";
 import { BzFigure } from "../../ui/figure.js";
@@ -18,7 +19,7 @@ export class SpotTheNoise extends BzFigure<State> implements Host {
   private readonly cloudView = new CloudView(this);
   /** The view that is in sight. */
   private seen: View | undefined;
-  private timer = 0;
+  private endBeats: (() => void) | undefined;
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -69,8 +70,8 @@ export class SpotTheNoise extends BzFigure<State> implements Host {
     const { by, every } = this.view.pace;
     if (this.over) this.follow({ noise: by > 0 ? 0 : MOST });
     this.playing = true;
-    clearInterval(this.timer);
-    this.timer = window.setInterval(() => {
+    this.endBeats?.();
+    this.endBeats = beats(() => {
       this.by(this.still ? MOST : 1);
       if (this.over) this.pause();
     }, every);
@@ -78,7 +79,7 @@ export class SpotTheNoise extends BzFigure<State> implements Host {
 
   override pause(): void {
     this.playing = false;
-    clearInterval(this.timer);
+    this.endBeats?.();
   }
 
   override step(): void {

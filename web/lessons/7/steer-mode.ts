@@ -4,6 +4,7 @@ import { dot } from "../../core/vectors.js";
 import { type ModelName, Runtime, type SampleOptions, type StepEvent } from "../../runtime/client.js";
 import { SMALL_SHAPE, STEERED } from "../../runtime/generated.js";
 import { normal } from "../../runtime/noise.js";
+import { beats } from "../../ui/beat.js";
 import { doubled, picture, type Pixels, solid } from "../../ui/canvas.js";
 import { chart, ticks } from "../../ui/chart.js";
 import { type Code, python, shellWord } from "../../ui/code.js";
@@ -14,7 +15,6 @@ import { BOTH } from "./space.js";
 
 const MODELS: readonly ModelName[] = [...BOTH, "clip/image/steer.onnx", "diffusion"];
 const { sampler, num_inference_steps: STEPS } = STEERED;
-const BEAT = 340; // noise must not flicker faster than three times a second
 const WAYS = ["alone", "steered"] as const;
 type Way = (typeof WAYS)[number];
 
@@ -59,7 +59,7 @@ export class SteerMode implements Mode {
     const run: Run = (this.run = { words, seed, alone: [], steered: [] });
     this.done = 0;
     this.host.set({ at: STEPS });
-    const beat = setInterval(() => !this.host.still && this.show(run), BEAT);
+    const endBeats = beats(() => !this.host.still && this.show(run));
     try {
       const plain = { seed, sampler, num_inference_steps: STEPS };
       await Promise.all([
@@ -67,7 +67,7 @@ export class SteerMode implements Mode {
         this.sample(run.steered, { ...plain, prompt: words }, target!, signal),
       ]);
     } finally {
-      clearInterval(beat);
+      endBeats();
       this.show(run);
     }
   }

@@ -5,6 +5,7 @@ import { Runtime, type Start, type TextHidden } from "../../runtime/client.js";
 import { paste } from "../../runtime/edit.js";
 import { LATENT_SHAPE } from "../../runtime/generated.js";
 import { normal } from "../../runtime/noise.js";
+import { BEAT } from "../../ui/beat.js";
 import { type Pixels, pixels } from "../../ui/canvas.js";
 import type { Gallery } from "../../ui/gallery.js";
 import { siteFile } from "../../ui/site.js";
@@ -44,8 +45,6 @@ export interface Way {
   tell: () => void;
   report: (values: Record<string, number>, done: number, all: number) => void;
 }
-
-const BEAT = 340; // milliseconds: no picture changes faster than three times a second
 
 export const RUNS: Record<Job, (way: Way) => Promise<void>> = {
   vary: async (way) => {
