@@ -26,6 +26,7 @@ from bozzetto.models.denoiser import Denoiser, DenoiserConfig
 from bozzetto.runtime import adapter as runtime
 from bozzetto.runtime import clip, graph, store, text_to_image
 from bozzetto.runtime.session import open_network
+from bozzetto.server.batching import Engine
 from bozzetto.training import adapter
 from bozzetto.training.adapter import LowRank
 from bozzetto.training.export import load_part, read_weights
@@ -167,6 +168,25 @@ def test_the_options_reach_the_networks(files, tmp_path, monkeypatch, capsys):
     )
 
 
+def test_a_file_of_prompts_and_the_engine_draw_with_it(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("p.txt").write_text("a dog\n")
+    strong = files / "strong-text-to-image.safetensors"
+    for option in ([], ["--adapter", str(strong)], ["--adapter", str(strong)]):
+        assert main(["generate", "--prompts", "p.txt", "-o", "drawn", "--steps", "2", *option]) == 0
+    plain, adapted = (
+        bozzetto.generate("a dog", num_inference_steps=2, adapter=path)[0].tobytes() for path in (None, strong)
+    )
+    drawn = [Image.open(path).tobytes() for path in Path("drawn").glob("*.png")]
+    assert plain != adapted and sorted(drawn) == sorted([plain, adapted])  # each in a file of its own, once
+    with Engine(places=1, adapter=strong) as engine:
+        with pytest.raises(InvalidInput, match="few_steps"):
+            engine.generate("a dog", few_steps=True)
+        assert engine.generate("a dog", num_inference_steps=2).results()[0].tobytes() == adapted
+    with pytest.raises(InvalidInput, match="not for text-to-image"):
+        Engine(adapter=files / "fresh-clip.safetensors")
+
+
 def test_an_adapter_needs_no_torch(files, tmp_path):
     code = (
         "import sys, bozzetto; bozzetto.generate('a dog', num_inference_steps=1, adapter=sys.argv[1]);"
@@ -265,7 +285,7 @@ def test_what_is_no_adapter_of_this_model_is_refused_in_one_line(files, tmp_path
     ("arguments", "message"),
     [
         (["generate", "a dog", "--adapter", "A", "--few-steps"], "--few-steps draws with a network that --adapter"),
-        (["generate", "--prompts", "p.txt", "--adapter", "A"], "--adapter does not go with --prompts"),
+        (["generate", "--prompts", "p.txt", "--adapter", "A", "--few-steps"], "line 1: --few-steps draws with a"),
         (["label", "a.png", "--labels", "a,b", "--adapter", "A"], "is for text-to-image, not for clip"),
         (["export", "text-to-image", "--to", "w"], "--from or --adapter is wanted"),
         (["export", "clip", "--to", "w", "--adapter", "A"], "is for text-to-image, not for clip"),

@@ -102,17 +102,13 @@ def generate(
     import numpy as np
     from PIL.Image import fromarray
 
-    from bozzetto.errors import InvalidInput
     from bozzetto.runtime import clip, enlarger, requests, store, text_to_image
 
     weights = store.weights_folder()
     enlarger.check(weights, size)
     firsts = requests.seeds(seed, n, best_of)
     seeds = range(seed, seed + n * best_of)
-    if few_steps and adapter is not None:
-        raise InvalidInput(
-            "few_steps", "draws with a network that {} does not change: leave one of them out", "adapter"
-        )
+    text_to_image.check_student(bool(few_steps), adapter)
     models = text_to_image.load(weights, text_to_image.load_adapter(weights, adapter))
     requests.warn(requests.check_drawing(prompt, negative_prompt, guidance_scale, models.tokenizer))
 

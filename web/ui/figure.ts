@@ -108,12 +108,11 @@ export abstract class BzFigure<S extends State> extends LitElement {
     return this;
   }
 
-  /** It is drawn for the first time in a task of its own: to read its script has held the page up enough. */
+  /** It is drawn in a task of its own: to read its script, to answer a click or to work out what is shown has held the
+   * page up enough. */
   protected override async scheduleUpdate(): Promise<void> {
-    if (!this.hasUpdated) {
-      await new Promise((resume) => setTimeout(resume));
-      this.replaceChildren(); // what the page showed without the script
-    }
+    await new Promise((resume) => setTimeout(resume));
+    if (!this.hasUpdated) this.replaceChildren(); // what the page showed without the script
     await super.scheduleUpdate();
   }
 

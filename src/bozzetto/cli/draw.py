@@ -150,7 +150,6 @@ def generate(
             "sheet": sheet,
             "show": show or None,
             "best_of": best_of - 1 or None,
-            "adapter": adapter,
         }
         for option, value in alone.items():
             if value is not None:
@@ -166,7 +165,7 @@ def generate(
             "few_steps": few_steps,
         }
         options = {name: value for name, value in options.items() if value is not None}
-        return draw_file(prompts, out, options, size, ray)
+        return draw_file(prompts, out, options, size, adapter, ray)
     if ray:
         raise InvalidInput("ray", "goes with {} only: one picture is drawn here", "prompts")
     if prompt is None:
@@ -207,7 +206,9 @@ def generate(
             print(f"bozzetto: note: {path} is {told}", file=sys.stderr)
 
 
-def draw_file(prompts: Path, folder: Path, options: dict[str, Any], size: int, ray: bool) -> None:
+def draw_file(
+    prompts: Path, folder: Path, options: dict[str, Any], size: int, adapter: Path | None, ray: bool
+) -> None:
     """Draw what a file asks for, and say what was done and what was not read."""
     from bozzetto import pictures
     from bozzetto.server import many
@@ -217,9 +218,9 @@ def draw_file(prompts: Path, folder: Path, options: dict[str, Any], size: int, r
     many.check_folder(folder)
     if ray:
         require("ray")
-    with Engine() as engine, bar("drawing") as progress:
+    with Engine(adapter=adapter) as engine, bar("drawing") as progress:
         wishes, notes = many.read_wishes(prompts, folder, options, size, engine)
-        draw = partial(many.draw_spread, engine.weights) if ray else partial(many.draw_here, engine)
+        draw = partial(many.draw_spread, engine.weights, adapter) if ray else partial(many.draw_here, engine)
         drawn, kept = many.draw_many(partial(draw, size), wishes, folder, progress)
     for note in notes[:LISTED]:
         print(f"bozzetto: warning: {note}", file=sys.stderr)

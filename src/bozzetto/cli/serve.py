@@ -25,6 +25,9 @@ def serve(
     waiting: Annotated[int, typer.Option(help="How many more may wait; then the answer is 429.")] = WAITING,
     seconds: Annotated[float, typer.Option(help="How long a request may take.")] = SECONDS,
     log_prompts: Annotated[bool, typer.Option("--log-prompts", help="Write what is asked for into the log.")] = False,
+    adapter: Annotated[
+        Path | None, typer.Option(help="What all pictures are drawn with: a file of `bozzetto adapt text-to-image`.")
+    ] = None,
     course: Annotated[bool, typer.Option("--course/--no-course", help="The course, at /.")] = True,
     lang: Annotated[str, typer.Option(help="The language that the course opens in.")] = "en",
 ) -> None:
@@ -44,4 +47,5 @@ def serve(
         waiting=waiting,
         seconds=seconds,
         log_prompts=log_prompts,
+        adapter=adapter,
     )

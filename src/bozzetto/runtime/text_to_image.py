@@ -105,6 +105,14 @@ def load_student(weights: Path) -> tuple[Network, Steps]:
     return open_network(model), Steps(**model["defaults"])
 
 
+def check_student(few_steps: bool, adapter: object | None) -> None:
+    """InvalidInput for both: an adapter is of the denoiser's weights, and does not change the student's."""
+    if few_steps and adapter is not None:
+        raise InvalidInput(
+            "few_steps", "draws with a network that {} does not change: leave one of them out", "adapter"
+        )
+
+
 @once
 def load_encoder(weights: Path) -> Network:
     """The half of the autoencoder that only editing needs. Raises WeightsError."""

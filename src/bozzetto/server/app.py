@@ -28,7 +28,8 @@ def create_app(engine: Engine, site: Site | None = None, settings: Settings | No
 
     async def warm() -> None:
         with suppress(Closed):
-            await run_in_threadpool(lambda: engine.generate("a dot", few_steps=True).results())
+            quick = {"few_steps": engine.adapter is None, "num_inference_steps": 1}
+            await run_in_threadpool(lambda: engine.generate("a dot", **quick).results())
             ready.set()
 
     @asynccontextmanager

@@ -124,15 +124,23 @@ class Engine:
 
     weights: a folder, by default the one that bozzetto uses. places: how many pictures are drawn at once. waiting: how
     many more may wait for a place; a request beyond that is Busy. (One that finds nobody waiting is taken, however many
-    pictures it has.)
-    Raises WeightsError.
+    pictures it has.) adapter: a file of `bozzetto adapt text-to-image`; the student then draws nothing.
+    Raises WeightsError, and InvalidInput for an adapter that is none of these weights.
     """
 
-    def __init__(self, weights: Path | None = None, *, places: int = PLACES, waiting: int = WAITING):
+    def __init__(
+        self,
+        weights: Path | None = None,
+        *,
+        places: int = PLACES,
+        waiting: int = WAITING,
+        adapter: Path | None = None,
+    ):
         self.places = whole_number("places", places, 1, 64)
         self.most_waiting = whole_number("waiting", waiting, 1)
         self.weights = weights = weights or store.weights_folder()
-        models = text_to_image.load(weights)
+        self.adapter = text_to_image.load_adapter(weights, adapter)
+        models = text_to_image.load(weights, self.adapter)
         self.models = replace(models, denoiser=self._shared(models.denoiser), decoder=self._shared(models.decoder))
         student, defaults = text_to_image.load_student(weights)
         self.student = self._shared(student), defaults
@@ -183,6 +191,7 @@ class Engine:
         """What `generate` refuses of its options, whatever the words. Raises InvalidInput."""
         if not isinstance(few_steps, bool):
             raise InvalidInput("few_steps", f"must be true or false, not {few_steps!r}")
+        text_to_image.check_student(few_steps, self.adapter)
         return text_to_image.prepare(self.models, prompt, student=self.student if few_steps else None, **options)
 
     def edit(

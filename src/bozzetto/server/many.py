@@ -84,7 +84,8 @@ def read_wishes(
         except InvalidInput as error:
             raise InvalidInput("prompts", literal(f"{path}, line {number}: {error}")) from error
         notes += [f"line {number}: {note}" for note in unread]
-        asked = json.dumps({**rest, "prompt": options["prompt"], "size": size}, sort_keys=True)
+        adapted = {"adapter": engine.adapter.digest} if engine.adapter else {}
+        asked = json.dumps({**rest, "prompt": options["prompt"], "size": size, **adapted}, sort_keys=True)
         total = hashlib.sha256(asked.encode()).hexdigest()[:8]
         files = [folder / f"{number:0{digits}}-{total}-{seed}.png" for seed in seeds]
         wishes.append(Wish(options, files))
@@ -129,20 +130,20 @@ def draw_here(engine: Engine, size: int, wishes: list[Wish]) -> Drawn:
         yield [_png(at_size(engine.weights, image, size)) for image in order.results()]
 
 
-def draw_spread(weights: Path, size: int, wishes: list[Wish]) -> Drawn:
-    """Draw them with the workers of Ray, each with an engine of its own."""
+def draw_spread(weights: Path, adapter: Path | None, size: int, wishes: list[Wish]) -> Drawn:
+    """Draw them with the workers of Ray, each with an engine of its own. adapter: a file that all of them can read."""
     parts = list[list[Wish]]()
     for wish in wishes:
         if not parts or sum(len(each.files) for each in parts[-1]) >= PART:
             parts.append([])
         parts[-1].append(wish)
-    for drawn in spread(partial(_Drawer, weights, size), parts):
+    for drawn in spread(partial(_Drawer, weights, adapter, size), parts):
         yield from drawn
 
 
 class _Drawer:
-    def __init__(self, weights: Path, size: int):
-        self.engine, self.size = Engine(weights), size
+    def __init__(self, weights: Path, adapter: Path | None, size: int):
+        self.engine, self.size = Engine(weights, adapter=adapter), size
 
     def __call__(self, wishes: list[Wish]) -> list[list[bytes]]:
         return list(draw_here(self.engine, self.size, wishes))

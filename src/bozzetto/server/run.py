@@ -84,11 +84,12 @@ def run(
     waiting: int = WAITING,
     seconds: float = SECONDS,
     log_prompts: bool = False,
+    adapter: Path | None = None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; then finish what was accepted."""
     key = read_key(key_file)
     seconds = real_number("seconds", seconds, 1, 86400)
-    with bind(host, port, key) as listener, Engine(places=places, waiting=waiting) as engine:
+    with bind(host, port, key) as listener, Engine(places=places, waiting=waiting, adapter=adapter) as engine:
         hosts = Settings.hosts if is_loopback(host) else None
         settings = Settings(key=key, hosts=hosts, seconds=seconds, log_prompts=log_prompts)
         app = create_app(engine, site, settings)

@@ -25,6 +25,7 @@ export class Atlas {
   /** Of each picture red, green and blue. */
   readonly colours: Uint8Array;
   private readonly steps: Record<MapKind, Int16Array>;
+  private readonly sheets: Partial<Record<MapKind, Float32Array>> = {};
 
   constructor(
     readonly contents: Contents,
@@ -59,6 +60,15 @@ export class Atlas {
     return [0.5 + 0.5 * share(x, 0), 0.5 - 0.5 * share(y, 1)];
   }
 
+  /** Where all pictures lie on the sheet, two numbers each: they are asked for at every move, so they are kept. */
+  sheet(kind: MapKind): Float32Array {
+    const known = this.sheets[kind];
+    if (known) return known;
+    const places = new Float32Array(2 * this.count);
+    for (let i = 0; i < this.count; i++) places.set(this.onSheet(kind, this.place(kind, i)), 2 * i);
+    return (this.sheets[kind] = places);
+  }
+
   /** The two numbers of a place on the sheet, to a thousandth. */
   fromSheet(kind: MapKind, [left, top]: Place): Place {
     const { middle, spread } = this.contents.maps[kind];
@@ -72,17 +82,15 @@ export class Atlas {
   /** The pictures whose places on the sheet are nearest, by index, the nearest first. */
   nearest(kind: MapKind, place: Place, count: number): number[] {
     const [left, top] = this.onSheet(kind, place);
-    const far = Float32Array.from({ length: this.count }, (_, i) => {
-      const [x, y] = this.onSheet(kind, this.place(kind, i));
-      return (x - left) ** 2 + (y - top) ** 2;
-    });
-    const best: number[] = [];
-    for (let i = 0; i < far.length; i++) {
-      if (best.length === count && far[i]! >= far[best.at(-1)!]!) continue;
-      best.push(i);
-      best.sort((a, b) => far[a]! - far[b]!);
+    const sheet = this.sheet(kind);
+    const best: { index: number; far: number }[] = [];
+    for (let index = 0; index < this.count; index++) {
+      const far = (sheet[2 * index]! - left) ** 2 + (sheet[2 * index + 1]! - top) ** 2;
+      if (best.length === count && far >= best.at(-1)!.far) continue;
+      best.push({ index, far });
+      best.sort((a, b) => a.far - b.far);
       best.length = Math.min(best.length, count);
     }
-    return best;
+    return best.map(({ index }) => index);
   }
 }

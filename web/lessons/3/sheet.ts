@@ -142,12 +142,9 @@ export class Sheet {
     const [width, height] = [Math.round(canvas.clientWidth * scale), Math.round(canvas.clientHeight * scale)];
     if (!view || !width || !height) return false;
     const { atlas, kind } = view;
-    const [x, y] = [new Float32Array(atlas.count), new Float32Array(atlas.count)];
-    for (let i = 0; i < atlas.count; i++) {
-      const [left, top] = atlas.onSheet(kind, atlas.place(kind, i));
-      x[i] = left * width;
-      y[i] = top * height;
-    }
+    const sheet = atlas.sheet(kind);
+    const x = Float32Array.from({ length: atlas.count }, (_, i) => sheet[2 * i]! * width);
+    const y = Float32Array.from({ length: atlas.count }, (_, i) => sheet[2 * i + 1]! * height);
     const half = this.side / 2;
     const inside = this.order.filter(
       (i) => x[i]! > half && x[i]! < width - half && y[i]! > half && y[i]! < height - half,

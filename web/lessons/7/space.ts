@@ -1,5 +1,5 @@
 // The shared space as the figure uses it: what has been read, its vectors, and how close they are.
-import { once } from "../../core/cache.js";
+import { once, Recent } from "../../core/cache.js";
 import { cosines, dequantise, dot, type Range, usual } from "../../core/vectors.js";
 import { a } from "../../core/words.js";
 import { softmax, top } from "../../runtime/arrays.js";
@@ -14,7 +14,9 @@ import { THINGS, type Trial } from "./traps.js";
 export const TEXT = ["clip/text", "clip/order"] as const; // models that read
 export const SEES = "clip/image"; // and the one that sees
 export const BOTH = [...TEXT, SEES] as const;
-const KEPT = 2000; // vectors in memory, 1 KB each
+// What is kept of what was read: vectors of texts have 1 KB, scenes with theirs 17.
+const TEXTS = 2000;
+const SCENES = 100;
 
 /** A picture; one of the gallery has its vector there, at `index`. */
 export interface Entry {
@@ -38,9 +40,9 @@ export class Space {
   usual: { match: Range; mismatch: Range } | undefined;
   /** To read one text. */
   milliseconds: number | undefined;
-  private readonly texts = new Map<string, Float32Array>();
-  private readonly pictures = new Map<Pixels, Float32Array>();
-  private readonly scenes = new Map<string, Entry>();
+  private readonly texts = new Recent<string, Float32Array>(TEXTS);
+  private readonly pictures = new WeakMap<Pixels, Float32Array>();
+  private readonly scenes = new Recent<string, Entry>(SCENES);
 
   private constructor(
     readonly gallery: Gallery,
@@ -83,7 +85,6 @@ export class Space {
 
   /** Reads the texts and pictures that have not been read yet. */
   async read(texts: string[], entries: Entry[], signal?: AbortSignal): Promise<void> {
-    for (const kept of [this.texts, this.pictures, this.scenes]) if (kept.size > KEPT) kept.clear();
     const newTexts = [...new Set(texts)].filter((text) => !this.texts.has(text));
     const newPictures = entries.filter(({ index, pixels }) => index === undefined && !this.pictures.has(pixels));
     if (newTexts.length) {
