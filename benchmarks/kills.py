@@ -73,16 +73,23 @@ def left_alone(train: Callable[[Path], object], run: Path) -> tuple[float, float
     return first, time.monotonic() - began
 
 
+def saved(run: Path) -> int:
+    """When a state was saved last, in nanoseconds."""
+    return max((path.stat().st_mtime_ns for path in run.rglob(STATE)), default=0)
+
+
 def killed(
     train: Callable[[Path], object], run: Path, first: float, whole: float, rng: random.Random
 ) -> dict[str, int]:
-    """Kill it KILLS times, each before a fifth of all is done, so that they fall everywhere; then let
-    it. first, whole: of `left_alone`."""
+    """Kill it KILLS times, each at a random moment after it goes on, so that they fall all over three quarters of it;
+    then let it. first, whole: of `left_alone`."""
     counts = {"kills": 0, "after the first step": 0}
     steps = set()
     while counts["kills"] < KILLS:
-        child = fork(lambda: train(run))
-        time.sleep(1.1 * first + rng.random() * (whole - first) / 5)
+        before, child = saved(run), fork(lambda: train(run))
+        while saved(run) == before and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            time.sleep(0.001)
+        time.sleep(rng.random() * 1.5 * (whole - first) / KILLS)
         os.kill(child, signal.SIGKILL)
         if ended(child) == 0:
             break

@@ -285,7 +285,7 @@ def test_what_is_no_adapter_of_this_model_is_refused_in_one_line(files, tmp_path
     ("arguments", "message"),
     [
         (["generate", "a dog", "--adapter", "A", "--few-steps"], "--few-steps draws with a network that --adapter"),
-        (["generate", "--prompts", "p.txt", "--adapter", "A", "--few-steps"], "line 1: --few-steps draws with a"),
+        (["generate", "--prompts", "p.txt", "--adapter", "A", "--few-steps"], "line 1: few_steps draws with a network"),
         (["label", "a.png", "--labels", "a,b", "--adapter", "A"], "is for text-to-image, not for clip"),
         (["export", "text-to-image", "--to", "w"], "--from or --adapter is wanted"),
         (["export", "clip", "--to", "w", "--adapter", "A"], "is for text-to-image, not for clip"),

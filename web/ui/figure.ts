@@ -25,6 +25,7 @@ import {
 import type { Hidable } from "./for-teachers.js";
 import { LinkState } from "./link-state.js";
 import { type Field, type Fields, parse, type State, type Value } from "./state.js";
+import { nextTask } from "./pace.js";
 import { optional, t } from "./strings.js";
 import { Work } from "./work.js";
 
@@ -111,7 +112,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
   /** It is drawn in a task of its own: to read its script, to answer a click or to work out what is shown has held the
    * page up enough. */
   protected override async scheduleUpdate(): Promise<void> {
-    await new Promise((resume) => setTimeout(resume));
+    await nextTask();
     if (!this.hasUpdated) this.replaceChildren(); // what the page showed without the script
     await super.scheduleUpdate();
   }

@@ -206,9 +206,7 @@ def generate(
             print(f"bozzetto: note: {path} is {told}", file=sys.stderr)
 
 
-def draw_file(
-    prompts: Path, folder: Path, options: dict[str, Any], size: int, adapter: Path | None, ray: bool
-) -> None:
+def draw_file(prompts: Path, folder: Path, options: dict[str, Any], size: int, adapter: Path | None, ray: bool) -> None:
     """Draw what a file asks for, and say what was done and what was not read."""
     from bozzetto import pictures
     from bozzetto.server import many

@@ -7,6 +7,7 @@ shape and say nothing of the inside: that goes to the log, under the number of t
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -28,8 +29,9 @@ def create_app(engine: Engine, site: Site | None = None, settings: Settings | No
 
     async def warm() -> None:
         with suppress(Closed):
-            quick = {"few_steps": engine.adapter is None, "num_inference_steps": 1}
-            await run_in_threadpool(lambda: engine.generate("a dot", **quick).results())
+            student = engine.adapter is None
+            first = partial(engine.generate, "a dot", few_steps=student, num_inference_steps=1)
+            await run_in_threadpool(lambda: first().results())
             ready.set()
 
     @asynccontextmanager
