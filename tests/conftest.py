@@ -35,6 +35,7 @@ LONGEST = (
     "test_alone.py",
     "test_lesson_3.py",
     "test_course_languages_page.py",
+    "test_on_ray.py",
     "test_cluster.py",
     "test_diffusion.py",
     "test_own_data.py",

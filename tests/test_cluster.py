@@ -242,7 +242,9 @@ def test_a_replica_refuses_what_came_past_the_front():
 # ---------------------------------------------------------------- what is asked wrongly
 
 
-@pytest.mark.parametrize("line", ["generate --prompts prompts.txt -o out --ray", "search index . --ray"])
+@pytest.mark.parametrize(
+    "line", ["generate --prompts prompts.txt -o out --ray", "search index . --ray", "train vae --budget smoke --ray"]
+)
 def test_without_ray_one_line_says_how_to_get_it(line, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "prompts.txt").write_text("a dog\n")

@@ -78,12 +78,12 @@ def spread(open_worker: Callable[[], Callable[[T], R]], items: Sequence[T]) -> I
     """
     if not items:
         return
-    with _quiet_ray() as ray:
+    with quiet_ray() as ray:
         yield from _spread(ray, open_worker, items)
 
 
 @contextmanager
-def _quiet_ray() -> Iterator[Any]:
+def quiet_ray() -> Iterator[Any]:
     """Ray, of which the terminal hears nothing; it is left at the end if it was joined here."""
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     logging.getLogger("ray").setLevel(logging.ERROR)

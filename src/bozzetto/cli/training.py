@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -73,7 +74,8 @@ Teacher = Annotated[Path | None, typer.Option(help=f"A finished run, for {STARTS
         "train diffusion --budget cpu --data photos --from ours",
     )
     + "\n\n\b\nBy many processes, each with a share of every batch:\n"
-    "  torchrun --nproc-per-node 4 -m bozzetto train clip --budget gpu"
+    "  torchrun --nproc-per-node 4 -m bozzetto train clip --budget gpu\n"
+    "  bozzetto train clip --budget gpu --ray --workers 8"
 )
 def train(
     context: typer.Context,
@@ -98,6 +100,12 @@ def train(
             "weights folder. A few pictures are better taught with `bozzetto adapt`.",
         ),
     ] = None,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="By workers of Ray Train, on the cluster that RAY_ADDRESS names, or here.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="How many; one for each GPU, or each machine without one, by default.")
+    ] = None,
 ) -> None:
     """Train a model, or go on with a run that was stopped. Exit code 3: the minutes are over, the run is not."""
     whole_number("seed", seed, 0, 2**53 - 1)
@@ -108,7 +116,12 @@ def train(
         watch.check(log)
     if first and not families.BY_NAME[recipe].goes_on:
         raise InvalidInput("first", f"is for {', '.join(GOES_ON)}: leave it out for {recipe}")
-    ready = _ready(recipe, budget, steps, data, mirror, teacher)
+    if workers is not None and not ray:
+        raise InvalidInput("workers", "goes with {} only; torchrun starts processes of its own", "ray")
+    if ray:
+        require("ray", "torch")
+    asked = (recipe, budget, steps, data, mirror, teacher)
+    ready = _ready(*asked)
     out = out or Path("runs") / f"{recipe}-{ready.name}"
     if first:
         from bozzetto.runtime.store import weights_folder
@@ -118,21 +131,25 @@ def train(
         first_sums(first, ready.recipe.family)
     if speaks():
         print(f"{recipe}, {budget} budget, expected: {ready.recipe.expected[budget]}")
+    how = {"seed": seed, "minutes": minutes, "first": first, "log": log}
     with _stoppable(context):
-        ready.recipe.train(
-            ready.source,
-            ready.budget,
-            out,
-            seed=seed,
-            minutes=minutes,
-            start=ready.teacher,
-            own=ready.own,
-            first=first,
-            log=log,
-            called=ready.called,
-        )
+        if ray:
+            from bozzetto.training import on_ray
+
+            on_ray.train(partial(_learn_there, asked, out, how), out, workers)
+        else:
+            _learn(ready, out, how)
     if speaks():
         print(out)
+
+
+def _learn(ready: _Ready, out: Path, how: dict[str, Any]) -> None:
+    ready.recipe.train(ready.source, ready.budget, out, start=ready.teacher, own=ready.own, called=ready.called, **how)
+
+
+def _learn_there(asked: tuple, out: Path, how: dict[str, Any]) -> None:
+    """In another process, which loads for itself what it learns from."""
+    _learn(_ready(*asked), out, how)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import json
 import math
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import nullcontext
@@ -182,7 +183,9 @@ def fit(
         nonlocal asked
         asked = signal.Signals(signum).name
 
-    previous = {s: signal.signal(s, ask_to_stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    # In another thread, as Ray has it, Python lets nobody listen to signals.
+    heard = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    previous = {s: signal.signal(s, ask_to_stop) for s in heard}
     opened = saved = logged = time.monotonic()
     logged_step = step = start
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
@@ -202,6 +205,7 @@ def fit(
                     with autocast(device):
                         values = loss(model, rng, generator)
                     values["loss"].backward()
+                asked = asked or processes.told_to_stop()
                 if time.monotonic() > deadline:
                     asked = asked or REASONS[-1]
                 values, stop_reason = _shared(model, values, asked)

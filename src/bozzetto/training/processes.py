@@ -14,6 +14,7 @@ anything.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
@@ -23,6 +24,7 @@ from torch import Tensor
 from bozzetto.errors import BozzettoError, InvalidInput
 
 T = TypeVar("T")
+stop_file: Path | None = None  # what who started this process makes, where no signal reaches it (on_ray.py)
 FEWEST = 4  # rows of a batch for each process, and their number is a multiple of it: recipes halve and mix batches
 
 
@@ -60,6 +62,11 @@ def part() -> tuple[int, int]:
 
 def leads() -> bool:
     return part()[0] == 0
+
+
+def told_to_stop() -> str:
+    """The name of the signal that who started this process was sent, or nothing."""
+    return stop_file.read_text(encoding="utf-8") if stop_file and stop_file.exists() else ""
 
 
 def ours(*batch: Any) -> tuple:
