@@ -13,12 +13,12 @@ import torch
 
 pytest.importorskip("ray")
 
-from bozzetto.cli import main  # noqa: E402
-from bozzetto.training import checkpoint, processes  # noqa: E402
-from bozzetto.training.loop import STATE, fit  # noqa: E402
-from bozzetto.training.stages import FINAL  # noqa: E402
-from test_processes import COMMAND, environment, half_fit  # noqa: E402
-from test_training import TINY, network  # noqa: E402
+from bozzetto.cli import main
+from bozzetto.training import checkpoint, processes
+from bozzetto.training.loop import STATE, fit
+from bozzetto.training.stages import FINAL
+from test_processes import COMMAND, environment, half_fit
+from test_training import TINY, network
 
 WORK = """
 import sys
