@@ -35,7 +35,8 @@ def test_a_plan_tells_what_each_stage_costs_and_leaves_nothing(photos, capsys):
     fit, rounded = plan["stages"]
     assert (fit["stage"], fit["steps"], rounded["stage"], rounded["steps"]) == ("fit", 60, "rounded", 6)
     for stage in (fit, rounded):
-        assert stage["weights"] == stage["learning"] and stage["state"] == 20 * stage["weights"]
+        assert stage["weights"] == stage["learning"]
+        assert 16 * stage["weights"] < stage["state"] < 17 * stage["weights"]  # AdamW has a second moment, but of few
         assert stage["minutes"] * 60 == pytest.approx(stage["steps"] * 16 / stage["pictures_per_second"])
         assert stage["peak"] > stage["state"] or sys.platform == "win32"
     assert fit["flops"] == rounded["flops"] > 2 * 3 * 16 * fit["weights"]  # forward, backward, 16 pictures of cells

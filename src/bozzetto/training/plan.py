@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from bozzetto.training.data import Pictures
-from bozzetto.training.loop import fast_dtype, pick_device
+from bozzetto.training.loop import fast_dtype, make_optimizers, pick_device
+from bozzetto.training.muon import Muon
 from bozzetto.training.recipe import Recipe
 from bozzetto.training.stages import Run, Stage
 from bozzetto.world.dataset import World
@@ -29,8 +30,9 @@ LEAST = 4  # steps of a stage: FLOPs are counted in the first, the second still 
 @dataclass(frozen=True)
 class Cost:
     """Of one stage. weights: of the network, `learning` of them learn; flops: of the matrix products and convolutions
-    of a step, forward, backward and optimizer; state: bytes of weights, average, gradients and two moments; peak: bytes
-    that the process has held at most until the stage's end, or on a GPU the stage (0: the system does not tell)."""
+    of a step, forward, backward and optimizer; state: bytes of weights, average, gradients and moments, of which
+    AdamW has two a weight and Muon one; peak: bytes that the process has held at most until the stage's end, or on a
+    GPU the stage (0: the system does not tell)."""
 
     stage: str
     steps: int
@@ -96,13 +98,25 @@ class Trial(Run):
                 weights,
                 learning,
                 counter.get_total_flops(),
-                4 * (2 * weights + 3 * learning),
+                4 * (2 * weights + learning + moments(stage)),
                 _peak(),
                 (marks[-1] - marks[half]) / (len(marks) - 1 - half),
             )
         )
         self.tried += time.perf_counter() - began
         return average
+
+
+def moments(stage: Stage) -> int:
+    """Numbers that its optimizers keep."""
+    optimizers = make_optimizers(stage.module, stage.schedule, torch.device("cpu"))
+    return sum(
+        parameter.numel() * (1 if isinstance(optimizer, Muon) else 2)
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        if parameter.requires_grad
+    )
 
 
 def measure(
