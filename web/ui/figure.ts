@@ -31,6 +31,9 @@ import { Work } from "./work.js";
 
 const reducedMotion = typeof matchMedia === "function" ? matchMedia("(prefers-reduced-motion: reduce)") : undefined;
 
+/** What a person does is answered in the same task. */
+const DONE = ["click", "input", "change", "submit", "keydown", "pointerdown", "pointermove", "pointerup"] as const;
+
 const TRANSPORT = ["play", "back", "step", "reset"] as const;
 
 export abstract class BzFigure<S extends State> extends LitElement {
@@ -41,6 +44,8 @@ export abstract class BzFigure<S extends State> extends LitElement {
   /** What was typed last and cannot be; the state still has the value before it. */
   @reactive() protected invalid: { name: string; text: string } | undefined;
   @reactive() private facts: ModelFacts[] | undefined;
+  /** Since it was drawn last, by a person. */
+  private touched = false;
   /** Whether what is being drawn has said already that the models read English. */
   private toldEnglish = false;
 
@@ -94,6 +99,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
 
   constructor() {
     super();
+    for (const kind of DONE) this.addEventListener(kind, () => (this.touched = true), { capture: true });
     const region = () => this.querySelector(":scope > figure > p[role=status].visually-hidden");
     new Announcer(
       this,
@@ -109,10 +115,11 @@ export abstract class BzFigure<S extends State> extends LitElement {
     return this;
   }
 
-  /** It is drawn in a task of its own: to read its script, to answer a click or to work out what is shown has held the
+  /** What it does by itself is drawn in a task of its own: to read its script or to work out what is shown has held the
    * page up enough. */
   protected override async scheduleUpdate(): Promise<void> {
-    await nextTask();
+    if (!this.touched) await nextTask();
+    this.touched = false;
     if (!this.hasUpdated) this.replaceChildren(); // what the page showed without the script
     await super.scheduleUpdate();
   }
