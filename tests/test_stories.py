@@ -113,8 +113,8 @@ def test_every_word_of_a_story_is_in_the_vocabulary():
 
 
 def test_stories_are_many():
-    stories = [make_story(seed, THINGS) for seed in range(400)]
-    assert len({tuple(parts(story)[-1].split()[:4]) for story in stories}) > 250
+    stories = [make_story(seed, THINGS) for seed in range(1500)]
+    assert len({tuple(parts(story)[-1].split()[:4]) for story in stories}) > 900
     said = " ".join(stories)
     assert all(word in said for word in [*TRAITS, *WORDS["act"], *OPPOSITE, *WORDS["name"]])
     assert sum(noun in said for noun in THINGS) > 0.95 * len(THINGS)
