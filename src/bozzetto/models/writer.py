@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bozzetto.models.layers import DecoderLayers, later
+from bozzetto.models.layers import Cache, DecoderLayers, later
 
 START, END, MASK = 1, 0, 3  # [start], [pad] and [mask] of the tokenizer
 
@@ -28,7 +28,7 @@ class WriterConfig:
     width: int = 160
     layers: int = 4
     heads: int = 5
-    context_length: int = 80  # tokens of a text at most, START among them; the twin writes so many always
+    context_length: int = 64  # tokens of a text at most, START among them; the twin writes so many always
 
 
 class Writer(nn.Module):
@@ -40,23 +40,42 @@ class Writer(nn.Module):
         self.norm = nn.RMSNorm(config.width)
         self.head = nn.Linear(config.width, config.width, bias=False)  # or each word would say itself again at first
 
-    def forward(self, tokens: Tensor, *past: Tensor) -> Tensor | tuple[Tensor, Tensor, Tensor]:
-        """-> logits [B,T,vocabulary_size]: of the next token after each one, and with them the cache, longer than that
-        of the keys and values in `past`; or of the token in each place itself."""
-        before = past[0].shape[3] if past else 0
-        hidden = later(tokens.shape[1], before, tokens.device) if self.config.causal else torch.zeros(1)
-        cache = (past[0], past[1]) if past else None
-        x, (keys, values), _ = self.layers(self.token(tokens), cache, hidden.to(tokens.device))
-        logits = self.head(self.norm(x)).float() @ self.token.weight.T / math.sqrt(self.config.width)
-        return (logits, keys, values) if self.config.causal else logits
+    def read(self, tokens: Tensor, past: Cache | None = None) -> tuple[Tensor, Cache]:
+        """-> hidden [B,T,width], from which `words` makes logits, and the cache, longer than the one of the past."""
+        mask = torch.zeros(1, device=tokens.device)
+        if self.config.causal:
+            mask = later(tokens.shape[1], past[0].shape[3] if past else 0, tokens.device)
+        x, cache, _ = self.layers(self.token(tokens), past, mask)
+        return self.head(self.norm(x)), cache
+
+    def words(self, hidden: Tensor) -> Tensor:
+        """[...,width] -> logits [...,vocabulary_size], by the tokens themselves."""
+        return hidden.float() @ self.token.weight.T / math.sqrt(self.config.width)
+
+    def forward(
+        self, tokens: Tensor, keys: Tensor | None = None, values: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor, Tensor]:
+        """-> logits [B,T,vocabulary_size]: of the next token after each one, and with them the longer cache; or of the
+        token in each place itself."""
+        hidden, cache = self.read(tokens, None if keys is None or values is None else (keys, values))
+        return (self.words(hidden), *cache) if self.config.causal else self.words(hidden)
+
+
+def losses_of(model: Writer, hidden: Tensor, true: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each text the sum of the losses where `asked` [B,T] is set, and the share that was right: [B] each. Logits are
+    made only of what is asked for: they are the most of the work."""
+    logits, aim = model.words(hidden[asked]), true[asked]
+    losses, right = (torch.zeros(true.shape, device=true.device) for _ in range(2))
+    losses[asked] = F.cross_entropy(logits, aim, reduction="none")
+    right[asked] = (logits.detach().argmax(-1) == aim).float()
+    return losses.sum(1), right.sum(1) / asked.sum(1).clamp_min(1)
 
 
 def next_word_loss(model: Writer, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Loss of each text [B], a mean over its words and the first END, and the share of them that were right [B]."""
-    logits = model(tokens[:, :-1])[0]
-    true, said = tokens[:, 1:], (tokens[:, :-1] != END).float()
-    losses = F.cross_entropy(logits.flatten(0, 1), true.flatten(), reduction="none").view_as(true) * said
-    return losses.sum(1) / said.sum(1), ((logits.argmax(-1) == true) * said).sum(1) / said.sum(1)
+    said = tokens[:, :-1] != END
+    losses, right = losses_of(model, model.read(tokens[:, :-1])[0], tokens[:, 1:], said)
+    return losses / said.sum(1), right
 
 
 def unmask_loss(model: Writer, tokens: Tensor, t: Tensor, draws: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,7 +83,5 @@ def unmask_loss(model: Writer, tokens: Tensor, t: Tensor, draws: Tensor, given: 
     which; given [B]: so many at the front are shown, START among them."""
     free = torch.arange(tokens.shape[1], device=tokens.device) >= given[:, None]
     blank = (draws < t[:, None]) & free
-    logits = model(tokens.masked_fill(blank, MASK))
-    losses = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="none").view_as(tokens) * blank
-    right = ((logits.argmax(-1) == tokens) & blank).sum(1) / blank.sum(1).clamp_min(1)
-    return losses.sum(1) / t / free.sum(1), right
+    losses, right = losses_of(model, model.read(tokens.masked_fill(blank, MASK))[0], tokens, blank)
+    return losses / t / free.sum(1), right

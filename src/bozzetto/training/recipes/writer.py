@@ -47,9 +47,9 @@ BUDGETS = {
         model={"width": 64, "layers": 2, "heads": 2},
     ),
     "cpu": Budget(
-        _schedule(3000, 64, 3e-3),
-        _schedule(6000, 64, 3e-3),
-        _schedule(300, 64, 5e-4, warmup=20, ema=0.99, rounding=True),
+        _schedule(2600, 32, 3e-3),
+        _schedule(5200, 32, 3e-3),
+        _schedule(300, 32, 5e-4, warmup=20, ema=0.99, rounding=True),
     ),
     "gpu": Budget(
         _schedule(20_000, 512, 3e-3, warmup=200, ema=0.999),
