@@ -93,7 +93,7 @@ def test_the_losses_are_those_of_the_words_that_are_asked_for():
     losses, _ = unmask_loss(model, tokens, torch.tensor([0.5, 0.25]), draws, torch.tensor([1, 2]))
     hidden = torch.tensor([[START, MASK, 8, END, END, END], [START, 9, MASK, 11, MASK, END]])
     chances = model(hidden).log_softmax(-1)
-    by_hand = [-chances[0, 1, 7] / 0.5 / 5, -(chances[1, 2, 10] + chances[1, 4, 12]) / 0.25 / 4]
+    by_hand = [-chances[0, 0, 7] / 0.5 / 5, -(chances[1, 1, 10] + chances[1, 3, 12]) / 0.25 / 4]
     torch.testing.assert_close(losses, torch.stack(by_hand), atol=1e-4, rtol=1e-4)
 
 

@@ -94,7 +94,7 @@ const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<strin
   },
   // Knows a story by heart, and is the surer the later the place.
   "writer/unmask": (row) => ({
-    logits: row("tokens").flatMap((_, t) => WRITTEN.map((_, i) => (i === [1, 5, 6, 7, 4, 0, 0, 0][t] ? 10 + t : 0))),
+    logits: row("tokens").flatMap((_, t) => WRITTEN.map((_, i) => (i === [5, 6, 7, 4, 0, 0, 0, 0][t] ? 10 + t : 0))),
   }),
   "vlm/look.onnx": (row) => ({ keys: Array<number>(64).fill(2 + row("seen")[0]!), values: row("pixels").slice(0, 64) }),
   "autoencoder/encoder": (row) => ({ latents: row("pixels").slice(0, count(LATENT_SHAPE)) }),

@@ -57,11 +57,13 @@ export async function* unmask(
   let draft = [...tokens, ...Array<number>(blanks).fill(mask)];
   yield draft;
   for (let step = 0; step < steps; step++) {
-    const [chosen, chances] = choose(await read(draft), temperature, uniform(seed, length, step));
+    const logits = await read(draft); // at each place, of the next one
+    const before = logits.subarray(0, (logits.length / length) * (length - 1));
+    const [chosen, chances] = choose(before, temperature, uniform(seed, length - 1, step));
     const empty = [...draft.keys()].filter((place) => draft[place] === mask);
     const left = Math.floor((blanks * (steps - 1 - step)) / steps);
-    const sure = empty.sort((a, b) => chances[b]! - chances[a]! || a - b).slice(0, empty.length - left);
-    draft = draft.map((token, place) => (sure.includes(place) ? chosen[place]! : token));
+    const sure = empty.sort((a, b) => chances[b - 1]! - chances[a - 1]! || a - b).slice(0, empty.length - left);
+    draft = draft.map((token, place) => (sure.includes(place) ? chosen[place - 1]! : token));
     yield draft;
   }
 }

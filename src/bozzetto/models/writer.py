@@ -4,7 +4,8 @@ A causal one knows what came before and says what comes next, as the vision-lang
 size, sees the whole text, some words of it hidden behind MASK, and says what stands there: masked diffusion, whose
 noise hides words (Austin et al. 2021, https://arxiv.org/abs/2107.03006, absorbing state; Sahoo et al. 2024,
 https://arxiv.org/abs/2406.07524). With t of all words hidden the loss of each is weighted by 1/t, which bounds the
-likelihood; how many are hidden the network sees by itself.
+likelihood; how many are hidden the network sees by itself. It too says at each place what stands at the next one, so
+that it can begin as the causal one (Gong et al. 2024, https://arxiv.org/abs/2410.17891).
 
 Tokens: int64 [B,T], START first; after the end of a text stands END. A cache is as in layers.py.
 """
@@ -55,8 +56,7 @@ class Writer(nn.Module):
     def forward(
         self, tokens: Tensor, keys: Tensor | None = None, values: Tensor | None = None
     ) -> Tensor | tuple[Tensor, Tensor, Tensor]:
-        """-> logits [B,T,vocabulary_size]: of the next token after each one, and with them the longer cache; or of the
-        token in each place itself."""
+        """-> logits [B,T,vocabulary_size] of the next token after each one; of a causal one the longer cache too."""
         hidden, cache = self.read(tokens, None if keys is None or values is None else (keys, values))
         return (self.words(hidden), *cache) if self.config.causal else self.words(hidden)
 
@@ -83,5 +83,6 @@ def unmask_loss(model: Writer, tokens: Tensor, t: Tensor, draws: Tensor, given: 
     which; given [B]: so many at the front are shown, START among them."""
     free = torch.arange(tokens.shape[1], device=tokens.device) >= given[:, None]
     blank = (draws < t[:, None]) & free
-    losses, right = losses_of(model, model.read(tokens.masked_fill(blank, MASK))[0], tokens, blank)
+    hidden = model.read(tokens.masked_fill(blank, MASK))[0]
+    losses, right = losses_of(model, hidden[:, :-1], tokens[:, 1:], blank[:, 1:])
     return losses / t / free.sum(1), right

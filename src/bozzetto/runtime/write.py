@@ -4,7 +4,7 @@
 and fills some of them in at every step, those it is surest of (Chang et al. 2022, MaskGIT, https://arxiv.org/abs/2202.04200;
 Nie et al. 2025, LLaDA, https://arxiv.org/abs/2502.09992), as diffusion takes noise away. Both draw a token from its
 chances by a uniform number of the counter-based generator, so that a seed is a story: stream k is that of the k-th word
-or step, counting from 0, and in a step the place in the text is the number's place in the stream.
+or step, counting from 0, and in a step the numbers of a stream are for the places after START.
 
 A draft is int64 [T] tokens, START first, MASK where nothing stands yet.
 """
@@ -115,14 +115,13 @@ def unmask(writer: Writer, tokens: list[int], seed: int, temperature: float, ste
     draft = np.array([*tokens, *[MASK] * blanks])
     yield draft
     for step in range(steps):
-        chosen, chances = choose(
-            writer.read(tokens=draft[None])["logits"][0], temperature, uniform(seed, len(draft), step)
-        )
+        logits = writer.read(tokens=draft[None])["logits"][0, :-1]  # at each place, of the next one
+        chosen, chances = choose(logits, temperature, uniform(seed, len(logits), step))
         left = blanks * (steps - 1 - step) // steps
-        sure = np.argsort(np.where(draft == MASK, -chances, np.inf), kind="stable")
-        filled = sure[: np.count_nonzero(draft == MASK) - left]
+        blank = draft[1:] == MASK
+        surest = np.argsort(np.where(blank, -chances, np.inf), kind="stable")[: np.count_nonzero(blank) - left]
         draft = draft.copy()
-        draft[filled] = chosen[filled]
+        draft[1 + surest] = chosen[surest]
         yield draft
 
 

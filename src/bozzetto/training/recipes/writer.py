@@ -1,8 +1,8 @@
 """Recipe: two writers of tiny stories, one that says the next word and one that fills in blanks.
 
 Both learn from the same endless stories, each made from its number when it is drawn; numbers from `stories` on are
-never shown. The one that fills in blanks often sees the beginning of a story, as a prompt gives it. Each learns last
-with its weights as they are stored.
+never shown. The one that fills in blanks begins as the other one has ended, and often sees the beginning of a story, as
+a prompt gives it. Each learns last with its weights as they are stored.
 """
 
 import string
@@ -47,9 +47,9 @@ BUDGETS = {
         model={"width": 64, "layers": 2, "heads": 2},
     ),
     "cpu": Budget(
-        _schedule(2600, 32, 3e-3),
-        _schedule(5200, 32, 3e-3),
-        _schedule(300, 32, 5e-4, warmup=20, ema=0.99, rounding=True),
+        _schedule(1600, 32, 3e-3),
+        _schedule(2800, 32, 3e-3),
+        _schedule(150, 32, 5e-4, warmup=20, ema=0.98, rounding=True),
     ),
     "gpu": Budget(
         _schedule(20_000, 512, 3e-3, warmup=200, ema=0.999),
@@ -128,9 +128,11 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Writers
     for name, loss in zip(METHODS, (say_next, fill_in), strict=True):
         torch.manual_seed(run.seed)
         model = placed(Writer(WriterConfig(len(tokenizer.vocabulary), name == "next_word", **budget.model)), device)
+        if trained:
+            model.load_state_dict(trained[0].state_dict())
         recipe = {"model": asdict(model.config), "stories": budget.stories, "prompted": budget.prompted}
-        run.advance(Stage(name, model, loss, getattr(budget, name), recipe, after=""))
-        trained.append(run.train(Stage(f"{name}_rounded", model, loss, budget.rounded, recipe, after=name)))
+        run.advance(Stage(name, model, loss, getattr(budget, name), recipe))
+        trained.append(run.train(Stage(f"{name}_rounded", model, loss, budget.rounded, recipe)))
         if leads():
             save_final(trained[-1], run.out / name)
     return Writers(*trained)
