@@ -241,8 +241,7 @@ test("pixels are those of Python", () => {
 test("a seed is the same story", async () => {
   const { vocabulary, names, length, stories } = golden("writer");
   const read = (tokens: number[]) => {
-    const row = (token: number, t: number) =>
-      vocabulary.map((_, v) => 2 * Math.sin(1.3 * (v + 1) * (t + 1) + token));
+    const row = (token: number, t: number) => vocabulary.map((_, v) => 2 * Math.sin(1.3 * (v + 1) * (t + 1) + token));
     return Promise.resolve(Float32Array.from(tokens.flatMap(row)));
   };
   for (const { method, seed, temperature, most, drafts, texts } of stories) {

@@ -245,7 +245,10 @@ test("a story comes word after word or out of blanks, and can be stopped", async
   const filled = await runtime.write({ seed: 3, method: "unmask", num_inference_steps: 7 }, { onDraft });
   assert.equal(filled.text, "A cat naps.");
   assert.deepEqual(filled.places, ["a", "cat", "naps", ".", "", "", ""]);
-  assert.deepEqual(drafts.map(({ places }) => places.filter((place) => place === null).length), [7, 6, 5, 4, 3, 2, 1, 0]);
+  assert.deepEqual(
+    drafts.map(({ places }) => places.filter((place) => place === null).length),
+    [7, 6, 5, 4, 3, 2, 1, 0],
+  );
   assert.equal(drafts[4]!.text, "_ _ _.");
   const one = await runtime.write({ prompt: "a", seed: 3, method: "unmask", num_inference_steps: 1 });
   assert.deepEqual([one.steps, one.text], [1, "A cat naps."]);
