@@ -124,7 +124,7 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Writers
         losses, right = unmask_loss(model, *ours(tokens, t.clamp_min(1 / length), draws, given))
         return {"loss": mean(losses), "right": mean(right)}
 
-    trained = []
+    trained: list[Writer] = []
     for name, loss in zip(METHODS, (say_next, fill_in), strict=True):
         torch.manual_seed(run.seed)
         model = placed(Writer(WriterConfig(len(tokenizer.vocabulary), name == "next_word", **budget.model)), device)
@@ -144,12 +144,13 @@ def export(run: Path, to: Path) -> None:
     for name in METHODS:
         model, config = read_final(run / name, Writer, WriterConfig)
         cache = torch.zeros(2, config.layers, config.heads, 3, config.width // config.heads)
-        inputs, outputs, free = {"tokens": torch.full((2, config.context_length), START)}, ["logits"], {}
+        graph = Graph(model, {"tokens": torch.full((2, config.context_length), START)}, ["logits"])
         if config.causal:
             inputs = {"tokens": torch.ones(2, 5, dtype=torch.long), "keys": cache, "values": cache.clone()}
-            outputs, free = ["logits", "all_keys", "all_values"], {"tokens": (1,), "keys": (3,), "values": (3,)}
+            outputs = ["logits", "all_keys", "all_values"]
+            graph = Graph(model, inputs, outputs, dynamic={"tokens": (1,), "keys": (3,), "values": (3,)})
         about = {"config": asdict(config), "names": WORDS["name"], "defaults": {"temperature": 0.8}}
-        export_folder(to, f"writer/{name}", Graph(model, inputs, outputs, dynamic=free), about, texts=texts)
+        export_folder(to, f"writer/{name}", graph, about, texts=texts)
 
 
 RECIPE = Recipe("writer", learn, export, BUDGETS, EXPECTED)
