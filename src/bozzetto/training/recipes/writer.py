@@ -149,7 +149,7 @@ def export(run: Path, to: Path) -> None:
             inputs = {"tokens": torch.ones(2, 5, dtype=torch.long), "keys": cache, "values": cache.clone()}
             outputs = ["logits", "all_keys", "all_values"]
             graph = Graph(model, inputs, outputs, dynamic={"tokens": (1,), "keys": (3,), "values": (3,)})
-        about = {"config": asdict(config), "names": WORDS["name"], "defaults": {"temperature": 0.8}}
+        about = {"config": asdict(config), "names": WORDS["name"], "defaults": {"temperature": 0.4}}
         export_folder(to, f"writer/{name}", graph, about, texts=texts)
 
 
