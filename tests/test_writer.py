@@ -129,9 +129,9 @@ def test_a_seed_is_a_story_and_the_last_step_is_the_whole(method):
     steps = list(bozzetto.write_steps("a red owl", seed=5, method=method))
     assert one == steps[-1] and one.startswith("A red owl") and len(steps) > 3 and "_" not in one
     assert one != bozzetto.write("a red owl", seed=6, method=method)
-    likeliest = {bozzetto.write("a red owl", seed=seed, temperature=0, method=method) for seed in range(3)}
-    assert len(likeliest) == 1
     if method == "next_word":
+        likeliest = {bozzetto.write("a red owl", seed=seed, temperature=0) for seed in range(3)}
+        assert len(likeliest) == 1
         assert all(after.startswith(before) for before, after in pairwise(steps))
 
 
@@ -152,10 +152,9 @@ def test_the_likeliest_words_come_without_chance():
     logits = np.zeros((4, 8))
     logits[:, [START, write.UNKNOWN, MASK]] = 9
     logits[:, 5] = 2
-    tokens, chances = write.choose(logits, 1.0, np.array([1e-9, 0.2, 0.7, 1.0]))
-    assert tokens.tolist() == [0, 4, 5, 7]
-    assert chances[2] == pytest.approx(np.exp(2) / (np.exp(2) + 4))
-    assert write.choose(logits, 0.0, np.array([1e-9, 0.2, 0.7, 1.0]))[0].tolist() == [5] * 4
+    draws = np.array([1e-9, 1.9 / (np.exp(2) + 4), 0.7, 1.0])
+    assert write.choose(logits, 1.0, draws).tolist() == [0, 4, 5, 7]
+    assert write.choose(logits, 0.0, draws).tolist() == [5] * 4
 
 
 def test_text_is_written_as_people_do(weights):

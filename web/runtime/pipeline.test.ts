@@ -249,7 +249,6 @@ test("a story comes word after word or out of blanks, and can be stopped", async
     drafts.map(({ places }) => places.filter((place) => place === null).length),
     [7, 6, 5, 4, 3, 2, 1, 0],
   );
-  assert.equal(drafts[4]!.text, "_ _ _.");
   const one = await runtime.write({ prompt: "a", seed: 3, method: "unmask", num_inference_steps: 1 });
   assert.deepEqual([one.steps, one.text], [1, "A cat naps."]);
   const refused = (options: WriteOptions, message: RegExp, kind: ErrorKind = "failed") =>

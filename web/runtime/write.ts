@@ -6,28 +6,24 @@ import type { Models } from "./models.js";
 import { uniform } from "./noise.js";
 import { joinPieces } from "./tokenizer.js";
 
+const ORDER = 2 ** 31; // a stream that no step reaches
 const { end, start, unknown, mask, blank } = FACTS;
 
 /** Logits of every place [T, V], of tokens that come after those read before. */
 type Read = (tokens: number[]) => Promise<Float32Array>;
 
-/** A token of each row of logits [T, V], and its chance at this temperature; at 0 the likeliest. */
-export function choose(logits: ArrayLike<number>, temperature: number, draws: Float64Array): [number[], number[]] {
+/** A token of each row of logits [T, V] by its chance at this temperature; at 0 the likeliest. */
+export function choose(logits: ArrayLike<number>, temperature: number, draws: Float64Array): number[] {
   const size = logits.length / draws.length;
-  const tokens: number[] = [];
-  const chances: number[] = [];
-  for (let row = 0; row < draws.length; row++) {
+  return Array.from(draws, (draw, row) => {
     const scores = Array.from({ length: size }, (_, token) => logits[row * size + token]!);
     for (const token of [start, unknown, mask]) scores[token] = -Infinity;
     const most = scores.reduce((a, b) => Math.max(a, b));
     const powers = scores.map((score) => Math.exp((score - most) / Math.max(temperature, 1e-3)));
     let all = 0;
     const sums = powers.map((power) => (all += power));
-    const token = temperature === 0 ? scores.indexOf(most) : sums.findIndex((sum) => sum >= draws[row]! * all);
-    tokens.push(token);
-    chances.push(powers[token]! / all);
-  }
-  return [tokens, chances];
+    return temperature === 0 ? scores.indexOf(most) : sums.findIndex((sum) => sum >= draw * all);
+  });
 }
 
 /** At most so many tokens more, until one is the end. */
@@ -37,14 +33,14 @@ export async function* nextWord(read: Read, tokens: number[], seed: number, temp
   for (let place = 0; place < most; place++) {
     const logits = await read(goingIn);
     const last = logits.subarray(logits.length - logits.length / goingIn.length);
-    const token = choose(last, temperature, uniform(seed, 1, place))[0][0]!;
+    const token = choose(last, temperature, uniform(seed, 1, place))[0]!;
     if (token === end) return;
     [draft, goingIn] = [[...draft, token], [token]];
     yield draft;
   }
 }
 
-/** All places after the tokens, filled in so many steps, at each those that are surest. */
+/** All places after the tokens, filled in so many steps, in an order at random. */
 export async function* unmask(
   read: Read,
   tokens: number[],
@@ -54,16 +50,17 @@ export async function* unmask(
   length: number,
 ) {
   const blanks = length - tokens.length;
+  const order = uniform(seed, length - 1, ORDER);
   let draft = [...tokens, ...Array<number>(blanks).fill(mask)];
   yield draft;
   for (let step = 0; step < steps; step++) {
     const logits = await read(draft); // at each place, of the next one
     const before = logits.subarray(0, (logits.length / length) * (length - 1));
-    const [chosen, chances] = choose(before, temperature, uniform(seed, length - 1, step));
+    const chosen = choose(before, temperature, uniform(seed, length - 1, step));
     const empty = [...draft.keys()].filter((place) => draft[place] === mask);
     const left = Math.floor((blanks * (steps - 1 - step)) / steps);
-    const sure = empty.sort((a, b) => chances[b - 1]! - chances[a - 1]! || a - b).slice(0, empty.length - left);
-    draft = draft.map((token, place) => (sure.includes(place) ? chosen[place - 1]! : token));
+    const first = empty.sort((a, b) => order[a - 1]! - order[b - 1]!).slice(0, empty.length - left);
+    draft = draft.map((token, place) => (first.includes(place) ? chosen[place - 1]! : token));
     yield draft;
   }
 }

@@ -1,10 +1,10 @@
 """Tiny stories, written by one of two small decoders on numpy arrays: word after word, or out of blanks.
 
 `next_word` reads what was written, with a cache, and says the next token. `unmask` begins with blanks after the prompt
-and fills some of them in at every step, those it is surest of (Chang et al. 2022, MaskGIT, https://arxiv.org/abs/2202.04200;
-Nie et al. 2025, LLaDA, https://arxiv.org/abs/2502.09992), as diffusion takes noise away. Both draw a token from its
-chances by a uniform number of the counter-based generator, so that a seed is a story: stream k is that of the k-th word
-or step, counting from 0, and in a step the numbers of a stream are for the places after START.
+and fills some of them in at every step, in an order at random (Sahoo et al. 2024, https://arxiv.org/abs/2406.07524), as
+diffusion takes noise away; the surest first would be ENDs alone, and no story. Both draw a token from its chances by a
+uniform number of the counter-based generator, so that a seed is a story: stream k is that of the k-th word or step,
+counting from 0, and in a step its numbers are for the places after START; stream ORDER has the order.
 
 A draft is int64 [T] tokens, START first, MASK where nothing stands yet.
 """
@@ -29,6 +29,7 @@ END, START, UNKNOWN, MASK = 0, 1, 2, 3
 MAX_PROMPT = 40  # tokens that are read, START among them
 MAX_TEMPERATURE = 2.0
 BLANK = "_"
+ORDER = 2**31  # a stream that no step reaches
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def next_word(writer: Writer, tokens: list[int], seed: int, temperature: float, 
     for place in range(most):
         out = writer.read(tokens=going_in, keys=keys, values=values)
         keys, values = out["all_keys"], out["all_values"]
-        (token,), _ = choose(out["logits"][0, -1:], temperature, uniform(seed, 1, place))
+        (token,) = choose(out["logits"][0, -1:], temperature, uniform(seed, 1, place))
         if token == END:
             return
         draft, going_in = np.append(draft, token), np.array([[token]])
@@ -111,17 +112,17 @@ def next_word(writer: Writer, tokens: list[int], seed: int, temperature: float, 
 
 def unmask(writer: Writer, tokens: list[int], seed: int, temperature: float, steps: int) -> Iterator[np.ndarray]:
     """All blanks filled in so many steps, about as many in each."""
-    blanks = writer.length - len(tokens)
+    blanks, order = writer.length - len(tokens), uniform(seed, writer.length - 1, ORDER)
     draft = np.array([*tokens, *[MASK] * blanks])
     yield draft
     for step in range(steps):
         logits = writer.read(tokens=draft[None])["logits"][0, :-1]  # at each place, of the next one
-        chosen, chances = choose(logits, temperature, uniform(seed, len(logits), step))
+        chosen = choose(logits, temperature, uniform(seed, len(logits), step))
         left = blanks * (steps - 1 - step) // steps
         blank = draft[1:] == MASK
-        surest = np.argsort(np.where(blank, -chances, np.inf), kind="stable")[: np.count_nonzero(blank) - left]
+        first = np.argsort(np.where(blank, order, 2.0), kind="stable")[: np.count_nonzero(blank) - left]
         draft = draft.copy()
-        draft[1 + surest] = chosen[surest]
+        draft[1 + first] = chosen[first]
         yield draft
 
 
@@ -130,18 +131,14 @@ def uniform(seed: int, count: int, stream: int) -> np.ndarray:
     return (noise.words(seed, -(-count // 4), stream).reshape(-1)[:count] + 1.0) / 2**32
 
 
-def choose(logits: np.ndarray, temperature: float, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A token of each row of logits [T,V], and its chance at this temperature; at 0 the likeliest. What is no text,
+def choose(logits: np.ndarray, temperature: float, draws: np.ndarray) -> np.ndarray:
+    """A token of each row of logits [T,V] by its chance at this temperature; at 0 the likeliest. What is no text,
     START, MASK and a word that cannot be spelled, is never chosen."""
     scores = logits.astype(np.float64)
     scores[:, [START, UNKNOWN, MASK]] = -np.inf
     scores = (scores - scores.max(1, keepdims=True)) / max(temperature, 1e-3)
-    powers = np.exp(scores)
-    sums = powers.cumsum(1)
-    tokens = (sums < draws[:, None] * sums[:, -1:]).sum(1)
-    if temperature == 0:
-        tokens = scores.argmax(1)
-    return tokens, powers[np.arange(len(tokens)), tokens] / sums[:, -1]
+    sums = np.exp(scores).cumsum(1)
+    return scores.argmax(1) if temperature == 0 else (sums < draws[:, None] * sums[:, -1:]).sum(1)
 
 
 def told(writer: Writer, draft: np.ndarray) -> str:

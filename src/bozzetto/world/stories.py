@@ -136,7 +136,7 @@ def _say(item: str, plot: Plot, nouns: Sequence[str], named: bool, rng: np.rando
     if slot in ("who", "hero"):
         if slot == "who" and rng.random() < 0.5:
             return _PRONOUNS["they"][many]
-        return plot.name if named and rng.random() < 0.5 else _with_the(plot.hero, rng)
+        return plot.name if slot == "who" and named and rng.random() < 0.5 else _with_the(plot.hero, rng)
     if slot == "thing":
         trait = _pick(TRAITS, rng) if rng.random() < 0.5 else ""
         return _with_a(Thing(_pick(nouns, rng), 1, trait))

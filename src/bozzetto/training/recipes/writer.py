@@ -47,9 +47,9 @@ BUDGETS = {
         model={"width": 64, "layers": 2, "heads": 2},
     ),
     "cpu": Budget(
-        _schedule(1600, 32, 3e-3),
-        _schedule(2800, 32, 3e-3),
-        _schedule(150, 32, 5e-4, warmup=20, ema=0.98, rounding=True),
+        _schedule(6000, 32, 3e-3),
+        _schedule(12_000, 32, 3e-3),
+        _schedule(300, 32, 5e-4, warmup=20, ema=0.99, rounding=True),
     ),
     "gpu": Budget(
         _schedule(20_000, 512, 3e-3, warmup=200, ema=0.999),
