@@ -6,6 +6,7 @@ import { GAN_ROUND, type GanRoundGraph, type Sizes } from "./gan-round.js";
 import { GanGame } from "./gan-game.js";
 import type { Calls, Cancel, Control, Reply, Request } from "./messages.js";
 import type { Models } from "./models.js";
+import { nextTask } from "./next-task.js";
 import {
   decode,
   denoise,
@@ -65,7 +66,7 @@ export function serve(port: Port, models: Models): void {
       signal,
       emit: (event: Calls[K]["event"]) => port.postMessage({ id, event }, []),
       pause: async () => {
-        await messagesHeard();
+        await nextTask();
         if (signal.aborted) throw new RuntimeError("cancelled", "cancelled");
       },
     };
@@ -92,18 +93,6 @@ export function serve(port: Port, models: Models): void {
 function gan(models: Models): GanRoundGraph {
   const { config, settings } = models.config(GAN_ROUND);
   return { run: (inputs) => models.run(GAN_ROUND, inputs), sizes: config as unknown as Sizes, settings: settings! };
-}
-
-/** Waits until the messages that have come are heard. Unlike a timer, which browsers slow down, it takes no time. */
-function messagesHeard(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(null);
-  });
 }
 
 /** The memory behind an answer, which is handed over instead of copied. */

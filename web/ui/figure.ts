@@ -2,6 +2,7 @@
 // A figure is a custom element <bz-NAME class="figure"> in the light DOM; it draws its picture, the shell the rest.
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { state as reactive } from "lit/decorators.js";
+import { nextTask } from "../runtime/next-task.js";
 import { Announcer } from "./announcer.js";
 import { classWords } from "./classes.js";
 import { Clipboard } from "./clipboard.js";
@@ -25,7 +26,6 @@ import {
 import type { Hidable } from "./for-teachers.js";
 import { LinkState } from "./link-state.js";
 import { type Field, type Fields, parse, type State, type Value } from "./state.js";
-import { nextTask } from "./pace.js";
 import { optional, t } from "./strings.js";
 import { Work } from "./work.js";
 

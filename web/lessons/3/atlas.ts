@@ -1,5 +1,6 @@
 // The map: where the encoder of two numbers puts every training picture. Recorded from the shipped weights by
 // scripts/record_course.py, since nobody wants to wait until 7,000 pictures are encoded.
+import { once } from "../../core/cache.js";
 import { siteFile, siteJson } from "../../ui/site.js";
 
 export type MapKind = "map_" | "plain_map_";
@@ -25,7 +26,7 @@ export class Atlas {
   /** Of each picture red, green and blue. */
   readonly colours: Uint8Array;
   private readonly steps: Record<MapKind, Int16Array>;
-  private readonly sheets: Partial<Record<MapKind, Float32Array>> = {};
+  private readonly sheets = new Map<MapKind, Float32Array>();
 
   constructor(
     readonly contents: Contents,
@@ -62,11 +63,11 @@ export class Atlas {
 
   /** Where all pictures lie on the sheet, two numbers each: they are asked for at every move, so they are kept. */
   sheet(kind: MapKind): Float32Array {
-    const known = this.sheets[kind];
-    if (known) return known;
-    const places = new Float32Array(2 * this.count);
-    for (let i = 0; i < this.count; i++) places.set(this.onSheet(kind, this.place(kind, i)), 2 * i);
-    return (this.sheets[kind] = places);
+    return once(this.sheets, kind, () => {
+      const places = new Float32Array(2 * this.count);
+      for (let i = 0; i < this.count; i++) places.set(this.onSheet(kind, this.place(kind, i)), 2 * i);
+      return places;
+    });
   }
 
   /** The two numbers of a place on the sheet, to a thousandth. */
