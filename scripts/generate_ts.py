@@ -12,7 +12,7 @@ from bozzetto.course.build import MODELS
 from bozzetto.diffusion import JUMPS, SAMPLERS, STOCHASTIC, TWICE
 from bozzetto.diffusion.guidance import MAX_CLIP_GUIDANCE, MAX_GUIDANCE
 from bozzetto.models.vlm import PATCHES
-from bozzetto.runtime import ask, gan_round, reading, requests, sample, store, text_to_image, tokenizer
+from bozzetto.runtime import ask, gan_round, reading, requests, sample, store, text_to_image, tokenizer, write
 from bozzetto.world import scenes
 from bozzetto.world.captions import article
 from bozzetto.world.scenes.vocabulary import BACKGROUND_WORDINGS, NOUNS, NUMBERS, WORDINGS
@@ -65,6 +65,7 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
             "clip_guidance_scale": MAX_CLIP_GUIDANCE,
             "prompt": requests.MAX_PROMPT,
             "question": requests.MAX_PROMPT,
+            "temperature": write.MAX_TEMPERATURE,
         },
     ),
     "STYLES": ("Styles of drawing, as text-to-image numbers them from 1.", list(STYLES)),
@@ -81,6 +82,17 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
     "VLM": (
         "The vision-language model's patches of a picture, tokens around an answer, and tokens in one at most.",
         {"patches": PATCHES, "start": ask.START, "end": ask.END, "tokens": requests.MAX_QUESTION},
+    ),
+    "WRITER": (
+        "The writers' tokens that are no words, how a blank is shown, and tokens of a prompt at most.",
+        {
+            "end": write.END,
+            "start": write.START,
+            "unknown": write.UNKNOWN,
+            "mask": write.MASK,
+            "blank": write.BLANK,
+            "prompt": write.MAX_PROMPT,
+        },
     ),
     "GAN_ROUND": (
         "The GAN that trains in the page: its pictures' side, their kinds, and how near a picture of a kind is.",

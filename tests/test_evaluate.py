@@ -12,7 +12,7 @@ pytest.importorskip("scipy")
 
 from bozzetto.cli import main  # noqa: E402
 from bozzetto.errors import InvalidInput, NotBuilt, WeightsError  # noqa: E402
-from bozzetto.evaluation import autoencoder, bench, clip, makers, report, text_to_image, vlm  # noqa: E402
+from bozzetto.evaluation import autoencoder, bench, clip, makers, report, text_to_image, vlm, writer  # noqa: E402
 from bozzetto.evaluation import judge as judges  # noqa: E402
 from bozzetto.evaluation.bench import EvaluationContext  # noqa: E402
 from bozzetto.evaluation.scores import border_ratio, share  # noqa: E402
@@ -352,6 +352,8 @@ def test_measures_are_called_as_in_the_report_that_ships(context: EvaluationCont
     assert list(judges.score(context)) == shipped("judge")
     scores = vlm.score(context, lambda picture, questions, seen: [CANNOT_TELL] * len(questions))
     assert set(scores) == set(shipped("vlm"))
+    scores = writer.score({kind: ["a red cat ."] for kind in writer.KINDS}, ["cat"], [])
+    assert set(scores) == set(shipped("writer"))
     monkeypatch.setattr(formulas, "features", cells)
     monkeypatch.setattr(makers, "features", cells)
     images = np.random.default_rng(0).integers(0, 256, (90, 32, 32, 3)).astype(np.uint8)

@@ -16,7 +16,7 @@ from PIL import Image
 from bozzetto import pictures
 from bozzetto.diffusion import JUMPS, SAMPLERS, classifier_free, clip_guided, few_steps, flow, normal
 from bozzetto.runtime import clip as towers
-from bozzetto.runtime import requests, sample, text_to_image
+from bozzetto.runtime import requests, sample, text_to_image, write
 from bozzetto.runtime.reading import readable
 from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer, join_pieces, split_words
 
@@ -170,6 +170,35 @@ def pixel_cases() -> dict:
     }
 
 
+def writer_cases() -> dict:
+    """Whole stories of a network whose logits are 2 sin(1.3 (v + 1) (t + 1) + token), t from the first that goes in."""
+    vocabulary = [*SPECIAL, "[mask]", ".", "a", "cat", "ivy", "##s", "naps"]
+
+    def read(tokens: np.ndarray, **cache: np.ndarray) -> dict[str, np.ndarray]:
+        places, words = np.arange(1, tokens.shape[1] + 1), np.arange(1, len(vocabulary) + 1)
+        logits = 2 * np.sin(1.3 * words * places[:, None] + tokens[0, :, None])
+        return {"logits": logits[None].astype(np.float32), "all_keys": cache.get("keys"), "all_values": None}
+
+    sizes = {"context_length": 12, "layers": 1, "heads": 1, "width": 4}
+    stories = []
+    for method in write.METHODS:
+        writer = write.Writer(method, Tokenizer(vocabulary), read, sizes, frozenset(["ivy"]), 1.0)
+        writes = {"next_word": write.next_word, "unmask": write.unmask}[method]
+        for seed, temperature, most in ((0, 1.0, 11), (2**40 + 3, 0.5, 5), (7, 0.0, 3), (9, 2.0, 1)):
+            drafts = list(writes(writer, [write.START], seed, temperature, most))
+            stories.append(
+                {
+                    "method": method,
+                    "seed": seed,
+                    "temperature": temperature,
+                    "most": most,
+                    "drafts": [draft.tolist() for draft in drafts],
+                    "texts": [write.told(writer, draft) for draft in drafts],
+                }
+            )
+    return {"vocabulary": vocabulary, "names": ["ivy"], "length": 12, "stories": stories}
+
+
 CASES: dict[str, Callable[[], list | dict]] = {
     "schedule": schedule_cases,
     "samplers": sampler_cases,
@@ -180,6 +209,7 @@ CASES: dict[str, Callable[[], list | dict]] = {
     "tokenizer": tokenizer_cases,
     "reading": reading_cases,
     "pixels": pixel_cases,
+    "writer": writer_cases,
 }
 
 

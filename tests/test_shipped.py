@@ -13,15 +13,17 @@ from PIL import Image
 import bozzetto
 from bozzetto.evaluation.autoencoder import psnr
 from bozzetto.runtime import clip as towers
-from bozzetto.runtime import enlarger, store, vae
+from bozzetto.runtime import enlarger, store, vae, write
 from bozzetto.runtime.session import open_network
 from bozzetto.runtime.text_to_image import premultiplied
 from bozzetto.runtime.tokenizer import Tokenizer, split_words
 from bozzetto.training import data
+from bozzetto.training.recipes.writer import story_nouns
 from bozzetto.world import emoji
 from bozzetto.world.captions import caption, templates, with_article
 from bozzetto.world.dataset import load_world
 from bozzetto.world.scenes import make_scene, scene_objects
+from bozzetto.world.stories import contradictions, read_story
 from bozzetto.world.styles import STYLES
 
 
@@ -177,3 +179,13 @@ def test_a_maker_does_not_draw_one_thing_again_and_again(model, world):
         return np.median(distances[np.triu_indices(len(flat), 1)])
 
     assert apart(drawn) > 0.5 * apart(real)
+
+
+@pytest.mark.parametrize("method", write.METHODS)
+def test_the_writers_hold_to_the_grammar_and_to_their_first_sentence(world, method):
+    nouns, agree = story_nouns(world), 0
+    for seed in range(12):
+        story = bozzetto.write("a red cat left of a robot" if seed % 2 else "", seed=seed, method=method)
+        reading = read_story(story, nouns)
+        agree += reading is not None and not contradictions(reading)
+    assert agree >= 10

@@ -22,7 +22,7 @@ from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.training import checkpoint, data, loop, recipes
 from bozzetto.training.export import save_final
 from bozzetto.training.loop import STATE, Interrupted, OutOfTime, TrainingSchedule
-from bozzetto.training.recipes import diffusion, few_steps, gan, vlm
+from bozzetto.training.recipes import diffusion, few_steps, gan, vlm, writer
 from bozzetto.training.stages import FINAL, Run, Stage, with_steps
 from test_processes import TESTS, environment, free_port
 from test_scenes import OBJECTS, WORLD
@@ -37,6 +37,7 @@ STAGES = {
     "gan": ["pretraining", "adversarial"],
     "vae": ["good", "plain", "map", "plain_map", "sampler"],
     "vlm": ["talk", "image", "rounded"],
+    "writer": ["next_word", "next_word_rounded", "unmask", "unmask_rounded"],
 }
 
 
@@ -57,6 +58,7 @@ def small(shapes, things, table, tmp_path_factory):
         patch.setattr(loop, "fast_dtype", lambda device: torch.float32)  # bf16 rounds the gradient of a part otherwise
         patch.setattr(data, "scene_objects", lambda world: things)
         patch.setattr(vlm, "scene_objects", lambda world: OBJECTS)
+        patch.setattr(writer, "scene_objects", lambda world: OBJECTS)
         patch.setattr(gan, "GanConfig", lambda **more: GanConfig(widths=(16, 12, 8, 8), **more))
         cases = {}
         for name in STAGES:

@@ -58,6 +58,7 @@ class Family:
 DIAL = "dial.json"
 VAE_KINDS = ("", "plain_", "map_", "plain_map_")  # the good one, its ablation without noise, and maps of two numbers
 VAE_FOLDERS = (*(f"vae/{kind}{part}" for kind in VAE_KINDS for part in ("encoder", "decoder")), "vae/sampler")
+WRITER_FOLDERS = ("writer/next_word", "writer/unmask")
 
 FAMILIES = (
     Family(
@@ -99,6 +100,7 @@ FAMILIES = (
     ),
     Family("judge", ("judge",), start=TEACHER, scorer="judge"),
     Family("vlm", ("vlm",), start="clip", runtime="ask", scorer="vlm", served=("vlm",)),
+    Family("writer", WRITER_FOLDERS, runtime="write", scorer="writer", served=WRITER_FOLDERS),
     Family(
         "gan",
         ("gan/generator", "gan/discriminator"),

@@ -27,6 +27,8 @@ import type {
   StepEvent,
   TextHidden,
   Word,
+  WriteOptions,
+  Written,
 } from "./messages.js";
 import { checkBrowser } from "./session.js";
 
@@ -150,6 +152,11 @@ export class Runtime {
   /** The pieces of the answer, each as soon as it is there. */
   answer(options: AnswerOptions, o: { onWord?: (word: Word) => void } & Cancellable = {}): Promise<Word[]> {
     return this.ask("answer", options, o.signal, o.onWord);
+  }
+
+  /** A tiny story, by writer/next_word or writer/unmask; its drafts come as they are written. */
+  write(options: WriteOptions, o: { onDraft?: (draft: Written) => void } & Cancellable = {}): Promise<Written> {
+    return this.ask("write", options, o.signal, o.onDraft);
   }
 
   /** A new game of generator and discriminator, which the worker keeps; what its untrained players show. */

@@ -10,6 +10,8 @@ export const MODELS = [
   "text_to_image",
   "text_few_steps",
   "vlm",
+  "writer/next_word",
+  "writer/unmask",
   "gan/generator",
   "vae/encoder",
   "vae/decoder",
@@ -54,6 +56,7 @@ export const LIMITS = {
   "clip_guidance_scale": 100.0,
   "prompt": 300,
   "question": 300,
+  "temperature": 2.0,
 } as const;
 
 /** Styles of drawing, as text-to-image numbers them from 1. */
@@ -91,6 +94,9 @@ export const SMALL_SHAPE = [3, 32, 32] as const;
 
 /** The vision-language model's patches of a picture, tokens around an answer, and tokens in one at most. */
 export const VLM = {"patches": 64, "start": 1, "end": 0, "tokens": 24} as const;
+
+/** The writers' tokens that are no words, how a blank is shown, and tokens of a prompt at most. */
+export const WRITER = {"end": 0, "start": 1, "unknown": 2, "mask": 3, "blank": "_", "prompt": 40} as const;
 
 /** The GAN that trains in the page: its pictures' side, their kinds, and how near a picture of a kind is. */
 export const GAN_ROUND = {

@@ -11,6 +11,7 @@ import { EMOJI, readable, readNames } from "./reading.js";
 import { few_steps, SAMPLERS, type SamplerName } from "./samplers.js";
 import { flow } from "./schedule.js";
 import { joinPieces, splitWords, Tokenizer } from "./tokenizer.js";
+import { nextWord, told, unmask } from "./write.js";
 
 interface Golden {
   noise: {
@@ -34,6 +35,19 @@ interface Golden {
     texts: { text: string; row: number[]; words: string; pieces: string; unknown: string; unread: string }[];
   };
   reading: { text: string; readable: string }[];
+  writer: {
+    vocabulary: string[];
+    names: string[];
+    length: number;
+    stories: {
+      method: "next_word" | "unmask";
+      seed: number;
+      temperature: number;
+      most: number;
+      drafts: number[][];
+      texts: string[];
+    }[];
+  };
   pixels: { planes: number[]; picture: number[]; rgba: number[]; over_white: number[]; shrunk: number[] };
 }
 
@@ -222,4 +236,25 @@ test("pixels are those of Python", () => {
   assert.deepEqual([...toPicture(Float32Array.from(planes))], picture);
   assert.deepEqual([...overWhite(Uint8ClampedArray.from(rgba))], over_white);
   assertClose(toSmall(Uint8ClampedArray.from(rgba)), shrunk, 1e-6);
+});
+
+test("a seed is the same story", async () => {
+  const { vocabulary, names, length, stories } = golden("writer");
+  const read = (tokens: number[]) => {
+    const row = (token: number, t: number) => vocabulary.map((_, v) => 2 * Math.sin(1.3 * (v + 1) * (t + 1) + token));
+    return Promise.resolve(Float32Array.from(tokens.flatMap(row)));
+  };
+  for (const { method, seed, temperature, most, drafts, texts } of stories) {
+    const walk =
+      method === "unmask"
+        ? unmask(read, [1], seed, temperature, most, length)
+        : nextWord(read, [1], seed, temperature, most);
+    const written: number[][] = [];
+    for await (const draft of walk) written.push(draft);
+    assert.deepEqual(written, drafts);
+    assert.deepEqual(
+      written.map((draft) => told(vocabulary, names, draft)),
+      texts,
+    );
+  }
 });

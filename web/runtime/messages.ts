@@ -31,7 +31,8 @@ export interface ModelConfig {
   files: Record<string, FileEntry>;
   needs?: Record<string, string>; // the SHA-256 sums of the weights it was trained on top of, by model
   styles?: string[]; // of a denoiser
-  defaults?: Partial<Sampling>; // of a denoiser
+  defaults?: Partial<Sampling> & { temperature?: number }; // of a denoiser, or a writer
+  names?: string[]; // of a writer: words that begin large
   logit_scale?: number; // of CLIP: match = sigmoid(scale * cosine + bias), share = softmax(scale * cosine)
   logit_bias?: number;
   settings?: Record<string, Settings>; // of the GAN that trains in the page
@@ -211,6 +212,24 @@ export interface Word extends Guess {
   alternatives: Guess[]; // the three most probable pieces, itself first
 }
 
+export type WriterName = "writer/next_word" | "writer/unmask";
+
+export interface WriteOptions {
+  prompt?: string; // how the story begins; by default from nothing
+  seed: number;
+  temperature?: number; // 0 always takes the likeliest; by default that of the model
+  method?: "next_word" | "unmask"; // one word after the other, or out of blanks; its model must be loaded
+  num_inference_steps?: number; // tokens more at most; or in how many steps all blanks are filled
+}
+
+/** A story so far. */
+export interface Written {
+  step: number; // 0 before the first
+  steps: number;
+  text: string; // "_" for a blank
+  places: (string | null)[]; // the piece at each place, null for a blank, "" after the end
+}
+
 /** One network on its own, by the names of its graph's inputs. */
 export interface RunOptions {
   model: ModelName;
@@ -259,6 +278,7 @@ export interface Calls {
   enlarge: Call<Uint8ClampedArray, Uint8ClampedArray>;
   look: Call<LookOptions, Seen>;
   answer: Call<AnswerOptions, Word[], Word>;
+  write: Call<WriteOptions, Written, Written>;
   startGame: Call<GameOptions, GanFrame>;
   keepGame: Call<GameNumber, KeptGame | undefined>;
   learnCloud: Call<CloudOptions, CloudLearned, CloudStep>;

@@ -108,10 +108,10 @@ export class Models {
     return texts.map((text) => this.reader.read(text));
   }
 
-  /** All models that read words have the same vocabulary. */
-  tokenizer(): Tokenizer {
-    const reader = [...this.opened.values()].find(({ tokenizer }) => tokenizer);
-    return (reader ?? this.find("clip/text")).tokenizer!;
+  /** That of a model; without a name that of the models that read pictures or draw, which have one vocabulary. */
+  tokenizer(name?: string): Tokenizer {
+    const reader = ["clip/text", "vlm"].find((model) => this.opened.get(model)?.tokenizer);
+    return this.find(name ?? reader ?? "clip/text").tokenizer!;
   }
 }
 

@@ -27,6 +27,18 @@ export function philox([c0, c1, c2, c3]: Words, [k0, k1]: [number, number]): Wor
   return [c0, c1, c2, c3];
 }
 
+/** `count` numbers in (0, 1], the words of a stream one after the other. */
+export function uniform(seed: number, count: number, stream: number): Float64Array {
+  checkWhole("seed", seed, 0, MAX_SEED);
+  const key: [number, number] = [seed >>> 0, Math.floor(seed / U32)];
+  const values = new Float64Array(count);
+  for (let at = 0; at < count; at += 4) {
+    const block = philox([at / 4, 0, stream, 0], key).map((word) => (word + 1) / U32);
+    values.set(block.slice(0, count - at), at);
+  }
+  return values;
+}
+
 /** `count` standard normal values. Stream 0 is the starting noise, stream s that of the s-th step, from 1. */
 export function normal(seed: number, count: number, stream = 0): Float32Array {
   checkWhole("seed", seed, 0, MAX_SEED);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { count } from "./arrays.js";
-import { type ErrorKind, type ModelName, type StepEvent, type Word } from "./client.js";
+import type { ErrorKind, ModelName, StepEvent, Word, WriteOptions, Written } from "./client.js";
 import { LATENT_SHAPE } from "./generated.js";
 import { classifier_free } from "./guidance.js";
 import { normal } from "./noise.js";
@@ -21,6 +21,7 @@ import {
   STEER,
   STUDENT,
   VOCABULARY,
+  WRITERS,
   workers,
 } from "./testing.js";
 
@@ -228,6 +229,38 @@ test("an answer comes piece by piece, from a cache that grows, until its end", a
   const onWord = (): void => cancel.abort();
   const cancelled = runtime.answer({ seen, question: "red" }, { signal: cancel.signal, onWord });
   await assert.rejects(cancelled, { kind: "cancelled" });
+});
+
+test("a story comes word after word or out of blanks, and can be stopped", async () => {
+  await runtime.load(WRITERS);
+  const drafts: Written[] = [];
+  const onDraft = (draft: Written): void => void drafts.push(draft);
+  const whole = await runtime.write({ prompt: "a cat", seed: 3 }, { onDraft });
+  assert.deepEqual(
+    drafts.map(({ text }) => text),
+    ["A cat", "A cat naps"],
+  );
+  assert.deepEqual(drafts.at(-1), whole);
+  drafts.length = 0;
+  const filled = await runtime.write({ seed: 3, method: "unmask", num_inference_steps: 7 }, { onDraft });
+  assert.equal(filled.text, "A cat naps.");
+  assert.deepEqual(filled.places, ["a", "cat", "naps", ".", "", "", ""]);
+  assert.deepEqual(
+    drafts.map(({ places }) => places.filter((place) => place === null).length),
+    [7, 6, 5, 4, 3, 2, 1, 0],
+  );
+  const one = await runtime.write({ prompt: "a", seed: 3, method: "unmask", num_inference_steps: 1 });
+  assert.deepEqual([one.steps, one.text], [1, "A cat naps."]);
+  const refused = (options: WriteOptions, message: RegExp, kind: ErrorKind = "failed") =>
+    fails(runtime.write(options), kind, message);
+  await refused({ seed: 0, prompt: "قطة" }, /cannot be read/, "unreadable");
+  await refused({ seed: 0, prompt: "x".repeat(301) }, /301 characters/);
+  await refused({ seed: -1 }, /seed must be/);
+  await refused({ seed: 0, temperature: 3 }, /temperature must be/);
+  await refused({ seed: 0, num_inference_steps: 0 }, /num_inference_steps must be/);
+  const cancel = new AbortController();
+  const stopped = runtime.write({ seed: 0 }, { signal: cancel.signal, onDraft: () => cancel.abort() });
+  await assert.rejects(stopped, { kind: "cancelled" });
 });
 
 test("pieces are put together as Python does it", () => {

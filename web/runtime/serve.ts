@@ -21,6 +21,7 @@ import {
   summarise,
   tokens,
 } from "./pipeline.js";
+import { write } from "./write.js";
 
 /** What is used of a worker's own scope. */
 export interface Port {
@@ -54,6 +55,7 @@ export function serve(port: Port, models: Models): void {
     enlarge: (picture) => enlarge(models, picture),
     look: (options) => look(models, options),
     answer: (options, control) => answerQuestion(models, options, control),
+    write: (options, control) => write(models, options, control),
     learnCloud: (options, control) => learnCloud(options, control),
     startGame: ({ seed, game = 0, kept }) => games[game]!.start(seed, kept),
     keepGame: (game) => games[game]!.keep(),

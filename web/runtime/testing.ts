@@ -17,13 +17,16 @@ export const SMALL: ModelName[] = ["diffusion", "few_steps"];
 export const STUDENT: ModelName[] = ["clip/text", "text_few_steps", "autoencoder/decoder"];
 export const STEER = "clip/image/steer.onnx" as const;
 export const READER: ModelName[] = ["vlm", "vlm/look.onnx"];
+export const WRITERS: ModelName[] = ["writer/next_word", "writer/unmask"];
 export const VOCABULARY = ["[pad]", "[start]", "[unk]", "a", "red", "apple", "##s"];
+export const WRITTEN = ["[pad]", "[start]", "[unk]", "[mask]", ".", "a", "cat", "naps"];
 export const sum = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /** The graph of each model is its name, so that its session can be told from it. */
 export function files(name: string): Record<string, string> {
-  const reads = name === "clip/text" || name === "vlm";
-  const words: Record<string, string> = reads ? { "vocabulary.txt": VOCABULARY.join("\n") + "\n" } : {};
+  const vocabulary = name.startsWith("writer") ? WRITTEN : VOCABULARY;
+  const reads = name === "clip/text" || name === "vlm" || vocabulary === WRITTEN;
+  const words: Record<string, string> = reads ? { "vocabulary.txt": vocabulary.join("\n") + "\n" } : {};
   const steer: Record<string, string> = name === "clip/image" ? { "steer.onnx": STEER } : {};
   const look: Record<string, string> = name === "vlm" ? { "look.onnx": READER[1]! } : {};
   return { "graph.onnx": name, "model.safetensors": `weights of ${name}`, ...steer, ...look, ...words };
@@ -40,6 +43,7 @@ function config(name: string): object {
   };
   const entries = Object.entries(files(name)).map(([file, text]) => [file, { bytes: text.length, sha256: sum(text) }]);
   const small = { classes: ["bird", "cat"], jumps: name === "few_steps", data_std: 0.5 };
+  const writes = { layers: 1, heads: 1, width: 2, context_length: 8 };
   const own: Record<string, object> = {
     "clip/image": { logit_scale: 2 },
     text_to_image: { styles: ["flat", "3d"], defaults, needs: { "clip/text": faults.needed } },
@@ -47,6 +51,8 @@ function config(name: string): object {
     diffusion: { config: small, defaults: { sampler: "heun", num_inference_steps: 3, guidance_scale: 2 } },
     vlm: { config: { layers: 2, heads: 1, width: 2 } },
     few_steps: { config: small, defaults: { num_inference_steps: 4 } },
+    "writer/next_word": { config: writes, names: [], defaults: { temperature: 0.5 } },
+    "writer/unmask": { config: writes, names: [], defaults: { temperature: 0.5 } },
   };
   return { format: 1, model: name, config: {}, files: Object.fromEntries(entries) as object, ...own[name] };
 }
@@ -78,6 +84,18 @@ const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<strin
     const looked = [next, 0].flatMap((patch) => tokens.flatMap(() => at(patch)));
     return { logits, all_keys: all, all_values: all, looked };
   },
+  // Says the token after the last one, and then the end; the cache must be as long as what was read.
+  "writer/next_word": (row) => {
+    const tokens = row("tokens");
+    const all = [...row("keys"), ...tokens.flatMap(() => [0, 0])];
+    const next = (token: number): number => (token === 1 ? 5 : (token + 1) % WRITTEN.length);
+    const logits = tokens.flatMap((token) => WRITTEN.map((_, i) => (i === next(token) ? 20 : 0)));
+    return { logits, all_keys: all, all_values: all };
+  },
+  // Knows a story by heart, and is the surer the later the place.
+  "writer/unmask": (row) => ({
+    logits: row("tokens").flatMap((_, t) => WRITTEN.map((_, i) => (i === [5, 6, 7, 4, 0, 0, 0, 0][t] ? 10 + t : 0))),
+  }),
   "vlm/look.onnx": (row) => ({ keys: Array<number>(64).fill(2 + row("seen")[0]!), values: row("pixels").slice(0, 64) }),
   "autoencoder/encoder": (row) => ({ latents: row("pixels").slice(0, count(LATENT_SHAPE)) }),
   "autoencoder/decoder": (row) => ({ pixels: Array<number>(4 * 64 * 64).fill(row("latents")[0]!) }),
@@ -126,7 +144,7 @@ const server = createServer((request, response) => {
       : response.end(readFileSync("src/bozzetto/runtime/emoji.tsv"));
   }
   const [, name, file] = /^\/models\/(.+)\/([^/]+)$/.exec(request.url!)!;
-  if (![...ALL, ...SMALL, ...STUDENT, "vlm", "autoencoder/encoder"].includes(name as ModelName))
+  if (![...ALL, ...SMALL, ...STUDENT, ...WRITERS, "vlm", "autoencoder/encoder"].includes(name as ModelName))
     return response.writeHead(404).end();
   return response.end(file === "config.json" ? JSON.stringify(config(name!)) : files(name!)[file!]);
 });

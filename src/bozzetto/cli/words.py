@@ -1,4 +1,4 @@
-"""Verbs that read a picture: which words fit it, and answers to questions."""
+"""Verbs whose result is words: which of them fit a picture, answers to questions, tiny stories."""
 
 import json
 import sys
@@ -80,3 +80,47 @@ def ask(
         print(whole if explain else "", f" ({certainty:.0%})")
     if explain:
         print(explain, file=sys.stderr)
+
+
+@verbs.command(
+    epilog=examples(
+        'write "a red cat left of a robot"',
+        "write --seed 7 --temperature 0.5",
+        'write "three happy ghosts" --method unmask --steps 40',
+        'write "a blue car" --json',
+    )
+)
+def write(
+    prompt: Annotated[str, typer.Argument(help="How the story begins, best a scene in English; or nothing.")] = "",
+    seed: Annotated[int, typer.Option(help="One seed, one story.")] = 0,
+    temperature: Annotated[
+        float | None, typer.Option(help="0 to 2: 0 takes the likeliest word, more is more surprising.")
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="next_word: one word after the other; unmask: out of blanks, as diffusion draws.")
+    ] = "next_word",
+    max_words: Annotated[int | None, typer.Option(help="Of next_word: stop after so many more tokens.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of unmask: fill in the blanks in so many steps.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: the text, and the text after every step.")
+    ] = False,
+) -> None:
+    """Write a tiny story about a scene; its words come as they are written."""
+    import bozzetto
+
+    drafts = bozzetto.write_steps(
+        prompt, seed=seed, temperature=temperature, method=method, max_words=max_words, num_inference_steps=steps
+    )
+    if as_json:
+        texts = list(drafts)
+        print(json.dumps({"text": texts[-1], "steps": texts}))
+        return
+    said = ""
+    for text in drafts:
+        if method == "unmask":
+            if sys.stdout.isatty():
+                print("\r\x1b[2K" + text, end="", flush=True)
+        else:
+            print(text.removeprefix(said), end="", flush=True)
+        said = text
+    print("" if method == "next_word" or sys.stdout.isatty() else said)

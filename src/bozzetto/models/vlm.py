@@ -5,9 +5,7 @@ https://arxiv.org/abs/2304.08485, section 4.1): of each 8 x 8 pixels what the to
 it makes of the 16 x 16 around them in the end. The end knows what a thing is, halfway still knows its strokes, so that
 a letter has a patch of its own. Patches are seen once: `encode_image` leaves keys and values of every layer for them,
 and `forward` reads words with what came before as its cache, in training (many questions about one picture) as in
-answering (a word at a time). The decoder is a plain pre-norm transformer with rotary positions (Su et al. 2021,
-https://arxiv.org/abs/2104.09864, eq. 34), unit-norm queries and keys, and squared ReLU (So et al. 2021,
-https://arxiv.org/abs/2109.08668).
+answering (a word at a time). The decoder is that of layers.py, a plain transformer.
 
 A conversation: question tokens, START, answer tokens, END. Pixels: float [B,3,64,64], RGB in [-1, 1]. Tokens: int64
 [B,T]. A cache is keys and values, each [B,layers,heads,P,size] for the P positions so far.
@@ -17,11 +15,10 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bozzetto.models.clip import ClipConfig, ImageTower
-from bozzetto.models.layers import zero_init
+from bozzetto.models.layers import Cache, DecoderLayers, later
 
 START, END = 1, 0  # the tokenizer's [start], before the answer, and [pad], after it
 PATCHES = 64
@@ -40,47 +37,7 @@ class VlmConfig:
     image_heads: int = ClipConfig.image_heads
 
 
-Cache = tuple[Tensor, Tensor]
-
-
-def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions: pairs of numbers of x [...,T,size] turned by the angles of cos and sin [T,size/2]."""
-    a, b = x.chunk(2, -1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
-
-
-class Layer(nn.Module):
-    """x [B,T,C], and keys and values [B,heads,P,size] of earlier positions -> x, all keys and values, and how much
-    each position looked at each one [B,heads,T,P+T]."""
-
-    def __init__(self, width: int, heads: int):
-        super().__init__()
-        self.heads = heads
-        self.norm1, self.norm2 = nn.RMSNorm(width), nn.RMSNorm(width)
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = zero_init(nn.Linear(width, width, bias=False))
-        self.up, self.down = nn.Linear(width, 4 * width, bias=False), zero_init(nn.Linear(4 * width, width, bias=False))
-        self.temperature = nn.Parameter(torch.full((heads, 1, 1), 10.0))  # of the unit-norm queries and keys
-
-    def forward(
-        self, x: Tensor, before: Cache | None, cos: Tensor, sin: Tensor, mask: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        q, k, v = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(self.norm1(x)).chunk(3, -1)
-        )
-        q, k = (turn(F.normalize(part.float(), dim=-1), cos, sin) for part in (q, k))
-        v = v.float()
-        if before is not None:
-            k, v = torch.cat([before[0], k], 2), torch.cat([before[1], v], 2)
-        looked = ((q @ k.transpose(-1, -2)) * self.temperature + mask).softmax(-1)
-        x = x + self.out((looked @ v).transpose(1, 2).flatten(2))
-        return x + self.down(F.relu(self.up(self.norm2(x))).square()), k, v, looked
-
-
 class Vlm(nn.Module):
-    cos: Tensor
-    sin: Tensor
-
     def __init__(self, config: VlmConfig):
         super().__init__()
         self.config = config
@@ -94,29 +51,9 @@ class Vlm(nn.Module):
         self.nothing = nn.Parameter(0.02 * torch.randn(PATCHES, width))  # stands for no picture: a blind guess
         self.token = nn.Embedding(config.vocabulary_size, config.token_size)
         self.widen = nn.Linear(config.token_size, width, bias=False)
-        self.layers = nn.ModuleList(Layer(width, config.heads) for _ in range(config.layers))
+        self.layers = DecoderLayers(width, config.layers, config.heads, config.context_length)
         self.norm = nn.RMSNorm(width)
         self.narrow = nn.Linear(width, config.token_size, bias=False)
-
-        size = width // config.heads
-        turns = 100.0 ** (-torch.arange(size // 2) / (size // 2))
-        angle = torch.arange(config.context_length)[:, None] * turns
-        self.register_buffer("cos", angle.cos(), persistent=False)
-        self.register_buffer("sin", angle.sin(), persistent=False)
-
-    def _through(self, x: Tensor, past: Cache | None, mask: Tensor) -> tuple[Tensor, Cache, Tensor]:
-        """x [B,T,C] -> what the layers make of it, the whole cache, and looks [B,layers,T,P+T], the mean of heads."""
-        x = x.float()  # the residual stream stays exact under autocast
-        start = 0 if past is None else past[0].shape[3]
-        cos, sin = (table[start : start + x.shape[1]] for table in (self.cos, self.sin))
-        keys, values, looks = [], [], []
-        for i, layer in enumerate(self.layers):
-            before = None if past is None else (past[0][:, i], past[1][:, i])
-            x, k, v, looked = layer(x, before, cos, sin, mask)
-            keys.append(k)
-            values.append(v)
-            looks.append(looked.mean(1))
-        return x, (torch.stack(keys, 1), torch.stack(values, 1)), torch.stack(looks, 1)
 
     def encode_image(self, pixels: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """-> the cache of the pictures, keys and values, and the patches [B,64,width], which all look at each other.
@@ -128,15 +65,13 @@ class Vlm(nn.Module):
         cells = self.norm_cells(cells.flatten(2).transpose(1, 2).float())
         patches = self.project(torch.cat([cells, around.flatten(2).transpose(1, 2)], -1)).float() + self.place
         shown = torch.where(seen[:, None, None] > 0, patches, self.nothing)
-        _, (keys, values), _ = self._through(shown, None, torch.zeros(1, device=pixels.device))
+        _, (keys, values), _ = self.layers(shown, None, torch.zeros(1, device=pixels.device))
         return keys, values, patches
 
     def read(self, tokens: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Cache, Tensor]:
         """-> hidden [B,T,token_size], from which `words` makes logits, the longer cache, and looks [B,layers,T,P+T]."""
-        steps = torch.arange(tokens.shape[1], device=tokens.device)
-        later = (steps[:, None] < steps).float() * -1e4
-        mask = F.pad(later, (keys.shape[3], 0))
-        x, cache, looks = self._through(self.widen(self.token(tokens)), (keys, values), mask)
+        mask = later(tokens.shape[1], keys.shape[3], tokens.device)
+        x, cache, looks = self.layers(self.widen(self.token(tokens)), (keys, values), mask)
         return self.narrow(self.norm(x)), cache, looks
 
     def words(self, hidden: Tensor) -> Tensor:

@@ -1,0 +1,131 @@
+/** Tiny stories, word after word or out of blanks. Counterpart: src/bozzetto/runtime/write.py */
+import { RuntimeError, checkNumber, checkWhole, unreadable } from "./errors.js";
+import { LIMITS, WRITER as FACTS } from "./generated.js";
+import type { Control, WriteOptions, WriterName, Written } from "./messages.js";
+import type { Models } from "./models.js";
+import { uniform } from "./noise.js";
+import { joinPieces } from "./tokenizer.js";
+
+const ORDER = 2 ** 31; // a stream that no step reaches
+const { end, start, unknown, mask, blank } = FACTS;
+
+/** Logits of every place [T, V], of tokens that come after those read before. */
+type Read = (tokens: number[]) => Promise<Float32Array>;
+
+/** A token of each row of logits [T, V] by its chance at this temperature; at 0 the likeliest. */
+export function choose(logits: ArrayLike<number>, temperature: number, draws: Float64Array): number[] {
+  const size = logits.length / draws.length;
+  return Array.from(draws, (draw, row) => {
+    const scores = Array.from({ length: size }, (_, token) => logits[row * size + token]!);
+    for (const token of [start, unknown, mask]) scores[token] = -Infinity;
+    const most = scores.reduce((a, b) => Math.max(a, b));
+    const powers = scores.map((score) => Math.exp((score - most) / Math.max(temperature, 1e-3)));
+    let all = 0;
+    const sums = powers.map((power) => (all += power));
+    return temperature === 0 ? scores.indexOf(most) : sums.findIndex((sum) => sum >= draw * all);
+  });
+}
+
+/** At most so many tokens more, until one is the end. */
+export async function* nextWord(read: Read, tokens: number[], seed: number, temperature: number, most: number) {
+  let [draft, goingIn] = [tokens, tokens];
+  yield draft;
+  for (let place = 0; place < most; place++) {
+    const logits = await read(goingIn);
+    const last = logits.subarray(logits.length - logits.length / goingIn.length);
+    const token = choose(last, temperature, uniform(seed, 1, place))[0]!;
+    if (token === end) return;
+    [draft, goingIn] = [[...draft, token], [token]];
+    yield draft;
+  }
+}
+
+/** All places after the tokens, filled in so many steps, in an order at random. */
+export async function* unmask(
+  read: Read,
+  tokens: number[],
+  seed: number,
+  temperature: number,
+  steps: number,
+  length: number,
+) {
+  const blanks = length - tokens.length;
+  const order = uniform(seed, length - 1, ORDER);
+  let draft = [...tokens, ...Array<number>(blanks).fill(mask)];
+  yield draft;
+  for (let step = 0; step < steps; step++) {
+    const logits = await read(draft); // at each place, of the next one
+    const before = logits.subarray(0, (logits.length / length) * (length - 1));
+    const chosen = choose(before, temperature, uniform(seed, length - 1, step));
+    const empty = [...draft.keys()].filter((place) => draft[place] === mask);
+    const left = Math.floor((blanks * (steps - 1 - step)) / steps);
+    const first = empty.sort((a, b) => order[a - 1]! - order[b - 1]!).slice(0, empty.length - left);
+    draft = draft.map((token, place) => (first.includes(place) ? chosen[place - 1]! : token));
+    yield draft;
+  }
+}
+
+/** A draft as text: sentences and names begin large, ends are left out. */
+export function told(vocabulary: string[], names: readonly string[], draft: number[]): string {
+  const known = draft.slice(1).filter((token) => token !== end);
+  const pieces = known.map((token) => (token === mask ? blank : vocabulary[token]!));
+  const large = (at: number): boolean => at === 0 || pieces[at - 1] === "." || names.includes(pieces[at]!);
+  return joinPieces(pieces)
+    .map((said, at) => (large(at) ? said.replace(/\S/, (letter) => letter.toUpperCase()) : said))
+    .join("");
+}
+
+/** Writes a story; every draft of it is an event, the last one the answer. */
+export async function write(
+  models: Models,
+  { prompt = "", seed, temperature, method = "next_word", num_inference_steps }: WriteOptions,
+  { emit, pause }: Omit<Control<Written>, "signal">,
+): Promise<Written> {
+  const model: WriterName = `writer/${method}`;
+  const { config, names = [], defaults } = models.config(model);
+  const { layers, heads, width, context_length } = config as Record<string, number>;
+  temperature ??= defaults!.temperature!;
+  checkNumber("temperature", temperature, 0, LIMITS.temperature);
+  const tokens = await promptTokens(models, model, prompt);
+  const room = context_length! - tokens.length;
+  const steps = num_inference_steps ?? room;
+  checkWhole("num_inference_steps", steps, 1, 1000);
+  const { vocabulary } = models.tokenizer(model);
+  let [keys, values] = [new Float32Array(0), new Float32Array(0)];
+  const read = async (goingIn: number[]): Promise<Float32Array> => {
+    const inputs = { tokens: { data: BigInt64Array.from(goingIn, BigInt), dims: [1, goingIn.length] } };
+    const dims = [1, layers!, heads!, keys.length / layers! / width!, width! / heads!];
+    const cache = { keys: { data: keys, dims }, values: { data: values, dims } };
+    const out = await models.run(model, method === "next_word" ? { ...inputs, ...cache } : inputs);
+    [keys, values] = [out["all_keys"] ?? keys, out["all_values"] ?? values] as [typeof keys, typeof values];
+    return out["logits"]!;
+  };
+  const most = Math.min(steps, room);
+  const drafts =
+    method === "next_word"
+      ? nextWord(read, tokens, seed, temperature, most)
+      : unmask(read, tokens, seed, temperature, most, context_length!);
+  let written: Written | undefined;
+  let step = 0;
+  for await (const draft of drafts) {
+    const places = draft.slice(1).map((token) => (token === mask ? null : token === end ? "" : vocabulary[token]!));
+    written = { step: step++, steps: most, text: told(vocabulary, names, draft), places };
+    emit(written);
+    await pause();
+  }
+  return written!;
+}
+
+async function promptTokens(models: Models, model: WriterName, prompt: string): Promise<number[]> {
+  const length = [...prompt].length;
+  if (length > LIMITS.prompt) {
+    throw new RuntimeError("failed", `prompt has ${length} characters: keep it to ${LIMITS.prompt} at most`);
+  }
+  const tokenizer = models.tokenizer(model);
+  const [text] = await models.readable([prompt]);
+  if (tokenizer.problem(text!) === "unknown") throw unreadable(prompt);
+  return tokenizer
+    .encode(text!)
+    .filter((token) => token !== unknown)
+    .slice(0, FACTS.prompt);
+}
