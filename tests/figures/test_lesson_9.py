@@ -138,7 +138,7 @@ def states(visit: Visit):
     unfold(figure)
     button(figure, "shell.share").click()
     yield "unfolded"
-    for job in ("repaint", "story", "make", "find", "ask"):
+    for job in ("repaint", "story", "tale", "make", "find", "ask"):
         figure = visit.figure(9, job=job, **QUICK)
         drawn(figure)
         yield job
@@ -216,6 +216,21 @@ def test_find_and_make_say_what_they_measured(reader):
     said = figure.locator(".drawn-pictures .match-number").all_inner_texts()
     scores = [float(one.split()[-1].replace("\u2212", "-")) for one in said]
     assert len(scores) == 4 and scores == sorted(scores, reverse=True)
+
+
+def test_a_tale_is_told_drawn_and_looked_at(reader):
+    """Python tells the same one of a seed; its first and its last sentence are drawn, and another seed tells another."""
+    figure = reader.figure(9, job="tale", tale="two+happy+ghosts", seed=3, **QUICK)
+    assert len(drawn(figure)) == 2
+    told = bozzetto.write("two happy ghosts", seed=3)
+    expect(figure.locator("p.tale")).to_have_text(told)
+    first, *_, last = told.rstrip(".").split(". ")
+    assert figure.locator(".out .caption").all_inner_texts() == [first, last]
+    expect(figure.locator("blockquote p:not(.asked)")).not_to_be_empty()
+    figure = reader.figure(9, job="tale", tale="two+happy+ghosts", seed=4, **QUICK)
+    drawn(figure)
+    expect(figure.locator("p.tale")).to_have_text(bozzetto.write("two happy ghosts", seed=4))
+    assert told != bozzetto.write("two happy ghosts", seed=4)
 
 
 def test_leaving_in_the_middle_and_twenty_quick_clicks(reader):

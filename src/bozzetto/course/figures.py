@@ -14,12 +14,12 @@ NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "step-the-game": (("gan_round", "gan/generator"), ()),
     "describe-redraw": ((*VAE, "vae/sampler"), (*PICTURES, "vae-map.*", "training*")),
     "spot-the-noise": (("diffusion",), (*PICTURES, "noise-levels.json", "average.png")),
-    "speed-dial": (("diffusion", "few_steps"), ("dial.json",)),
+    "speed-dial": (("diffusion", "few_steps", "writer/unmask"), ("dial.json",)),
     "read-the-picture": (("vlm",), (*PICTURES, "papers.*", "emoji.tsv")),
     "match-score": ((*CLIP, "diffusion"), ("gallery.*", "map.*", "emoji.tsv")),
     "words-steer": (
         (*DRAWING, "text_few_steps", "enlarger", "clip/order", "clip/image"),
         ("labels.*", "weak-spots.json", "ladder.json", "ladder/*", "emoji.tsv"),
     ),
-    "same-blocks": ((*DRAWING, "autoencoder/encoder", "clip/order", "clip/image", "vlm"), ("gallery.*", "emoji.tsv")),
+    "same-blocks": ((*DRAWING, "autoencoder/encoder", "clip/order", "clip/image", "vlm", "writer/next_word"), ("gallery.*", "emoji.tsv")),
 }

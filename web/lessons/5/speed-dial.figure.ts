@@ -33,6 +33,7 @@ import {
   STUDENT,
   type Way,
 } from "./dial.js";
+import { Sentence } from "./sentence.js";
 
 const WAYS: readonly Way[] = [...SAMPLER_NAMES, STUDENT];
 const KEPT = 500; // finished pictures of runs: more than a table has
@@ -70,6 +71,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
   private readonly cells = new Recent<string, Drawn>(KEPT);
   /** Which rows of the table are shown: the chosen sampler's, or all. */
   @reactive() private rows: readonly Way[] = [];
+  private readonly sentence = new Sentence(this);
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -78,6 +80,7 @@ export class SpeedDial extends FilmFigure<State, Run> {
 
   override reset(): void {
     super.reset();
+    this.sentence.forget();
     this.rows = [];
   }
 
@@ -216,14 +219,14 @@ export class SpeedDial extends FilmFigure<State, Run> {
   }
 
   protected override below(): TemplateResult {
-    const { sampler } = this.runOf({});
+    const { sampler, seed, num_inference_steps: steps } = this.runOf({});
     const own = t("speed-dial.compare-steps", { sampler: this.way(sampler) });
     const all = t("speed-dial.compare-all");
     return html`<div class="controls">
         ${button(own, () => this.compare([sampler]), "", !this.ready)}
         ${button(all, () => this.compare(WAYS), "", !this.ready)}
       </div>
-      ${this.table()} ${this.measurements()}`;
+      ${this.table()} ${this.sentence.part(seed, steps)} ${this.measurements()}`;
   }
 
   /** The same noise under each sampler and step count. A picture is a button that shows its run. */
@@ -330,6 +333,6 @@ picture.save("picture.png")`,
     const says = { label: classWords(label), seed: String(seed), at: this.atWords() };
     const shown = this.film ? t("speed-dial.says", says) : this.atWords();
     const head = ["sampler", "steps", "seconds"].map((name) => t(`speed-dial.col-${name}`));
-    return { sentence: `${shown} ${filled}`.trim(), table: { head, rows } };
+    return { sentence: [shown, filled, this.sentence.says].filter(Boolean).join(" "), table: { head, rows } };
   }
 }

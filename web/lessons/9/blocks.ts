@@ -10,6 +10,8 @@ const SPECKS = svg`<path class="s-noise" transform="translate(18 18) scale(9.14)
   5.5h1M4 5.5h1M0 6.5h1M2 6.5h1M3 6.5h1M6 6.5h1"/>`;
 const FUNNEL = svg`<path class="f-card s-ink" d="M86 36L14 10v80l72-26z"/>`;
 const EYE = svg`<circle class="s-ink" cx="42" cy="50" r="15"/><circle class="f-ink" cx="42" cy="50" r="6"/>`;
+const BUBBLE = svg`<path class="f-card s-ink" d="M16 14h68a8 8 0 0 1 8 8v42a8 8 0 0 1-8 8H46L28 90V72H16a8 8 0 0 1-8-8V22a8
+  8 0 0 1 8-8z"/>`;
 
 const DRAWN: Record<Block, SVGTemplateResult> = {
   words: WORDS,
@@ -24,8 +26,8 @@ const DRAWN: Record<Block, SVGTemplateResult> = {
   match: svg`<circle class="f-card s-ink" cx="50" cy="50" r="42"/><circle class="f-clay" cx="40" cy="46" r="10"/>
     <circle class="f-plum" cx="60" cy="54" r="10"/><path class="s-ink" d="M30 72h.1M72 30h.1"/>`,
   look: svg`${FUNNEL}${EYE}`,
-  talk: svg`<path class="f-card s-ink" d="M16 14h68a8 8 0 0 1 8 8v42a8 8 0 0 1-8 8H46L28 90V72H16a8 8 0 0 1-8-8V22a8 8 0
-    0 1 8-8z"/><path class="s-ink" stroke-width="9" d="M30 43h.1M50 43h.1M70 43h.1"/>`,
+  talk: svg`${BUBBLE}<path class="s-ink" stroke-width="9" d="M30 43h.1M50 43h.1M70 43h.1"/>`,
+  tell: svg`${BUBBLE}<path class="s-ink" d="M24 30h52M24 43h44M24 56h30"/>`,
 };
 
 /** The blocks of a run: which of them works now, and how long each has worked, in milliseconds. */

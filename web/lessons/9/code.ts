@@ -45,6 +45,17 @@ best = max(pictures, key=lambda picture: float(bozzetto.encode_image(picture) @ 
 scenes = [${scenes(state).map(python).join(", ")}]
 pictures = [bozzetto.generate(scene, seed=${seed}, ${how})[0] for scene in scenes]`,
       };
+    case "tale":
+      return {
+        python: `import bozzetto
+
+story = bozzetto.write(${python(state.tale.trim())}, seed=${seed})
+first, *_, last = story.rstrip(".").split(". ")
+scenes = [first, last]
+pictures = [bozzetto.generate(scene, seed=${seed}, ${how})[0] for scene in scenes]
+for word in bozzetto.ask(pictures[0], ${python(CAPTION)}):
+    print(word.text)`,
+      };
     case "find":
       return {
         python: `import bozzetto

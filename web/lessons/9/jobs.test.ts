@@ -7,6 +7,7 @@ import {
   ASKED,
   between,
   CHAINS,
+  ends,
   FIELDS,
   isEmpty,
   JOBS,
@@ -62,6 +63,12 @@ test("a storyboard is three sentences about one subject", () => {
     "a broken cat",
     "",
   ]);
+});
+
+test("a tale is drawn from its first and its last sentence", () => {
+  assert.deepEqual(ends("A red fish. It wants a hat. Now it is happy."), ["A red fish", "Now it is happy"]);
+  assert.deepEqual(ends("A red"), ["A red", "A red"]); // as long as it is told
+  assert.deepEqual(ends(" . "), []);
 });
 
 test("a picture of which nothing is seen is empty", () => {

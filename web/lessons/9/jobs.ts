@@ -3,11 +3,11 @@ import type { ModelName } from "../../runtime/client.js";
 import { FRAME, GUIDANCE, LIMITS } from "../../runtime/generated.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 
-export const JOBS = ["vary", "make", "repaint", "story", "find", "ask"] as const;
+export const JOBS = ["vary", "make", "repaint", "story", "tale", "find", "ask"] as const;
 export type Job = (typeof JOBS)[number];
 
 /** A block of a chain. The encoder and the decoder are lesson 3's, the towers lesson 7's, looker and talker lesson 6's. */
-export type Block = "encode" | "noise" | "words" | "denoise" | "decode" | "see" | "match" | "look" | "talk";
+export type Block = "encode" | "noise" | "words" | "denoise" | "decode" | "see" | "match" | "look" | "talk" | "tell";
 
 /** The blocks of each job, in the order in which something passes through them. */
 export const CHAINS: Record<Job, readonly Block[]> = {
@@ -15,6 +15,7 @@ export const CHAINS: Record<Job, readonly Block[]> = {
   make: ["noise", "words", "denoise", "decode", "see", "match"],
   repaint: ["encode", "noise", "words", "denoise", "decode"],
   story: ["noise", "words", "denoise", "decode"],
+  tale: ["tell", "noise", "words", "denoise", "decode", "look", "talk"],
   find: ["words", "see", "match", "look", "talk"],
   ask: ["look", "talk"],
 };
@@ -27,21 +28,31 @@ export const MODELS: Record<Job, readonly ModelName[]> = {
   make: [...DRAWING, "clip/order", "clip/image"],
   repaint: EDITING,
   story: DRAWING,
+  tale: ["writer/next_word", ...DRAWING, ...READING],
   find: ["clip/text", "clip/order", ...READING],
   ask: READING,
 };
 
-/** How many pictures a job draws; they have the seeds after each other, or a storyboard one. */
-export const DRAWN = { vary: 4, make: 4, repaint: 1, story: 3 } as const;
+/** How many pictures a job draws; they have the seeds after each other, or one and the same where they tell a story. */
+export const DRAWN = { vary: 4, make: 4, repaint: 1, story: 3, tale: 2 } as const;
 /** How many pictures of the gallery are found. */
 export const FOUND = 6;
-/** What the finder's picture is asked: English, as the model reads it. */
+/** What is asked of what was found or drawn: English, as the model reads it. */
 export const CAPTION = "describe the picture.";
 /** What can be looked for and asked, to begin with. */
 export const IDEAS: Partial<Record<Job, readonly string[]>> = {
+  tale: ["a red fish", "two happy ghosts", "a tiny robot left of a tree", "a sleepy crab"],
   find: ["a red fruit", "a vehicle", "a musical instrument", "a happy face", "a sea animal"],
   ask: ["what is this?", "what color is it?", "is there a dog?", "how many things are there?", "describe the picture."],
 };
+
+/** What a tale is drawn from: its first sentence and its last. */
+export function ends(tale: string): string[] {
+  const told = tale.split(".").map((sentence) => sentence.trim());
+  const whole = told.filter(Boolean);
+  return [...whole.slice(0, 1), ...whole.slice(-1)];
+}
+
 /** In a storyboard's sentence this stands for who it is about. */
 export const WHO = "*";
 
@@ -108,6 +119,7 @@ export const FIELDS = defineFields({
   scene_1: { kind: "text", default: `a red ${WHO}`, max: 120 },
   scene_2: { kind: "text", default: `a broken ${WHO}`, max: 120 },
   scene_3: { kind: "text", default: `a sparkling ${WHO}`, max: 120 },
+  tale: text("a red fish"),
   find: text("a red fruit"),
   ask: { kind: "text", default: "what is this?", max: LIMITS.question },
   seed: { kind: "int", default: 7, min: 0, max: Number.MAX_SAFE_INTEGER - 3 },
@@ -123,6 +135,7 @@ export const ASKED: Record<Job, readonly (keyof State)[]> = {
   make: ["make", ...DRAWN_BY],
   repaint: ["picture", "repaint", "mask", ...DRAWN_BY],
   story: ["who", "scene_1", "scene_2", "scene_3", ...DRAWN_BY],
+  tale: ["tale", ...DRAWN_BY],
   find: ["find"],
   ask: ["picture", "ask"],
 };

@@ -10,7 +10,7 @@ import { type Pixels, pixels } from "../../ui/canvas.js";
 import type { Gallery } from "../../ui/gallery.js";
 import { siteFile } from "../../ui/site.js";
 import type { Chain } from "./blocks.js";
-import { CAPTION, DRAWN, FOUND, type Job, maskPixels, parseMask, scenes, type State } from "./jobs.js";
+import { CAPTION, DRAWN, ends, FOUND, type Job, maskPixels, parseMask, scenes, type State } from "./jobs.js";
 
 /** What a job has made so far. */
 export interface Result {
@@ -28,6 +28,8 @@ export interface Result {
   scores: number[];
   /** Places in the gallery, the nearest first, with their scores. */
   found: { index: number; score: number }[];
+  /** The tale, as far as it has come. */
+  tale: string;
   /** What the talker says, as far as it has come. */
   said: string;
   /** How often the denoiser has been asked for a step. */
@@ -56,6 +58,19 @@ export const RUNS: Record<Job, (way: Way) => Promise<void>> = {
     await drawn(way, Array<string>(DRAWN.repaint).fill(way.state.repaint), true, start);
   },
   story: (way) => drawn(way, scenes(way.state), false),
+  tale: async (way) => {
+    const { result, state, signal, tell } = way;
+    await result.chain.at("tell", () => {
+      const onDraft = ({ text }: { text: string }): void => {
+        result.tale = text;
+        tell();
+      };
+      return Runtime.get().write({ prompt: state.tale.trim(), seed: state.seed }, { signal, onDraft });
+    });
+    await drawn(way, ends(result.tale), false);
+    result.given = result.pictures[0];
+    await said(way, CAPTION);
+  },
   make: async (way) => {
     await drawn(way, Array<string>(DRAWN.make).fill(way.state.make), true);
     const { chain, pictures, scores } = way.result;

@@ -16,8 +16,10 @@ import { Chain, chainPart, took } from "./blocks.js";
 import { codeOf } from "./code.js";
 import {
   ASKED,
+  CAPTION,
   CHAINS,
   DRAWN,
+  ends,
   FIELDS,
   IDEAS,
   isEmpty,
@@ -35,6 +37,9 @@ import {
 import { MaskBoard } from "./mask-board.js";
 import { type Result, RUNS } from "./runs.js";
 import { saveMask, savePicture } from "./save.js";
+
+/** Jobs whose pictures tell something together: all from one seed. */
+const SERIES: readonly Job[] = ["story", "tale"];
 
 @customElement("bz-same-blocks")
 export class SameBlocks extends BzFigure<State> {
@@ -172,6 +177,7 @@ export class SameBlocks extends BzFigure<State> {
         pictures: [],
         scores: [],
         found: [],
+        tale: "",
         said: "",
         steps: 0,
         complete: false,
@@ -290,8 +296,10 @@ export class SameBlocks extends BzFigure<State> {
     const best = result?.scores.length ? top(result.scores) : undefined;
     const order = best ?? Array.from({ length: DRAWN[job] }, (_, i) => i);
     const { recorded } = this;
+    const told = job === "tale" && result;
     const from = takesPicture(job) ? this.given : undefined; // pale, where nothing has been made of it yet
-    return html`<ol class="drawn-pictures ${best ? "ranked" : ""}">
+    return html`${told ? html`<p class="tale"><bdi>${told.tale}</bdi></p>` : nothing}
+    <ol class="drawn-pictures ${best ? "ranked" : ""}">
       ${order.map((i, place) => {
         const drawn = (result?.pictures ?? recorded)?.[i];
         const next = result?.pictures.length === i && !result.complete ? result.imagined : undefined;
@@ -308,12 +316,13 @@ export class SameBlocks extends BzFigure<State> {
         </li>`;
       })}
     </ol>
+    ${told && told.said ? this.quote(told) : nothing}
     ${recorded ? html`<p class="hint">${t("same-blocks.recorded")}</p>` : nothing}`;
   }
 
   private under(i: number, place: number, ranked: boolean): Content {
     const { job, result } = this;
-    if (job === "story") return html`<p class="caption"><bdi>${this.sentences[i]}</bdi></p>`;
+    if (SERIES.includes(job)) return html`<p class="caption"><bdi>${this.drawnWords(i)}</bdi></p>`;
     if (!ranked) return nothing;
     const score = fixed(result!.scores[i]!, 2);
     return html`<p class="caption">
@@ -323,11 +332,12 @@ export class SameBlocks extends BzFigure<State> {
   }
 
   private drawnWords(i: number): string {
-    return this.sentences[i] ?? this.sentences[0] ?? "";
+    const words = this.job === "tale" ? ends(this.result?.tale ?? "") : this.sentences;
+    return words[i] ?? words[0] ?? "";
   }
 
   private seedOf(i: number): number {
-    return this.state.seed + (this.job === "story" ? 0 : i);
+    return this.state.seed + (SERIES.includes(this.job) ? 0 : i);
   }
 
   private foundPart(result: Result | undefined): TemplateResult {
@@ -351,7 +361,7 @@ export class SameBlocks extends BzFigure<State> {
   private quote(result: Result): TemplateResult {
     const score = result.found[0] && t("same-blocks.score", { score: fixed(result.found[0].score, 2) });
     return html`<blockquote>
-      ${score ? nothing : html`<p class="asked"><bdi>${result.words}</bdi></p>`}
+      ${score ? nothing : html`<p class="asked"><bdi>${this.job === "tale" ? CAPTION : result.words}</bdi></p>`}
       <p><bdi>${result.said.trim() || (result.complete ? t("same-blocks.silent") : "…")}</bdi></p>
       <footer>${score ?? t("same-blocks.says")}</footer>
     </blockquote>`;

@@ -1,0 +1,78 @@
+// A tiny story out of noise: words that are hidden, and filled in by steps. It has a slider of its own.
+import { html, nothing, type TemplateResult } from "lit";
+import { Runtime, type Written } from "../../runtime/client.js";
+import { WRITER } from "../../runtime/generated.js";
+import { button } from "../../ui/figure-parts.js";
+import { t } from "../../ui/strings.js";
+import type { Work } from "../../ui/work.js";
+
+export const UNMASK = "writer/unmask";
+
+/** Whose story it is. */
+export interface Host {
+  requestUpdate(): void;
+  readonly work: Work;
+}
+
+export class Sentence {
+  private drafts: Written[] = [];
+  private at = 0;
+
+  constructor(private readonly host: Host) {}
+
+  forget(): void {
+    this.drafts = [];
+    this.at = 0;
+  }
+
+  private write(seed: number, num_inference_steps: number): void {
+    this.forget();
+    const { drafts } = this;
+    const onDraft = (draft: Written): void => {
+      this.at = drafts.push(draft) - 1;
+      this.host.requestUpdate();
+    };
+    void this.host.work.run(async (signal) => {
+      await this.host.work.load([UNMASK], signal);
+      await Runtime.get().write({ method: "unmask", seed, num_inference_steps }, { signal, onDraft });
+    });
+  }
+
+  part(seed: number, steps: number): TemplateResult {
+    const draft = this.drafts[this.at];
+    const write = () => this.write(seed, steps);
+    const onSlide = (event: Event): void => {
+      this.at = Number((event.target as HTMLInputElement).value);
+      this.host.requestUpdate();
+    };
+    const step = draft && t("speed-dial.sentence-step", { step: draft.step, steps: draft.steps });
+    return html`<section class="sentence">
+      <h3>${t("speed-dial.sentence")}</h3>
+      <p>${t("speed-dial.sentence-how")}</p>
+      <div class="controls">
+        ${button(t("speed-dial.sentence-write", { seed: String(seed), steps }), write)}
+        ${
+          draft
+            ? html`<input type="range" min="0" max=${this.drafts.length - 1} .value=${String(this.at)}
+                  aria-label=${t("speed-dial.sentence-slider")} aria-valuetext=${step!} @input=${onSlide} />
+                <output>${step}</output>`
+            : nothing
+        }
+      </div>
+      ${draft ? html`<p class="draft" lang="en">${hidden(draft.text)}</p>` : nothing}
+    </section>`;
+  }
+
+  /** For the figure in words. */
+  get says(): string {
+    const draft = this.drafts[this.at];
+    return draft ? t("speed-dial.sentence-says", { step: draft.step, steps: draft.steps, text: draft.text }) : "";
+  }
+}
+
+/** A draft, with a box for every word that is hidden. */
+function hidden(text: string): TemplateResult[] {
+  return text
+    .split(WRITER.blank)
+    .map((said, i) => html`${i ? html`<i><span class="visually-hidden">${WRITER.blank}</span></i>` : nothing}${said}`);
+}
