@@ -17,7 +17,7 @@ import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, percent, t } from "../../ui/strings.js";
 import { copiesPart, MARKS, verdictValues } from "./copies.js";
 import { type Idea, textHidden } from "./ideas.js";
-import { kinds } from "./kinds.js";
+import { Kinds } from "./kinds.js";
 import { nearest, type Neighbour, shrink, verdict } from "../../ui/likeness.js";
 import { Training } from "../../ui/training.js";
 
@@ -64,6 +64,7 @@ export class SorterMaker extends BzFigure<State> {
   private neighbours = new WeakMap<Pixels, Neighbour[]>();
   private asked = -1;
   private milliseconds: number | undefined;
+  private readonly kinds = new Kinds(this);
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -78,6 +79,7 @@ export class SorterMaker extends BzFigure<State> {
 
   override reset(): void {
     this.own = undefined;
+    this.kinds.forget();
     super.reset();
   }
 
@@ -249,7 +251,7 @@ export class SorterMaker extends BzFigure<State> {
       <section aria-label=${t("sorter-maker.sorter")}>${this.sorter()}</section>
       <section aria-label=${t("sorter-maker.maker")}>${this.maker()} ${this.memorised()}</section>
     </div>
-    ${kinds()}`;
+    ${this.kinds.part(this.idea?.prompt, this.state.seed)}`;
   }
 
   private readonly onPicked = (event: CustomEvent<Picked>): void => {
@@ -353,6 +355,7 @@ export class SorterMaker extends BzFigure<State> {
     else if (count) sentences.push(t("sorter-maker.made-said", { count, idea: this.idea!.name }));
     const found = made && this.neighbours.get(made);
     if (found) sentences.push(t(`sorter-maker.verdict-${this.verdictOf(made)}`, verdictValues(found, this.training!)));
+    if (this.kinds.says) sentences.push(this.kinds.says);
     for (const { index, distance } of found ?? []) rows.push([this.training!.name(index), fixed(distance, 3)]);
     const head = [t("sorter-maker.name"), t("sorter-maker.share-or-distance")];
     return { sentence: sentences.join(" "), table: { head, rows } };

@@ -27,6 +27,8 @@ const DRAWN: Record<Block, SVGTemplateResult> = {
     <circle class="f-plum" cx="60" cy="54" r="10"/><path class="s-ink" d="M30 72h.1M72 30h.1"/>`,
   look: svg`${FUNNEL}${EYE}`,
   talk: svg`${BUBBLE}<path class="s-ink" stroke-width="9" d="M30 43h.1M50 43h.1M70 43h.1"/>`,
+  hear: svg`<path class="f-card s-ink" d="M14 38h18l26-22v68L32 62H14z"/>
+    <path class="s-ink" d="M70 36q10 14 0 28M82 26q18 24 0 48"/>`,
   tell: svg`${BUBBLE}<path class="s-ink" d="M24 30h52M24 43h44M24 56h30"/>`,
 };
 

@@ -56,6 +56,26 @@ pictures = [bozzetto.generate(scene, seed=${seed}, ${how})[0] for scene in scene
 for word in bozzetto.ask(pictures[0], ${python(CAPTION)}):
     print(word.text)`,
       };
+    case "sound": {
+      const words = state.sound.trim();
+      return {
+        python: `import bozzetto
+
+sound = bozzetto.sound(${python(words)}, seed=${seed})
+bozzetto.save_wav(sound, "sound.wav")`,
+        shell: `bozzetto sound ${shellWord(words)} --seed ${seed} -o sound.wav`,
+      };
+    }
+    case "clip": {
+      const words = state.clip.trim();
+      return {
+        python: `import bozzetto
+
+frames = bozzetto.film(${python(words)}, seed=${seed})
+frames[0].save("clip.webp", save_all=True, append_images=frames[1:], loop=0)`,
+        shell: `bozzetto film ${shellWord(words)} --seed ${seed} -o clip.webp`,
+      };
+    }
     case "find":
       return {
         python: `import bozzetto

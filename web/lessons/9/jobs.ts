@@ -3,11 +3,11 @@ import type { ModelName } from "../../runtime/client.js";
 import { FRAME, GUIDANCE, LIMITS } from "../../runtime/generated.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 
-export const JOBS = ["vary", "make", "repaint", "story", "tale", "find", "ask"] as const;
+export const JOBS = ["vary", "make", "repaint", "story", "tale", "sound", "clip", "find", "ask"] as const;
 export type Job = (typeof JOBS)[number];
 
 /** A block of a chain. The encoder and the decoder are lesson 3's, the towers lesson 7's, looker and talker lesson 6's. */
-export type Block = "encode" | "noise" | "words" | "denoise" | "decode" | "see" | "match" | "look" | "talk" | "tell";
+export type Block = "encode" | "noise" | "words" | "denoise" | "decode" | "see" | "match" | "look" | "talk" | "tell" | "hear";
 
 /** The blocks of each job, in the order in which something passes through them. */
 export const CHAINS: Record<Job, readonly Block[]> = {
@@ -16,6 +16,8 @@ export const CHAINS: Record<Job, readonly Block[]> = {
   repaint: ["encode", "noise", "words", "denoise", "decode"],
   story: ["noise", "words", "denoise", "decode"],
   tale: ["tell", "noise", "words", "denoise", "decode", "look", "talk"],
+  sound: ["noise", "words", "denoise", "hear"],
+  clip: ["noise", "words", "denoise", "decode"],
   find: ["words", "see", "match", "look", "talk"],
   ask: ["look", "talk"],
 };
@@ -29,6 +31,8 @@ export const MODELS: Record<Job, readonly ModelName[]> = {
   repaint: EDITING,
   story: DRAWING,
   tale: ["writer/next_word", ...DRAWING, ...READING],
+  sound: ["sound"],
+  clip: ["clip/text", "text_few_steps", "film", "autoencoder/decoder"],
   find: ["clip/text", "clip/order", ...READING],
   ask: READING,
 };
@@ -42,6 +46,8 @@ export const CAPTION = "describe the picture.";
 /** What can be looked for and asked, to begin with. */
 export const IDEAS: Partial<Record<Job, readonly string[]>> = {
   tale: ["a red fish", "two happy ghosts", "a tiny robot left of a tree", "a sleepy crab"],
+  sound: ["a rising laser", "a coin", "a long low bell", "a short high jump"],
+  clip: ["a red apple moves left", "a robot grows", "a yellow star spins", "a heart fades"],
   find: ["a red fruit", "a vehicle", "a musical instrument", "a happy face", "a sea animal"],
   ask: ["what is this?", "what color is it?", "is there a dog?", "how many things are there?", "describe the picture."],
 };
@@ -120,6 +126,8 @@ export const FIELDS = defineFields({
   scene_2: { kind: "text", default: `a broken ${WHO}`, max: 120 },
   scene_3: { kind: "text", default: `a sparkling ${WHO}`, max: 120 },
   tale: text("a red fish"),
+  sound: text("a rising laser"),
+  clip: text("a red apple moves left"),
   find: text("a red fruit"),
   ask: { kind: "text", default: "what is this?", max: LIMITS.question },
   seed: { kind: "int", default: 7, min: 0, max: Number.MAX_SAFE_INTEGER - 3 },
@@ -136,6 +144,8 @@ export const ASKED: Record<Job, readonly (keyof State)[]> = {
   repaint: ["picture", "repaint", "mask", ...DRAWN_BY],
   story: ["who", "scene_1", "scene_2", "scene_3", ...DRAWN_BY],
   tale: ["tale", ...DRAWN_BY],
+  sound: ["sound", "seed"],
+  clip: ["clip", "seed"],
   find: ["find"],
   ask: ["picture", "ask"],
 };

@@ -1,7 +1,7 @@
 // The chains as they really run: what goes through the blocks of a job, and what comes out.
 import { cosines, dequantise, dot } from "../../core/vectors.js";
 import { count, top } from "../../runtime/arrays.js";
-import { Runtime, type Start, type TextHidden } from "../../runtime/client.js";
+import { Runtime, type SoundMade, type Start, type TextHidden } from "../../runtime/client.js";
 import { paste } from "../../runtime/edit.js";
 import { LATENT_SHAPE } from "../../runtime/generated.js";
 import { normal } from "../../runtime/noise.js";
@@ -28,6 +28,8 @@ export interface Result {
   scores: number[];
   /** Places in the gallery, the nearest first, with their scores. */
   found: { index: number; score: number }[];
+  /** The sound, or its picture as it is imagined. */
+  heard?: { picture: Float32Array; sound?: SoundMade };
   /** The tale, as far as it has come. */
   tale: string;
   /** What the talker says, as far as it has come. */
@@ -78,6 +80,48 @@ export const RUNS: Record<Job, (way: Way) => Promise<void>> = {
     const seen = await chain.at("see", () => Runtime.get().encodeImage(data, way));
     const [words] = await chain.at("words", () => Runtime.get().encodeText([way.state.make], way));
     await chain.at("match", () => scores.push(...seen.map((vector) => dot(words!, vector))));
+  },
+  sound: async ({ result, state, signal, tell, report }) => {
+    const { chain } = result;
+    let ended = performance.now();
+    chain.light("denoise");
+    const sound = await Runtime.get().sound(
+      { prompt: state.sound.trim(), seed: state.seed },
+      {
+        signal,
+        onStep: ({ step, steps, clean, milliseconds }) => {
+          chain.add("denoise", milliseconds);
+          ended = performance.now();
+          result.steps++;
+          result.heard = { picture: clean };
+          if (step + 1 === steps) chain.light("hear");
+          report({ i: 1, n: 1, step: step + 1, steps }, step + 1, steps);
+          tell();
+        },
+      },
+    );
+    chain.add("hear", performance.now() - ended);
+    result.heard = { picture: sound.picture, sound };
+  },
+  clip: async ({ result, state, signal, report }) => {
+    const { chain } = result;
+    let ended = performance.now();
+    chain.light("denoise");
+    const { frames } = await Runtime.get().film(
+      { prompt: state.clip.trim(), seed: state.seed },
+      {
+        signal,
+        onStep: ({ step, steps, milliseconds }) => {
+          chain.add("denoise", milliseconds);
+          ended = performance.now();
+          result.steps++;
+          if (step + 1 === steps) chain.light("decode");
+          report({ i: 1, n: 1, step: step + 1, steps }, step + 1, steps);
+        },
+      },
+    );
+    chain.add("decode", performance.now() - ended);
+    result.pictures = frames.map((frame) => pixels(frame));
   },
   find: async (way) => {
     const { gallery, result } = way;

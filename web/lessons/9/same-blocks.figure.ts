@@ -5,9 +5,11 @@ import { top } from "../../runtime/arrays.js";
 import type { ModelConfig } from "../../runtime/client.js";
 import { cut, picture, type Pixels, pixels } from "../../ui/canvas.js";
 import type { Code } from "../../ui/code.js";
+import { Clip } from "../../ui/clip.js";
 import { BzFigure } from "../../ui/figure.js";
 import { type Alternative, type BadgeFacts, button, choices, type Content } from "../../ui/figure-parts.js";
 import { Gallery } from "../../ui/gallery.js";
+import { play, soundPart } from "../../ui/heard.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import { optionalFile, optionalJson } from "../../ui/site.js";
@@ -55,6 +57,7 @@ export class SameBlocks extends BzFigure<State> {
   private bytes: Record<string, number> = {};
   private readonly here = new Set<string>();
   private readonly board = new MaskBoard(this);
+  private readonly clip = new Clip(this);
   /** What the first job made earlier of what it is met with. */
   @reactive() private recording: Pixels[] | undefined;
 
@@ -293,6 +296,8 @@ export class SameBlocks extends BzFigure<State> {
     const { job, result } = this;
     if (job === "find") return this.foundPart(result);
     if (job === "ask") return this.saidPart(result);
+    if (job === "sound") return this.heardPart(result);
+    if (job === "clip") return this.clipPart(result);
     const best = result?.scores.length ? top(result.scores) : undefined;
     const order = best ?? Array.from({ length: DRAWN[job] }, (_, i) => i);
     const { recorded } = this;
@@ -347,8 +352,7 @@ export class SameBlocks extends BzFigure<State> {
       const item = gallery!.items[index]!;
       return picture(gallery!.pixels(index), t("picture-input.item", { ...item }), kind);
     };
-    if (!first || !gallery)
-      return html`<div class="answer-card"><span class="unseen">${t("same-blocks.unseen")}</span></div>`;
+    if (!first || !gallery) return this.unseen();
     return html`<div class="answer-card">
         ${shown(first.index, "picture")} ${this.quote(result!)}
       </div>
@@ -356,6 +360,22 @@ export class SameBlocks extends BzFigure<State> {
       <ol class="runners-up">
         ${others.map(({ index, score }) => html`<li>${shown(index, "thumb")} <span class="match-number">${fixed(score, 2)}</span></li>`)}
       </ol>`;
+  }
+
+  private unseen(): TemplateResult {
+    return html`<div class="answer-card"><span class="unseen">${t("same-blocks.unseen")}</span></div>`;
+  }
+
+  private heardPart(result: Result | undefined): TemplateResult {
+    if (!result?.heard) return this.unseen();
+    const { picture: values, sound } = result.heard;
+    return soundPart(values, result.words, sound && (() => void this.work.run(() => play(sound))));
+  }
+
+  private clipPart(result: Result | undefined): TemplateResult {
+    if (!result?.pictures.length) return this.unseen();
+    if (this.clip.frames !== result.pictures) this.clip.show(result.pictures, result.words);
+    return this.clip.part();
   }
 
   private quote(result: Result): TemplateResult {
@@ -368,13 +388,13 @@ export class SameBlocks extends BzFigure<State> {
   }
 
   private saidPart(result: Result | undefined): TemplateResult {
-    if (!result) return html`<div class="answer-card"><span class="unseen">${t("same-blocks.unseen")}</span></div>`;
+    if (!result) return this.unseen();
     return html`<div class="answer-card alone">${this.quote(result)}</div>`;
   }
 
   protected override more(): Content {
     const { job, given } = this;
-    if (job === "find" || job === "ask") return nothing;
+    if (!(ASKED[job] as readonly string[]).includes("num_inference_steps")) return nothing;
     const files = takesPicture(job) && given;
     return html`<div class="controls">
       ${this.field("num_inference_steps")} ${this.field("guidance_scale")}
