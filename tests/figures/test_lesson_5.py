@@ -84,6 +84,20 @@ def test_the_dial_goes_to_a_thousand_steps_and_a_long_run_ends_when_it_is_cancel
     assert figure.get_by_role("alert").count() == 0
 
 
+def test_a_story_comes_out_of_hidden_words_and_is_that_of_python(reader):
+    figure = reader.figure(5, seed=11, num_inference_steps=10)
+    button(figure, "speed-dial.sentence-write", seed=11).click()
+    expect(figure.locator(".sentence output")).to_have_text(t("speed-dial.sentence-step", step=10, steps=10))
+    drafts = list(bozzetto.write_steps(seed=11, method="unmask", num_inference_steps=10))
+    draft, slider = figure.locator(".draft"), figure.locator(".sentence input")
+    expect(draft).to_have_text(drafts[-1])
+    slider.press("ArrowLeft")
+    expect(draft).to_have_text(drafts[-2])
+    slider.press("Home")
+    expect(draft.locator("i")).to_have_count(drafts[0].count("_"))
+    expect(draft).to_have_text(drafts[0])
+
+
 def states(visit: Visit):
     figure = visit.figure(5)
     expect(figure.locator(".shots canvas").first).to_be_visible()
@@ -107,6 +121,9 @@ def states(visit: Visit):
     unfold(figure)
     button(figure, "shell.share").click()
     yield "run, unfolded"
+    figure.locator(".sentence .button").click()
+    expect(figure.locator(".draft i")).to_have_count(0)
+    yield "a story"
 
 
 def test_no_state_has_a_barrier(tour):

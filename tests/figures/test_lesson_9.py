@@ -219,7 +219,7 @@ def test_find_and_make_say_what_they_measured(reader):
 
 
 def test_a_tale_is_told_drawn_and_looked_at(reader):
-    """Python tells the same one of a seed; its first and its last sentence are drawn, and another seed tells another."""
+    """Python tells the same one of a seed, its first and its last sentence are drawn; another seed, another tale."""
     figure = reader.figure(9, job="tale", tale="two+happy+ghosts", seed=3, **QUICK)
     assert len(drawn(figure)) == 2
     told = bozzetto.write("two happy ghosts", seed=3)

@@ -22,5 +22,8 @@ NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (*DRAWING, "text_few_steps", "enlarger", "clip/order", "clip/image"),
         ("labels.*", "weak-spots.json", "ladder.json", "ladder/*", "emoji.tsv"),
     ),
-    "same-blocks": ((*DRAWING, "autoencoder/encoder", "clip/order", "clip/image", "vlm", "writer/next_word", "sound", *FILMING), ("gallery.*", "emoji.tsv")),
+    "same-blocks": (
+        (*DRAWING, "autoencoder/encoder", "clip/order", "clip/image", "vlm", "writer/next_word", "sound", *FILMING),
+        ("gallery.*", "emoji.tsv"),
+    ),
 }

@@ -50,7 +50,7 @@ export class Sentence {
       <h3>${t("speed-dial.sentence")}</h3>
       <p>${t("speed-dial.sentence-how")}</p>
       <div class="controls">
-        ${button(t("speed-dial.sentence-write", { seed: String(seed), steps }), write)}
+        ${button(t("speed-dial.sentence-write", { seed: String(seed) }), write)}
         ${
           draft
             ? html`<input type="range" min="0" max=${this.drafts.length - 1} .value=${String(this.at)}
