@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+import bozzetto
 from actions import bars, button, cancel, field, finished, make, retries, type_seed, unfold
 from bozzetto.pictures import over_white
 from browser import Visit, perturbed, pixels, replaced, served, t
@@ -14,6 +15,7 @@ from browser import Visit, perturbed, pixels, replaced, served, t
 pytest_plugins = ["browser"]
 
 NUMBER = 1
+FILMED = ("models/clip/text", "models/text_few_steps", "models/film")
 
 
 def test_sorter_and_maker_are_computed(reader):
@@ -61,6 +63,61 @@ def test_the_maker_is_met_with_what_it_drew_earlier_until_it_draws_here(reader):
     assert 0 < np.abs(seen[0].astype(int) - seen[1]).mean() < 8  # AVIF is lossy; another drawing is 30 away
 
 
+SPEAKERS = """
+globalThis.played = 0;
+globalThis.AudioContext = class {
+  destination = {};
+  async resume() {}
+  createBuffer(channels, length, rate) {
+    return { copyToChannel: (samples) => (globalThis.heard = [rate, samples.length, Math.max(...samples)]) };
+  }
+  createBufferSource() {
+    return { connect() {}, start: () => globalThis.played++ };
+  }
+};"""
+FORBIDDEN = "globalThis.AudioContext = class { constructor() { throw new DOMException('no', 'NotAllowedError'); } };"
+
+
+def kind(figure, name: str):
+    """The card of a kind, after a press of its button."""
+    card = figure.locator(".kinds > li").nth(["text", "sound", "video"].index(name) + 1)
+    card.get_by_role("button", name=t(f"sorter-maker.kind-{name}-make"), exact=True).click()
+    finished(figure)
+    assert figure.get_by_role("alert").count() == 0
+    return card
+
+
+def test_a_story_a_sound_and_a_clip_are_made(visit):
+    """As Python makes them of the same seeds; a second press makes another. No sound is played before Listen."""
+    one = visit(SPEAKERS)
+    figure = one.figure(1, picture=0, idea="cat", seed=3)
+    bars(figure)
+    for seed in (3, 4):
+        expect(kind(figure, "text").locator(".kind-tale")).to_have_text(bozzetto.write("a cat", seed=seed))
+    spectrograms = [pixels(kind(figure, "sound").locator("canvas")) for _ in range(2)]
+    assert spectrograms[0] != spectrograms[1]
+    assert one.page.evaluate("[played, globalThis.heard]") == [0, None]
+    button(figure, "shell.listen").click()
+    one.page.wait_for_function("() => played === 1")
+    rate, length, loudest = one.page.evaluate("heard")
+    assert (rate, length) == (16_000, 16_000) and 0.05 < loudest <= 1
+    card = kind(figure, "video")
+    expect(card.locator(".clip-frames li")).to_have_count(8)
+    words = card.locator("p").inner_text()
+    ours = [np.asarray(frame.convert("RGBA")).ravel().astype(int) for frame in bozzetto.film(words, seed=3)]
+    shown = [np.array(pixels(card.locator(".clip-frames canvas").nth(i))) for i in range(8)]
+    assert max(abs(a - b).max() for a, b in zip(ours, shown, strict=True)) <= 2
+    assert one.troubles == []
+
+
+def test_a_page_that_may_not_play_says_so(visit):
+    figure = visit(FORBIDDEN).figure(1, picture=0)
+    bars(figure)
+    kind(figure, "sound")
+    button(figure, "shell.listen").click()
+    expect(figure.get_by_role("alert")).to_contain_text(t("shell.no-sound"))
+
+
 def states(visit: Visit):
     figure = visit.figure(1, picture=0)
     bars(figure)
@@ -91,6 +148,9 @@ def states(visit: Visit):
     figure.locator(".made-one").first.click()
     expect(figure.locator(".taught")).to_be_visible()
     yield "the memoriser"
+    for name in ("text", "sound", "video"):
+        kind(figure, name)
+    yield "four kinds"
 
 
 def test_no_state_has_a_barrier(tour):
@@ -103,7 +163,9 @@ def test_nothing_goes_wrong_in_any_state(tour):
 
 def test_the_models_are_small(tour, course):
     assert sum(path.endswith("model.safetensors") for path in tour.models) >= 2
-    assert served(course, tour.models) <= 8_000_000
+    first = [path for path in tour.models if not path.startswith(("models/writer", "models/sound", *FILMED))]
+    assert served(course, first) <= 8_000_000
+    assert served(course, tour.models) <= 14_000_000
 
 
 def test_sorter_and_maker_work_from_the_keyboard(reader):

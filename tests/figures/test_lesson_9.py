@@ -138,7 +138,7 @@ def states(visit: Visit):
     unfold(figure)
     button(figure, "shell.share").click()
     yield "unfolded"
-    for job in ("repaint", "story", "tale", "make", "find", "ask"):
+    for job in ("repaint", "story", "tale", "sound", "clip", "make", "find", "ask"):
         figure = visit.figure(9, job=job, **QUICK)
         drawn(figure)
         yield job
@@ -231,6 +231,14 @@ def test_a_tale_is_told_drawn_and_looked_at(reader):
     drawn(figure)
     expect(figure.locator("p.tale")).to_have_text(bozzetto.write("two happy ghosts", seed=4))
     assert told != bozzetto.write("two happy ghosts", seed=4)
+
+
+def test_a_sound_and_a_clip_are_computed(reader):
+    """A seed decides them, and each brick says how long it took."""
+    for job, count in (("sound", 1), ("clip", 9)):
+        first, again, other = (drawn(reader.figure(9, job=job, seed=seed)) for seed in (1, 1, 2))
+        assert len(first) == count and first == again and first != other
+        assert all(time.endswith("s") for time in times(reader.page.locator("bz-same-blocks")))
 
 
 def test_leaving_in_the_middle_and_twenty_quick_clicks(reader):
