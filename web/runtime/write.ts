@@ -6,23 +6,45 @@ import type { Models } from "./models.js";
 import { uniform } from "./noise.js";
 import { joinPieces } from "./tokenizer.js";
 
-const ORDER = 2 ** 31; // a stream that no step reaches
+const GRADES = 1000; // of sureness: finer ones would depend on how a machine rounds
 const { end, start, unknown, mask, blank } = FACTS;
 
 /** Logits of every place [T, V], of tokens that come after those read before. */
 type Read = (tokens: number[]) => Promise<Float32Array>;
 
+/** The chances of all tokens by a row of logits [V]; what is no text has none. */
+function chances(logits: number[], temperature = 1): number[] {
+  for (const token of [start, unknown, mask]) logits[token] = -Infinity;
+  const most = logits.reduce((a, b) => Math.max(a, b));
+  const powers = logits.map((score) => Math.exp((score - most) / Math.max(temperature, 1e-3)));
+  const all = powers.reduce((a, b) => a + b);
+  return powers.map((power) => power / all);
+}
+
+/** Rows of logits [T, V]. */
+function rows(logits: ArrayLike<number>, count: number): number[][] {
+  const size = logits.length / count;
+  return Array.from({ length: count }, (_, row) =>
+    Array.from({ length: size }, (_, token) => logits[row * size + token]!),
+  );
+}
+
 /** A token of each row of logits [T, V] by its chance at this temperature; at 0 the likeliest. */
 export function choose(logits: ArrayLike<number>, temperature: number, draws: Float64Array): number[] {
-  const size = logits.length / draws.length;
-  return Array.from(draws, (draw, row) => {
-    const scores = Array.from({ length: size }, (_, token) => logits[row * size + token]!);
-    for (const token of [start, unknown, mask]) scores[token] = -Infinity;
-    const most = scores.reduce((a, b) => Math.max(a, b));
-    const powers = scores.map((score) => Math.exp((score - most) / Math.max(temperature, 1e-3)));
+  return rows(logits, draws.length).map((row, i) => {
+    const each = chances(row, temperature);
     let all = 0;
-    const sums = powers.map((power) => (all += power));
-    return temperature === 0 ? scores.indexOf(most) : sums.findIndex((sum) => sum >= draw * all);
+    const sums = each.map((chance) => (all += chance));
+    if (temperature === 0) return each.indexOf(each.reduce((a, b) => Math.max(a, b)));
+    return sums.findIndex((sum) => sum >= draws[i]! * all);
+  });
+}
+
+/** How sure each chosen token of rows of logits is; ends are less sure than any word. */
+function sureness(logits: ArrayLike<number>, chosen: readonly number[]): number[] {
+  return rows(logits, chosen.length).map((row, i) => {
+    const sure = Math.floor(GRADES * chances(row)[chosen[i]!]!);
+    return chosen[i] === end ? sure - 2 * GRADES : sure;
   });
 }
 
@@ -40,7 +62,7 @@ export async function* nextWord(read: Read, tokens: number[], seed: number, temp
   }
 }
 
-/** All places after the tokens, filled in so many steps, in an order at random. */
+/** All places after the tokens, filled in so many steps, the surest first and ends after all words. */
 export async function* unmask(
   read: Read,
   tokens: number[],
@@ -50,7 +72,6 @@ export async function* unmask(
   length: number,
 ) {
   const blanks = length - tokens.length;
-  const order = uniform(seed, length - 1, ORDER);
   let draft = [...tokens, ...Array<number>(blanks).fill(mask)];
   yield draft;
   for (let step = 0; step < steps; step++) {
@@ -59,7 +80,8 @@ export async function* unmask(
     const chosen = choose(before, temperature, uniform(seed, length - 1, step));
     const empty = [...draft.keys()].filter((place) => draft[place] === mask);
     const left = Math.floor((blanks * (steps - 1 - step)) / steps);
-    const first = empty.sort((a, b) => order[a - 1]! - order[b - 1]!).slice(0, empty.length - left);
+    const sure = sureness(before, chosen);
+    const first = empty.sort((a, b) => sure[b - 1]! - sure[a - 1]!).slice(0, empty.length - left);
     draft = draft.map((token, place) => (first.includes(place) ? chosen[place - 1]! : token));
     yield draft;
   }

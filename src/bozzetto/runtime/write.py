@@ -1,10 +1,11 @@
 """Tiny stories, written by one of two small decoders on numpy arrays: word after word, or out of blanks.
 
 `next_word` reads what was written, with a cache, and says the next token. `unmask` begins with blanks after the prompt
-and fills some of them in at every step, in an order at random (Sahoo et al. 2024, https://arxiv.org/abs/2406.07524), as
-diffusion takes noise away; the surest first would be ENDs alone, and no story. Both draw a token from its chances by a
-uniform number of the counter-based generator, so that a seed is a story: stream k is that of the k-th word or step,
-counting from 0, and in a step its numbers are for the places after START; stream ORDER has the order.
+and fills some of them in at every step, as diffusion takes noise away: those that it is surest of, and ENDs after all
+words, or they would win and leave no story (Nie et al. 2025, LLaDA, https://arxiv.org/abs/2502.09992, low-confidence
+remasking). Both draw a token from its chances by a uniform number of the counter-based generator, so that a seed is a
+story: stream k is that of the k-th word or step, counting from 0, and in a step its numbers are for the places after
+START.
 
 A draft is int64 [T] tokens, START first, MASK where nothing stands yet.
 """
@@ -29,7 +30,7 @@ END, START, UNKNOWN, MASK = 0, 1, 2, 3
 MAX_PROMPT = 40  # tokens that are read, START among them
 MAX_TEMPERATURE = 2.0
 BLANK = "_"
-ORDER = 2**31  # a stream that no step reaches
+GRADES = 1000  # of sureness: finer ones would depend on how a machine rounds
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def next_word(writer: Writer, tokens: list[int], seed: int, temperature: float, 
 
 def unmask(writer: Writer, tokens: list[int], seed: int, temperature: float, steps: int) -> Iterator[np.ndarray]:
     """All blanks filled in so many steps, about as many in each."""
-    blanks, order = writer.length - len(tokens), uniform(seed, writer.length - 1, ORDER)
+    blanks = writer.length - len(tokens)
     draft = np.array([*tokens, *[MASK] * blanks])
     yield draft
     for step in range(steps):
@@ -120,7 +121,8 @@ def unmask(writer: Writer, tokens: list[int], seed: int, temperature: float, ste
         chosen = choose(logits, temperature, uniform(seed, len(logits), step))
         left = blanks * (steps - 1 - step) // steps
         blank = draft[1:] == MASK
-        first = np.argsort(np.where(blank, order, 2.0), kind="stable")[: np.count_nonzero(blank) - left]
+        sure = np.floor(GRADES * chances(logits)[np.arange(len(logits)), chosen]) - 2 * GRADES * (chosen == END)
+        first = np.argsort(np.where(blank, -sure, np.inf), kind="stable")[: np.count_nonzero(blank) - left]
         draft = draft.copy()
         draft[1 + first] = chosen[first]
         yield draft
@@ -131,14 +133,20 @@ def uniform(seed: int, count: int, stream: int) -> np.ndarray:
     return (noise.words(seed, -(-count // 4), stream).reshape(-1)[:count] + 1.0) / 2**32
 
 
-def choose(logits: np.ndarray, temperature: float, draws: np.ndarray) -> np.ndarray:
-    """A token of each row of logits [T,V] by its chance at this temperature; at 0 the likeliest. What is no text,
-    START, MASK and a word that cannot be spelled, is never chosen."""
+def chances(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Of each row of logits [T,V] the chances at this temperature. What is no text, START, MASK and a word that cannot
+    be spelled, has none."""
     scores = logits.astype(np.float64)
     scores[:, [START, UNKNOWN, MASK]] = -np.inf
-    scores = (scores - scores.max(1, keepdims=True)) / max(temperature, 1e-3)
-    sums = np.exp(scores).cumsum(1)
-    return scores.argmax(1) if temperature == 0 else (sums < draws[:, None] * sums[:, -1:]).sum(1)
+    powers = np.exp((scores - scores.max(1, keepdims=True)) / max(temperature, 1e-3))
+    return np.asarray(powers / powers.sum(1, keepdims=True))
+
+
+def choose(logits: np.ndarray, temperature: float, draws: np.ndarray) -> np.ndarray:
+    """A token of each row of logits [T,V] by its chance at this temperature; at 0 the likeliest."""
+    each = chances(logits, temperature)
+    sums = each.cumsum(1)
+    return each.argmax(1) if temperature == 0 else (sums < draws[:, None] * sums[:, -1:]).sum(1)
 
 
 def told(writer: Writer, draft: np.ndarray) -> str:
