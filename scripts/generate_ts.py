@@ -12,8 +12,19 @@ from bozzetto.course.build import MODELS
 from bozzetto.diffusion import JUMPS, SAMPLERS, STOCHASTIC, TWICE
 from bozzetto.diffusion.guidance import MAX_CLIP_GUIDANCE, MAX_GUIDANCE
 from bozzetto.models.vlm import PATCHES
-from bozzetto.runtime import ask, gan_round, reading, requests, sample, store, text_to_image, tokenizer, write
-from bozzetto.world import scenes
+from bozzetto.runtime import (
+    ask,
+    gan_round,
+    reading,
+    requests,
+    sample,
+    spectrogram,
+    store,
+    text_to_image,
+    tokenizer,
+    write,
+)
+from bozzetto.world import scenes, sounds
 from bozzetto.world.captions import article
 from bozzetto.world.scenes.vocabulary import BACKGROUND_WORDINGS, NOUNS, NUMBERS, WORDINGS
 from bozzetto.world.styles import STYLES
@@ -92,6 +103,27 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
             "mask": write.MASK,
             "blank": write.BLANK,
             "prompt": write.MAX_PROMPT,
+        },
+    ),
+    "SOUND": (
+        "Sound effects: their words, and the numbers of spectrograms and Griffin-Lim.",
+        {
+            "classes": list(sounds.CLASSES),
+            "axes": [list(axis) for axis in sounds.AXES],
+            "fillers": sorted(sounds.FILLERS),
+            "rate": spectrogram.RATE,
+            "bands": spectrogram.BANDS,
+            "frames": spectrogram.FRAMES,
+            "window": spectrogram.WINDOW,
+            "hop": spectrogram.HOP,
+            "lowest": spectrogram.LOWEST,
+            "highest": spectrogram.HIGHEST,
+            "range": spectrogram.RANGE,
+            "silent": spectrogram.SILENT,
+            "full": spectrogram.FULL,
+            "undo_steps": spectrogram.UNDO_STEPS,
+            "phase_steps": spectrogram.PHASE_STEPS,
+            "momentum": spectrogram.MOMENTUM,
         },
     ),
     "GAN_ROUND": (

@@ -3,6 +3,7 @@
 import json
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ pytest.importorskip("scipy")
 
 from bozzetto.cli import main  # noqa: E402
 from bozzetto.errors import InvalidInput, NotBuilt, WeightsError  # noqa: E402
-from bozzetto.evaluation import autoencoder, bench, clip, makers, report, text_to_image, vlm, writer  # noqa: E402
+from bozzetto.evaluation import autoencoder, bench, clip, makers, report, sound, text_to_image, vlm, writer  # noqa: E402
 from bozzetto.evaluation import judge as judges  # noqa: E402
 from bozzetto.evaluation.bench import EvaluationContext  # noqa: E402
 from bozzetto.evaluation.scores import border_ratio, share  # noqa: E402
@@ -354,6 +355,9 @@ def test_measures_are_called_as_in_the_report_that_ships(context: EvaluationCont
     assert set(scores) == set(shipped("vlm"))
     scores = writer.score({kind: ["a red cat ."] for kind in writer.KINDS}, ["cat"], [])
     assert set(scores) == set(shipped("writer"))
+    listener = SimpleNamespace(right=lambda sounds, words: {check: np.ones(2, bool) for check in sound.CHECKS})
+    scores = sound.score({kind: ([], []) for kind in sound.KINDS}, listener)
+    assert {*scores, sound.NEAR} == set(shipped("sound"))
     monkeypatch.setattr(formulas, "features", cells)
     monkeypatch.setattr(makers, "features", cells)
     images = np.random.default_rng(0).integers(0, 256, (90, 32, 32, 3)).astype(np.uint8)

@@ -16,9 +16,10 @@ from PIL import Image
 from bozzetto import pictures
 from bozzetto.diffusion import JUMPS, SAMPLERS, classifier_free, clip_guided, few_steps, flow, normal
 from bozzetto.runtime import clip as towers
-from bozzetto.runtime import requests, sample, text_to_image, write
+from bozzetto.runtime import requests, sample, sound, spectrogram, text_to_image, write
 from bozzetto.runtime.reading import readable
 from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer, join_pieces, split_words
+from bozzetto.world.sounds import make_sound, render
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -199,6 +200,27 @@ def writer_cases() -> dict:
     return {"vocabulary": vocabulary, "names": ["ivy"], "length": 12, "stories": stories}
 
 
+def sound_cases() -> dict:
+    """What is read of prompts, and sounds of pictures, every 25th sample of them."""
+    rng = np.random.default_rng(5)
+    prompts = ["a rising laser", "Power up, LONG!", "a power-up", "high", "a purple short bell ünd so", "🔔 falling"]
+    tones = [spectrogram.picture(render(make_sound(number))) for number in (3, 41)]
+    noise = rng.uniform(-1, 1, (64, 64))
+    pictures = [np.round(seen * 127.5 + 127.5).astype(int) for seen in (*tones, noise)]
+    heard = [spectrogram.sound((seen / 127.5 - 1).astype(np.float32)) for seen in pictures]
+    return {
+        "words": [
+            {"prompt": readable(prompt), "label": label, "unread": unread}
+            for prompt in prompts
+            for label, unread in [sound.read_words(prompt)]
+        ],
+        "sounds": [
+            {"picture": seen.ravel().tolist(), "samples": np.round(samples[::25], 6).tolist()}
+            for seen, samples in zip(pictures, heard, strict=True)
+        ],
+    }
+
+
 CASES: dict[str, Callable[[], list | dict]] = {
     "schedule": schedule_cases,
     "samplers": sampler_cases,
@@ -210,6 +232,7 @@ CASES: dict[str, Callable[[], list | dict]] = {
     "reading": reading_cases,
     "pixels": pixel_cases,
     "writer": writer_cases,
+    "sound": sound_cases,
 }
 
 

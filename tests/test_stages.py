@@ -35,6 +35,7 @@ STAGES = {
     "text-to-image": ["aligned", "fit", "rounded"],
     "diffusion": ["fit", "rounded"],
     "gan": ["pretraining", "adversarial"],
+    "sound": ["fit", "rounded"],
     "vae": ["good", "plain", "map", "plain_map", "sampler"],
     "vlm": ["talk", "image", "rounded"],
     "writer": ["next_word", "next_word_rounded", "unmask", "unmask_rounded"],

@@ -40,6 +40,9 @@ __all__ = [
     "label",
     "sample",
     "sample_labels",
+    "save_wav",
+    "sound",
+    "spectrogram",
     "unknown_words",
     "write",
     "write_steps",
@@ -408,6 +411,66 @@ def write_steps(
     writer = runtime.load(store.weights_folder(), method)
     drafts = runtime.prepare(writer, prompt, seed, temperature, max_words, num_inference_steps)
     return (runtime.told(writer, draft) for draft in drafts)
+
+
+def sound(
+    prompt: str,
+    *,
+    seed: int = 0,
+    num_inference_steps: int | None = None,
+    guidance_scale: float | None = None,
+    callback_on_step_end: Callable[[int, int, int, Image, Image], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """A sound effect of one second: float32 [16000] in -1 .. 1, 16 kHz. One seed, one sound.
+
+    prompt: one of coin, laser, jump, bell, explosion, power-up, siren, beep, and how it is: high or low, rising or
+        falling, short or long. One of them is enough, and what is not said is left to the seed.
+    seed, num_inference_steps, guidance_scale: as in `generate`.
+    callback_on_step_end(step, num_steps, 0, noisy, clean): spectrograms, PIL images 64 x 64; progress: as in `sample`.
+
+    Raises InvalidInput for a bad argument and WeightsError. An InputWarning says which words were not read.
+    """
+    from PIL.Image import fromarray
+
+    from bozzetto.runtime import requests, store
+    from bozzetto.runtime import sound as runtime
+
+    requests.warn(runtime.check_words(prompt))
+
+    def on_step(step: int, steps: int, index: int, *pictures: np.ndarray) -> None:
+        if callback_on_step_end:
+            noisy, clean = (fromarray(runtime.to_bytes(each)) for each in pictures)
+            callback_on_step_end(step, steps, index, noisy, clean)
+
+    return runtime.draw(
+        store.weights_folder(),
+        prompt,
+        seed,
+        callback=on_step,
+        progress=progress,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+    )
+
+
+def spectrogram(sound: np.ndarray) -> Image:
+    """A sound of `sound` as the models see it: 64 mel bands, the highest above, by 64 frames; white is loud."""
+    from PIL.Image import fromarray
+
+    from bozzetto.runtime import sound as runtime
+    from bozzetto.runtime.spectrogram import picture
+
+    return fromarray(runtime.to_bytes(picture(sound)))
+
+
+def save_wav(sound: np.ndarray, path: str | Path) -> None:
+    """Write a sound as a WAV file of 16 bits; it appears whole or not at all. Raises InvalidInput for the path."""
+    from pathlib import Path
+
+    from bozzetto.runtime import sound as runtime
+
+    runtime.save_wav(sound, Path(path))
 
 
 def find(

@@ -100,6 +100,7 @@ FAMILIES = (
     ),
     Family("judge", ("judge",), start=TEACHER, scorer="judge"),
     Family("vlm", ("vlm",), start="clip", runtime="ask", scorer="vlm", served=("vlm",)),
+    Family("sound", ("sound",), runtime="sound", scorer="sound", served=("sound",)),
     Family("writer", WRITER_FOLDERS, runtime="write", scorer="writer", served=WRITER_FOLDERS),
     Family(
         "gan",

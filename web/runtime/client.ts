@@ -22,6 +22,8 @@ import type {
   RunOptions,
   SampleOptions,
   Seen,
+  SoundMade,
+  SoundOptions,
   Start,
   StartOptions,
   StepEvent,
@@ -157,6 +159,11 @@ export class Runtime {
   /** A tiny story, by writer/next_word or writer/unmask; its drafts come as they are written. */
   write(options: WriteOptions, o: { onDraft?: (draft: Written) => void } & Cancellable = {}): Promise<Written> {
     return this.ask("write", options, o.signal, o.onDraft);
+  }
+
+  /** A sound effect of one second, by sound; onStep sees its spectrogram come out of noise. */
+  sound(options: SoundOptions, o: Stepped = {}): Promise<SoundMade> {
+    return this.ask("sound", options, o.signal, o.onStep);
   }
 
   /** A new game of generator and discriminator, which the worker keeps; what its untrained players show. */

@@ -10,6 +10,7 @@ export const MODELS = [
   "text_to_image",
   "text_few_steps",
   "vlm",
+  "sound",
   "writer/next_word",
   "writer/unmask",
   "gan/generator",
@@ -97,6 +98,26 @@ export const VLM = {"patches": 64, "start": 1, "end": 0, "tokens": 24} as const;
 
 /** The writers' tokens that are no words, how a blank is shown, and tokens of a prompt at most. */
 export const WRITER = {"end": 0, "start": 1, "unknown": 2, "mask": 3, "blank": "_", "prompt": 40} as const;
+
+/** Sound effects: their words, and the numbers of spectrograms and Griffin-Lim. */
+export const SOUND = {
+  "classes": ["coin", "laser", "jump", "bell", "explosion", "power-up", "siren", "beep"],
+  "axes": [["low", "high"], ["falling", "rising"], ["short", "long"]],
+  "fillers": ["a", "an", "and", "effect", "is", "like", "noise", "of", "one", "pitched", "some", "sound", "that", "the", "tone", "very", "with"],
+  "rate": 16000,
+  "bands": 64,
+  "frames": 64,
+  "window": 1024,
+  "hop": 250,
+  "lowest": 40.0,
+  "highest": 8000.0,
+  "range": 60.0,
+  "silent": -0.9,
+  "full": 200.0,
+  "undo_steps": 30,
+  "phase_steps": 32,
+  "momentum": 0.99,
+} as const;
 
 /** The GAN that trains in the page: its pictures' side, their kinds, and how near a picture of a kind is. */
 export const GAN_ROUND = {

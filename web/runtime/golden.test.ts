@@ -10,6 +10,7 @@ import { dequantise } from "../core/vectors.js";
 import { EMOJI, readable, readNames } from "./reading.js";
 import { few_steps, SAMPLERS, type SamplerName } from "./samplers.js";
 import { flow } from "./schedule.js";
+import { readWords, toSound } from "./sound.js";
 import { joinPieces, splitWords, Tokenizer } from "./tokenizer.js";
 import { nextWord, told, unmask } from "./write.js";
 
@@ -47,6 +48,10 @@ interface Golden {
       drafts: number[][];
       texts: string[];
     }[];
+  };
+  sound: {
+    words: { prompt: string; label: number[]; unread: string[] }[];
+    sounds: { picture: number[]; samples: number[] }[];
   };
   pixels: { planes: number[]; picture: number[]; rgba: number[]; over_white: number[]; shrunk: number[] };
 }
@@ -255,6 +260,20 @@ test("a seed is the same story", async () => {
     assert.deepEqual(
       written.map((draft) => told(vocabulary, names, draft)),
       texts,
+    );
+  }
+});
+
+test("a prompt is the same label, and a picture the same sound", () => {
+  const { words, sounds } = golden("sound");
+  for (const { prompt, label, unread } of words) assert.deepEqual(readWords(prompt), { label, unread });
+  for (const { picture, samples } of sounds) {
+    const heard = toSound(Float32Array.from(picture, (value) => value / 127.5 - 1));
+    assert.equal(heard.length, 16000);
+    assertClose(
+      heard.filter((_, i) => i % 25 === 0),
+      samples,
+      1e-4,
     );
   }
 });

@@ -108,7 +108,8 @@ export interface SampleOptions extends Partial<Sampling> {
   model?: ModelName; // by default diffusion
 }
 
-/** After a step. All arrays are latents [8, 16, 16], or small pictures' planes R, G, B [3, 32, 32]. */
+/** After a step. All arrays are latents [8, 16, 16], or small pictures' planes R, G, B [3, 32, 32], or spectrograms
+ * [1, 64, 64]. */
 export interface StepEvent {
   step: number; // from 0
   steps: number;
@@ -230,6 +231,18 @@ export interface Written {
   places: (string | null)[]; // the piece at each place, null for a blank, "" after the end
 }
 
+export interface SoundOptions extends Partial<Sampling> {
+  prompt: string; // a class, and a word of each axis at most
+  seed: number;
+}
+
+export interface SoundMade {
+  picture: Float32Array; // the log-mel spectrogram [64, 64] in -1 .. 1, its first row the highest band
+  samples: Float32Array; // [16000] in -1 .. 1
+  rate: number; // samples a second
+  unread: string[]; // words of the prompt that the model does not know
+}
+
 /** One network on its own, by the names of its graph's inputs. */
 export interface RunOptions {
   model: ModelName;
@@ -279,6 +292,7 @@ export interface Calls {
   look: Call<LookOptions, Seen>;
   answer: Call<AnswerOptions, Word[], Word>;
   write: Call<WriteOptions, Written, Written>;
+  sound: Call<SoundOptions, SoundMade, StepEvent>;
   startGame: Call<GameOptions, GanFrame>;
   keepGame: Call<GameNumber, KeptGame | undefined>;
   learnCloud: Call<CloudOptions, CloudLearned, CloudStep>;

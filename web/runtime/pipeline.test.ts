@@ -263,6 +263,43 @@ test("a story comes word after word or out of blanks, and can be stopped", async
   await assert.rejects(stopped, { kind: "cancelled" });
 });
 
+test("a sound comes out of noise as a picture, and can be stopped", async () => {
+  await runtime.load(["sound"]);
+  const steps: StepEvent[] = [];
+  const onStep = (event: StepEvent): void => void steps.push(event);
+  const made = await runtime.sound({ prompt: "a LONG purple laser", seed: 3, guidance_scale: 1 }, { onStep });
+  assert.deepEqual([steps.length, steps[0]!.clean.length, made.rate, made.unread], [3, 4096, 16000, ["purple"]]);
+  assert.deepEqual(
+    log.runs.map(({ batch }) => batch),
+    [1, 1, 1],
+  );
+  const loudest = (samples: Float32Array): number => samples.reduce((most, value) => Math.max(most, value), 0);
+  assert.ok(made.samples.length === 16000 && loudest(made.samples) > 0.01);
+  assert.ok(Math.abs(made.picture[64 * 2]! - 0.48) < 1e-6 && Math.abs(made.picture[0]! + 1) < 1e-6);
+  const guided = await runtime.sound({ prompt: "laser", seed: 3, num_inference_steps: 1 });
+  assert.deepEqual(log.runs.at(-1), { model: "sound", batch: 2 });
+  assert.ok(Math.abs(guided.picture[64 * 2]! - 1.4) < 1e-6); // -1 + 2 (0.2 + 1)
+  const silent = await runtime.sound({ prompt: "high", seed: 3 });
+  assert.equal(loudest(silent.samples), 0);
+  const refused = (prompt: string, message: RegExp, kind: ErrorKind = "failed") =>
+    fails(runtime.sound({ prompt, seed: 0 }), kind, message);
+  await refused(" !?", /is empty/);
+  await refused("звонок", /say one of coin/, "unreadable");
+  await refused("a purple dog", /say one of coin/, "unreadable");
+  await refused("a high low bell", /says both "high" and "low"/);
+  await refused("a bell and a siren", /says both "bell" and "siren"/);
+  await refused("x".repeat(301), /301 characters/);
+  await fails(runtime.sound({ prompt: "bell", seed: -1 }), "failed", /seed must be/);
+  await fails(
+    runtime.sound({ prompt: "bell", seed: 0, num_inference_steps: 0 }),
+    "failed",
+    /num_inference_steps must be/,
+  );
+  const cancel = new AbortController();
+  const stopped = runtime.sound({ prompt: "bell", seed: 0 }, { signal: cancel.signal, onStep: () => cancel.abort() });
+  await assert.rejects(stopped, { kind: "cancelled" });
+});
+
 test("pieces are put together as Python does it", () => {
   assert.deepEqual(joinPieces(["a", "cat", "##s", ",", "1", "0", "?"]), ["a", " cat", "s", ",", " 1", "0", "?"]);
 });

@@ -213,7 +213,11 @@ export async function denoise(models: Models, options: DenoiseOptions): Promise<
 }
 
 /** What was asked for, and the rest from the model's config.json. A few-step student has its own way to walk and its guidance built in. */
-function chosen(models: Models, model: string, asked: Partial<Sampling>): [sampling: Sampling, student: boolean] {
+export function chosen(
+  models: Models,
+  model: string,
+  asked: Partial<Sampling>,
+): [sampling: Sampling, student: boolean] {
   const { config, defaults } = models.config(model);
   const sampling = { ...PLAIN, ...defaults, ...asked, ...(config.jumps && PLAIN) } as Sampling;
   if (config.jumps) checkChoice("num_inference_steps", String(sampling.num_inference_steps), JUMPS.map(String));
@@ -222,7 +226,7 @@ function chosen(models: Models, model: string, asked: Partial<Sampling>): [sampl
 
 /** From the seed's noise, or a picture under it, to a clean x. `ask` gives the clean estimate of an x, or with `both` the two for guidance; a
  * student, which has its own sampler, is told where its jump ends. */
-async function walk(
+export async function walk(
   { sampler, num_inference_steps, guidance_scale, guidance_interval, shift }: Sampling,
   student: boolean,
   seed: number,

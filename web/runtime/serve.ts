@@ -21,6 +21,7 @@ import {
   summarise,
   tokens,
 } from "./pipeline.js";
+import { sound } from "./sound.js";
 import { write } from "./write.js";
 
 /** What is used of a worker's own scope. */
@@ -56,6 +57,7 @@ export function serve(port: Port, models: Models): void {
     look: (options) => look(models, options),
     answer: (options, control) => answerQuestion(models, options, control),
     write: (options, control) => write(models, options, control),
+    sound: (options, control) => sound(models, options, control),
     learnCloud: (options, control) => learnCloud(options, control),
     startGame: ({ seed, game = 0, kept }) => games[game]!.start(seed, kept),
     keepGame: (game) => games[game]!.keep(),

@@ -51,6 +51,7 @@ function config(name: string): object {
     diffusion: { config: small, defaults: { sampler: "heun", num_inference_steps: 3, guidance_scale: 2 } },
     vlm: { config: { layers: 2, heads: 1, width: 2 } },
     few_steps: { config: small, defaults: { num_inference_steps: 4 } },
+    sound: { defaults: { sampler: "euler", num_inference_steps: 3, guidance_scale: 2 } },
     "writer/next_word": { config: writes, names: [], defaults: { temperature: 0.5 } },
     "writer/unmask": { config: writes, names: [], defaults: { temperature: 0.5 } },
   };
@@ -73,6 +74,12 @@ const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<strin
   },
   text_few_steps: (row) => ({ clean: row("x").map(() => row("until")[0]! + row("hidden")[0]! + row("style")[0]!) }),
   diffusion: (row) => ({ clean: row("x").map((value) => value / (1 + row("t")[0]!) + row("label")[0]!) }),
+  // A tone in a band of the number of the class, in all frames, louder where a length is said; without words silence.
+  sound: (row) => {
+    const [kind, , , length] = row("label");
+    const tone = (i: number): number => (kind && i >> 6 === kind ? 0.2 + 0.02 * length! : -1);
+    return { clean: Array.from({ length: 64 * 64 }, (_, i) => tone(i)) };
+  },
   few_steps: (row) => ({ clean: row("x").map(() => row("until")[0]! + row("label")[0]!) }),
   // Says the token after the last one; its layers look at the patch of that number, and at the first.
   vlm: (row) => {
@@ -144,7 +151,7 @@ const server = createServer((request, response) => {
       : response.end(readFileSync("src/bozzetto/runtime/emoji.tsv"));
   }
   const [, name, file] = /^\/models\/(.+)\/([^/]+)$/.exec(request.url!)!;
-  if (![...ALL, ...SMALL, ...STUDENT, ...WRITERS, "vlm", "autoencoder/encoder"].includes(name as ModelName))
+  if (![...ALL, ...SMALL, ...STUDENT, ...WRITERS, "sound", "vlm", "autoencoder/encoder"].includes(name as ModelName))
     return response.writeHead(404).end();
   return response.end(file === "config.json" ? JSON.stringify(config(name!)) : files(name!)[file!]);
 });

@@ -1,4 +1,4 @@
-"""Verbs that draw: a picture of a sentence, small pictures of a class."""
+"""Verbs that draw: a picture of a sentence, small pictures of a class, a sound as its spectrogram."""
 
 from __future__ import annotations
 
@@ -63,17 +63,24 @@ def outputs(out: Path, seed: int, n: int, sheet: Path | None, size: int, best_of
 
 
 @contextmanager
-def drawing(context: typer.Context, prompt: str) -> Iterator[Callable[[int, int], None]]:
-    """What to tell of the progress; afterwards the shell says what was not read."""
-    import bozzetto
-
-    with warnings.catch_warnings(record=True) as caught, bar("drawing") as progress:
+def noting(context: typer.Context) -> Iterator[None]:
+    """Afterwards the shell says what was not read."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        yield progress
+        yield
     for warning in caught:
         said = warning.message
         text = said.text(flags(context.command)) if isinstance(said, InputWarning) else str(said)
         print(f"bozzetto: warning: {text}", file=sys.stderr)
+
+
+@contextmanager
+def drawing(context: typer.Context, prompt: str) -> Iterator[Callable[[int, int], None]]:
+    """What to tell of the progress; afterwards the shell says what was not read, or read in pieces."""
+    import bozzetto
+
+    with noting(context), bar("drawing") as progress:
+        yield progress
     if unknown := bozzetto.unknown_words(prompt):
         print(f"bozzetto: note: not in the vocabulary, read in pieces: {', '.join(unknown)}", file=sys.stderr)
 
@@ -336,3 +343,40 @@ def sample(
     if show:
         print("\n".join(pictures.in_terminal(picture) for picture in drawn))
     print(out)
+
+
+@verbs.command(
+    epilog=examples(
+        'sound "a rising laser" -o laser.wav',
+        'sound "a short high coin" -o coin.wav --picture coin.png --seed 7',
+        'sound "a long low explosion" --steps 10',
+    )
+)
+def sound(
+    context: typer.Context,
+    prompt: Annotated[
+        str,
+        typer.Argument(
+            help="coin, laser, jump, bell, explosion, power-up, siren or beep; high or low, rising or falling, "
+            "short or long."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--output", help="The WAV file.")] = Path("sound.wav"),
+    picture: Annotated[Path | None, typer.Option(help="Also draw the spectrogram, a PNG file.")] = None,
+    seed: Annotated[int, typer.Option(help="Which sound of this prompt; one seed, one sound.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps, 1 to 1000.")] = None,
+    guidance: Guidance = None,
+) -> None:
+    """Make a sound effect of one second: a spectrogram out of noise, and Griffin-Lim."""
+    import bozzetto
+    from bozzetto import pictures
+
+    pictures.check_output(out, ".wav")
+    if picture:
+        pictures.check_output(picture)
+    with noting(context), bar("drawing") as progress:
+        made = bozzetto.sound(prompt, seed=seed, num_inference_steps=steps, guidance_scale=guidance, progress=progress)
+    bozzetto.save_wav(made, out)
+    if picture:
+        pictures.save_png(pictures.enlarge(bozzetto.spectrogram(made), 256), picture)
+    print("\n".join(map(str, filter(None, [out, picture]))))

@@ -9,8 +9,10 @@ With `jumps` the network is a few-step student. It is told also the time `until`
 and answers with the picture D at which that step should aim: x_s = x_t + (s - t) (x_t - D) / t. So (x_t - D) / t is
 the average velocity between t and s (Geng et al. 2025, MeanFlow, eq. 3), and s = t is the plain denoiser.
 
+Spectrograms of 64 x 64 are drawn by the same network, whose pixels enter sixteen at a time.
+
 Pictures: float [B,C,32,32] in [-1, 1]. Times: [B] in [0, 1], 1 is pure noise. Label: int64 [B], 0 is any class, k + 1
-the k-th one.
+the k-th one; or [B,W], as many words, 0 for one that is not said.
 """
 
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ class DiffusionConfig:
     data_mean: float = 0.0  # of all pixels of the training pictures
     data_std: float = 0.5
     jumps: bool = False
+    patch: int = 2  # pixels of a side that enter as one cell: 4 for pictures of 64 x 64
 
 
 class SpatialAttention(nn.Module):
@@ -57,7 +60,7 @@ class PixelDenoiser(nn.Module):
         super().__init__()
         self.config = config
         w16, w8, w4 = config.widths
-        size, patch = config.condition_size, 4 * config.channels
+        size, patch = config.condition_size, config.patch**2 * config.channels
 
         def attention(width: int, cells: int) -> SpatialAttention:
             return SpatialAttention(width, cells, config.head_size)
@@ -83,7 +86,8 @@ class PixelDenoiser(nn.Module):
         """-> the clean picture, float [B,C,32,32]. until: [B], of a student only, the time s <= t of the next step."""
         config = self.config
         t = t.float()
-        condition = self.time(t) + self.label(label)
+        said = self.label(label)
+        condition = self.time(t) + (said if label.ndim == 1 else said.sum(1))
         if self.until is not None and until is not None:
             condition = condition + self.until(t - until)
         condition = F.silu(condition)
@@ -91,13 +95,15 @@ class PixelDenoiser(nn.Module):
         # On the way in the picture has mean 0 and variance 1 at every time, whatever the data are like.
         spread = ((1 - time) * config.data_std) ** 2 + time**2
         centred = x - (1 - time) * config.data_mean
-        y = skip16 = self._through(self.down16, self.enter(F.pixel_unshuffle(centred / spread.sqrt(), 2)), condition)
+        y = skip16 = self._through(
+            self.down16, self.enter(F.pixel_unshuffle(centred / spread.sqrt(), config.patch)), condition
+        )
         y = skip8 = self.look_down(self._through(self.down8, self.shrink16(y), condition))
         y = self.look_middle(self._through(self.middle, self.shrink8(y), condition))
         y = self.merge8(torch.cat([self.grow8(y), skip8], 1))
         y = self.look_up(self._through(self.up8, y, condition))
         y = self.merge16(torch.cat([self.grow16(y), skip16], 1))
-        answer = F.pixel_shuffle(self.leave(self._through(self.up16, y, condition)), 2).float()
+        answer = F.pixel_shuffle(self.leave(self._through(self.up16, y, condition)), config.patch).float()
         if config.prediction_type == "sample":
             return blind_guess(x, t, config.data_mean, config.data_std) + answer * config.data_std
         return clean_from(answer, x, (1 - time).clamp(min=1e-3), time, config.prediction_type)
