@@ -12,9 +12,10 @@ from bozzetto.course.build import MODELS
 from bozzetto.diffusion import JUMPS, SAMPLERS, STOCHASTIC, TWICE
 from bozzetto.diffusion.guidance import MAX_CLIP_GUIDANCE, MAX_GUIDANCE
 from bozzetto.models.vlm import PATCHES
-from bozzetto.runtime import ask, gan_round, reading, requests, sample, store, text_to_image, tokenizer, write
+from bozzetto.runtime import ask, film, gan_round, reading, requests, sample, store, text_to_image, tokenizer, write
 from bozzetto.world import scenes
 from bozzetto.world.captions import article
+from bozzetto.world.films import FRAMES, MOTIONS, STAYS
 from bozzetto.world.scenes.vocabulary import BACKGROUND_WORDINGS, NOUNS, NUMBERS, WORDINGS
 from bozzetto.world.styles import STYLES
 
@@ -92,6 +93,16 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
             "mask": write.MASK,
             "blank": write.BLANK,
             "prompt": write.MAX_PROMPT,
+        },
+    ),
+    "FILM": (
+        "Films: how many frames, the words of the motions, the first noise of the frames, and in how many steps.",
+        {
+            "frames": FRAMES,
+            "motions": list(MOTIONS),
+            "stays": STAYS,
+            "first_noise": film.FIRST_NOISE,
+            "jumps": list(film.JUMPS),
         },
     ),
     "GAN_ROUND": (

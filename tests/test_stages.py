@@ -36,6 +36,7 @@ STAGES = {
     "diffusion": ["fit", "rounded"],
     "gan": ["pretraining", "adversarial"],
     "vae": ["good", "plain", "map", "plain_map", "sampler"],
+    "film": ["fit", "rounded"],
     "vlm": ["talk", "image", "rounded"],
     "writer": ["next_word", "next_word_rounded", "unmask", "unmask_rounded"],
 }

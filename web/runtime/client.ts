@@ -7,6 +7,9 @@ import type {
   CloudOptions,
   CloudStep,
   DenoiseOptions,
+  Filmed,
+  FilmOptions,
+  FilmStep,
   GameNumber,
   GameOptions,
   KeptGame,
@@ -157,6 +160,11 @@ export class Runtime {
   /** A tiny story, by writer/next_word or writer/unmask; its drafts come as they are written. */
   write(options: WriteOptions, o: { onDraft?: (draft: Written) => void } & Cancellable = {}): Promise<Written> {
     return this.ask("write", options, o.signal, o.onDraft);
+  }
+
+  /** A film of eight frames, by clip/text, text_few_steps, autoencoder/decoder and film. */
+  film(options: FilmOptions, o: { onStep?: (step: FilmStep) => void } & Cancellable = {}): Promise<Filmed> {
+    return this.ask("film", options, o.signal, o.onStep);
   }
 
   /** A new game of generator and discriminator, which the worker keeps; what its untrained players show. */

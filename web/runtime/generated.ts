@@ -9,6 +9,7 @@ export const MODELS = [
   "clip/image",
   "text_to_image",
   "text_few_steps",
+  "film",
   "vlm",
   "writer/next_word",
   "writer/unmask",
@@ -97,6 +98,15 @@ export const VLM = {"patches": 64, "start": 1, "end": 0, "tokens": 24} as const;
 
 /** The writers' tokens that are no words, how a blank is shown, and tokens of a prompt at most. */
 export const WRITER = {"end": 0, "start": 1, "unknown": 2, "mask": 3, "blank": "_", "prompt": 40} as const;
+
+/** Films: how many frames, the words of the motions, the first noise of the frames, and in how many steps. */
+export const FILM = {
+  "frames": 8,
+  "motions": ["stays", "moves left", "moves right", "moves up", "moves down", "bounces", "spins", "grows", "shrinks", "fades"],
+  "stays": "stays",
+  "first_noise": 16,
+  "jumps": [1, 2, 4],
+} as const;
 
 /** The GAN that trains in the page: its pictures' side, their kinds, and how near a picture of a kind is. */
 export const GAN_ROUND = {
