@@ -14,6 +14,7 @@ from bozzetto.diffusion.guidance import MAX_CLIP_GUIDANCE, MAX_GUIDANCE
 from bozzetto.models.vlm import PATCHES
 from bozzetto.runtime import (
     ask,
+    film,
     gan_round,
     reading,
     requests,
@@ -26,6 +27,7 @@ from bozzetto.runtime import (
 )
 from bozzetto.world import scenes, sounds
 from bozzetto.world.captions import article
+from bozzetto.world.films import FRAMES, MOTIONS, STAYS
 from bozzetto.world.scenes.vocabulary import BACKGROUND_WORDINGS, NOUNS, NUMBERS, WORDINGS
 from bozzetto.world.styles import STYLES
 
@@ -124,6 +126,16 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
             "undo_steps": spectrogram.UNDO_STEPS,
             "phase_steps": spectrogram.PHASE_STEPS,
             "momentum": spectrogram.MOMENTUM,
+        },
+    ),
+    "FILM": (
+        "Films: how many frames, the words of the motions, the first noise of the frames, and in how many steps.",
+        {
+            "frames": FRAMES,
+            "motions": list(MOTIONS),
+            "stays": STAYS,
+            "first_noise": film.FIRST_NOISE,
+            "jumps": list(film.JUMPS),
         },
     ),
     "GAN_ROUND": (

@@ -37,6 +37,7 @@ STAGES = {
     "gan": ["pretraining", "adversarial"],
     "sound": ["fit", "rounded"],
     "vae": ["good", "plain", "map", "plain_map", "sampler"],
+    "film": ["fit", "rounded"],
     "vlm": ["talk", "image", "rounded"],
     "writer": ["next_word", "next_word_rounded", "unmask", "unmask_rounded"],
 }

@@ -35,6 +35,7 @@ __all__ = [
     "edit",
     "encode_image",
     "encode_text",
+    "film",
     "find",
     "generate",
     "label",
@@ -212,6 +213,50 @@ def edit(
     )
     drawn = denoising.one_by_one(walk.draw, seeds, walk.steps, None, progress)
     return [enlarger.at_size(weights, fromarray(each), size) for each in drawn]
+
+
+def film(
+    prompt: str,
+    *,
+    seed: int = 0,
+    num_frames: int = 8,
+    num_inference_steps: int | None = None,
+    style: str | None = None,
+    size: int = 64,
+    callback_on_step_end: Callable[[int, int, list[Image]], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Image]:
+    """Draw a film: its frames as PIL images, RGBA. One seed, one film.
+
+    prompt: a thing and how it moves, "a red car moves left": "moves left", "moves right", "moves up", "moves down",
+        "bounces", "spins", "grows", "shrinks" or "fades". Without one of these it stays as it is.
+    num_frames: 1 .. 8, so many of the eight that are always drawn, evenly. num_inference_steps: 1, 2 or 4.
+    style, size: as in `generate`. `pictures.save_film` writes a film to a file.
+    callback_on_step_end(step, num_steps, frames): called after every step with the clean estimates of all eight frames.
+    progress(steps done, steps in all): called after every step.
+
+    Raises InvalidInput for a bad argument, as a prompt of two motions, and WeightsError for missing or damaged weights.
+    An InputWarning says which words were not read.
+    """
+    from PIL.Image import fromarray
+
+    from bozzetto.runtime import enlarger, requests, store, text_to_image
+    from bozzetto.runtime import film as runtime
+
+    weights = store.weights_folder()
+    enlarger.check(weights, size)
+    (seed,) = requests.seeds(seed, 1)
+    filming = runtime.load(weights)
+    shot = runtime.prepare(filming, prompt, num_frames=num_frames, num_inference_steps=num_inference_steps, style=style)
+
+    def on_step(step: int, noisy: np.ndarray, clean: np.ndarray) -> None:
+        if callback_on_step_end:
+            estimates = text_to_image.decode(filming.models, clean[0])
+            callback_on_step_end(step, shot.steps, [fromarray(each) for each in estimates])
+        if progress:
+            progress(step + 1, shot.steps)
+
+    return [enlarger.at_size(weights, fromarray(frame), size) for frame in shot.draw(seed, on_step)]
 
 
 def sample(

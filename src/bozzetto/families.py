@@ -98,6 +98,7 @@ FAMILIES = (
         scored={"few_steps": True},
         served=("text_few_steps",),
     ),
+    Family("film", ("film",), start=WEIGHTS, runtime="film", scorer="film", served=("film",)),
     Family("judge", ("judge",), start=TEACHER, scorer="judge"),
     Family("vlm", ("vlm",), start="clip", runtime="ask", scorer="vlm", served=("vlm",)),
     Family("sound", ("sound",), runtime="sound", scorer="sound", served=("sound",)),

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import numpy as np
@@ -24,7 +25,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from bozzetto.errors import InvalidInput, MissingFile, whole_number
-from bozzetto.files import written
+from bozzetto.files import PART, named, written
 
 Picture = str | Path | bytes | BinaryIO | np.ndarray | Image.Image
 """Whatever `open_picture` opens."""
@@ -228,6 +229,40 @@ def save_png(image: Image.Image, path: Path) -> None:
     check_output(path)
     with written(path) as part:
         image.save(part, "PNG")
+
+
+FILMS = (".webp", ".gif", ".png")
+
+
+def check_film_output(path: Path) -> None:
+    """InvalidInput unless a film can be written there: a file that ends in one of FILMS, or a new folder."""
+    if path.suffix:
+        if path.suffix.lower() not in FILMS:
+            raise InvalidInput("output", f"{path} must end in {', '.join(FILMS)}, or name a new folder")
+        check_output(path, path.suffix.lower())
+    elif path.exists():
+        raise InvalidInput("output", f"{path} is there already: name a new folder, or a file like {path}.webp")
+    else:
+        check_output(path, "")
+
+
+def save_film(frames: Sequence[Image.Image], path: Path, milliseconds: int = 125) -> None:
+    """Write an animation that begins again and again: WebP, GIF (over white) or APNG; or a folder of frame-0.png,
+    frame-1.png, ... It appears whole or not at all."""
+    check_film_output(path)
+    if not path.suffix:
+        with TemporaryDirectory(dir=path.parent, prefix=".", suffix=PART) as part, named(path):
+            whole = Path(part) / "frames"
+            whole.mkdir()
+            for index, frame in enumerate(frames):
+                frame.save(whole / f"frame-{index}.png")
+            whole.rename(path)
+        return
+    kind = path.suffix.lower().lstrip(".").upper()
+    first, *others = [over_white(frame) for frame in frames] if kind == "GIF" else frames
+    options = {"lossless": True} if kind == "WEBP" else {}
+    with written(path) as part:
+        first.save(part, kind, save_all=True, append_images=others, duration=milliseconds, loop=0, **options)
 
 
 def in_terminal(image: Image.Image) -> str:

@@ -7,6 +7,9 @@ import type {
   CloudOptions,
   CloudStep,
   DenoiseOptions,
+  Filmed,
+  FilmOptions,
+  FilmStep,
   GameNumber,
   GameOptions,
   KeptGame,
@@ -164,6 +167,11 @@ export class Runtime {
   /** A sound effect of one second, by sound; onStep sees its spectrogram come out of noise. */
   sound(options: SoundOptions, o: Stepped = {}): Promise<SoundMade> {
     return this.ask("sound", options, o.signal, o.onStep);
+  }
+
+  /** A film of eight frames, by clip/text, text_few_steps, autoencoder/decoder and film. */
+  film(options: FilmOptions, o: { onStep?: (step: FilmStep) => void } & Cancellable = {}): Promise<Filmed> {
+    return this.ask("film", options, o.signal, o.onStep);
   }
 
   /** A new game of generator and discriminator, which the worker keeps; what its untrained players show. */

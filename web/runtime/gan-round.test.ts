@@ -42,7 +42,7 @@ test("the model folder has the settings that the lesson plays with", () => {
 test("ONNX Runtime for the web plays the rounds that Python played", async () => {
   const file = (name: string): Uint8Array => readFileSync(at(`${folder}/${name}`));
   const ort = at("src/bozzetto/course/built/assets/ort/");
-  const session = await openSession(ort, file("graph.onnx"), file("model.safetensors"));
+  const session = await openSession(ort, file("graph.onnx"), { "model.safetensors": file("model.safetensors") });
   const graph = { run: (inputs: Record<string, Input>) => session.run(inputs), sizes, settings };
   let state = start(golden.seed, sizes);
   for (const expected of golden.rounds) {

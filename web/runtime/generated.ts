@@ -9,6 +9,7 @@ export const MODELS = [
   "clip/image",
   "text_to_image",
   "text_few_steps",
+  "film",
   "vlm",
   "sound",
   "writer/next_word",
@@ -117,6 +118,15 @@ export const SOUND = {
   "undo_steps": 30,
   "phase_steps": 32,
   "momentum": 0.99,
+} as const;
+
+/** Films: how many frames, the words of the motions, the first noise of the frames, and in how many steps. */
+export const FILM = {
+  "frames": 8,
+  "motions": ["stays", "moves left", "moves right", "moves up", "moves down", "bounces", "spins", "grows", "shrinks", "fades"],
+  "stays": "stays",
+  "first_noise": 16,
+  "jumps": [1, 2, 4],
 } as const;
 
 /** The GAN that trains in the page: its pictures' side, their kinds, and how near a picture of a kind is. */

@@ -30,6 +30,7 @@ export interface ModelConfig {
   config: { classes?: string[]; jumps?: boolean; [size: string]: unknown }; // jumps: a few-step student
   files: Record<string, FileEntry>;
   needs?: Record<string, string>; // the SHA-256 sums of the weights it was trained on top of, by model
+  shares?: string[]; // models whose weights its graph points into as well as into its own
   styles?: string[]; // of a denoiser
   defaults?: Partial<Sampling> & { temperature?: number }; // of a denoiser, or a writer
   names?: string[]; // of a writer: words that begin large
@@ -243,6 +244,30 @@ export interface SoundMade {
   unread: string[]; // words of the prompt that the model does not know
 }
 
+export interface FilmOptions {
+  prompt: string; // a thing and its motion: "a red car moves left"
+  seed: number;
+  style?: string;
+  num_inference_steps?: number; // 1, 2 or 4; by default those of the model
+}
+
+/** All frames of a film after a step, as latents [8, 16, 16]. */
+export interface FilmStep {
+  step: number; // from 0
+  steps: number;
+  t: number; // where it began
+  noisy: Float32Array[];
+  clean: Float32Array[]; // what the network imagines
+  milliseconds: number;
+}
+
+export interface Filmed {
+  thing: string; // what of the prompt moves
+  motion: string; // and how
+  picture: Uint8ClampedArray; // RGBA 64 x 64, as it was drawn first
+  frames: Uint8ClampedArray[];
+}
+
 /** One network on its own, by the names of its graph's inputs. */
 export interface RunOptions {
   model: ModelName;
@@ -293,6 +318,7 @@ export interface Calls {
   answer: Call<AnswerOptions, Word[], Word>;
   write: Call<WriteOptions, Written, Written>;
   sound: Call<SoundOptions, SoundMade, StepEvent>;
+  film: Call<FilmOptions, Filmed, FilmStep>;
   startGame: Call<GameOptions, GanFrame>;
   keepGame: Call<GameNumber, KeptGame | undefined>;
   learnCloud: Call<CloudOptions, CloudLearned, CloudStep>;

@@ -2,7 +2,7 @@
 import { RuntimeError } from "./errors.js";
 import type { Control, ModelConfig, Progress } from "./messages.js";
 import { Reader } from "./reading.js";
-import type { Input, Session } from "./session.js";
+import type { Input, Session, Weights } from "./session.js";
 import { readConfig, readFile } from "./store.js";
 import { Tokenizer } from "./tokenizer.js";
 
@@ -13,6 +13,7 @@ interface Open {
 }
 
 const VOCABULARY = "vocabulary.txt";
+const WEIGHTS = "model.safetensors";
 
 /** A model's folder and graph. "clip/image/steer.onnx" is another graph over the weights of clip/image. */
 function parts(name: string): [folder: string, graph: string] {
@@ -33,7 +34,7 @@ export class Models {
   constructor(
     /** The site's models/ folder. */
     private readonly folder: URL,
-    private readonly openSession: (graph: Uint8Array, weights: Uint8Array) => Promise<Session>,
+    private readonly openSession: (graph: Uint8Array, weights: Weights) => Promise<Session>,
   ) {
     this.reader = new Reader(new URL("../data/emoji.tsv", folder));
   }
@@ -70,22 +71,39 @@ export class Models {
     const sizes = folders.flatMap(({ config, wanted }) => wanted.map((file) => config.files[file]!.bytes));
     const progress = { loaded: 0, total: sizes.reduce((sum, size) => sum + size, 0) };
     if (folders.length > 0) emit({ ...progress });
+    const read = new Map<string, Uint8Array>();
     for (const { config, graphs, wanted } of folders) {
-      const read = async (file: string) => {
+      const fetched = async (file: string) => {
         const onBytes = (count: number): void => emit({ ...progress, loaded: (progress.loaded += count) });
         return [file, await readFile(this.folder, config, file, { signal, onBytes })] as const;
       };
-      const files = Object.fromEntries(await Promise.all(wanted.map(read)));
+      const files = Object.fromEntries(await Promise.all(wanted.map(fetched)));
+      read.set(config.model, files[WEIGHTS]!);
+      const weights = await this.weights(config, read, signal);
       const words = files[VOCABULARY];
       const tokenizer = words && Tokenizer.read(words);
       for (const [name, graph] of graphs) {
         emit({ ...progress, opening: true });
         await pause();
-        const session = await this.openSession(files[graph]!, files["model.safetensors"]!);
+        const session = await this.openSession(files[graph]!, weights);
         this.opened.set(name, { config, session, tokenizer });
       }
     }
     return Object.fromEntries(names.map((name, i) => [name, configs[i]!]));
+  }
+
+  /** What the graphs of a model point into: its own weights, of those `read` in this load, and those that it shares. */
+  private async weights(config: ModelConfig, read: Map<string, Uint8Array>, signal: AbortSignal): Promise<Weights> {
+    const own = read.get(config.model)!;
+    if (!config.shares) return { [WEIGHTS]: own };
+    const weights = { [`${config.model}/${WEIGHTS}`]: own };
+    for (const other of config.shares) {
+      const kept = read.get(other);
+      const shared =
+        kept ?? (await readFile(this.folder, await readConfig(this.folder, other, signal), WEIGHTS, { signal }));
+      weights[`${other}/${WEIGHTS}`] = shared;
+    }
+    return weights;
   }
 
   private find(name: string): Open {

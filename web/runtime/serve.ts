@@ -2,6 +2,7 @@
 import { answer as answerQuestion, look } from "./ask.js";
 import { learnCloud } from "./cloud.js";
 import { RuntimeError } from "./errors.js";
+import { film } from "./film.js";
 import { GAN_ROUND, type GanRoundGraph, type Sizes } from "./gan-round.js";
 import { GanGame } from "./gan-game.js";
 import type { Calls, Cancel, Control, Reply, Request } from "./messages.js";
@@ -58,6 +59,7 @@ export function serve(port: Port, models: Models): void {
     answer: (options, control) => answerQuestion(models, options, control),
     write: (options, control) => write(models, options, control),
     sound: (options, control) => sound(models, options, control),
+    film: (options, control) => film(models, options, control),
     learnCloud: (options, control) => learnCloud(options, control),
     startGame: ({ seed, game = 0, kept }) => games[game]!.start(seed, kept),
     keepGame: (game) => games[game]!.keep(),

@@ -29,8 +29,10 @@ function notLoaded(): never {
   throw new Error("the files of ONNX Runtime (assets/ort/) could not be loaded: try again, or reload the page");
 }
 
-/** A session for a graph whose weights are the external file model.safetensors. */
-export async function openSession(folder: URL, graph: Uint8Array, weights: Uint8Array): Promise<Session> {
+/** Weights files by where a graph says that they lie. */
+export type Weights = Record<string, Uint8Array>;
+
+export async function openSession(folder: URL, graph: Uint8Array, weights: Weights): Promise<Session> {
   const ort = (await import(new URL("ort.wasm.min.js", folder).href).catch(notLoaded)) as typeof Ort;
   const [mjs, wasm] = ["js", "wasm"].map((kind) => new URL(`ort-wasm-simd-threaded.${kind}`, folder).href);
   ort.env.wasm.wasmPaths = { mjs, wasm };
@@ -38,7 +40,7 @@ export async function openSession(folder: URL, graph: Uint8Array, weights: Uint8
   ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
   const session = await ort.InferenceSession.create(graph, {
     executionProviders: ["wasm"],
-    externalData: [{ path: "model.safetensors", data: weights }],
+    externalData: Object.entries(weights).map(([path, data]) => ({ path, data })),
     extra: { session: { disable_quant_qdq: "1" } }, // make the weights float32 once, on opening
     logSeverityLevel: 3,
   }).catch((error: unknown) => {

@@ -10,11 +10,12 @@ import { Runtime, RuntimeError, type ErrorKind, type ModelName } from "./client.
 import { LATENT_SHAPE } from "./generated.js";
 import { Models } from "./models.js";
 import { serve } from "./serve.js";
-import type { Input, Session } from "./session.js";
+import type { Input, Session, Weights } from "./session.js";
 
 export const ALL: ModelName[] = ["clip/text", "clip/order", "clip/image", "text_to_image", "autoencoder/decoder"];
 export const SMALL: ModelName[] = ["diffusion", "few_steps"];
 export const STUDENT: ModelName[] = ["clip/text", "text_few_steps", "autoencoder/decoder"];
+export const FILMING: ModelName[] = [...STUDENT, "film"];
 export const STEER = "clip/image/steer.onnx" as const;
 export const READER: ModelName[] = ["vlm", "vlm/look.onnx"];
 export const WRITERS: ModelName[] = ["writer/next_word", "writer/unmask"];
@@ -50,6 +51,7 @@ function config(name: string): object {
     text_few_steps: { config: { jumps: true }, styles: ["flat", "3d"], defaults: { num_inference_steps: 1 } },
     diffusion: { config: small, defaults: { sampler: "heun", num_inference_steps: 3, guidance_scale: 2 } },
     vlm: { config: { layers: 2, heads: 1, width: 2 } },
+    film: { shares: ["text_few_steps"], defaults: { num_inference_steps: 4 } },
     few_steps: { config: small, defaults: { num_inference_steps: 4 } },
     sound: { defaults: { sampler: "euler", num_inference_steps: 3, guidance_scale: 2 } },
     "writer/next_word": { config: writes, names: [], defaults: { temperature: 0.5 } },
@@ -73,6 +75,7 @@ const NETWORKS: Record<string, (row: (name: string) => number[]) => Record<strin
     return { clean: row("x").map((value) => value / (1 + row("t")[0]!) + told) };
   },
   text_few_steps: (row) => ({ clean: row("x").map(() => row("until")[0]! + row("hidden")[0]! + row("style")[0]!) }),
+  film: (row) => ({ clean: row("x").map(() => row("picture")[0]! + 100 * row("motion")[0]!) }),
   diffusion: (row) => ({ clean: row("x").map((value) => value / (1 + row("t")[0]!) + row("label")[0]!) }),
   // A tone in a band of the number of the class, in all frames, louder where a length is said; without words silence.
   sound: (row) => {
@@ -113,12 +116,14 @@ export const log = {
   opened: [] as string[],
   released: [] as string[],
   runs: [] as { model: string; batch: number }[],
+  weights: [] as string[][], // where those of each opened model lie
   names: 0,
 };
 
-async function openSession(graph: Uint8Array): Promise<Session> {
+async function openSession(graph: Uint8Array, weights: Weights): Promise<Session> {
   const model = new TextDecoder().decode(graph);
   log.opened.push(model);
+  log.weights.push(Object.keys(weights));
   return {
     async run(inputs) {
       if (faults.breakDown) throw new Error("memory access out of bounds");
@@ -151,8 +156,8 @@ const server = createServer((request, response) => {
       : response.end(readFileSync("src/bozzetto/runtime/emoji.tsv"));
   }
   const [, name, file] = /^\/models\/(.+)\/([^/]+)$/.exec(request.url!)!;
-  if (![...ALL, ...SMALL, ...STUDENT, ...WRITERS, "sound", "vlm", "autoencoder/encoder"].includes(name as ModelName))
-    return response.writeHead(404).end();
+  const served = [...ALL, ...SMALL, ...FILMING, ...WRITERS, "sound", "vlm", "autoencoder/encoder"];
+  if (!served.includes(name as ModelName)) return response.writeHead(404).end();
   return response.end(file === "config.json" ? JSON.stringify(config(name!)) : files(name!)[file!]);
 });
 before(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)));
@@ -183,7 +188,7 @@ export function begin(start: () => Worker = startWorker, patience?: number): voi
 beforeEach(() => {
   workers = [];
   Object.assign(faults, { needed: sum("weights of clip/text"), breakDown: false, nameless: false });
-  Object.assign(log, { opened: [], released: [], runs: [], names: 0 });
+  Object.assign(log, { opened: [], released: [], runs: [], weights: [], names: 0 });
   begin();
 });
 

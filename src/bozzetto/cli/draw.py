@@ -1,4 +1,4 @@
-"""Verbs that draw: a picture of a sentence, small pictures of a class, a sound as its spectrogram."""
+"""Verbs that draw: a picture or a film of a sentence, small pictures of a class, a sound as its spectrogram."""
 
 from __future__ import annotations
 
@@ -285,6 +285,47 @@ def edit(
             progress=progress,
         )
     save(drawn, files, sheet, show)
+
+
+@verbs.command(
+    epilog=examples(
+        'film "a red car moves left" -o car.webp',
+        'film "a happy robot spins" -o robot.gif --size 256 --seed 7',
+        'film "a balloon grows" -o frames',
+    )
+)
+def film(
+    context: typer.Context,
+    prompt: Annotated[str, typer.Argument(help="A thing and how it moves: a red car moves left.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--output", help="A .webp, .gif or .png (APNG) file, or a new folder of PNG files.")
+    ] = Path("film.webp"),
+    seed: Annotated[int, typer.Option(help="One seed, one film.")] = 0,
+    frames: Annotated[int, typer.Option(help="How many of the eight frames, 1 to 8, evenly.")] = 8,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps: 1, 2 or 4.")] = None,
+    style: Style = None,
+    size: Size = 64,
+    show: Show = False,
+) -> None:
+    """Draw a film of one thing that moves left, right, up or down, bounces, spins, grows, shrinks or fades."""
+    import bozzetto
+    from bozzetto import pictures
+
+    pictures.check_film_output(out)
+    with drawing(context, prompt) as progress:
+        drawn = bozzetto.film(
+            prompt,
+            seed=seed,
+            num_frames=frames,
+            num_inference_steps=steps,
+            style=style,
+            size=size,
+            progress=progress,
+        )
+    pictures.save_film(drawn, out)
+    print(out)
+    if show:
+        print("\n".join(pictures.in_terminal(frame) for frame in drawn))
 
 
 @verbs.command(

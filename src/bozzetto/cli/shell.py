@@ -12,6 +12,7 @@ from bozzetto.progress import speaks
 # Options that are called otherwise than the arguments of the front door that they stand for.
 OPTION_OF = {
     "num_inference_steps": "steps",
+    "num_frames": "frames",
     "guidance_scale": "guidance",
     "clip_guidance_scale": "clip_guidance",
     "negative_prompt": "negative",

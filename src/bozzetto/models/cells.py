@@ -43,10 +43,12 @@ class SheetConv(torch.autograd.Function):
         return F.conv2d(x, weight, bias, padding=1)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)
         dx = _gradients(gradient, x, weight, [True, False, False])[0]
+        if not ctx.needs_input_grad[1]:  # frozen
+            return dx, None, None
         dw = _gradients(sheet(gradient), sheet(x), weight, [False, True, False])[1]
         return dx, dw, gradient.sum((0, 2, 3))
 

@@ -1,13 +1,13 @@
 """ONNX Runtime as a function: named arrays in, named arrays out, on the CPU.
 
 `graph.onnx` holds no weights. Its initializers are external data that ONNX Runtime reads from `model.safetensors`
-beside it; their conversion from four bits or fp16 to fp32 is done once, while the session opens.
+beside it; their conversion from four bits or fp16 to fp32 is done once, while the session opens. That of a model which
+`shares` another one's weights says of both files where they lie in the weights folder.
 """
 
 import os
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,25 +48,27 @@ def open_network(
     def network(**inputs: np.ndarray) -> dict[str, np.ndarray]:
         with lock:
             if not opened:
-                opened.append(_open(model.path / graph, weights() if weights else {}))
+                opened.append(_open(model, graph, weights() if weights else {}))
         names = [output.name for output in opened[0].get_outputs()]
         return dict(zip(names, opened[0].run(names, inputs), strict=True))
 
     return network
 
 
-def _open(path: Path, weights: Mapping[str, np.ndarray]) -> Any:
+def _open(model: ModelFolder, name: str, weights: Mapping[str, np.ndarray]) -> Any:
     import onnxruntime  # a tenth of a second, so only when a model is really used
 
+    path, shares = model.path / name, "shares" in model.config
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cores()
     # Threads that wait in a busy loop double the processor time, and on a busy machine they hold up the work itself.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.disable_quant_qdq", "1")  # make the weights float32 once, on opening
     options.log_severity_level = 4  # what goes wrong is raised below, and need not be printed as well
-    graph = with_weights(path.read_bytes(), weights) if weights else str(path)
-    if weights:  # a graph in memory does not know where its other weights lie
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
+    graph = with_weights(path.read_bytes(), weights) if weights or shares else str(path)
+    if weights or shares:  # a graph in memory does not know where its other weights lie
+        folder = model.path.parent if shares else model.path
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no narrower base

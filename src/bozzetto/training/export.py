@@ -117,24 +117,46 @@ def _name_outputs(graph: onnx.GraphProto, outputs: list[str]) -> None:
         output.name = new[output.name]
 
 
-def _read_header(weights: Path) -> tuple[dict[str, dict], int]:
-    """What a safetensors file says of its tensors, and where their data begin."""
+@dataclass(frozen=True)
+class Entry:
+    """A tensor of a weights file, and where it lies in which file, as a graph says it."""
+
+    dtype: str
+    shape: list[int]
+    location: str
+    offset: int
+    length: int
+
+
+def _entries(weights: Path, location: str | None = None, prefix: str = "") -> dict[str, Entry]:
+    """The tensors of a safetensors file, by prefix and name."""
     with open(weights, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
-        return json.loads(file.read(length)), 8 + length
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    return {
+        prefix + name: Entry(
+            of["dtype"],
+            of["shape"],
+            location or weights.name,
+            8 + length + of["data_offsets"][0],
+            of["data_offsets"][1] - of["data_offsets"][0],
+        )
+        for name, of in header.items()
+    }
 
 
-def _point(tensor: TensorProto, weights: Path, header: dict[str, dict], start: int) -> None:
-    """Say where in the weights file an initializer lies, by its name."""
-    begin, end = header[tensor.name.removesuffix(STORED)]["data_offsets"]
+def _point(tensor: TensorProto, entries: Mapping[str, Entry]) -> None:
+    """Say where an initializer lies, by its name."""
+    entry = entries[tensor.name.removesuffix(STORED)]
     del tensor.external_data[:]
-    for name, value in {"location": weights.name, "offset": start + begin, "length": end - begin}.items():
+    for name, value in {"location": entry.location, "offset": entry.offset, "length": entry.length}.items():
         tensor.external_data.add(key=name, value=str(value))
 
 
-def point_into_safetensors(graph_bytes: bytes, weights: Path, outputs: list[str]) -> bytes:
-    """Replace every initializer that is stored in `weights` by external data and the nodes that make it float32."""
-    header, start = _read_header(weights)
+def point_into_safetensors(graph_bytes: bytes, header: Mapping[str, Entry], outputs: list[str]) -> bytes:
+    """Replace every initializer that is stored in a weights file by external data and the nodes that make it
+    float32."""
     model = onnx.load_from_string(graph_bytes)
     graph = model.graph
     _name_outputs(graph, outputs)
@@ -142,7 +164,7 @@ def point_into_safetensors(graph_bytes: bytes, weights: Path, outputs: list[str]
 
     def store(key: str, data_type: int, dims: list[int]) -> str:
         tensor = TensorProto(name=key + STORED, data_type=data_type, dims=dims, data_location=TensorProto.EXTERNAL)
-        _point(tensor, weights, header, start)
+        _point(tensor, header)
         stored.append(tensor)
         return tensor.name
 
@@ -150,11 +172,11 @@ def point_into_safetensors(graph_bytes: bytes, weights: Path, outputs: list[str]
         name = tensor.name
         if name not in header:
             kept.append(tensor)
-        elif header[name]["dtype"] == "F16":
+        elif header[name].dtype == "F16":
             half = store(name, TensorProto.FLOAT16, tensor.dims)
             nodes.append(helper.make_node("Cast", [half], [name], to=TensorProto.FLOAT))
         else:
-            groups = header[name]["shape"][0]
+            groups = header[name].shape[0]
             whole = store(name, TensorProto.INT4, [groups, GROUP])
             scale = store(name + SCALE, TensorProto.FLOAT16, [groups])
             shape = helper.make_tensor(name + ".shape", TensorProto.INT64, [len(tensor.dims)], tensor.dims)
@@ -180,7 +202,8 @@ class Graph:
     """What one graph computes: module.forward, whose state has the names of the folder's weights.
 
     inputs: example tensors by name, in the order of `module.forward`. dynamic: of which inputs also other dimensions
-    than 0, the batch, are free. batch: whether the batch is free at all.
+    than 0, the batch, are free. batch: whether the batch is free at all. shared: of a network that holds another one,
+    how the names of that one's weights begin, and its model folder beside this one.
     """
 
     module: nn.Module
@@ -188,6 +211,7 @@ class Graph:
     outputs: list[str]
     dynamic: dict[str, tuple[int, ...]] = field(default_factory=dict)
     batch: bool = True
+    shared: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -207,7 +231,7 @@ def _silent() -> Iterator[None]:
 @_silent()
 @torch.no_grad()  # the graph is the same, and traced in nine tenths of the time
 def graph_bytes(graph: Graph, weights: Path) -> bytes:
-    """The ONNX graph, pointing into the weights file."""
+    """The ONNX graph, pointing into the weights file; or with others, from the weights folder, into all of them."""
     free = torch.export.Dim.DYNAMIC
     shapes = tuple({dim: free for dim in (0, *graph.dynamic.get(name, ()))} for name in graph.inputs)
     program = torch.onnx.export(
@@ -222,7 +246,11 @@ def graph_bytes(graph: Graph, weights: Path) -> bytes:
         verbose=False,
     )
     assert program is not None  # only the old exporter returns nothing
-    return point_into_safetensors(program.model_proto.SerializeToString(), weights, graph.outputs)
+    own, root = weights.parent.name, weights.parent.parent
+    entries = _entries(weights, f"{own}/{weights.name}" if graph.shared else None)
+    for prefix, folder in graph.shared.items():
+        entries |= _entries(root / folder / weights.name, f"{folder}/{weights.name}", prefix)
+    return point_into_safetensors(program.model_proto.SerializeToString(), entries, graph.outputs)
 
 
 def write_folder(
@@ -271,7 +299,11 @@ def export_folder(
     module = graph.module.eval().float().cpu()
     tensors = stored(module, four_bits)
     restore(module, tensors)
-    parameters = sum(parameter.numel() for parameter in module.parameters())
+    others = tuple(graph.shared)
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(others)}
+    parameters = sum(each.numel() for name, each in module.named_parameters() if not name.startswith(others))
+    if others:
+        config |= {"shares": list(graph.shared.values())}
     graphs = {file: partial(graph_bytes, each) for file, each in ({"graph.onnx": graph} | (more_graphs or {})).items()}
     write_folder(to, name, tensors, {"parameters": parameters, **config}, graphs, texts or {})
 
@@ -304,14 +336,14 @@ def _merge(graph_bytes: bytes, changed: Mapping[str, np.ndarray], weights: Path)
     gone = {name + end for name in changed for end in (STORED, SCALE + STORED, ".shape", ".float_scale", ".groups")}
     nodes = [node for node in graph.node if node.output[0] not in gone]
     kept = [tensor for tensor in graph.initializer if tensor.name not in gone]
-    header, start = _read_header(weights)
+    entries = _entries(weights)
     for tensor in kept:
         if tensor.data_location == TensorProto.EXTERNAL:
-            _point(tensor, weights, header, start)
+            _point(tensor, entries)
     del graph.node[:], graph.initializer[:]
     graph.node.extend(nodes)
     graph.initializer.extend(kept)
-    return point_into_safetensors(model.SerializeToString(), weights, [output.name for output in graph.output])
+    return point_into_safetensors(model.SerializeToString(), entries, [output.name for output in graph.output])
 
 
 def training_note(run: Path) -> dict[str, dict[str, int | float | str]]:
