@@ -52,29 +52,31 @@ export class Kinds {
     });
   }
 
-  private readonly runs: Record<Kind, (idea: string, seed: number, turn: number, signal: AbortSignal) => Promise<void>> =
-    {
-      text: async (prompt, seed, _, signal) => {
-        const onDraft = ({ text }: { text: string }): void => {
-          this.tale = text;
-          this.host.requestUpdate();
-        };
-        await Runtime.get().write({ prompt, seed }, { signal, onDraft });
-      },
-      sound: async (_, seed, turn, signal) => {
-        const prompt = SOUNDS[turn % SOUNDS.length]!;
-        this.heard = await Runtime.get().sound({ prompt, seed }, { signal });
-        this.heardWords = prompt;
-      },
-      video: async (idea, seed, turn, signal) => {
-        const prompt = `${idea} ${MOTIONS[turn % MOTIONS.length]!}`;
-        const { frames } = await Runtime.get().film({ prompt, seed }, { signal });
-        this.clip.show(
-          frames.map((frame) => pixels(frame)),
-          prompt,
-        );
-      },
-    };
+  private readonly runs: Record<
+    Kind,
+    (idea: string, seed: number, turn: number, signal: AbortSignal) => Promise<void>
+  > = {
+    text: async (prompt, seed, _, signal) => {
+      const onDraft = ({ text }: { text: string }): void => {
+        this.tale = text;
+        this.host.requestUpdate();
+      };
+      await Runtime.get().write({ prompt, seed }, { signal, onDraft });
+    },
+    sound: async (_, seed, turn, signal) => {
+      const prompt = SOUNDS[turn % SOUNDS.length]!;
+      this.heard = await Runtime.get().sound({ prompt, seed }, { signal });
+      this.heardWords = prompt;
+    },
+    video: async (idea, seed, turn, signal) => {
+      const prompt = `${idea} ${MOTIONS[turn % MOTIONS.length]!}`;
+      const { frames } = await Runtime.get().film({ prompt, seed }, { signal });
+      this.clip.show(
+        frames.map((frame) => pixels(frame)),
+        prompt,
+      );
+    },
+  };
 
   private made(kind: (typeof KINDS)[number]): Content {
     const { heard, heardWords, clip, tale } = this;

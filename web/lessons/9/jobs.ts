@@ -7,7 +7,8 @@ export const JOBS = ["vary", "make", "repaint", "story", "tale", "sound", "clip"
 export type Job = (typeof JOBS)[number];
 
 /** A block of a chain. The encoder and the decoder are lesson 3's, the towers lesson 7's, looker and talker lesson 6's. */
-export type Block = "encode" | "noise" | "words" | "denoise" | "decode" | "see" | "match" | "look" | "talk" | "tell" | "hear";
+export type Block =
+  "encode" | "noise" | "words" | "denoise" | "decode" | "see" | "match" | "look" | "talk" | "tell" | "hear";
 
 /** The blocks of each job, in the order in which something passes through them. */
 export const CHAINS: Record<Job, readonly Block[]> = {
