@@ -116,7 +116,7 @@ def test_the_fonts_are_the_course_s_own_and_small(read, reader, course):
 
 
 def test_the_whole_course_is_small(course):
-    assert served(course, [path[1:] for path in course.entries]) <= 30_000_000
+    assert served(course, [path[1:] for path in course.entries]) <= 33_000_000
     runtime = [path[1:] for path in course.entries if path.startswith("/assets/ort/")]
     assert len(runtime) == 3
     assert served(course, runtime) <= 3_700_000

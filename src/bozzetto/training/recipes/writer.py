@@ -31,8 +31,9 @@ METHODS = ("next_word", "unmask")
 @dataclass(frozen=True)
 class Budget:
     next_word: TrainingSchedule
+    next_word_rounded: TrainingSchedule
     unmask: TrainingSchedule
-    rounded: TrainingSchedule  # of each
+    unmask_rounded: TrainingSchedule
     stories: int = 1_000_000  # how many there are to draw from
     prompted: float = 0.3  # share of stories whose beginning is shown to who fills in blanks
     model: dict = field(default_factory=dict)
@@ -42,17 +43,20 @@ _schedule = partial(TrainingSchedule, warmup=100, weight_decay=0.1, betas=(0.9, 
 BUDGETS = {
     "smoke": Budget(
         _schedule(60, 16, 5e-3, warmup=5, ema=0.9),
+        _schedule(6, 16, 1e-3, warmup=2, ema=0.9, rounding=True),
         _schedule(60, 16, 5e-3, warmup=5, ema=0.9),
         _schedule(6, 16, 1e-3, warmup=2, ema=0.9, rounding=True),
         model={"width": 64, "layers": 2, "heads": 2},
     ),
     "cpu": Budget(
         _schedule(6000, 32, 3e-3),
-        _schedule(12_000, 32, 3e-3),
         _schedule(300, 32, 5e-4, warmup=20, ema=0.99, rounding=True),
+        _schedule(12_000, 32, 3e-3),
+        _schedule(2000, 32, 1e-3, rounding=True),
     ),
     "gpu": Budget(
         _schedule(20_000, 512, 3e-3, warmup=200, ema=0.999),
+        _schedule(3000, 512, 5e-4, ema=0.999, rounding=True),
         _schedule(40_000, 512, 3e-3, warmup=200, ema=0.999),
         _schedule(3000, 512, 5e-4, ema=0.999, rounding=True),
         stories=100_000_000,
@@ -130,8 +134,9 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Writers
         if trained:
             model.load_state_dict(trained[0].state_dict())
         recipe = {"model": asdict(model.config), "stories": budget.stories, "prompted": budget.prompted}
+        rounded = f"{name}_rounded"
         run.advance(Stage(name, model, loss, getattr(budget, name), recipe))
-        trained.append(run.train(Stage(f"{name}_rounded", model, loss, budget.rounded, recipe)))
+        trained.append(run.train(Stage(rounded, model, loss, getattr(budget, rounded), recipe)))
         if leads():
             save_final(trained[-1], run.out / name)
     return Writers(*trained)
