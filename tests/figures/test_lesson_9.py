@@ -160,7 +160,7 @@ def test_the_models_are_small(tour, course):
     files = [path for path in tour.models if any(path.startswith(f"models/{name}/") for name in first)]
     assert sum(path.endswith("model.safetensors") for path in files) == 4
     assert served(course, files) <= 8_000_000
-    assert served(course, tour.models) <= 14_000_000
+    assert served(course, tour.models) <= 18_000_000  # all nine jobs; see docs/decisions.md
 
 
 def test_a_mask_is_painted_by_keyboard_and_pointer_and_the_rest_stays(reader):
@@ -234,11 +234,11 @@ def test_a_tale_is_told_drawn_and_looked_at(reader):
 
 
 def test_a_sound_and_a_clip_are_computed(reader):
-    """A seed decides them, and each brick says how long it took."""
+    """A seed decides them, and the bricks that take long say how long."""
     for job, count in (("sound", 1), ("clip", 9)):
         first, again, other = (drawn(reader.figure(9, job=job, seed=seed)) for seed in (1, 1, 2))
         assert len(first) == count and first == again and first != other
-        assert all(time.endswith("s") for time in times(reader.page.locator("bz-same-blocks")))
+        assert sum(time.endswith("s") for time in times(reader.page.locator("bz-same-blocks"))) == 2  # draws, and ends
 
 
 def test_leaving_in_the_middle_and_twenty_quick_clicks(reader):
