@@ -52,7 +52,7 @@ BUDGETS = {
         _schedule(6000, 32, 3e-3),
         _schedule(300, 32, 5e-4, warmup=20, ema=0.99, rounding=True),
         _schedule(12_000, 32, 3e-3),
-        _schedule(2000, 32, 1e-3, rounding=True),
+        _schedule(300, 32, 5e-4, warmup=20, ema=0.99, rounding=True),
     ),
     "gpu": Budget(
         _schedule(20_000, 512, 3e-3, warmup=200, ema=0.999),
