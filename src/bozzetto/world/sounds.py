@@ -21,27 +21,10 @@ CLASSES = ("coin", "laser", "jump", "bell", "explosion", "power-up", "siren", "b
 WORDS = (*CLASSES, *(word for axis in AXES for word in axis))
 SLOTS = 1 + len(AXES)  # a word of each kind at most: the class, then each axis
 NAMED = 1 / 3  # an axis has a word beyond this
-FILLERS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "one",
-        "sound",
-        "effect",
-        "noise",
-        "of",
-        "and",
-        "with",
-        "that",
-        "is",
-        "very",
-        "like",
-        "some",
-        "pitched",
-        "tone",
-    ]
-)
+FILLERS = {
+    "a", "an", "the", "one", "some", "sound", "effect", "noise", "tone", "of", "and", "with", "that", "is", "very",
+    "like", "pitched",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ from bozzetto.world.sounds import SLOTS, WORDS, make_sound, render
 class Budget:
     fit: TrainingSchedule
     rounded: TrainingSchedule
-    widths: tuple[int, int, int] = (48, 96, 128)
-    condition_size: int = 192
+    widths: tuple[int, int, int] = (48, 64, 96)
+    condition_size: int = 128
     sounds: int = 12_000  # how many there are to learn from
     unsaid: tuple[float, float] = (0.1, 0.3)  # share of sounds whose class, and of whose other words each, is not said
     without: float = 0.1  # share of sounds with no word at all
@@ -46,7 +46,7 @@ BUDGETS = {
         widths=(16, 32, 32),
         sounds=32,
     ),
-    "cpu": Budget(_schedule(4000, 64, 1.5e-3), _schedule(400, 64, 5e-4, warmup=20, ema=0.99, rounding=True)),
+    "cpu": Budget(_schedule(1400, 64, 2e-3), _schedule(120, 64, 5e-4, warmup=10, ema=0.99, rounding=True)),
     "gpu": Budget(
         _schedule(30_000, 512, 1e-3, warmup=500, ema=0.9995),
         _schedule(3000, 512, 3e-4, ema=0.999, rounding=True),
@@ -110,7 +110,7 @@ def export(run: Path, to: Path) -> None:
     side = spectrogram.BANDS
     label = torch.zeros(2, SLOTS, dtype=torch.long)
     inputs = {"x": torch.zeros(2, 1, side, side), "t": torch.ones(2), "label": label}
-    defaults = {"sampler": "dpmpp_2m", "num_inference_steps": 20, "guidance_scale": 2.0}
+    defaults = {"sampler": "dpmpp_2m", "num_inference_steps": 12, "guidance_scale": 2.0}
     export_folder(to, "sound", Graph(model, inputs, ["clean"]), {"config": asdict(config), "defaults": defaults})
 
 
