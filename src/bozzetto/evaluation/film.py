@@ -53,7 +53,7 @@ def stance(frame: np.ndarray) -> tuple[float, float, float, float]:
 def between(first: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """The pose that takes what stands in the first pose to another one."""
     scale, angle = pose[2] / first[2], pose[3] - first[3]
-    x, y = turned(*first[:2], angle)
+    x, y = turned(float(first[0]), float(first[1]), angle)
     return np.array([pose[0] - scale * x, pose[1] - scale * y, scale, angle, pose[4] / first[4]], np.float32)
 
 
@@ -113,10 +113,10 @@ def seen_alone(film: np.ndarray, motion: str) -> np.ndarray:
         alpha = np.minimum(alpha * 255 / max(float(alpha.max()), 12), 255).astype(np.uint8)
         image = Image.fromarray(np.dstack([frame[..., :3], np.where(alpha > 25, alpha, 0)]))
         image = image.rotate(float(pose[3]), Image.Resampling.BICUBIC)  # the other way round than poses
-        box = image.getchannel("A").getbbox() or (0, 0, FRAME, FRAME)
+        box = image.getchannel("A").point(lambda alpha: 255 * (alpha > 127)).getbbox() or (0, 0, FRAME, FRAME)
         side = max(box[2] - box[0], box[3] - box[1])
-        middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        cut = image.crop(tuple(round(m + way * side / 2) for way in (-1, 1) for m in middle))
+        left, top = (box[0] + box[2] - side) // 2, (box[1] + box[3] - side) // 2
+        cut = image.crop((left, top, left + side, top + side))
         large = cut.resize((FRAME, FRAME), Image.Resampling.BICUBIC)
         shown.append(np.asarray(Image.alpha_composite(Image.new("RGBA", large.size, "white"), large).convert("RGB")))
     return np.stack(shown)
@@ -131,7 +131,7 @@ def same(embeddings: np.ndarray) -> np.ndarray:
 
 def score(films: dict[str, np.ndarray], embeddings: dict[str, np.ndarray], motions: list[str]) -> Scores:
     """films uint8 [N,8,64,64,4] and CLIP's embeddings [N,8,D] by kind, of those of the first film's words."""
-    scores = {}
+    scores: Scores = {}
     for kind in KINDS[:2]:
         right = np.array([is_right(film, motion) for film, motion in zip(films[kind], motions, strict=True)])
         scores |= {RIGHT + kind: share(share_of(right)), SAME + kind: share(share_of(same(embeddings[kind])))}
