@@ -13,7 +13,18 @@ pytest.importorskip("scipy")
 
 from bozzetto.cli import main  # noqa: E402
 from bozzetto.errors import InvalidInput, NotBuilt, WeightsError  # noqa: E402
-from bozzetto.evaluation import autoencoder, bench, clip, makers, report, sound, text_to_image, vlm, writer  # noqa: E402
+from bozzetto.evaluation import (  # noqa: E402
+    autoencoder,
+    bench,
+    clip,
+    film,
+    makers,
+    report,
+    sound,
+    text_to_image,
+    vlm,
+    writer,
+)
 from bozzetto.evaluation import judge as judges  # noqa: E402
 from bozzetto.evaluation.bench import EvaluationContext  # noqa: E402
 from bozzetto.evaluation.scores import border_ratio, share  # noqa: E402
@@ -22,6 +33,7 @@ from bozzetto.metrics import makers as formulas  # noqa: E402
 from bozzetto.metrics.retrieval import share_of  # noqa: E402
 from bozzetto.world.captions import held_out_keywords, plain_name, templates, with_article  # noqa: E402
 from bozzetto.world.dataset import World  # noqa: E402
+from bozzetto.world.films import MOTIONS  # noqa: E402
 from bozzetto.world.questions import CANNOT_TELL  # noqa: E402
 from bozzetto.world.scenes import KINDS  # noqa: E402
 from patterned_world import KEYWORDS, NAMES, STYLES, Oracle, drawing, patterned_world, thumbnails  # noqa: E402
@@ -358,6 +370,9 @@ def test_measures_are_called_as_in_the_report_that_ships(context: EvaluationCont
     listener = SimpleNamespace(right=lambda sounds, words: {check: np.ones(2, bool) for check in sound.CHECKS})
     scores = sound.score({kind: ([], []) for kind in sound.KINDS}, listener)
     assert {*scores, sound.NEAR} == set(shipped("sound"))
+    nothing, motions = np.zeros((10, 8, 64, 64, 4), np.uint8), list(MOTIONS)
+    scores = film.score(dict.fromkeys(film.KINDS, nothing), dict.fromkeys(film.KINDS, np.ones((10, 8, 2))), motions)
+    assert set(scores) == set(shipped("film"))
     monkeypatch.setattr(formulas, "features", cells)
     monkeypatch.setattr(makers, "features", cells)
     images = np.random.default_rng(0).integers(0, 256, (90, 32, 32, 3)).astype(np.uint8)

@@ -270,7 +270,7 @@ def test_a_folder_of_frames_is_a_film(small, tmp_path):
         (["a cat", "--size", "5"], "--size must be"),
         (["a cat", "-o", "car.mp4"], "must end in .webp, .gif, .png"),
         (["a cat", "-o", "nowhere/car.webp"], "nowhere is not there"),
-        (["a cat", "-o", "."], "--output . is there already"),
+        (["a cat", "-o", "."], "output . is there already: name a new folder"),
     ],
 )
 def test_what_cannot_be_used_is_one_line_and_leaves_nothing(small, tmp_path, monkeypatch, capsys, arguments, said):
@@ -322,11 +322,12 @@ def test_the_same_thing_is_nearer_to_itself_than_to_any_other():
     things = rng.standard_normal((5, 1, 16))
     films = things + 0.1 * rng.standard_normal((5, 8, 16))
     films /= np.linalg.norm(films, axis=-1, keepdims=True)
-    assert evaluation.same(films).all()
+    best = films[:, 0]
+    assert evaluation.same(films, best).all()
     films[2, 4] = films[1, 0]
-    assert evaluation.same(films).all()
+    assert evaluation.same(films, best).all()
     films[2, 5] = films[0, 0]
-    assert evaluation.same(films).tolist() == [True, True, False, True, True]
+    assert evaluation.same(films, best).tolist() == [True, True, False, True, True]
 
 
 def test_scores_hold_films_to_their_words():
@@ -350,7 +351,7 @@ def test_what_clip_is_shown_is_turned_back_and_whole():
     spun = evaluation.seen_alone(frames(thing(), "spins"), "spins").astype(int)
     assert np.abs(spun[3] - spun[0]).mean() < 20
     shrunk = evaluation.seen_alone(frames(thing(), "shrinks"), "shrinks").astype(int)
-    assert np.abs(shrunk[7] - shrunk[0]).mean() < 20
+    assert np.abs(shrunk[7] - shrunk[0]).mean() < 25
 
 
 # ---------------------------------------------------------------- what the page is held to

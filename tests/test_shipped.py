@@ -12,6 +12,7 @@ from PIL import Image
 
 import bozzetto
 from bozzetto.evaluation.autoencoder import psnr
+from bozzetto.evaluation.film import is_right
 from bozzetto.runtime import clip as towers
 from bozzetto.runtime import enlarger, store, vae, write
 from bozzetto.runtime.session import open_network
@@ -22,6 +23,7 @@ from bozzetto.training.recipes.writer import story_nouns
 from bozzetto.world import emoji
 from bozzetto.world.captions import caption, templates, with_article
 from bozzetto.world.dataset import load_world
+from bozzetto.world.films import MOTIONS
 from bozzetto.world.scenes import make_scene, scene_objects
 from bozzetto.world.stories import contradictions, read_story
 from bozzetto.world.styles import STYLES
@@ -189,3 +191,11 @@ def test_the_writers_hold_to_the_grammar_and_to_their_first_sentence(world, meth
         reading = read_story(story, nouns)
         agree += reading is not None and not contradictions(reading)
     assert agree >= 10
+
+
+def test_things_move_as_the_words_say():
+    right = 0
+    for seed, motion in enumerate(MOTIONS):
+        frames = bozzetto.film(f"a red car {motion}", seed=seed)
+        right += is_right(np.stack([np.asarray(frame) for frame in frames]), motion)
+    assert right >= 8

@@ -241,7 +241,7 @@ def check_film_output(path: Path) -> None:
             raise InvalidInput("output", f"{path} must end in {', '.join(FILMS)}, or name a new folder")
         check_output(path, path.suffix.lower())
     elif path.exists():
-        raise InvalidInput("output", f"{path} is there already: name a new folder, or a file like {path}.webp")
+        raise InvalidInput("output", f"{path} is there already: name a new folder, or a file that ends in .webp")
     else:
         check_output(path, "")
 

@@ -1,8 +1,8 @@
 """Films: does the thing move as the word says, and is it the same thing in all frames?
 
 The motion is checked exactly, against the path that the word stands for: where the middle of the thing is, how large it
-is, how it is turned and how much of it is seen, in every frame as it follows from the first one. Beside it stand true
-films, once through the autoencoder, and a blind figure, in which the words are those of other films.
+is, how it is turned and how much of it is seen, in every frame as it follows from the one that shows it best. Beside it
+stand true films, once through the autoencoder, and a blind figure, in which the words are those of other films.
 """
 
 from pathlib import Path
@@ -20,11 +20,10 @@ from bozzetto.world.scenes import FRAME
 
 N = 200  # films
 RIGHT, SAME = "moves as the word says", "the same thing in all frames"
-NAMED = "the thing named, top-5"
 KINDS = ("", ", true films", ", words of other films")
 NEAR = 4.0  # pixels that the middle may be off
 ALIKE = 1.25  # ratio of sizes
-SEEN = 0.2  # of opacity
+SEEN = 0.25  # of opacity
 FAINT = 0.3  # opacity below which an angle cannot be told
 TURNS = (0, 45, -45, 90, -90, 135, -135, 180)
 OFF = 1  # so many frames of a right film may be off
@@ -38,22 +37,28 @@ SHOWN = (*(RIGHT + kind for kind in KINDS), *(SAME + kind for kind in KINDS))  #
 
 
 def stance(frame: np.ndarray) -> tuple[float, float, float, float]:
-    """Of a frame uint8 [64,64,4]: the middle of what is seen, x and y in pixels from the middle of the frame; its size,
-    the root of its area in pixels; and its opacity, 0 to 1."""
+    """Of a frame uint8 [64,64,4], by the moments of its alpha: the middle of what is seen, x and y in pixels from the
+    middle of the frame; its size, the root of the mean square distance to it; and how much there is for this size."""
     alpha = frame[..., 3] / 255
-    opacity = float(np.percentile(alpha[alpha > 0.04], 75)) if (alpha > 0.04).any() else 0.0
-    weight = np.where(alpha > opacity / 2, np.minimum(alpha / max(opacity, 1e-6), 1), 0)
-    area = float(weight.sum())
-    if area < 1:
+    weight = np.where(alpha > 0.04, alpha, 0)
+    mass = float(weight.sum())
+    if mass < 1:
         return 0.0, 0.0, 0.0, 0.0
     place = np.arange(FRAME) + 0.5 - FRAME / 2
-    return float(weight.sum(0) @ place / area), float(weight.sum(1) @ place / area), area**0.5, opacity
+    x, y = float(weight.sum(0) @ place / mass), float(weight.sum(1) @ place / mass)
+    size = float((weight.sum(0) @ (place - x) ** 2 + weight.sum(1) @ (place - y) ** 2) / mass) ** 0.5
+    return x, y, size, mass / size**2
+
+
+def largest(motion: str) -> int:
+    """The frame that all others are held to: the first of those in which the thing is large and opaque."""
+    return int((MOTIONS[motion][:, 2] * MOTIONS[motion][:, 4]).argmax())
 
 
 def between(first: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """The pose that takes what stands in the first pose to another one."""
     scale, angle = pose[2] / first[2], pose[3] - first[3]
-    x, y = turned(*first[:2], angle)
+    x, y = turned(float(first[0]), float(first[1]), angle)
     return np.array([pose[0] - scale * x, pose[1] - scale * y, scale, angle, pose[4] / first[4]], np.float32)
 
 
@@ -63,30 +68,23 @@ def turned(x: float, y: float, degrees: float) -> tuple[float, float]:
     return cos * x - sin * y, sin * x + cos * y
 
 
-def follows(first: np.ndarray, frame: np.ndarray, way: np.ndarray) -> bool:
-    """Whether a frame shows what the first one shows after the pose `way`."""
-    x, y, size, opacity = stance(first)
-    found_x, found_y, found_size, found_opacity = stance(frame)
+def follows(best: np.ndarray, frame: np.ndarray, way: np.ndarray) -> bool:
+    """Whether a frame shows what the best one shows after the pose `way`."""
+    x, y, size, amount = stance(best)
+    found_x, found_y, found_size, found_amount = stance(frame)
     wanted = np.array(turned(x, y, way[3])) * way[2] + way[:2]
     if not size or not found_size or np.hypot(found_x - wanted[0], found_y - wanted[1]) > NEAR:
         return False
-    ratio = found_size / (size * way[2])
-    if not 1 / ALIKE <= ratio <= ALIKE or abs(found_opacity - min(1, opacity * way[4])) > SEEN:
+    ratio, opacity = found_size / (size * way[2]), found_amount / amount
+    if not 1 / ALIKE <= ratio <= ALIKE or abs(opacity - way[4]) > SEEN:
         return False
-    return bool(way[4] < FAINT) or angle_fits(first, frame, way)
-
-
-def angle_fits(first: np.ndarray, frame: np.ndarray, way: np.ndarray) -> bool:
-    """Whether the first frame turned as the pose says is as near to this one as it is when turned otherwise."""
-    x, y, size, _ = stance(first)
-    found_x, found_y, found_size, opacity = stance(frame)
-    scale = found_size / size
-    apart = []
-    for turn in TURNS:
-        angle = float(way[3] + turn)
-        there = np.array(turned(x, y, angle)) * scale
-        pose = np.array([found_x - there[0], found_y - there[1], scale, angle, 1], np.float32)
-        apart.append(difference(moved(first, pose), frame, opacity))
+    if way[4] < FAINT:
+        return True
+    scale, apart = found_size / size, []
+    for turn in TURNS:  # is it nearer turned as the pose says than turned otherwise?
+        there = np.array(turned(x, y, way[3] + turn)) * scale
+        pose = np.array([found_x - there[0], found_y - there[1], scale, way[3] + turn, 1], np.float32)
+        apart.append(difference(moved(best, pose), frame, opacity))
     return apart[0] <= 1.05 * min(apart)
 
 
@@ -99,8 +97,8 @@ def difference(a: np.ndarray, b: np.ndarray, opacity: float) -> float:
 
 def is_right(film: np.ndarray, motion: str) -> bool:
     """Whether a film uint8 [8,64,64,4] shows the motion, in all frames but one at most."""
-    path = MOTIONS[motion]
-    good = [follows(film[0], frame, between(path[0], pose)) for frame, pose in zip(film[1:], path[1:], strict=True)]
+    path, best = MOTIONS[motion], largest(motion)
+    good = [follows(film[best], frame, between(path[best], pose)) for frame, pose in zip(film, path, strict=True)]
     return len(good) - sum(good) <= OFF
 
 
@@ -113,38 +111,41 @@ def seen_alone(film: np.ndarray, motion: str) -> np.ndarray:
         alpha = np.minimum(alpha * 255 / max(float(alpha.max()), 12), 255).astype(np.uint8)
         image = Image.fromarray(np.dstack([frame[..., :3], np.where(alpha > 25, alpha, 0)]))
         image = image.rotate(float(pose[3]), Image.Resampling.BICUBIC)  # the other way round than poses
-        box = image.getchannel("A").getbbox() or (0, 0, FRAME, FRAME)
+        box = image.getchannel("A").point(lambda alpha: 255 * (alpha > 127)).getbbox() or (0, 0, FRAME, FRAME)
         side = max(box[2] - box[0], box[3] - box[1])
-        middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        cut = image.crop(tuple(round(m + way * side / 2) for way in (-1, 1) for m in middle))
+        left, top = (box[0] + box[2] - side) // 2, (box[1] + box[3] - side) // 2
+        cut = image.crop((left, top, left + side, top + side))
         large = cut.resize((FRAME, FRAME), Image.Resampling.BICUBIC)
         shown.append(np.asarray(Image.alpha_composite(Image.new("RGBA", large.size, "white"), large).convert("RGB")))
     return np.stack(shown)
 
 
-def same(embeddings: np.ndarray) -> np.ndarray:
-    """Embeddings [N,8,D] of films: of which all frames but one at most are nearer to their own first frame than to that
-    of any other film, bool [N]."""
-    nearest = (embeddings[:, 1:] @ embeddings[:, 0].T).argmax(-1)
-    return (nearest != np.arange(len(embeddings))[:, None]).sum(1) <= OFF
+def same(films: np.ndarray, best: np.ndarray) -> np.ndarray:
+    """Embeddings of films [N,8,D] and of the best frame of each [N,D]: of which films all frames but one at most are
+    nearer to their own best frame than to that of any other film, bool [N]."""
+    nearest = (films @ best.T).argmax(-1)
+    return (nearest != np.arange(len(films))[:, None]).sum(1) <= OFF
 
 
 def score(films: dict[str, np.ndarray], embeddings: dict[str, np.ndarray], motions: list[str]) -> Scores:
-    """films uint8 [N,8,64,64,4] and CLIP's embeddings [N,8,D] by kind, of those of the first film's words."""
-    scores = {}
-    for kind in KINDS[:2]:
-        right = np.array([is_right(film, motion) for film, motion in zip(films[kind], motions, strict=True)])
-        scores |= {RIGHT + kind: share(share_of(right)), SAME + kind: share(share_of(same(embeddings[kind])))}
-        if not kind:
-            words = np.array(motions)
-            each = {word: right[words == word] for word in MOTIONS if word in motions}
-            scores |= {word_measure(word): share(share_of(found)) for word, found in each.items()}
-    others = motions[1:] + motions[:1]
-    blind = np.array([is_right(film, motion) for film, motion in zip(films[""], others, strict=True)])
-    mixed = embeddings[""].copy()
-    mixed[:, 1:] = np.roll(mixed[:, 1:], 1, axis=0)
-    scores |= {RIGHT + KINDS[2]: share(share_of(blind)), SAME + KINDS[2]: share(share_of(same(mixed)))}
-    return scores
+    """films uint8 [N,8,64,64,4] and CLIP's embeddings [N,8,D], by kind. The words of other films are those of the next
+    one, and so is then the best frame."""
+    rows, best = np.arange(len(motions)), [largest(motion) for motion in motions]
+
+    def right(kind: str, words: list[str]) -> np.ndarray:
+        return np.array([is_right(film, word) for film, word in zip(films[kind], words, strict=True)])
+
+    def measured(kind: str, found: np.ndarray, alike: np.ndarray) -> Scores:
+        return {RIGHT + kind: share(share_of(found)), SAME + kind: share(share_of(alike))}
+
+    ours, true, blind = KINDS
+    found, seen = right(ours, motions), embeddings[ours]
+    scores = measured(ours, found, same(seen, seen[rows, best]))
+    for motion in MOTIONS:
+        scores[word_measure(motion)] = share(share_of(found[np.array(motions) == motion]))
+    scores |= measured(true, right(true, motions), same(embeddings[true], embeddings[true][rows, best]))
+    others = np.roll(seen[rows, best], -1, axis=0)
+    return scores | measured(blind, right(ours, motions[1:] + motions[:1]), same(seen, others))
 
 
 def wishes(context: EvaluationContext, n: int) -> tuple[list[str], list[str], list[np.ndarray]]:

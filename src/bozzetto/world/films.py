@@ -26,9 +26,12 @@ STAYS = "stays"
 RECOLORED = 0.3  # share of films
 
 
-def path(x: object = 0, y: object = 0, scale: object = 1, angle: object = 0, opacity: object = 1) -> np.ndarray:
-    """Poses float32 [8,5], of numbers that stay or change."""
-    return np.stack([np.broadcast_to(np.float32(part), FRAMES) for part in (x, y, scale, angle, opacity)], 1)
+Number = float | np.ndarray  # that stays, or changes from frame to frame
+
+
+def path(x: Number = 0, y: Number = 0, scale: Number = 1, angle: Number = 0, opacity: Number = 1) -> np.ndarray:
+    """Poses float32 [8,5]."""
+    return np.stack([np.broadcast_to(part, FRAMES) for part in (x, y, scale, angle, opacity)], 1).astype(np.float32)
 
 
 _TIME = np.linspace(0, 1, FRAMES)

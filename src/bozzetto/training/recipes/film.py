@@ -46,7 +46,9 @@ BUDGETS = {
         _schedule(24, 4, 5e-3, warmup=4, ema=0.9),
         _schedule(3, 4, 1e-3, warmup=2, ema=0.9, rounding=True),
     ),
-    "cpu": Budget(_schedule(900, 8, 3e-3), _schedule(80, 8, 5e-4, ema=0.97, rounding=True)),
+    "cpu": Budget(
+        _schedule(900, 8, 3e-3, last_rate=0.6), _schedule(200, 8, 1.8e-3, warmup=10, ema=0.97, rounding=True)
+    ),
     "gpu": Budget(_schedule(6000, 128, 3e-3, ema=0.999), _schedule(1000, 128, 5e-4, ema=0.998, rounding=True)),
 }
 EXPECTED = {
@@ -86,7 +88,7 @@ def learn(world: World, budget: Budget, run: Run, start: Path | None) -> Film:
     def loss(model: Film, rng: np.random.Generator, generator: torch.Generator) -> dict[str, Tensor]:
         count = budget.fit.batch_size
         latents, motion, *said = draw(rng, count)
-        t = torch.from_numpy(rng.choice(np.float32(TIMES), count)).to(device)
+        t = torch.from_numpy(rng.choice(np.array(TIMES, np.float32), count)).to(device)
         noise = torch.randn(latents[:, 1:].shape, generator=generator, device=device)
         latents, motion, noise, t, *said = ours(latents, motion, noise, t, *said)
         return model.loss(latents[:, 1:], noise, t, *said, (t - AHEAD).clamp(min=0), latents[:, 0], motion)
