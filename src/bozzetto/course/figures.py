@@ -4,12 +4,12 @@
 DRAWING = ("clip/text", "text_to_image", "autoencoder/decoder")
 CLIP = ("clip/text", "clip/order", "clip/image")
 VAE = tuple(f"vae/{kind}{part}" for kind in ("", "plain_", "map_", "plain_map_") for part in ("encoder", "decoder"))
-FILMING = ("clip/text", "text_few_steps", "film")
+OTHER_KINDS = ("writer/next_word", "sound", "clip/text", "text_few_steps", "film")
 PICTURES = ("gallery.json", "gallery.avif")
 
 NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "sorter-maker": (
-        ("clip/image", "text_to_image", "memoriser", "autoencoder/decoder", "writer/next_word", "sound", *FILMING),
+        ("clip/image", "text_to_image", "memoriser", "autoencoder/decoder", *OTHER_KINDS),
         (*PICTURES, "labels.*", "ideas.json", "training*", "memoriser.json"),
     ),
     "step-the-game": (("gan_round", "gan/generator"), ()),
@@ -23,7 +23,7 @@ NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("labels.*", "weak-spots.json", "ladder.json", "ladder/*", "emoji.tsv"),
     ),
     "same-blocks": (
-        (*DRAWING, "autoencoder/encoder", "clip/order", "clip/image", "vlm", "writer/next_word", "sound", *FILMING),
+        (*DRAWING, "autoencoder/encoder", "clip/order", "clip/image", "vlm", *OTHER_KINDS),
         ("gallery.*", "emoji.tsv"),
     ),
 }

@@ -128,15 +128,18 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Writers
         return {"loss": mean(losses), "right": mean(right)}
 
     trained: list[Writer] = []
-    for name, loss in zip(METHODS, (say_next, fill_in), strict=True):
+    ways = (
+        (METHODS[0], say_next, budget.next_word, budget.next_word_rounded),
+        (METHODS[1], fill_in, budget.unmask, budget.unmask_rounded),
+    )
+    for name, loss, fit, rounded in ways:
         torch.manual_seed(run.seed)
         model = placed(Writer(WriterConfig(len(tokenizer.vocabulary), name == "next_word", **budget.model)), device)
         if trained:
             model.load_state_dict(trained[0].state_dict())
         recipe = {"model": asdict(model.config), "stories": budget.stories, "prompted": budget.prompted}
-        rounded = f"{name}_rounded"
-        run.advance(Stage(name, model, loss, getattr(budget, name), recipe))
-        trained.append(run.train(Stage(rounded, model, loss, getattr(budget, rounded), recipe)))
+        run.advance(Stage(name, model, loss, fit, recipe))
+        trained.append(run.train(Stage(f"{name}_rounded", model, loss, rounded, recipe)))
         if leads():
             save_final(trained[-1], run.out / name)
     return Writers(*trained)
