@@ -231,10 +231,10 @@ def opened(tmp_path, monkeypatch):
     graphs, read = Counter(), Counter()
     usual_open, usual_read = session._open, Path.read_bytes
 
-    def slow_open(path, *adapter):
-        graphs[str(path.relative_to(weights))] += 1
+    def slow_open(model, name, adapter):
+        graphs[str((model.path / name).relative_to(weights))] += 1
         time.sleep(0.2)  # long enough for every other thread to arrive
-        return usual_open(path, *adapter)
+        return usual_open(model, name, adapter)
 
     def read_bytes(path):
         read[str(path.relative_to(weights))] += 1

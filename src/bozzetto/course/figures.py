@@ -4,7 +4,8 @@
 DRAWING = ("clip/text", "text_to_image", "autoencoder/decoder")
 CLIP = ("clip/text", "clip/order", "clip/image")
 VAE = tuple(f"vae/{kind}{part}" for kind in ("", "plain_", "map_", "plain_map_") for part in ("encoder", "decoder"))
-OTHER_KINDS = ("writer/next_word", "sound", "clip/text", "text_few_steps", "film")
+FILMING = ("clip/text", "text_few_steps", "film")
+OTHER_KINDS = ("writer/next_word", "sound", *FILMING)
 PICTURES = ("gallery.json", "gallery.avif")
 
 NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
