@@ -1,4 +1,5 @@
 /** Tiny stories, word after word or out of blanks. Counterpart: src/bozzetto/runtime/write.py */
+import { concat } from "./arrays.js";
 import { RuntimeError, checkNumber, checkWhole, unreadable } from "./errors.js";
 import { LIMITS, WRITER as FACTS } from "./generated.js";
 import type { Control, WriteOptions, WriterName, Written } from "./messages.js";
@@ -75,14 +76,21 @@ export async function* unmask(
   let draft = [...tokens, ...Array<number>(blanks).fill(mask)];
   yield draft;
   for (let step = 0; step < steps; step++) {
-    const logits = await read(draft); // at each place, of the next one
-    const before = logits.subarray(0, (logits.length / length) * (length - 1));
-    const chosen = choose(before, temperature, uniform(seed, length - 1, step));
-    const empty = [...draft.keys()].filter((place) => draft[place] === mask);
+    const places = [...draft.keys()].filter((place) => draft[place] === mask);
+    const all = await read(draft); // at each place, of the next one
+    const size = all.length / length;
+    const logits = concat(places.map((place) => all.subarray((place - 1) * size, place * size)));
+    const draws = uniform(seed, length - 1, step);
+    const chosen = choose(
+      logits,
+      temperature,
+      Float64Array.from(places, (place) => draws[place - 1]!),
+    );
+    const sure = sureness(logits, chosen);
     const left = Math.floor((blanks * (steps - 1 - step)) / steps);
-    const sure = sureness(before, chosen);
-    const first = empty.sort((a, b) => sure[b - 1]! - sure[a - 1]!).slice(0, empty.length - left);
-    draft = draft.map((token, place) => (first.includes(place) ? chosen[place - 1]! : token));
+    const first = [...places.keys()].sort((a, b) => sure[b]! - sure[a]!).slice(0, places.length - left);
+    draft = [...draft];
+    for (const i of first) draft[places[i]!] = chosen[i]!;
     yield draft;
   }
 }

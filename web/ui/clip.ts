@@ -1,9 +1,18 @@
 // A film of a few frames: they play twice at a press, and lie side by side for those who would rather look.
 import { html, type TemplateResult } from "lit";
+import type { ModelName } from "../runtime/client.js";
 import { beats } from "./beat.js";
 import { picture, type Pixels } from "./canvas.js";
 import { button } from "./figure-parts.js";
 import { t } from "./strings.js";
+
+/** What draws a clip. */
+export const CLIP_MODELS = [
+  "clip/text",
+  "text_few_steps",
+  "film",
+  "autoencoder/decoder",
+] as const satisfies readonly ModelName[];
 
 const FRAME_TIME = 125; // milliseconds: a second for eight frames
 const ROUNDS = 2;

@@ -5,6 +5,9 @@ import { picture, type Pixels } from "./canvas.js";
 import { button } from "./figure-parts.js";
 import { t } from "./strings.js";
 
+/** What can be asked for, to begin with. */
+export const SOUNDS = ["a rising laser", "a coin", "a long low bell", "a short high jump"] as const;
+
 const PATIENCE = 2000; // milliseconds until a device that says nothing counts as none
 
 let context: AudioContext | undefined;
@@ -27,7 +30,7 @@ export async function play({ samples, rate }: Pick<SoundMade, "samples" | "rate"
 }
 
 /** Values in -1 .. 1, a square of them, as pixels: loud is dark, as ink on paper. */
-export function spectrogram(values: Float32Array): Pixels {
+function spectrogram(values: Float32Array): Pixels {
   const width = Math.sqrt(values.length);
   const data = new Uint8ClampedArray(4 * values.length);
   values.forEach((value, i) => data.set([...INK.map((ink) => 250 - ((value + 1) / 2) * (250 - ink)), 255], 4 * i));

@@ -117,14 +117,14 @@ def unmask(writer: Writer, tokens: list[int], seed: int, temperature: float, ste
     draft = np.array([*tokens, *[MASK] * blanks])
     yield draft
     for step in range(steps):
-        logits = writer.read(tokens=draft[None])["logits"][0, :-1]  # at each place, of the next one
-        chosen = choose(logits, temperature, uniform(seed, len(logits), step))
+        places = np.flatnonzero(draft == MASK)
+        logits = writer.read(tokens=draft[None])["logits"][0, places - 1]  # at each place, of the next one
+        chosen = choose(logits, temperature, uniform(seed, writer.length - 1, step)[places - 1])
         left = blanks * (steps - 1 - step) // steps
-        blank = draft[1:] == MASK
-        sure = np.floor(GRADES * chances(logits)[np.arange(len(logits)), chosen]) - 2 * GRADES * (chosen == END)
-        first = np.argsort(np.where(blank, -sure, np.inf), kind="stable")[: np.count_nonzero(blank) - left]
+        sure = np.floor(GRADES * chances(logits)[np.arange(len(places)), chosen]) - 2 * GRADES * (chosen == END)
+        first = np.argsort(-sure, kind="stable")[: len(places) - left]
         draft = draft.copy()
-        draft[1 + first] = chosen[first]
+        draft[places[first]] = chosen[first]
         yield draft
 
 

@@ -2,19 +2,18 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { type ModelName, Runtime, type SoundMade } from "../../runtime/client.js";
 import { pixels } from "../../ui/canvas.js";
-import { Clip } from "../../ui/clip.js";
+import { Clip, CLIP_MODELS } from "../../ui/clip.js";
 import { button, type Content } from "../../ui/figure-parts.js";
-import { play, soundPart } from "../../ui/heard.js";
+import { play, soundPart, SOUNDS } from "../../ui/heard.js";
 import { t } from "../../ui/strings.js";
 import type { Work } from "../../ui/work.js";
 
 const KINDS = ["picture", "text", "sound", "video"] as const;
-const SOUNDS = ["a rising laser", "a coin", "a long low bell", "a short high jump"] as const;
 const MOTIONS = ["moves left", "grows", "spins", "bounces", "fades"] as const;
-export const MADE_BY = {
+const MADE_BY = {
   text: ["writer/next_word"],
   sound: ["sound"],
-  video: ["clip/text", "text_few_steps", "film", "autoencoder/decoder"],
+  video: CLIP_MODELS,
 } satisfies Record<string, readonly ModelName[]>;
 type Kind = keyof typeof MADE_BY;
 

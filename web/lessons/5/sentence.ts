@@ -6,7 +6,7 @@ import { button } from "../../ui/figure-parts.js";
 import { t } from "../../ui/strings.js";
 import type { Work } from "../../ui/work.js";
 
-export const UNMASK = "writer/unmask";
+const UNMASK = "writer/unmask";
 
 /** Whose story it is. */
 export interface Host {

@@ -1,6 +1,8 @@
 // The jobs of "Same blocks": what each needs, what it is asked, and how its state reads in a link.
 import type { ModelName } from "../../runtime/client.js";
 import { FRAME, GUIDANCE, LIMITS } from "../../runtime/generated.js";
+import { CLIP_MODELS } from "../../ui/clip.js";
+import { SOUNDS } from "../../ui/heard.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
 
 export const JOBS = ["vary", "make", "repaint", "story", "tale", "sound", "clip", "find", "ask"] as const;
@@ -33,7 +35,7 @@ export const MODELS: Record<Job, readonly ModelName[]> = {
   story: DRAWING,
   tale: ["writer/next_word", ...DRAWING, ...READING],
   sound: ["sound"],
-  clip: ["clip/text", "text_few_steps", "film", "autoencoder/decoder"],
+  clip: CLIP_MODELS,
   find: ["clip/text", "clip/order", ...READING],
   ask: READING,
 };
@@ -47,7 +49,7 @@ export const CAPTION = "describe the picture.";
 /** What can be looked for and asked, to begin with. */
 export const IDEAS: Partial<Record<Job, readonly string[]>> = {
   tale: ["a red fish", "two happy ghosts", "a tiny robot left of a tree", "a sleepy crab"],
-  sound: ["a rising laser", "a coin", "a long low bell", "a short high jump"],
+  sound: SOUNDS,
   clip: ["a red apple moves left", "a robot grows", "a yellow star spins", "a heart fades"],
   find: ["a red fruit", "a vehicle", "a musical instrument", "a happy face", "a sea animal"],
   ask: ["what is this?", "what color is it?", "is there a dog?", "how many things are there?", "describe the picture."],

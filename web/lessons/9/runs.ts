@@ -1,7 +1,7 @@
 // The chains as they really run: what goes through the blocks of a job, and what comes out.
 import { cosines, dequantise, dot } from "../../core/vectors.js";
 import { count, top } from "../../runtime/arrays.js";
-import { Runtime, type SoundMade, type Start, type TextHidden } from "../../runtime/client.js";
+import { Runtime, type SoundMade, type Start, type StepEvent, type TextHidden } from "../../runtime/client.js";
 import { paste } from "../../runtime/edit.js";
 import { LATENT_SHAPE } from "../../runtime/generated.js";
 import { normal } from "../../runtime/noise.js";
@@ -10,7 +10,18 @@ import { type Pixels, pixels } from "../../ui/canvas.js";
 import type { Gallery } from "../../ui/gallery.js";
 import { siteFile } from "../../ui/site.js";
 import type { Chain } from "./blocks.js";
-import { CAPTION, DRAWN, ends, FOUND, type Job, maskPixels, parseMask, scenes, type State } from "./jobs.js";
+import {
+  type Block,
+  CAPTION,
+  DRAWN,
+  ends,
+  FOUND,
+  type Job,
+  maskPixels,
+  parseMask,
+  scenes,
+  type State,
+} from "./jobs.js";
 
 /** What a job has made so far. */
 export interface Result {
@@ -81,46 +92,22 @@ export const RUNS: Record<Job, (way: Way) => Promise<void>> = {
     const [words] = await chain.at("words", () => Runtime.get().encodeText([way.state.make], way));
     await chain.at("match", () => scores.push(...seen.map((vector) => dot(words!, vector))));
   },
-  sound: async ({ result, state, signal, tell, report }) => {
-    const { chain } = result;
-    let ended = performance.now();
-    chain.light("denoise");
-    const sound = await Runtime.get().sound(
-      { prompt: state.sound.trim(), seed: state.seed },
-      {
-        signal,
-        onStep: ({ step, steps, clean, milliseconds }) => {
-          chain.add("denoise", milliseconds);
-          ended = performance.now();
-          result.steps++;
-          result.heard = { picture: clean };
-          if (step + 1 === steps) chain.light("hear");
-          report({ i: 1, n: 1, step: step + 1, steps }, step + 1, steps);
-          tell();
-        },
-      },
-    );
-    chain.add("hear", performance.now() - ended);
+  sound: async (way) => {
+    const { result, state, signal } = way;
+    const sound = await made(way, "hear", (told) => {
+      const onStep = (event: StepEvent): void => {
+        result.heard = { picture: event.clean };
+        told(event);
+      };
+      return Runtime.get().sound({ prompt: state.sound.trim(), seed: state.seed }, { signal, onStep });
+    });
     result.heard = { picture: sound.picture, sound };
   },
-  clip: async ({ result, state, signal, report }) => {
-    const { chain } = result;
-    let ended = performance.now();
-    chain.light("denoise");
-    const { frames } = await Runtime.get().film(
-      { prompt: state.clip.trim(), seed: state.seed },
-      {
-        signal,
-        onStep: ({ step, steps, milliseconds }) => {
-          chain.add("denoise", milliseconds);
-          ended = performance.now();
-          result.steps++;
-          if (step + 1 === steps) chain.light("decode");
-          report({ i: 1, n: 1, step: step + 1, steps }, step + 1, steps);
-        },
-      },
+  clip: async (way) => {
+    const { result, state, signal } = way;
+    const { frames } = await made(way, "decode", (onStep) =>
+      Runtime.get().film({ prompt: state.clip.trim(), seed: state.seed }, { signal, onStep }),
     );
-    chain.add("decode", performance.now() - ended);
     result.pictures = frames.map((frame) => pixels(frame));
   },
   find: async (way) => {
@@ -149,6 +136,27 @@ function encoded(
     ...(await Runtime.get().startFrom({ picture, strength, mask }, { signal })),
     pixels: mask,
   }));
+}
+
+/** What one run of a maker makes; it tells of its steps, and after them works the block `last`. */
+async function made<T>(
+  { result, report, tell }: Way,
+  last: Block,
+  make: (onStep: (step: Pick<StepEvent, "step" | "steps" | "milliseconds">) => void) => Promise<T>,
+): Promise<T> {
+  const { chain } = result;
+  let ended = performance.now();
+  chain.light("denoise");
+  const done = await make(({ step, steps, milliseconds }) => {
+    chain.add("denoise", milliseconds);
+    ended = performance.now();
+    result.steps++;
+    if (step + 1 === steps) chain.light(last);
+    report({ i: 1, n: 1, step: step + 1, steps }, step + 1, steps);
+    tell();
+  });
+  chain.add(last, performance.now() - ended);
+  return done;
 }
 
 /** A picture of each prompt; `onward`: each with a seed of its own, the next. */

@@ -191,6 +191,7 @@ export class SameBlocks extends BzFigure<State> {
       try {
         await RUNS[job]({ state: this.state, result, gallery, signal, tell, report });
         result.complete = true;
+        if (job === "clip") this.clip.show(result.pictures, result.words);
       } finally {
         result.imagined = undefined;
         chain.light(undefined);
@@ -374,7 +375,6 @@ export class SameBlocks extends BzFigure<State> {
 
   private clipPart(result: Result | undefined): TemplateResult {
     if (!result?.pictures.length) return this.unseen();
-    if (this.clip.frames !== result.pictures) this.clip.show(result.pictures, result.words);
     return this.clip.part();
   }
 
