@@ -180,7 +180,7 @@ def writer_cases() -> dict:
         logits = 2 * np.sin(1.3 * words * places[:, None] + tokens[0, :, None])
         return {"logits": logits[None].astype(np.float32), "all_keys": cache.get("keys"), "all_values": None}
 
-    sizes = {"context_length": 12, "layers": 1, "heads": 1, "width": 4}
+    sizes = {"context_length": 12, "window": 5, "layers": 1, "heads": 1, "width": 4}
     stories = []
     for method in write.METHODS:
         writer = write.Writer(method, Tokenizer(vocabulary), read, sizes, frozenset(["ivy"]), 1.0)
@@ -197,7 +197,7 @@ def writer_cases() -> dict:
                     "texts": [write.told(writer, draft) for draft in drafts],
                 }
             )
-    return {"vocabulary": vocabulary, "names": ["ivy"], "length": 12, "stories": stories}
+    return {"vocabulary": vocabulary, "names": ["ivy"], "length": 12, "window": 5, "stories": stories}
 
 
 def sound_cases() -> dict:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +15,7 @@ from bozzetto.errors import InputWarning, InvalidInput
 from bozzetto.evaluation import writer as evaluation
 from bozzetto.models.writer import END, MASK, START, Writer, WriterConfig, next_word_loss, unmask_loss
 from bozzetto.runtime import store, write
+from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer
 from bozzetto.training.export import read_final, read_weights
 from bozzetto.training.recipe import export_run
 from bozzetto.training.recipes import writer
@@ -89,12 +91,17 @@ def test_the_losses_are_those_of_the_words_that_are_asked_for():
     by_hand.append(-sum(chances[1, i, t] for i, t in enumerate((9, 10, 11, 12, END))) / 5)
     torch.testing.assert_close(losses, torch.stack(by_hand), atol=1e-4, rtol=1e-4)
 
-    model, draws = untrained(replace(SIZE, causal=False)), torch.tensor([[0.0, 0, 1, 1, 1, 1], [0, 0, 0, 1, 0, 1]])
-    losses, _ = unmask_loss(model, tokens, torch.tensor([0.5, 0.25]), draws, torch.tensor([1, 2]))
-    hidden = torch.tensor([[START, MASK, 8, END, END, END], [START, 9, MASK, 11, MASK, END]])
-    chances = model(hidden).log_softmax(-1)
-    by_hand = [-chances[0, 0, 7] / 0.5 / 5, -(chances[1, 1, 10] + chances[1, 3, 12]) / 0.25 / 4]
+    model = untrained(replace(SIZE, causal=False, window=3))
+    draws = torch.tensor([[0.0, 0, 1, 1, 0, 0], [0, 0, 0, 1, 0, 1]])
+    losses, _ = unmask_loss(model, tokens, torch.tensor([1, 2]), torch.tensor([0.5, 0.25]), draws)
+    windows = [torch.tensor([[START, MASK, 8, END]]), torch.tensor([[START, 9, MASK, 11, MASK]])]
+    one, two = (model(window).log_softmax(-1)[0] for window in windows)  # what comes after is not looked at
+    by_hand = [-one[0, 7] / 0.5 / 3, -(two[1, 10] + two[3, 12]) / 0.25 / 3]
     torch.testing.assert_close(losses, torch.stack(by_hand), atol=1e-4, rtol=1e-4)
+    losses, _ = unmask_loss(model, tokens, torch.tensor([5, 5]), torch.ones(2), draws)  # a window at the end is shorter
+    torch.testing.assert_close(
+        losses[0], -model(tokens.clone().index_fill(1, torch.tensor(5), MASK)).log_softmax(-1)[0, 4, END]
+    )
 
 
 def test_both_learn(run):
@@ -135,17 +142,36 @@ def test_a_seed_is_a_story_and_the_last_step_is_the_whole(method):
         assert all(after.startswith(before) for before, after in pairwise(steps))
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7, 61, 1000])
-def test_blanks_become_fewer_until_none_is_left(weights, steps):
-    opened = write.load(weights, "unmask")
-    drafts = list(write.prepare(opened, "owl", num_inference_steps=steps))
-    blanks = [int((draft == MASK).sum()) for draft in drafts]
-    room = opened.length - 2
-    assert blanks[0] == room and blanks[-1] == 0 and len(drafts) == 1 + min(steps, room)
-    assert all(before > after for before, after in pairwise(blanks))
-    assert np.ptp(-np.diff(blanks)) <= 1
-    for before, after in pairwise(drafts):  # what stands stays
-        assert (after[before != MASK] == before[before != MASK]).all()
+def story_of(words):
+    """A writer that is surest of the last one of the first words, then of the one before it, and ends after them."""
+
+    def read(tokens):
+        logits = np.zeros((1, tokens.shape[1], 10))
+        for place in range(tokens.shape[1]):
+            logits[0, place, words[place] if place < len(words) else END] = 3 + place
+        return {"logits": logits}
+
+    return write.Writer(
+        "unmask",
+        Tokenizer([*SPECIAL, "[mask]", *"abcdef"]),
+        read,
+        {"context_length": 12, "window": 4},
+        frozenset(),
+        0.0,
+    )
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 7, 11])
+def test_a_window_is_filled_the_surest_first_until_an_end_stands_after_all_words(steps):
+    drafts = list(write.unmask(story_of([5, 6, 7, 8, 9]), [START], 0, 0.0, steps))
+    assert drafts[-1].tolist() == [START, 5, 6, 7, 8, 9, *[END] * 6] and 1 < len(drafts) <= 1 + steps
+    for before, after in pairwise(drafts):
+        filled = np.flatnonzero(before != after)
+        assert (before[filled] == MASK).all() and filled[0] > 0  # what stands stays
+        ended = after[filled[-1]] == END and MASK not in after
+        assert ended or len(filled) in (11 // steps, -(-11 // steps))
+    if steps == 11:
+        assert drafts[1].tolist() == [START, MASK, MASK, MASK, 8, *[MASK] * 7] and len(drafts) == 7
 
 
 def test_the_likeliest_words_come_without_chance():
@@ -165,6 +191,23 @@ def test_text_is_written_as_people_do(weights):
     assert write.told(opened, np.array([START, MASK, END, MASK])) == "_ _"
 
 
+def test_the_last_word_that_was_given_stays_as_it_is(weights):
+    for method in writer.METHODS:
+        opened = write.load(weights, method)
+        pieces = [word.startswith("##") for word in opened.tokenizer.vocabulary]
+        *_, draft = write.prepare(
+            replace(opened, read=partial(insistent, pieces)), "a xylo", max_words=2 if method == "next_word" else None
+        )
+        first = len(opened.tokenizer.encode("a xylo"))
+        assert not pieces[draft[first]] and pieces[draft[first + 1]]
+
+
+def insistent(pieces, tokens, **cache):
+    """Logits of a network that always goes on with the word."""
+    logits = np.where(pieces, 9.0, 0.0)[None, None].repeat(tokens.shape[1], 1)
+    return {"logits": logits, "all_keys": None, "all_values": None}
+
+
 def test_words_that_no_vocabulary_has_are_spelled():
     tokenizer = writer.build_tokenizer(NOUNS)
     assert tokenizer.vocabulary[:4] == ["[pad]", "[start]", "[unk]", "[mask]"]
@@ -179,7 +222,8 @@ def test_the_shell_and_python_write_one_story(capsys):
     assert capsys.readouterr().out == bozzetto.write("a red owl", seed=3) + "\n"
     assert main(["write", "--method", "unmask", "--steps", "4", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed["text"] == bozzetto.write(method="unmask", num_inference_steps=4) and len(printed["steps"]) == 5
+    assert printed["steps"] == list(bozzetto.write_steps(method="unmask", num_inference_steps=4))
+    assert printed["text"] == printed["steps"][-1]
 
 
 @pytest.mark.parametrize(

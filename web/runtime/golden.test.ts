@@ -40,6 +40,7 @@ interface Golden {
     vocabulary: string[];
     names: string[];
     length: number;
+    window: number;
     stories: {
       method: "next_word" | "unmask";
       seed: number;
@@ -244,16 +245,15 @@ test("pixels are those of Python", () => {
 });
 
 test("a seed is the same story", async () => {
-  const { vocabulary, names, length, stories } = golden("writer");
+  const { vocabulary, names, length, window, stories } = golden("writer");
   const read = (tokens: number[]) => {
     const row = (token: number, t: number) => vocabulary.map((_, v) => 2 * Math.sin(1.3 * (v + 1) * (t + 1) + token));
     return Promise.resolve(Float32Array.from(tokens.flatMap(row)));
   };
   for (const { method, seed, temperature, most, drafts, texts } of stories) {
-    const walk =
-      method === "unmask"
-        ? unmask(read, [1], seed, temperature, most, length)
-        : nextWord(read, [1], seed, temperature, most);
+    const pieces = [...vocabulary.keys()].filter((token) => vocabulary[token]!.startsWith("##"));
+    const way = { seed, temperature, steps: most, length, window, pieces };
+    const walk = (method === "unmask" ? unmask : nextWord)(read, [1], way);
     const written: number[][] = [];
     for await (const draft of walk) written.push(draft);
     assert.deepEqual(written, drafts);

@@ -44,7 +44,7 @@ function config(name: string): object {
   };
   const entries = Object.entries(files(name)).map(([file, text]) => [file, { bytes: text.length, sha256: sum(text) }]);
   const small = { classes: ["bird", "cat"], jumps: name === "few_steps", data_std: 0.5 };
-  const writes = { layers: 1, heads: 1, width: 2, context_length: 8 };
+  const writes = { layers: 1, heads: 1, width: 2, context_length: 8, window: 4 };
   const own: Record<string, object> = {
     "clip/image": { logit_scale: 2 },
     text_to_image: { styles: ["flat", "3d"], defaults, needs: { "clip/text": faults.needed } },

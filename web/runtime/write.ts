@@ -13,6 +13,16 @@ const { end, start, unknown, mask, blank } = FACTS;
 /** Logits of every place [T, V], of tokens that come after those read before. */
 type Read = (tokens: number[]) => Promise<Float32Array>;
 
+/** pieces: tokens that go on with a word, which what was given is not changed by. */
+export interface Way {
+  seed: number;
+  temperature: number;
+  steps: number;
+  length: number;
+  window: number;
+  pieces: readonly number[];
+}
+
 /** The chances of all tokens by a row of logits [V]; what is no text has none. */
 function chances(logits: number[], temperature = 1): number[] {
   for (const token of [start, unknown, mask]) logits[token] = -Infinity;
@@ -41,21 +51,19 @@ export function choose(logits: ArrayLike<number>, temperature: number, draws: Fl
   });
 }
 
-/** How sure each chosen token of rows of logits is; ends are less sure than any word. */
+/** How sure each chosen token of rows of logits is. */
 function sureness(logits: ArrayLike<number>, chosen: readonly number[]): number[] {
-  return rows(logits, chosen.length).map((row, i) => {
-    const sure = Math.floor(GRADES * chances(row)[chosen[i]!]!);
-    return chosen[i] === end ? sure - 2 * GRADES : sure;
-  });
+  return rows(logits, chosen.length).map((row, i) => Math.floor(GRADES * chances(row)[chosen[i]!]!));
 }
 
 /** At most so many tokens more, until one is the end. */
-export async function* nextWord(read: Read, tokens: number[], seed: number, temperature: number, most: number) {
+export async function* nextWord(read: Read, tokens: number[], { seed, temperature, steps, pieces }: Way) {
   let [draft, goingIn] = [tokens, tokens];
   yield draft;
-  for (let place = 0; place < most; place++) {
+  for (let place = 0; place < steps; place++) {
     const logits = await read(goingIn);
-    const last = logits.subarray(logits.length - logits.length / goingIn.length);
+    const last = logits.slice(logits.length - logits.length / goingIn.length);
+    if (!place) for (const piece of pieces) last[piece] = -Infinity;
     const token = choose(last, temperature, uniform(seed, 1, place))[0]!;
     if (token === end) return;
     [draft, goingIn] = [[...draft, token], [token]];
@@ -63,34 +71,38 @@ export async function* nextWord(read: Read, tokens: number[], seed: number, temp
   }
 }
 
-/** All places after the tokens, filled in so many steps, the surest first and ends after all words. */
-export async function* unmask(
-  read: Read,
-  tokens: number[],
-  seed: number,
-  temperature: number,
-  steps: number,
-  length: number,
-) {
+/**
+ * The places after the tokens, filled in so many steps at most: of a window from the first blank on the surest first,
+ * ends only where all words before them stand. The first end that comes there ends it.
+ */
+export async function* unmask(read: Read, tokens: number[], { seed, temperature, steps, length, window, pieces }: Way) {
   const blanks = length - tokens.length;
   let draft = [...tokens, ...Array<number>(blanks).fill(mask)];
   yield draft;
-  for (let step = 0; step < steps; step++) {
-    const places = [...draft.keys()].filter((place) => draft[place] === mask);
-    const all = await read(draft); // at each place, of the next one
-    const size = all.length / length;
-    const logits = concat(places.map((place) => all.subarray((place - 1) * size, place * size)));
+  for (let step = 0; step < steps && draft.includes(mask); step++) {
+    const all = [...draft.keys()].filter((place) => draft[place] === mask);
+    const count = all.length - Math.floor((blanks * (steps - 1 - step)) / steps);
+    const to = all[0]! + window;
+    const places = all.filter((place, i) => place < to || i < count);
+    const seen = draft.slice(0, Math.max(places.at(-1)! + 1, to));
+    const said = await read(seen); // at each place, of the next one
+    const size = said.length / seen.length;
+    const logits = concat(places.map((place) => said.subarray((place - 1) * size, place * size)));
+    if (places[0] === tokens.length) for (const piece of pieces) logits[piece] = -Infinity;
     const draws = uniform(seed, length - 1, step);
     const chosen = choose(
       logits,
       temperature,
       Float64Array.from(places, (place) => draws[place - 1]!),
     );
-    const sure = sureness(logits, chosen);
-    const left = Math.floor((blanks * (steps - 1 - step)) / steps);
-    const first = [...places.keys()].sort((a, b) => sure[b]! - sure[a]!).slice(0, places.length - left);
+    const sure = sureness(logits, chosen).map((grade, i) =>
+      chosen[i] === end && draft[places[i]! - 1] === mask ? grade - 2 * GRADES : grade,
+    );
+    const kept = [...places.keys()].sort((a, b) => sure[b]! - sure[a]!).slice(0, count);
     draft = [...draft];
-    for (const i of first) draft[places[i]!] = chosen[i]!;
+    for (const i of kept) draft[places[i]!] = chosen[i]!;
+    const over = draft.indexOf(end);
+    if (over > 0 && !draft.slice(0, over).includes(mask)) draft.fill(end, over);
     yield draft;
   }
 }
@@ -113,7 +125,7 @@ export async function write(
 ): Promise<Written> {
   const model: WriterName = `writer/${method}`;
   const { config, names = [], defaults } = models.config(model);
-  const { layers, heads, width, context_length } = config as Record<string, number>;
+  const { layers, heads, width, context_length, window } = config as Record<string, number>;
   temperature ??= defaults!.temperature!;
   checkNumber("temperature", temperature, 0, LIMITS.temperature);
   const tokens = await promptTokens(models, model, prompt);
@@ -131,10 +143,9 @@ export async function write(
     return out["logits"]!;
   };
   const most = Math.min(steps, room);
-  const drafts =
-    method === "next_word"
-      ? nextWord(read, tokens, seed, temperature, most)
-      : unmask(read, tokens, seed, temperature, most, context_length!);
+  const pieces = [...vocabulary.keys()].filter((token) => vocabulary[token]!.startsWith("##"));
+  const way = { seed, temperature, steps: most, length: context_length!, window: window!, pieces };
+  const drafts = (method === "next_word" ? nextWord : unmask)(read, tokens, way);
   let written: Written | undefined;
   let step = 0;
   for await (const draft of drafts) {

@@ -115,12 +115,17 @@ def write(
         texts = list(drafts)
         print(json.dumps({"text": texts[-1], "steps": texts}))
         return
+    if method == "unmask" and sys.stdout.isatty():
+        from rich.live import Live
+        from rich.text import Text
+
+        with Live(auto_refresh=False) as live:
+            for text in drafts:
+                live.update(Text(text), refresh=True)
+        return
     said = ""
     for text in drafts:
-        if method == "unmask":
-            if sys.stdout.isatty():
-                print("\r\x1b[2K" + text, end="", flush=True)
-        else:
+        if method == "next_word":
             print(text.removeprefix(said), end="", flush=True)
         said = text
-    print("" if method == "next_word" or sys.stdout.isatty() else said)
+    print("" if method == "next_word" else said)

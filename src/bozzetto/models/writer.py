@@ -1,11 +1,13 @@
 """A writer of tiny stories: one small decoder, which says the next word or fills in blanks.
 
 A causal one knows what came before and says what comes next, as the vision-language model does. Its twin, of the same
-size, sees the whole text, some words of it hidden behind MASK, and says what stands there: masked diffusion, whose
+size, sees words on both sides, some of them hidden behind MASK, and says what stands there: masked diffusion, whose
 noise hides words (Austin et al. 2021, https://arxiv.org/abs/2107.03006, absorbing state; Sahoo et al. 2024,
-https://arxiv.org/abs/2406.07524). With t of all words hidden the loss of each is weighted by 1/t, which bounds the
-likelihood; how many are hidden the network sees by itself. It too says at each place what stands at the next one, so
-that it can begin as the causal one (Gong et al. 2024, https://arxiv.org/abs/2410.17891).
+https://arxiv.org/abs/2406.07524). It does so in a window at a time, from the first hidden word on: what comes before is
+known, and what comes after does not exist yet (Arriola et al. 2025, https://arxiv.org/abs/2503.09573, whose blocks
+stand where a window here may begin anywhere). With t of a window hidden the loss of each word is weighted by 1/t, which
+bounds the likelihood; how many are hidden the network sees by itself. It too says at each place what stands at the next
+one, so that it can begin as the causal one (Gong et al. 2024, https://arxiv.org/abs/2410.17891).
 
 Tokens: int64 [B,T], START first; after the end of a text stands END. A cache is as in layers.py.
 """
@@ -29,7 +31,8 @@ class WriterConfig:
     width: int = 160
     layers: int = 4
     heads: int = 5
-    context_length: int = 64  # tokens of a text at most, START among them; the twin writes so many always
+    context_length: int = 64  # tokens of a text at most, START among them
+    window: int = 16  # places that the twin fills in at a time
 
 
 class Writer(nn.Module):
@@ -41,11 +44,13 @@ class Writer(nn.Module):
         self.norm = nn.RMSNorm(config.width)
         self.head = nn.Linear(config.width, config.width, bias=False)  # or each word would say itself again at first
 
-    def read(self, tokens: Tensor, past: Cache | None = None) -> tuple[Tensor, Cache]:
-        """-> hidden [B,T,width], from which `words` makes logits, and the cache, longer than the one of the past."""
-        mask = torch.zeros(1, device=tokens.device)
+    def read(self, tokens: Tensor, past: Cache | None = None, mask: Tensor | None = None) -> tuple[Tensor, Cache]:
+        """-> hidden [B,T,width], from which `words` makes logits, and the cache, longer than the one of the past.
+        mask: what the twin may look at, as layers.py has it; all by default."""
         if self.config.causal:
             mask = later(tokens.shape[1], past[0].shape[3] if past else 0, tokens.device)
+        elif mask is None:
+            mask = torch.zeros(1, device=tokens.device)
         x, cache, _ = self.layers(self.token(tokens), past, mask)
         return self.head(self.norm(x)), cache
 
@@ -78,11 +83,13 @@ def next_word_loss(model: Writer, tokens: Tensor) -> tuple[Tensor, Tensor]:
     return losses / said.sum(1), right
 
 
-def unmask_loss(model: Writer, tokens: Tensor, t: Tensor, draws: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
-    """The same of the twin, over hidden words. t [B]: the share that is hidden, in (0, 1]; draws [B,T] in [0, 1) say
-    which; given [B]: so many at the front are shown, START among them."""
-    free = torch.arange(tokens.shape[1], device=tokens.device) >= given[:, None]
-    blank = (draws < t[:, None]) & free
-    hidden = model.read(tokens.masked_fill(blank, MASK))[0]
+def unmask_loss(model: Writer, tokens: Tensor, first: Tensor, t: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+    """The same of the twin, over hidden words. first [B]: where the window begins, 1 or more; t [B]: the share of it
+    that is hidden, in (0, 1]; draws [B,T] in [0, 1) say which."""
+    place = torch.arange(tokens.shape[1], device=tokens.device)
+    beyond = place >= first[:, None] + model.config.window
+    window = (place >= first[:, None]) & ~beyond
+    blank = window & (draws < t[:, None])
+    hidden = model.read(tokens.masked_fill(blank, MASK), mask=(beyond * -1e4)[:, None, None])[0]
     losses, right = losses_of(model, hidden[:, :-1], tokens[:, 1:], blank[:, 1:])
-    return losses / t / free.sum(1), right
+    return losses / t / window.sum(1), right

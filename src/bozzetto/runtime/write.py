@@ -1,11 +1,12 @@
 """Tiny stories, written by one of two small decoders on numpy arrays: word after word, or out of blanks.
 
 `next_word` reads what was written, with a cache, and says the next token. `unmask` begins with blanks after the prompt
-and fills some of them in at every step, as diffusion takes noise away: those that it is surest of, and ENDs after all
-words, or they would win and leave no story (Nie et al. 2025, LLaDA, https://arxiv.org/abs/2502.09992, low-confidence
-remasking). Both draw a token from its chances by a uniform number of the counter-based generator, so that a seed is a
-story: stream k is that of the k-th word or step, counting from 0, and in a step its numbers are for the places after
-START.
+and fills some of them in at every step, as diffusion takes noise away: of those in a window from the first blank on
+(see models/writer.py) the ones that it is surest of (Nie et al. 2025, LLaDA, https://arxiv.org/abs/2502.09992,
+low-confidence remasking), but an END only where all words before it stand, or ENDs would win and leave no story; the
+first that comes there ends it. Both draw a token from its chances by a uniform number of the counter-based generator,
+so that a seed is a story: stream k is that of the k-th word or step, counting from 0, and in a step its numbers are for
+the places after START.
 
 A draft is int64 [T] tokens, START first, MASK where nothing stands yet.
 """
@@ -47,6 +48,11 @@ class Writer:
     @property
     def length(self) -> int:
         return int(self.config["context_length"])
+
+    def begin(self, logits: np.ndarray, first: np.ndarray) -> np.ndarray:
+        """Logits [T,V] without the pieces that go on with a word where `first` [T]: what was given isn't changed."""
+        pieces = np.array([word.startswith("##") for word in self.tokenizer.vocabulary])
+        return np.where(first[:, None] & pieces, -np.inf, logits)
 
 
 @once
@@ -104,7 +110,8 @@ def next_word(writer: Writer, tokens: list[int], seed: int, temperature: float, 
     for place in range(most):
         out = writer.read(tokens=going_in, keys=keys, values=values)
         keys, values = out["all_keys"], out["all_values"]
-        (token,) = choose(out["logits"][0, -1:], temperature, uniform(seed, 1, place))
+        logits = writer.begin(out["logits"][0, -1:], np.array([place == 0]))
+        (token,) = choose(logits, temperature, uniform(seed, 1, place))
         if token == END:
             return
         draft, going_in = np.append(draft, token), np.array([[token]])
@@ -112,19 +119,28 @@ def next_word(writer: Writer, tokens: list[int], seed: int, temperature: float, 
 
 
 def unmask(writer: Writer, tokens: list[int], seed: int, temperature: float, steps: int) -> Iterator[np.ndarray]:
-    """All blanks filled in so many steps, about as many in each."""
-    blanks = writer.length - len(tokens)
+    """Blanks filled in so many steps at most, about as many in each."""
+    blanks, window = writer.length - len(tokens), int(writer.config["window"])
     draft = np.array([*tokens, *[MASK] * blanks])
     yield draft
     for step in range(steps):
         places = np.flatnonzero(draft == MASK)
-        logits = writer.read(tokens=draft[None])["logits"][0, places - 1]  # at each place, of the next one
+        if not len(places):
+            return
+        count = len(places) - blanks * (steps - 1 - step) // steps
+        places = places[(places < places[0] + window) | (np.arange(len(places)) < count)]
+        seen = draft[None, : max(places[-1] + 1, places[0] + window)]
+        logits = writer.read(tokens=seen)["logits"][0, places - 1]  # at each place, of the next one
+        logits = writer.begin(logits, places == len(tokens))
         chosen = choose(logits, temperature, uniform(seed, writer.length - 1, step)[places - 1])
-        left = blanks * (steps - 1 - step) // steps
-        sure = np.floor(GRADES * chances(logits)[np.arange(len(places)), chosen]) - 2 * GRADES * (chosen == END)
-        first = np.argsort(-sure, kind="stable")[: len(places) - left]
+        early = (chosen == END) & (draft[places - 1] == MASK)
+        sure = np.floor(GRADES * chances(logits)[np.arange(len(places)), chosen]) - 2 * GRADES * early
+        kept = np.argsort(-sure, kind="stable")[:count]
         draft = draft.copy()
-        draft[places[first]] = chosen[first]
+        draft[places[kept]] = chosen[kept]
+        over = int((draft == END).argmax())
+        if draft[over] == END and MASK not in draft[:over]:
+            draft[over:] = END
         yield draft
 
 

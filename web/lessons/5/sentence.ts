@@ -17,6 +17,7 @@ export interface Host {
 export class Sentence {
   private drafts: Written[] = [];
   private at = 0;
+  private seed = 0;
 
   constructor(private readonly host: Host) {}
 
@@ -25,11 +26,13 @@ export class Sentence {
     this.at = 0;
   }
 
-  private write(seed: number, num_inference_steps: number): void {
+  private write(seed: number, num_inference_steps?: number): void {
     this.forget();
+    this.seed = seed;
     const { drafts } = this;
     const onDraft = (draft: Written): void => {
-      this.at = drafts.push(draft) - 1;
+      if (this.at >= drafts.length - 1) this.at = drafts.length; // whoever has slid back stays there
+      drafts.push(draft);
       this.host.requestUpdate();
     };
     void this.host.work.run(async (signal) => {
@@ -38,19 +41,19 @@ export class Sentence {
     });
   }
 
-  part(seed: number, steps: number): TemplateResult {
+  part(seed: number, dial: number): TemplateResult {
     const draft = this.drafts[this.at];
-    const write = () => this.write(seed, steps);
     const onSlide = (event: Event): void => {
       this.at = Number((event.target as HTMLInputElement).value);
       this.host.requestUpdate();
     };
-    const step = draft && t("speed-dial.sentence-step", { step: draft.step, steps: draft.steps });
+    const step = draft && t("speed-dial.sentence-step", { seed: String(this.seed), ...this.place(draft) });
     return html`<section class="sentence">
       <h3>${t("speed-dial.sentence")}</h3>
       <p>${t("speed-dial.sentence-how")}</p>
       <div class="controls">
-        ${button(t("speed-dial.sentence-write", { seed: String(seed) }), write)}
+        ${button(t("speed-dial.sentence-words", { seed: String(seed) }), () => this.write(seed))}
+        ${button(t("speed-dial.sentence-dial", { steps: dial }), () => this.write(seed, dial))}
         ${
           draft
             ? html`<input type="range" min="0" max=${this.drafts.length - 1} .value=${String(this.at)}
@@ -59,14 +62,25 @@ export class Sentence {
             : nothing
         }
       </div>
-      ${draft ? html`<p class="draft" lang="en">${hidden(draft.text)}</p>` : nothing}
+      ${
+        draft
+          ? html`<p class="draft" lang="en" aria-hidden="true">${hidden(draft.text)}</p>
+              <p class="visually-hidden" lang="en">${inWords(draft.text)}</p>`
+          : nothing
+      }
     </section>`;
   }
 
   /** For the figure in words. */
   get says(): string {
     const draft = this.drafts[this.at];
-    return draft ? t("speed-dial.sentence-says", { step: draft.step, steps: draft.steps, text: draft.text }) : "";
+    return draft ? t("speed-dial.sentence-says", { ...this.place(draft), text: inWords(draft.text) }) : "";
+  }
+
+  /** Which step it is, and of how many: a story that ends early takes fewer than it may. */
+  private place({ step }: Written): { step: number; steps: number } {
+    const last = this.drafts.at(-1)!;
+    return { step, steps: last.places.includes(null) ? last.steps : last.step };
   }
 }
 
@@ -75,4 +89,13 @@ function hidden(text: string): TemplateResult[] {
   return text
     .split(WRITER.blank)
     .map((said, i) => html`${i ? html`<i><span class="visually-hidden">${WRITER.blank}</span></i>` : nothing}${said}`);
+}
+
+/** A draft to be heard: how many words are hidden, in place of them. */
+function inWords(text: string): string {
+  const blanks = new RegExp(`(${WRITER.blank}\\s?)+`, "g");
+  return text.replace(
+    blanks,
+    (run) => `${t("speed-dial.sentence-hidden", { n: run.split(WRITER.blank).length - 1 })} `,
+  );
 }

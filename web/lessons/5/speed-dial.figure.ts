@@ -331,8 +331,9 @@ picture.save("picture.png")`,
     });
     const filled = cells.length ? t("speed-dial.filled", { done: rows.length, n: cells.length }) : "";
     const says = { label: classWords(label), seed: String(seed), at: this.atWords() };
-    const shown = this.film ? t("speed-dial.says", says) : this.atWords();
+    const told = this.sentence.says;
+    const shown = this.film ? t("speed-dial.says", says) : told ? "" : this.atWords();
     const head = ["sampler", "steps", "seconds"].map((name) => t(`speed-dial.col-${name}`));
-    return { sentence: [shown, filled, this.sentence.says].filter(Boolean).join(" "), table: { head, rows } };
+    return { sentence: [shown, filled, told].filter(Boolean).join(" "), table: { head, rows } };
   }
 }

@@ -1,8 +1,8 @@
 """Recipe: two writers of tiny stories, one that says the next word and one that fills in blanks.
 
 Both learn from the same endless stories, each made from its number when it is drawn; numbers from `stories` on are
-never shown. The one that fills in blanks begins as the other one has ended, and often sees the beginning of a story, as
-a prompt gives it. Each learns last with its weights as they are stored.
+never shown. The one that fills in blanks begins as the other one has ended, and sees each story up to a window that
+begins anywhere in it. Each learns last with its weights as they are stored.
 """
 
 import string
@@ -35,7 +35,6 @@ class Budget:
     unmask: TrainingSchedule
     unmask_rounded: TrainingSchedule
     stories: int = 1_000_000  # how many there are to draw from
-    prompted: float = 0.3  # share of stories whose beginning is shown to who fills in blanks
     model: dict = field(default_factory=dict)
 
 
@@ -51,8 +50,8 @@ BUDGETS = {
     "cpu": Budget(
         _schedule(6000, 32, 3e-3),
         _schedule(300, 32, 5e-4, warmup=20, ema=0.99, rounding=True),
-        _schedule(12_000, 32, 3e-3),
-        _schedule(300, 32, 5e-4, warmup=20, ema=0.99, rounding=True),
+        _schedule(3000, 32, 3e-3),
+        _schedule(8500, 32, 1.5e-3, ema=0.997, rounding=True),
     ),
     "gpu": Budget(
         _schedule(20_000, 512, 3e-3, warmup=200, ema=0.999),
@@ -120,11 +119,9 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Writers
         count, length = tokens.shape
         # One share of each part of (0, 1], so that every batch has easy and hard ones (Kingma et al. 2021, appendix I).
         t = (torch.arange(count, device=device) + torch.rand(count, generator=generator, device=device)) / count
-        draws = torch.rand(count, length, generator=generator, device=device)
-        given = torch.from_numpy(np.where(rng.random(count) < budget.prompted, rng.integers(2, 17, count), 1)).to(
-            device
-        )
-        losses, right = unmask_loss(model, *ours(tokens, t.clamp_min(1 / length), draws, given))
+        first, draws = torch.rand(count, length + 1, generator=generator, device=device).tensor_split([1], 1)
+        first = 1 + (first[:, 0] * (tokens != END).sum(1)).long()  # up to the first END
+        losses, right = unmask_loss(model, *ours(tokens, first, t.clamp_min(1 / model.config.window), draws))
         return {"loss": mean(losses), "right": mean(right)}
 
     trained: list[Writer] = []
@@ -137,7 +134,7 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Writers
         model = placed(Writer(WriterConfig(len(tokenizer.vocabulary), name == "next_word", **budget.model)), device)
         if trained:
             model.load_state_dict(trained[0].state_dict())
-        recipe = {"model": asdict(model.config), "stories": budget.stories, "prompted": budget.prompted}
+        recipe = {"model": asdict(model.config), "stories": budget.stories}
         run.advance(Stage(name, model, loss, fit, recipe))
         trained.append(run.train(Stage(f"{name}_rounded", model, loss, rounded, recipe)))
         if leads():
@@ -146,12 +143,12 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Writers
 
 
 def export(run: Path, to: Path) -> None:
-    """A folder each: next_word reads words with its cache before them, unmask a whole text."""
+    """A folder each: next_word reads words with its cache before them, unmask a text up to its window's end."""
     texts = {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")}
     for name in METHODS:
         model, config = read_final(run / name, Writer, WriterConfig)
         cache = torch.zeros(2, config.layers, config.heads, 3, config.width // config.heads)
-        graph = Graph(model, {"tokens": torch.full((2, config.context_length), START)}, ["logits"])
+        graph = Graph(model, {"tokens": torch.full((2, 5), START)}, ["logits"], dynamic={"tokens": (1,)})
         if config.causal:
             inputs = {"tokens": torch.ones(2, 5, dtype=torch.long), "keys": cache, "values": cache.clone()}
             outputs = ["logits", "all_keys", "all_values"]
