@@ -69,7 +69,7 @@ def told(poses: Tensor, t: Tensor, side: int) -> Tensor:
 
 class Look(nn.Module):
     """What each cell of a frame sees in the picture: picture [B,8,16,16], poses [B,F,5] -> [B F,64,S]. Beside the
-    picture's cells there is a nothing to look at, for what is outside of it."""
+    picture's cells there is a nothing to look at, for what is outside of it; what fades is seen between it and that."""
 
     here: Tensor
 
@@ -96,6 +96,8 @@ class Look(nn.Module):
         share = self.share(poses)
         cells = torch.cat([picture.flatten(2).transpose(1, 2), self.empty.expand(len(picture), 1, -1)], 1)
         seen = share @ cells[:, None, None].to(share.dtype)  # [B,F,H,256,8]
+        opacity, empty = poses[..., 4, None, None, None].to(seen.dtype), self.empty.to(seen.dtype)
+        seen = empty + opacity * (seen - empty)
         seen = seen.transpose(3, 4).flatten(2, 3).flatten(0, 1).unflatten(-1, (SIDE, SIDE))
         return F.pixel_unshuffle(seen, FOLD).flatten(2).transpose(1, 2)
 

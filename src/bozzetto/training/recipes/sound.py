@@ -46,7 +46,7 @@ BUDGETS = {
         widths=(16, 32, 32),
         sounds=32,
     ),
-    "cpu": Budget(_schedule(1400, 64, 2e-3), _schedule(120, 64, 5e-4, warmup=10, ema=0.99, rounding=True)),
+    "cpu": Budget(_schedule(4000, 64, 2e-3), _schedule(400, 64, 5e-4, warmup=10, ema=0.99, rounding=True)),
     "gpu": Budget(
         _schedule(30_000, 512, 1e-3, warmup=500, ema=0.9995),
         _schedule(3000, 512, 3e-4, ema=0.999, rounding=True),
