@@ -29,7 +29,11 @@ function assertClose(all: Float32Array, expected: number[], tolerance: number): 
 test("a prompt is taken apart as in Python", () => {
   for (const { prompt, parts } of golden.prompts) {
     if (parts) assert.deepEqual(splitPrompt(prompt), parts);
-    else assert.throws(() => splitPrompt(prompt), (error: RuntimeError) => error.inWords && error.message !== "");
+    else
+      assert.throws(
+        () => splitPrompt(prompt),
+        (error: RuntimeError) => error.inWords && error.message !== "",
+      );
   }
 });
 

@@ -134,7 +134,10 @@ const TAUGHT = ["writer", "sound", "film"] as const;
 function trainingOf(models: readonly ModelName[], pictures: string): string[] {
   const families = new Set(models.map((name) => name.split("/")[0]!));
   const taught = TAUGHT.filter((family) => families.has(family));
-  return [...(families.size > taught.length ? [pictures] : []), ...taught.map((family) => t(`shell.training-${family}`))];
+  return [
+    ...(families.size > taught.length ? [pictures] : []),
+    ...taught.map((family) => t(`shell.training-${family}`)),
+  ];
 }
 
 /** `facts` are fetched when somebody wants to know: `onOpen`. */

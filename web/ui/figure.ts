@@ -246,7 +246,12 @@ export abstract class BzFigure<S extends State> extends LitElement {
     };
     if (facts) void learn(facts); // other models may have come since it was opened
     const known = badge.models.flatMap((name) => facts?.get(name) ?? []);
-    return badgePart(badge, known, this.label("training"), () => void learn((this.facts ??= new Map<string, ModelFacts | undefined>())));
+    return badgePart(
+      badge,
+      known,
+      this.label("training"),
+      () => void learn((this.facts ??= new Map<string, ModelFacts | undefined>())),
+    );
   }
 
   private frame(hidden?: string[]): Frame {

@@ -52,7 +52,11 @@ export class Work implements ReactiveController {
   /** Shows what went wrong, with Retry where it can help; work in hand goes on. */
   fail(error: unknown, job?: Job): void {
     const worded = error instanceof RuntimeError && error.inWords;
-    const text = worded ? t(`shell.${error.kind}`, error.values) : error instanceof Error ? error.message : String(error);
+    const text = worded
+      ? t(`shell.${error.kind}`, error.values)
+      : error instanceof Error
+        ? error.message
+        : String(error);
     this.error = { text, retry: worded ? undefined : job };
     this.host.requestUpdate();
   }

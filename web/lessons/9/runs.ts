@@ -1,7 +1,14 @@
 // The chains as they really run: what goes through the blocks of a job, and what comes out.
 import { cosines, dequantise, dot } from "../../core/vectors.js";
 import { count, top } from "../../runtime/arrays.js";
-import { type Part, Runtime, type SoundMade, type Start, type StepEvent, type TextHidden } from "../../runtime/client.js";
+import {
+  type Part,
+  Runtime,
+  type SoundMade,
+  type Start,
+  type StepEvent,
+  type TextHidden,
+} from "../../runtime/client.js";
 import { paste } from "../../runtime/edit.js";
 import { LATENT_SHAPE } from "../../runtime/generated.js";
 import { normal } from "../../runtime/noise.js";
@@ -11,17 +18,7 @@ import type { Gallery } from "../../ui/gallery.js";
 import { siteFile } from "../../ui/site.js";
 import { t } from "../../ui/strings.js";
 import type { Chain } from "./blocks.js";
-import {
-  CAPTION,
-  DRAWN,
-  ends,
-  FOUND,
-  type Job,
-  maskPixels,
-  parseMask,
-  scenes,
-  type State,
-} from "./jobs.js";
+import { CAPTION, DRAWN, ends, FOUND, type Job, maskPixels, parseMask, scenes, type State } from "./jobs.js";
 
 /** What a job has made so far. */
 export interface Result {
