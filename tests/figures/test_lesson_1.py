@@ -192,7 +192,9 @@ def test_sorter_and_maker_work_from_the_keyboard(reader):
     button(figure, "sorter-maker.make").press("Enter")
     expect(figure.locator(".progress")).to_be_visible()
     figure.locator(".more > summary").last.scroll_into_view_if_needed()
-    boxes = [figure.locator(at).last.bounding_box() for at in (".figure-stage", ".work", ".progress", ".more > summary")]
+    boxes = [
+        figure.locator(at).last.bounding_box() for at in (".figure-stage", ".work", ".progress", ".more > summary")
+    ]
     stage, row, progress, more = (box or {} for box in boxes)
     assert stage["y"] + stage["height"] <= row["y"] == progress["y"]  # it has a row of its own, and lies on nothing
     assert progress["height"] <= row["height"] and row["y"] + row["height"] <= more["y"]
