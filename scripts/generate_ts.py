@@ -27,7 +27,7 @@ from bozzetto.runtime import (
 )
 from bozzetto.world import scenes, sounds
 from bozzetto.world.captions import article
-from bozzetto.world.films import FRAMES, MOTIONS, STAYS
+from bozzetto.world.films import FRAMES, SAID, STAYS
 from bozzetto.world.scenes.vocabulary import BACKGROUND_WORDINGS, NOUNS, NUMBERS, WORDINGS
 from bozzetto.world.styles import STYLES
 
@@ -129,10 +129,10 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
         },
     ),
     "FILM": (
-        "Films: how many frames, the words of the motions, the first noise of the frames, and in how many steps.",
+        "Films: how many frames, the motions and how they are said, the first of the frames' noises, and the steps.",
         {
             "frames": FRAMES,
-            "motions": list(MOTIONS),
+            "motions": SAID,
             "stays": STAYS,
             "first_noise": film.FIRST_NOISE,
             "jumps": list(film.JUMPS),

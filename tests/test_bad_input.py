@@ -84,7 +84,7 @@ def refused(capsys, *arguments, code=2):
         (["dog", "-o", "folder"], "output folder is a folder: name a file in it"),
         (["dog", "-o", "dog.bmp"], "output dog.bmp must end in .png"),
         (["dog", "-o", "dog"], "output dog must end in .png"),
-        (["dog", "--sheet", "sheet.jpg"], "output sheet.jpg must end in .png"),
+        (["dog", "--sheet", "sheet.jpg"], "--sheet sheet.jpg must end in .png"),
         (["dog", "--sheet", "picture.png"], "--sheet picture.png is an output already"),
         (["dog", "--n", "2", "--sheet", "picture-1.png"], "--sheet picture-1.png is an output already"),
         (["dog", "--size", "0"], "size must be a whole number from 16 to 2048 pixels, not 0"),

@@ -7,6 +7,7 @@ files, what is asked of it, and the exact checks.
 import json
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,11 @@ PROMPTS = [
     "spins",
     "a cat spins, grows",
     "grows grows a tree",
+    "two cars are\tgoing to  the LEFT",
+    "a spinning top",
+    "cats move up and go to the up",
+    "a fading heart bounces",
+    "stay",
     "",
 ]
 ORDER = ("x", "t", "hidden", "words", "mask", "embedding", "style", "until", "picture", "motion")
@@ -120,14 +126,27 @@ def test_a_number_is_a_film_of_what_training_may_show(shapes):
         ("a red car moves left", ("a red car", "moves left")),
         ("  A cat  MOVES \n Up ", ("A cat", "moves up")),
         ("spins, a robot", (", a robot", "spins")),
-        ("a cat", ("a cat", STAYS)),
-        ("a cat growsome", ("a cat growsome", STAYS)),
+        ("a cat", ("a cat", None)),
+        ("a cat growsome", ("a cat growsome", None)),
+        ("a goat gone upward", ("a goat gone upward", None)),
         ("grows and grows a tree", ("and a tree", "grows")),
-        ("", ("", STAYS)),
+        ("a red car is moving to the left", ("a red car", "moves left")),
+        ("two cats go Right", ("two cats", "moves right")),
+        ("a cat goes up", ("a cat", "moves up")),
+        ("a leaf going down", ("a leaf", "moves down")),
+        ("two red cars spin", ("two red cars", "spins")),
+        ("a spinning top", ("a top", "spins")),
+        ("a bouncing ball", ("a ball", "bounces")),
+        ("stars fade", ("stars", "fades")),
+        ("a fading  heart", ("a heart", "fades")),
+        ("a shrinking pea", ("a pea", "shrinks")),
+        ("dogs stay", ("dogs", STAYS)),
+        ("", ("", None)),
     ],
 )
 def test_a_prompt_is_a_thing_and_a_motion(prompt, parts):
     assert split_prompt(prompt) == parts
+    assert list(films.SAID) == list(MOTIONS)
 
 
 # ---------------------------------------------------------------- the network
@@ -244,6 +263,8 @@ def test_the_shell_writes_an_animation(small, tmp_path, capsys, name):
 def test_a_folder_of_frames_is_a_film(small, tmp_path):
     assert main(["film", "a red car moves left", "-o", str(tmp_path / "car"), "--seed", "5"]) == 0
     film = bozzetto.film("a red car moves left", seed=5)
+    bozzetto.save_film(film, str(tmp_path / "car.gif"))
+    (tmp_path / "car.gif").unlink()
     for index, frame in enumerate(film):
         with Image.open(tmp_path / f"car/frame-{index}.png") as image:
             assert (np.asarray(image) == np.asarray(frame)).all()
@@ -270,6 +291,7 @@ def test_a_folder_of_frames_is_a_film(small, tmp_path):
         (["a cat", "--size", "5"], "--size must be"),
         (["a cat", "-o", "car.mp4"], "must end in .webp, .gif, .png"),
         (["a cat", "-o", "nowhere/car.webp"], "nowhere is not there"),
+        (["a cat", "-o", "/proc/car.webp"], "output /proc/car.webp: the folder /proc cannot be written to"),
         (["a cat", "-o", "."], "output . is there already: name a new folder"),
     ],
 )
@@ -295,6 +317,11 @@ def test_a_film_that_cannot_be_written_whole_is_not_there(tmp_path):
 def test_what_is_not_read_is_said(small):
     with pytest.warns(InputWarning, match="猫"):
         bozzetto.film("a 猫 owl spins", num_inference_steps=1, num_frames=1)
+    with pytest.warns(InputWarning, match="prompt says no motion .* moves left, .* fades or stays$"):
+        bozzetto.film("a red balloon rolls", num_inference_steps=1, num_frames=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bozzetto.film("a balloon stays", num_inference_steps=1, num_frames=1)
     with pytest.raises(InvalidInput, match="must be text"):
         bozzetto.film(3)
 

@@ -185,7 +185,7 @@ def test_a_file_is_cut_to_its_range():
         (["bell", "--guidance", "nan"], "--guidance must be"),
         (["bell", "-o", "bell.mp3"], "must end in .wav"),
         (["bell", "-o", "nowhere/bell.wav"], "is not there"),
-        (["bell", "--picture", "bell.jpg"], "must end in .png"),
+        (["bell", "--picture", "bell.jpg"], "--picture bell.jpg must end in .png"),
     ],
 )
 def test_what_cannot_be_used_is_one_line_and_no_file(small, tmp_path, monkeypatch, capsys, arguments, said):

@@ -14,7 +14,7 @@ import os
 
 TYPE_CHECKING = False  # as in typing, which is slow to import: until the shell catches Ctrl-C it shows a traceback
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -41,6 +41,7 @@ __all__ = [
     "label",
     "sample",
     "sample_labels",
+    "save_film",
     "save_wav",
     "sound",
     "spectrogram",
@@ -229,14 +230,14 @@ def film(
     """Draw a film: its frames as PIL images, RGBA. One seed, one film.
 
     prompt: a thing and how it moves, "a red car moves left": "moves left", "moves right", "moves up", "moves down",
-        "bounces", "spins", "grows", "shrinks" or "fades". Without one of these it stays as it is.
+        "bounces", "spins", "grows", "shrinks", "fades" or "stays", or other forms of these, "two cars spin".
     num_frames: 1 .. 8, so many of the eight that are always drawn, evenly. num_inference_steps: 1, 2 or 4.
-    style, size: as in `generate`. `pictures.save_film` writes a film to a file.
+    style, size: as in `generate`. `save_film` writes a film to a file.
     callback_on_step_end(step, num_steps, frames): called after every step with the clean estimates of all eight frames.
     progress(steps done, steps in all): called after every step.
 
     Raises InvalidInput for a bad argument, as a prompt of two motions, and WeightsError for missing or damaged weights.
-    An InputWarning says which words were not read.
+    An InputWarning says which words were not read, and where no motion is said: the film stands still.
     """
     from PIL.Image import fromarray
 
@@ -257,6 +258,16 @@ def film(
             progress(step + 1, shot.steps)
 
     return [enlarger.at_size(weights, fromarray(frame), size) for frame in shot.draw(seed, on_step)]
+
+
+def save_film(frames: Sequence[Image], path: str | Path) -> None:
+    """Write a film as an animation that begins again and again: .webp, .gif (over white) or .png (APNG), or a new
+    folder of PNG files; it appears whole or not at all. Raises InvalidInput for the path."""
+    from pathlib import Path
+
+    from bozzetto import pictures
+
+    pictures.save_film(frames, Path(path))
 
 
 def sample(

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import BinaryIO
 
 import numpy as np
@@ -210,18 +210,20 @@ def sheet(pictures: Sequence[Image.Image], columns: int | None = None) -> Image.
     return paper
 
 
-def check_output(path: Path, suffix: str = ".png") -> None:
-    """InvalidInput unless a file can be written there. Nothing is written."""
+def check_output(path: Path, suffix: str = ".png", field: str = "output") -> None:
+    """InvalidInput about the argument `field` unless a file can be written there. Nothing is left there."""
     if os.path.isdir(path):
-        raise InvalidInput("output", f"{path} is a folder: name a file in it")
+        raise InvalidInput(field, f"{path} is a folder: name a file in it")
     if path.suffix.lower() != suffix:
-        raise InvalidInput("output", f"{path} must end in {suffix}")
+        raise InvalidInput(field, f"{path} must end in {suffix}")
     if (length := len(os.fsencode(path.name))) > MAX_NAME:
-        raise InvalidInput("output", f"{path} has a name of {length} bytes: {MAX_NAME} at most")
+        raise InvalidInput(field, f"{path} has a name of {length} bytes: {MAX_NAME} at most")
     if not os.path.isdir(path.parent):
-        raise InvalidInput("output", f"{path}: the folder {path.parent} is not there, make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise InvalidInput("output", f"{path}: the folder {path.parent} cannot be written to")
+        raise InvalidInput(field, f"{path}: the folder {path.parent} is not there, make it first")
+    try:
+        TemporaryFile(dir=path.parent).close()  # permissions do not tell it: nobody can write into /proc
+    except OSError:
+        raise InvalidInput(field, f"{path}: the folder {path.parent} cannot be written to") from None
 
 
 def save_png(image: Image.Image, path: Path) -> None:

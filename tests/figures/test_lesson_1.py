@@ -92,13 +92,25 @@ def test_a_story_a_sound_and_a_clip_are_made(visit):
     one = visit(SPEAKERS)
     figure = one.figure(1, picture=0, idea="cat", seed=3)
     bars(figure)
+    badge = figure.locator("details", has_text=t("shell.badge"))
     for seed in (3, 4):
         expect(kind(figure, "text").locator(".kind-tale")).to_have_text(bozzetto.write("a cat", seed=seed))
+    badge.locator("summary").click()
+    expect(badge).to_contain_text(t("shell.training-writer"))
+    expect(badge).not_to_contain_text(t("shell.training-sound"))
     spectrograms = [pixels(kind(figure, "sound").locator("canvas")) for _ in range(2)]
     assert spectrograms[0] != spectrograms[1]
+    expect(badge).to_contain_text(t("shell.training-sound"))
+    expect(badge).to_contain_text(t("shell.models.sound"))
     assert one.page.evaluate("[played, globalThis.heard]") == [0, None]
+    button(figure, "sorter-maker.make").click()
+    for name in ("text", "sound", "video"):  # one piece of work at a time: nothing ends it unasked
+        expect(button(figure, f"sorter-maker.kind-{name}-make")).to_be_disabled()
+    expect(button(figure, "sorter-maker.make")).to_be_disabled()
     button(figure, "shell.listen").click()
     one.page.wait_for_function("() => played === 1")
+    expect(figure.locator(".made-one").nth(1)).to_be_enabled()  # it goes on
+    cancel(figure)
     rate, length, loudest = one.page.evaluate("heard")
     assert (rate, length) == (16_000, 16_000) and 0.05 < loudest <= 1
     card = kind(figure, "video")
@@ -109,6 +121,9 @@ def test_a_story_a_sound_and_a_clip_are_made(visit):
     for ours, theirs in zip(bozzetto.film(words, seed=3), shown, strict=True):
         seen = [np.asarray(over_white(each), int) for each in (ours, Image.fromarray(theirs))]
         assert abs(seen[0] - seen[1]).max() <= 3
+    figure.get_by_label(t("sorter-maker.idea")).select_option("house")  # of the old idea nothing stays
+    expect(figure.locator(".kind-tale, .clip")).to_have_count(0)
+    expect(figure.locator(".heard")).to_have_count(1)
     assert one.troubles == []
 
 
@@ -118,6 +133,7 @@ def test_a_page_that_may_not_play_says_so(visit):
     kind(figure, "sound")
     button(figure, "shell.listen").click()
     expect(figure.get_by_role("alert")).to_contain_text(t("shell.no-sound"))
+    expect(button(figure, "shell.retry")).to_have_count(0)
 
 
 def states(visit: Visit):
@@ -174,6 +190,14 @@ def test_sorter_and_maker_work_from_the_keyboard(reader):
     figure = reader.figure(1, picture=0)
     bars(figure)
     button(figure, "sorter-maker.make").press("Enter")
+    expect(figure.locator(".progress")).to_be_visible()
+    figure.locator(".more > summary").last.scroll_into_view_if_needed()
+    boxes = [
+        figure.locator(at).last.bounding_box() for at in (".figure-stage", ".work", ".progress", ".more > summary")
+    ]
+    stage, row, progress, more = (box or {} for box in boxes)
+    assert stage["y"] + stage["height"] <= row["y"] == progress["y"]  # it has a row of its own, and lies on nothing
+    assert progress["height"] <= row["height"] and row["y"] + row["height"] <= more["y"]
     first = figure.locator(".made-one").first
     expect(first).to_be_enabled()
     cancel(figure)

@@ -234,11 +234,24 @@ def test_a_tale_is_told_drawn_and_looked_at(reader):
 
 
 def test_a_sound_and_a_clip_are_computed(reader):
-    """A seed decides them, and the bricks that take long say how long."""
-    for job, count in (("sound", 1), ("clip", 9)):
-        first, again, other = (drawn(reader.figure(9, job=job, seed=seed)) for seed in (1, 1, 2))
+    """A seed decides them, each brick says how long it took, and what is not read is told."""
+    ask = {"sound": "a+rising+laser+and+a+dog", "clip": "a+red+balloon+rolls"}
+    told = {"sound": t("same-blocks.unknown", words="dog"), "clip": t("same-blocks.still")}
+    wrong = {"sound": ("a dog barking", "siren"), "clip": ("moves left", "moves left")}
+    for job, count, word in (("sound", 1, "siren"), ("clip", 9, "shrinks")):
+        first, again = (drawn(reader.figure(9, job=job, seed=1)) for _ in range(2))
+        figure = reader.figure(9, job=job, seed=2, **{job: ask[job]})
+        other = drawn(figure)
         assert len(first) == count and first == again and first != other
-        assert sum(time.endswith("s") for time in times(reader.page.locator("bz-same-blocks"))) == 2  # draws, and ends
+        assert all(time.endswith("s") for time in times(figure))
+        expect(figure.locator(".in .hint").last).to_contain_text(word)
+        expect(figure.locator(".out .note")).to_have_text(told[job])
+        words, said = wrong[job]
+        field(figure, f"same-blocks.{job}").fill(words)
+        figure.locator(".run .button").click()
+        alert = figure.get_by_role("alert")
+        expect(alert).to_contain_text(said)
+        expect(alert.get_by_role("button")).to_have_count(0)  # the same words go wrong again
 
 
 def test_leaving_in_the_middle_and_twenty_quick_clicks(reader):

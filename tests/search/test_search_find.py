@@ -144,7 +144,7 @@ def test_the_names_of_the_world_are_those_of_the_judge_that_is_whole(tmp_path, m
         (["find", "dog", "-k", "0"], "k must be a whole number from 1 to 1000, not 0"),
         (["find", "dog", "-k", "many"], "'-k'"),
         (["find", "dog", "--picture", "none.png"], "picture none.png is not there"),
-        (["find", "dog", "--sheet", "sheet.jpg"], "output sheet.jpg must end in .png"),
+        (["find", "dog", "--sheet", "sheet.jpg"], "--sheet sheet.jpg must end in .png"),
         (["find", "dog", "--in", "photos"], "photos/.bozzetto-index is no index: run `bozzetto search index`"),
         (["find", "dog", "--model", "nowhere/clip"], "model nowhere/clip cannot be opened"),
         (["index", "nowhere"], "folder nowhere is not there"),

@@ -19,6 +19,7 @@ import type {
   LookOptions,
   ModelConfig,
   ModelName,
+  Part,
   PlayOptions,
   Progress,
   Reply,
@@ -43,6 +44,11 @@ export type { SamplerName } from "./samplers.js";
 
 export interface Cancellable {
   signal?: AbortSignal;
+}
+
+/** For work of several parts. */
+export interface Parted {
+  onPart?: (part: Part) => void;
 }
 
 export interface Stepped extends Cancellable {
@@ -165,13 +171,17 @@ export class Runtime {
   }
 
   /** A sound effect of one second, by sound; onStep sees its spectrogram come out of noise. */
-  sound(options: SoundOptions, o: Stepped = {}): Promise<SoundMade> {
-    return this.ask("sound", options, o.signal, o.onStep);
+  sound(options: SoundOptions, o: Stepped & Parted = {}): Promise<SoundMade> {
+    return this.ask("sound", options, o.signal, (event) =>
+      "begins" in event ? o.onPart?.(event.begins) : o.onStep?.(event),
+    );
   }
 
   /** A film of eight frames, by clip/text, text_few_steps, autoencoder/decoder and film. */
-  film(options: FilmOptions, o: { onStep?: (step: FilmStep) => void } & Cancellable = {}): Promise<Filmed> {
-    return this.ask("film", options, o.signal, o.onStep);
+  film(options: FilmOptions, o: { onStep?: (step: FilmStep) => void } & Cancellable & Parted = {}): Promise<Filmed> {
+    return this.ask("film", options, o.signal, (event) =>
+      "begins" in event ? o.onPart?.(event.begins) : o.onStep?.(event),
+    );
   }
 
   /** A new game of generator and discriminator, which the worker keeps; what its untrained players show. */
@@ -239,7 +249,7 @@ export class Runtime {
     if ("event" in reply) return waiting.onEvent?.(reply.event as never);
     this.waiting.delete(reply.id);
     if ("answer" in reply) return waiting.resolve(reply.answer as never);
-    waiting.reject(new RuntimeError(reply.error.kind, reply.error.message));
+    waiting.reject(new RuntimeError(reply.error.kind, reply.error.message, reply.error.values));
     if (reply.fatal) this.drop(worker, reply.error.message);
   }
 

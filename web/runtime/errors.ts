@@ -1,14 +1,22 @@
-/** What can go wrong, as one class: `kind` chooses what the page says, `message` names the thing and the fix. */
+/** What can go wrong, as one class: `kind` chooses what the page says, of `values`, and `message` names the thing and the
+ * fix. */
 export type ErrorKind =
-  "missing" | "truncated" | "hash" | "no-simd" | "no-wasm" | "unreadable" | "cancelled" | "failed";
+  "missing" | "truncated" | "hash" | "no-simd" | "no-wasm" | "cancelled" | "failed" | (typeof IN_WORDS)[number];
+/** What lies in the words, and goes wrong again however often it is tried. */
+const IN_WORDS = ["unreadable", "no-sound-word", "two-words", "no-thing"] as const;
 
 export class RuntimeError extends Error {
   constructor(
     readonly kind: ErrorKind,
     message: string,
+    readonly values: Record<string, string> = {},
   ) {
     super(message);
     this.name = "RuntimeError";
+  }
+
+  get inWords(): boolean {
+    return (IN_WORDS as readonly string[]).includes(this.kind);
   }
 }
 

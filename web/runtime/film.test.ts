@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { count } from "./arrays.js";
-import type { FilmOptions, FilmStep } from "./client.js";
+import type { ErrorKind, FilmOptions, FilmStep, Part, RuntimeError } from "./client.js";
 import { splitPrompt, walk } from "./film.js";
 import { FILM, LATENT_SHAPE } from "./generated.js";
 import { openSession, type Input } from "./session.js";
@@ -29,7 +29,11 @@ function assertClose(all: Float32Array, expected: number[], tolerance: number): 
 test("a prompt is taken apart as in Python", () => {
   for (const { prompt, parts } of golden.prompts) {
     if (parts) assert.deepEqual(splitPrompt(prompt), parts);
-    else assert.throws(() => splitPrompt(prompt), { kind: "failed" });
+    else
+      assert.throws(
+        () => splitPrompt(prompt),
+        (error: RuntimeError) => error.inWords && error.message !== "",
+      );
   }
 });
 
@@ -64,7 +68,10 @@ test("a film is drawn from its picture, step by step, and can be stopped", async
   await runtime.load(FILMING);
   const steps: FilmStep[] = [];
   const onStep = (step: FilmStep): void => void steps.push(step);
-  const film = await runtime.film({ prompt: "a red apple moves left", seed: 3 }, { onStep });
+  const parts: Part[] = [];
+  const onPart = (part: Part): void => void parts.push(part);
+  const film = await runtime.film({ prompt: "a red apple moves left", seed: 3 }, { onStep, onPart });
+  assert.deepEqual(parts, ["words", "student", "noise", "film", "decode"]);
   assert.deepEqual([film.thing, film.motion, film.frames.length], ["a red apple", "moves left", FILM.frames]);
   assert.equal(film.frames[0]!.length, 64 * 64 * 4);
   assert.deepEqual(
@@ -81,12 +88,12 @@ test("a film is drawn from its picture, step by step, and can be stopped", async
   });
   assert.ok(Math.abs(steps[3]!.clean[7]![0]! - (latents[0]! + 100)) < 1e-4);
   const few = await runtime.film({ prompt: "a red apple", seed: 3, style: "3d", num_inference_steps: 1 });
-  assert.equal(few.motion, FILM.stays);
-  const refused = (options: Partial<FilmOptions>, message: RegExp) =>
-    fails(runtime.film({ prompt: "a", seed: 0, ...options }), "failed", message);
+  assert.equal(few.motion, null);
+  const refused = (options: Partial<FilmOptions>, message: RegExp, kind: ErrorKind = "failed") =>
+    fails(runtime.film({ prompt: "a", seed: 0, ...options }), kind, message);
   await refused({ prompt: "" }, /^prompt is empty/);
-  await refused({ prompt: "spins" }, /says only how/);
-  await refused({ prompt: "a spins and grows" }, /two motions, "spins" and "grows"/);
+  await refused({ prompt: "spins" }, /says only how/, "no-thing");
+  await refused({ prompt: "a spins and grows" }, /two motions, "spins" and "grows"/, "two-words");
   await refused({ prompt: "a".repeat(301) }, /301 characters/);
   await refused({ num_inference_steps: 3 }, /num_inference_steps "3"/);
   await refused({ style: "oil" }, /style "oil"/);

@@ -3,7 +3,7 @@ import { count, split } from "./arrays.js";
 import { noised } from "./edit.js";
 import { RuntimeError, checkChoice } from "./errors.js";
 import { CONTEXT_LENGTH, FILM, LATENT_SHAPE } from "./generated.js";
-import type { Control, Filmed, FilmOptions, FilmStep } from "./messages.js";
+import type { Begins, Control, Filmed, FilmOptions, FilmStep } from "./messages.js";
 import type { Models } from "./models.js";
 import { normal } from "./noise.js";
 import { toPicture } from "./pixels.js";
@@ -15,19 +15,25 @@ const { frames, motions, stays, first_noise, jumps } = FILM;
 const STUDENT = "text_few_steps";
 const SHAPE = [frames, ...LATENT_SHAPE];
 
-/** What moves, and how: "a red car moves left" -> ["a red car", "moves left"]; what has no motion stays. */
-export function splitPrompt(prompt: string): [thing: string, motion: string] {
-  const phrase = new RegExp(`\\b(${motions.join("|").replaceAll(" ", "\\s+")})\\b`, "gi");
-  const plain = (text: string): string => text.split(/\s+/).filter(Boolean).join(" ");
-  const said = [...new Set([...prompt.matchAll(phrase)].map(([found]) => plain(found.toLowerCase())))];
-  const thing = plain(prompt.replace(phrase, " "));
-  if (said.length > 1) {
-    throw new RuntimeError("failed", `prompt names two motions, "${said[0]}" and "${said[1]}": say one`);
+const FORMS = Object.entries(motions).map(([motion, form]) => {
+  return [motion, new RegExp(`\\b(?:(?:is|are) )?${form}\\b`.replaceAll(" ", "\\s+"), "gi")] as const;
+});
+
+/** What moves, and how: "a red car goes left" -> ["a red car", "moves left"]; null where no motion is said. */
+export function splitPrompt(prompt: string): [thing: string, motion: string | null] {
+  const said = FORMS.filter(([, form]) => prompt.search(form) >= 0).map(([motion]) => motion);
+  const rest = FORMS.reduce((text, [, form]) => text.replace(form, " "), prompt);
+  const thing = rest.split(/\s+/).filter(Boolean).join(" ");
+  const [first, second] = said;
+  if (first && second) {
+    const message = `prompt names two motions, "${first}" and "${second}": say one`;
+    throw new RuntimeError("two-words", message, { first, second });
   }
-  if (said.length > 0 && !thing) {
-    throw new RuntimeError("failed", `prompt says only how something moves: name a thing, "a red car ${said[0]}"`);
+  if (first && !thing) {
+    const message = `prompt says only how something moves: name a thing, "a red car ${first}"`;
+    throw new RuntimeError("no-thing", message, { motion: first });
   }
-  return [thing, said[0] ?? stays];
+  return [thing, first ?? null];
 }
 
 /** From the seed's noise to the latents of all frames. */
@@ -41,16 +47,18 @@ export function walk(jump: Jump, seed: number, steps: number, onStep?: OnStep): 
 export async function film(
   models: Models,
   { prompt, seed, style, num_inference_steps }: FilmOptions,
-  { emit, pause }: Omit<Control<FilmStep>, "signal">,
+  { emit, pause }: Omit<Control<FilmStep | Begins>, "signal">,
 ): Promise<Filmed> {
   const usual = models.config("film").defaults!.num_inference_steps!;
   const steps = num_inference_steps ?? usual;
   checkChoice("num_inference_steps", String(steps), jumps.map(String));
   const [thing, motion] = splitPrompt(prompt);
   if (!thing) throw new RuntimeError("failed", "prompt is empty: say what to film");
+  emit({ begins: "words" });
   const told = await encodePrompt(models, thing);
   const silent = { emit: () => undefined, pause };
   const asked = { prompt: told, seed, style, model: STUDENT, num_inference_steps: usual } as const;
+  emit({ begins: "student" });
   const drawn = await generate(models, asked, silent);
 
   const row = (data: Float32Array, ...shape: number[]) => ({ data, dims: [1, ...shape] });
@@ -63,10 +71,12 @@ export async function film(
     embedding: row(told.embedding, told.embedding.length),
     style: number(style === undefined ? 0 : styles.indexOf(style) + 1),
     picture: row(drawn.latents, ...LATENT_SHAPE),
-    motion: number((motions as readonly string[]).indexOf(motion)),
+    motion: number(Object.keys(motions).indexOf(motion ?? stays)),
   };
+  emit({ begins: "noise" });
   let [began, t] = [performance.now(), 1];
   const jump: Jump = async (x, now, until) => {
+    if (now === 1) emit({ begins: "film" });
     t = now;
     const times = { t: row(Float32Array.of(now)), until: row(Float32Array.of(until)) };
     return (await models.run("film", { x: row(x, ...SHAPE), ...times, ...condition }))["clean"]!;
@@ -77,6 +87,7 @@ export async function film(
     await pause();
     began = performance.now();
   });
+  emit({ begins: "decode" });
   const { pixels } = await models.run("autoencoder/decoder", { latents: { data: latents, dims: SHAPE } });
   return { thing, motion, picture: drawn.picture, frames: split(pixels!, frames).map(toPicture) };
 }

@@ -120,10 +120,10 @@ export const SOUND = {
   "momentum": 0.99,
 } as const;
 
-/** Films: how many frames, the words of the motions, the first noise of the frames, and in how many steps. */
+/** Films: how many frames, the motions and how they are said, the first of the frames' noises, and the steps. */
 export const FILM = {
   "frames": 8,
-  "motions": ["stays", "moves left", "moves right", "moves up", "moves down", "bounces", "spins", "grows", "shrinks", "fades"],
+  "motions": {"stays": "stay(?:s|ing)?", "moves left": "(?:mov(?:es?|ing)|go(?:es|ing)?) (?:to the )?left", "moves right": "(?:mov(?:es?|ing)|go(?:es|ing)?) (?:to the )?right", "moves up": "(?:mov(?:es?|ing)|go(?:es|ing)?) (?:to the )?up", "moves down": "(?:mov(?:es?|ing)|go(?:es|ing)?) (?:to the )?down", "bounces": "bounc(?:es?|ing)", "spins": "spin(?:s|ning)?", "grows": "grow(?:s|ing)?", "shrinks": "shrink(?:s|ing)?", "fades": "fad(?:es?|ing)"},
   "stays": "stays",
   "first_noise": 16,
   "jumps": [1, 2, 4],

@@ -232,6 +232,14 @@ export interface Written {
   places: (string | null)[]; // the piece at each place, null for a blank, "" after the end
 }
 
+/** A part of the work that makes a sound or a film. */
+export type Part = "label" | "words" | "noise" | "student" | "denoise" | "film" | "hear" | "decode";
+
+/** It begins, and the one before is done. */
+export interface Begins {
+  begins: Part;
+}
+
 export interface SoundOptions extends Partial<Sampling> {
   prompt: string; // a class, and a word of each axis at most
   seed: number;
@@ -263,7 +271,7 @@ export interface FilmStep {
 
 export interface Filmed {
   thing: string; // what of the prompt moves
-  motion: string; // and how
+  motion: string | null; // and how; null: nothing that the model knows was said, so it stays
   picture: Uint8ClampedArray; // RGBA 64 x 64, as it was drawn first
   frames: Uint8ClampedArray[];
 }
@@ -317,8 +325,8 @@ export interface Calls {
   look: Call<LookOptions, Seen>;
   answer: Call<AnswerOptions, Word[], Word>;
   write: Call<WriteOptions, Written, Written>;
-  sound: Call<SoundOptions, SoundMade, StepEvent>;
-  film: Call<FilmOptions, Filmed, FilmStep>;
+  sound: Call<SoundOptions, SoundMade, StepEvent | Begins>;
+  film: Call<FilmOptions, Filmed, FilmStep | Begins>;
   startGame: Call<GameOptions, GanFrame>;
   keepGame: Call<GameNumber, KeptGame | undefined>;
   learnCloud: Call<CloudOptions, CloudLearned, CloudStep>;
@@ -339,7 +347,7 @@ export interface Cancel {
 export type Reply =
   | { id: number; event: Calls[keyof Calls]["event"] }
   | { id: number; answer: Calls[keyof Calls]["answer"] }
-  | { id: number; error: { kind: ErrorKind; message: string }; fatal: boolean };
+  | { id: number; error: { kind: ErrorKind; message: string; values: Record<string, string> }; fatal: boolean };
 
 /** What a request is answered with in hand. */
 export interface Control<Event = never> {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { count } from "./arrays.js";
-import type { ErrorKind, ModelName, StepEvent, Word, WriteOptions, Written } from "./client.js";
+import type { ErrorKind, ModelName, Part, StepEvent, Word, WriteOptions, Written } from "./client.js";
 import { LATENT_SHAPE } from "./generated.js";
 import { classifier_free } from "./guidance.js";
 import { normal } from "./noise.js";
@@ -267,7 +267,10 @@ test("a sound comes out of noise as a picture, and can be stopped", async () => 
   await runtime.load(["sound"]);
   const steps: StepEvent[] = [];
   const onStep = (event: StepEvent): void => void steps.push(event);
-  const made = await runtime.sound({ prompt: "a LONG purple laser", seed: 3, guidance_scale: 1 }, { onStep });
+  const parts: Part[] = [];
+  const onPart = (part: Part): void => void parts.push(part);
+  const made = await runtime.sound({ prompt: "a LONG purple laser", seed: 3, guidance_scale: 1 }, { onStep, onPart });
+  assert.deepEqual(parts, ["label", "noise", "denoise", "hear"]);
   assert.deepEqual([steps.length, steps[0]!.clean.length, made.rate, made.unread], [3, 4096, 16000, ["purple"]]);
   assert.deepEqual(
     log.runs.map(({ batch }) => batch),
@@ -283,11 +286,11 @@ test("a sound comes out of noise as a picture, and can be stopped", async () => 
   assert.equal(loudest(silent.samples), 0);
   const refused = (prompt: string, message: RegExp, kind: ErrorKind = "failed") =>
     fails(runtime.sound({ prompt, seed: 0 }), kind, message);
-  await refused(" !?", /is empty/);
-  await refused("звонок", /say one of coin/, "unreadable");
-  await refused("a purple dog", /say one of coin/, "unreadable");
-  await refused("a high low bell", /says both "high" and "low"/);
-  await refused("a bell and a siren", /says both "bell" and "siren"/);
+  await refused(" !?", /say one of coin/, "no-sound-word");
+  await refused("звонок", /say one of coin/, "no-sound-word");
+  await refused("a purple dog", /say one of coin/, "no-sound-word");
+  await refused("a high low bell", /says both "high" and "low"/, "two-words");
+  await refused("a bell and a siren", /says both "bell" and "siren"/, "two-words");
   await refused("x".repeat(301), /301 characters/);
   await fails(runtime.sound({ prompt: "bell", seed: -1 }), "failed", /seed must be/);
   await fails(

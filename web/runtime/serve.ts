@@ -81,9 +81,9 @@ export function serve(port: Port, models: Models): void {
       port.postMessage({ id, answer }, buffers(answer));
     } catch (error) {
       const known = error instanceof RuntimeError;
-      const { kind, message } = known ? error : new RuntimeError("failed", String(error));
+      const { kind, message, values } = known ? error : new RuntimeError("failed", String(error));
       // What ONNX Runtime throws can leave its memory in any state.
-      port.postMessage({ id, error: { kind, message }, fatal: !known }, []);
+      port.postMessage({ id, error: { kind, message, values }, fatal: !known }, []);
     }
   }
 

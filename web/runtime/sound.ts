@@ -2,7 +2,7 @@
 import { concat, split } from "./arrays.js";
 import { RuntimeError } from "./errors.js";
 import { LIMITS, SOUND as FACTS } from "./generated.js";
-import type { Control, SoundMade, SoundOptions, StepEvent } from "./messages.js";
+import type { Begins, Control, SoundMade, SoundOptions, StepEvent } from "./messages.js";
 import type { Models } from "./models.js";
 import { chosen, walk } from "./pipeline.js";
 
@@ -17,30 +17,31 @@ const WORDS = KINDS.flat();
 export function readWords(prompt: string): { label: number[]; unread: string[] } {
   const found = prompt.toLowerCase().match(WORD) ?? [];
   const words = [...new Set(found.map((word) => (/^power.?up$/.test(word) ? "power-up" : word)))];
-  if (words.length === 0) {
-    throw new RuntimeError("failed", 'prompt is empty: say what to hear, "a rising laser" for example');
-  }
   const known = words.filter((word) => WORDS.includes(word));
   if (known.length === 0) {
-    const axes = FACTS.axes.map((axis) => axis.join(" or ")).join(", ");
-    const why = `prompt has no word that the model knows: say one of ${FACTS.classes.join(", ")}; ${axes}`;
-    throw new RuntimeError("unreadable", why);
+    const [classes, axes] = [FACTS.classes, FACTS.axes.flat()].map((known) => known.join(", "));
+    const why = `prompt has no word that the model knows: say one of ${classes}; ${axes}`;
+    throw new RuntimeError("no-sound-word", why, { classes: classes!, axes: axes! });
   }
   const label = KINDS.map((kind) => {
     const [first, second] = known.filter((word) => kind.includes(word));
-    if (second) throw new RuntimeError("failed", `prompt says both "${first}" and "${second}": leave one of them out`);
+    if (second) {
+      const message = `prompt says both "${first}" and "${second}": leave one of them out`;
+      throw new RuntimeError("two-words", message, { first: first!, second });
+    }
     return first ? WORDS.indexOf(first) + 1 : 0;
   });
   const fillers: readonly string[] = FACTS.fillers;
   return { label, unread: words.filter((word) => !WORDS.includes(word) && !fillers.includes(word)) };
 }
 
-/** Makes a sound; every step of its picture [1, 64, 64] is an event. */
+/** Makes a sound; every step of its picture [1, 64, 64] is an event, and so is the beginning of each part. */
 export async function sound(
   models: Models,
   { prompt, seed, ...asked }: SoundOptions,
-  steps: Omit<Control<StepEvent>, "signal">,
+  { emit, pause }: Omit<Control<StepEvent | Begins>, "signal">,
 ): Promise<SoundMade> {
+  emit({ begins: "label" });
   const length = [...prompt].length;
   if (length > LIMITS.prompt) {
     throw new RuntimeError("failed", `prompt has ${length} characters: keep it to ${LIMITS.prompt} at most`);
@@ -49,7 +50,11 @@ export async function sound(
   const { label, unread } = readWords(read!);
   const [sampling] = chosen(models, "sound", asked);
   if (!label.some(Boolean)) sampling.guidance_scale = 1; // both estimates would be the same
+  emit({ begins: "noise" });
+  let begun = false;
   const ask = async (x: Float32Array, t: number, both: boolean): Promise<Float32Array[]> => {
+    if (!begun) emit({ begins: "denoise" });
+    begun = true;
     const labels = both ? [label, label.map(() => 0)] : [label];
     const { clean } = await models.run("sound", {
       x: { data: concat(labels.map(() => x)), dims: [labels.length, 1, bands, frames] },
@@ -58,8 +63,9 @@ export async function sound(
     });
     return split(clean!, labels.length);
   };
-  const picture = await walk(sampling, false, seed, [1, bands, frames], ask, steps);
-  await steps.pause();
+  const picture = await walk(sampling, false, seed, [1, bands, frames], ask, { emit, pause });
+  emit({ begins: "hear" });
+  await pause();
   return { picture, samples: toSound(picture), rate, unread };
 }
 

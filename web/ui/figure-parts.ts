@@ -24,7 +24,7 @@ export interface Alternative {
 /** What is real in a figure: the models that draw it, and whether what is shown was recorded or computed just now. */
 export interface BadgeFacts {
   models: readonly ModelName[];
-  recorded: boolean;
+  recorded: boolean | "partly";
   milliseconds?: number; // a step, on this machine
 }
 
@@ -105,11 +105,14 @@ export function dataTable({ head, rows }: Table): TemplateResult {
 
 /** What the figure is doing, and what went wrong: it stays in view while the figure is, wherever its foot may be. */
 export function workPart(work: Work): TemplateResult {
-  return html`<div class="work">${work.error ? errorPart(work, work.error) : work.busy ? progressPart(work) : nothing}</div>`;
+  return html`<div class="work">
+    ${work.error ? errorPart(work, work.error) : nothing} ${work.busy ? progressPart(work) : nothing}
+  </div>`;
 }
 
 function errorPart(work: Work, { text, retry }: NonNullable<Work["error"]>): TemplateResult {
-  return html`<p class="error" role="alert">${text} ${button(t("shell.retry"), () => void work.run(retry))}</p>`;
+  const again = retry && button(t("shell.retry"), () => void work.run(retry));
+  return html`<p class="error" role="alert">${text} ${again ?? nothing}</p>`;
 }
 
 function progressPart(work: Work): TemplateResult {
@@ -124,18 +127,32 @@ function progressPart(work: Work): TemplateResult {
   </div>`;
 }
 
+/** Families that have learned from something of their own: all others from pictures. */
+const TAUGHT = ["writer", "sound", "film"] as const;
+
+/** What models were trained on; `pictures` says it of those that learned from pictures. */
+function trainingOf(models: readonly ModelName[], pictures: string): string[] {
+  const families = new Set(models.map((name) => name.split("/")[0]!));
+  const taught = TAUGHT.filter((family) => families.has(family));
+  return [
+    ...(families.size > taught.length ? [pictures] : []),
+    ...taught.map((family) => t(`shell.training-${family}`)),
+  ];
+}
+
 /** `facts` are fetched when somebody wants to know: `onOpen`. */
 export function badgePart(
-  { recorded, milliseconds }: BadgeFacts,
-  facts: ModelFacts[] | undefined,
-  training: string,
+  { models, recorded, milliseconds }: BadgeFacts,
+  facts: readonly ModelFacts[],
+  pictures: string,
   onOpen: () => void,
 ): TemplateResult {
+  const how = recorded === "partly" ? "partly" : recorded ? "recorded" : "live";
   return html`<details class="badge" @toggle=${onOpen}>
-    <summary>${t("shell.badge")} <span class="chip">${t(recorded ? "shell.recorded" : "shell.live")}</span></summary>
-    <p>${t(recorded ? "shell.recorded-means" : "shell.live-means")}</p>
+    <summary>${t("shell.badge")} <span class="chip">${t(`shell.${how}`)}</span></summary>
+    <p>${t(`shell.${how}-means`)}</p>
     <ul>
-      ${facts?.map(({ name, parameters, bytes }) => {
+      ${facts.map(({ name, parameters, bytes }) => {
         const what = optional(`shell.models.${name}`) ?? name;
         const values = { name: what, parameters: number(parameters / 1e6, 1), size: megabytes(bytes) };
         return html`<li>
@@ -144,7 +161,7 @@ export function badgePart(
         </li>`;
       })}
       ${milliseconds ? html`<li>${t("shell.speed", { ms: number(milliseconds, 0) })}</li>` : nothing}
-      <li>${training}</li>
+      ${trainingOf(models, pictures).map((said) => html`<li>${said}</li>`)}
     </ul>
   </details>`;
 }

@@ -43,7 +43,8 @@ export abstract class BzFigure<S extends State> extends LitElement {
   @reactive() playing = false;
   /** What was typed last and cannot be; the state still has the value before it. */
   @reactive() protected invalid: { name: string; text: string } | undefined;
-  @reactive() private facts: ModelFacts[] | undefined;
+  /** What the badge tells of each model, from when somebody wants to know; undefined while it is fetched. */
+  private facts: Map<string, ModelFacts | undefined> | undefined;
   /** Since it was drawn last, by a person. */
   private touched = false;
   /** Whether what is being drawn has said already that the models read English. */
@@ -226,13 +227,31 @@ export abstract class BzFigure<S extends State> extends LitElement {
       return location.href;
     };
     const embed = () => embedCode(this.frame());
-    const learn = async () => (this.facts ??= await modelFacts(badge?.models ?? []));
     return [
-      badge && this.shows("badge") ? badgePart(badge, this.facts, this.label("training"), () => void learn()) : nothing,
+      badge && this.shows("badge") ? this.badgePart(badge) : nothing,
       this.shows("in-words") ? alternativePart(this.alternative()) : nothing,
       code && this.shows("code") ? codePart(code, clipboard) : nothing,
       this.shows("share") ? sharePart(share, embed, clipboard) : nothing,
     ];
+  }
+
+  private badgePart(badge: BadgeFacts): TemplateResult {
+    const { facts } = this;
+    const learn = async (known: NonNullable<typeof facts>) => {
+      const missing = badge.models.filter((name) => !known.has(name));
+      if (!missing.length) return;
+      for (const name of missing) known.set(name, undefined);
+      for (const one of await modelFacts(missing)) known.set(one.name, one);
+      this.requestUpdate();
+    };
+    if (facts) void learn(facts); // other models may have come since it was opened
+    const known = badge.models.flatMap((name) => facts?.get(name) ?? []);
+    return badgePart(
+      badge,
+      known,
+      this.label("training"),
+      () => void learn((this.facts ??= new Map<string, ModelFacts | undefined>())),
+    );
   }
 
   private frame(hidden?: string[]): Frame {

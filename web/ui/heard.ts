@@ -4,6 +4,7 @@ import type { SoundMade } from "../runtime/client.js";
 import { picture, type Pixels } from "./canvas.js";
 import { button } from "./figure-parts.js";
 import { t } from "./strings.js";
+import type { Work } from "./work.js";
 
 /** What can be asked for, to begin with. */
 export const SOUNDS = ["a rising laser", "a coin", "a long low bell", "a short high jump"] as const;
@@ -13,7 +14,7 @@ const PATIENCE = 2000; // milliseconds until a device that says nothing counts a
 let context: AudioContext | undefined;
 
 /** Plays a sound. Rejects where the page may not, or nothing is there to play it on. */
-export async function play({ samples, rate }: Pick<SoundMade, "samples" | "rate">): Promise<void> {
+async function play({ samples, rate }: Pick<SoundMade, "samples" | "rate">): Promise<void> {
   const silent = new Error(t("shell.no-sound"));
   try {
     context ??= new AudioContext();
@@ -39,9 +40,16 @@ function spectrogram(values: Float32Array): Pixels {
 
 const INK = [44, 30, 22] as const;
 
-export function soundPart(values: Float32Array, words: string, listen: (() => void) | undefined): TemplateResult {
+/** `sound` plays beside whatever `work` is doing, which says when nothing can be heard. */
+export function soundPart(
+  values: Float32Array,
+  words: string,
+  sound: SoundMade | undefined,
+  work: Work,
+): TemplateResult {
+  const listen = () => void play(sound!).catch((error: unknown) => work.fail(error));
   return html`<div class="heard">
+    ${button(t("shell.listen"), listen, "", !sound)}
     ${picture(spectrogram(values), t("shell.spectrogram", { words }))}
-    ${button(t("shell.listen"), listen ?? (() => undefined), "", !listen)}
   </div>`;
 }

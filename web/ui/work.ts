@@ -13,7 +13,7 @@ export interface Progress {
 
 export class Work implements ReactiveController {
   progress: Progress | undefined;
-  error: { text: string; retry: Job } | undefined;
+  error: { text: string; retry: Job | undefined } | undefined;
   private job: AbortController | undefined;
 
   constructor(private readonly host: ReactiveControllerHost) {
@@ -33,7 +33,7 @@ export class Work implements ReactiveController {
     return this.job?.signal;
   }
 
-  /** A new piece of work cancels the one before. What goes wrong is shown, with Retry. */
+  /** A new piece of work cancels the one before. What goes wrong is shown. */
   async run(job: Job): Promise<void> {
     this.cancel();
     const controller = (this.job = new AbortController());
@@ -43,10 +43,22 @@ export class Work implements ReactiveController {
       await job(controller.signal);
     } catch (error) {
       if (controller.signal.aborted) return;
-      this.error = { text: said(error), retry: job };
+      this.fail(error, job);
     } finally {
       if (this.job === controller) this.end();
     }
+  }
+
+  /** Shows what went wrong, with Retry where it can help; work in hand goes on. */
+  fail(error: unknown, job?: Job): void {
+    const worded = error instanceof RuntimeError && error.inWords;
+    const text = worded
+      ? t(`shell.${error.kind}`, error.values)
+      : error instanceof Error
+        ? error.message
+        : String(error);
+    this.error = { text, retry: worded ? undefined : job };
+    this.host.requestUpdate();
   }
 
   cancel(): void {
@@ -78,9 +90,4 @@ export class Work implements ReactiveController {
     this.job = this.progress = undefined;
     this.host.requestUpdate();
   }
-}
-
-function said(error: unknown): string {
-  if (error instanceof RuntimeError && error.kind === "unreadable") return t("shell.unreadable");
-  return error instanceof Error ? error.message : String(error);
 }

@@ -49,7 +49,7 @@ def check(
     from bozzetto.world.stored import Stored
 
     if sheet:
-        pictures.check_output(sheet)
+        pictures.check_output(sheet, field="sheet")
     with bar("reading") as progress:
         found = load(data, int(size), progress, note)
     names, count = found.names, len(found.names)

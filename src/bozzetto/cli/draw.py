@@ -54,8 +54,10 @@ def outputs(out: Path, seed: int, n: int, sheet: Path | None, size: int, best_of
 
     seeds = requests.seeds(seed, n, best_of)
     files = [out] if n == 1 else [out.with_stem(f"{out.stem}-{seed}") for seed in seeds]
-    for path in (*files, *filter(None, [sheet])):
+    for path in files:
         pictures.check_output(path)
+    if sheet:
+        pictures.check_output(sheet, field="sheet")
     if sheet and sheet.absolute() in (name.absolute() for name in files):
         raise InvalidInput("sheet", f"{sheet} is an output already: name another file")
     pictures.check_size(size)
@@ -322,7 +324,7 @@ def film(
             size=size,
             progress=progress,
         )
-    pictures.save_film(drawn, out)
+    bozzetto.save_film(drawn, out)
     print(out)
     if show:
         print("\n".join(pictures.in_terminal(frame) for frame in drawn))
@@ -414,7 +416,7 @@ def sound(
 
     pictures.check_output(out, ".wav")
     if picture:
-        pictures.check_output(picture)
+        pictures.check_output(picture, field="picture")
     with noting(context), bar("drawing") as progress:
         made = bozzetto.sound(prompt, seed=seed, num_inference_steps=steps, guidance_scale=guidance, progress=progress)
     bozzetto.save_wav(made, out)

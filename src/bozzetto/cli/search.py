@@ -118,7 +118,7 @@ def find(
     from bozzetto.search.index import PLACE, query_vector, search
 
     if sheet:
-        pictures.check_output(sheet)
+        pictures.check_output(sheet, field="sheet")
     require("lancedb")
     example = None if picture is None else pictures.open_picture(picture)
     embedder = open_embedder(model)

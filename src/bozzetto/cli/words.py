@@ -62,7 +62,7 @@ def ask(
     from bozzetto.runtime import ask as runtime
 
     if explain:
-        pictures.check_output(explain)
+        pictures.check_output(explain, field="explain")
     image = pictures.open_picture(picture)
     said = []
     for word in bozzetto.ask(image, question):

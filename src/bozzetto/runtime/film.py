@@ -13,13 +13,13 @@ import numpy as np
 
 from bozzetto.diffusion import few_steps, flow
 from bozzetto.diffusion.samplers import Callback
-from bozzetto.errors import InvalidInput, whole_number
+from bozzetto.errors import InputWarning, InvalidInput, whole_number
 from bozzetto.runtime import denoising, text_to_image
 from bozzetto.runtime.requests import check_prompt, check_words, warn
 from bozzetto.runtime.session import Network, open_network
 from bozzetto.runtime.store import once, open_model
 from bozzetto.runtime.text_to_image import LATENT_SHAPE, Models, decode, encode
-from bozzetto.world.films import FRAMES, MOTIONS, split_prompt
+from bozzetto.world.films import FRAMES, MOTIONS, STAYS, split_prompt
 
 JUMPS = (1, 2, 4)  # in how many steps it has learned to draw
 FIRST_NOISE = 16  # of a seed's noises in the frames; those before are the picture's
@@ -62,17 +62,21 @@ def prepare(
     style: str | None = None,
 ) -> Shot:
     """How the films of a prompt are drawn. num_frames: that many of the eight, evenly. Raises InvalidInput; an
-    InputWarning says which words were not read."""
+    InputWarning says which words were not read, and where no motion is said."""
     check_prompt("prompt", prompt)
     thing, motion = split_prompt(prompt)
     warn(check_words("prompt", thing, filming.models.tokenizer))
+    if motion is None:
+        known = ", ".join(word for word in MOTIONS if word != STAYS)
+        why = f"says no motion that the model knows, so the film stands still: say {known} or {STAYS}"
+        warn([InputWarning("prompt", why)])
     shown = np.linspace(0, FRAMES - 1, whole_number("num_frames", num_frames, 1, FRAMES)).round().astype(int)
     steps = filming.steps if num_inference_steps is None else num_inference_steps
     if steps not in JUMPS:
         raise InvalidInput("num_inference_steps", f"must be 1, 2 or 4 for a film, not {steps!r}")
     told, schedule = encode(filming.models, thing, style), flow(steps)
     draw_thing = denoising.student_jump(filming.student, told)
-    number = np.array([list(MOTIONS).index(motion)])
+    number = np.array([list(MOTIONS).index(motion or STAYS)])
 
     def draw(seed: int, on_step: Callback) -> np.ndarray:
         picture = denoising.sample(few_steps, draw_thing, [seed], LATENT_SHAPE, flow(filming.steps))

@@ -2,7 +2,9 @@
 
 A motion is a path of poses: where the picture's middle is, how large it is, how it is turned and how much of it is
 seen. The film of a number is a picture at random, in another colour at times, with what is said of it, and a motion at
-random; so the facts of every film are known. A prompt names a thing and a motion, "a red car moves left".
+random; so the facts of every film are known. A prompt names a thing and a motion, "a red car moves left". Other forms
+of the verb say the same ("two cars spin", "a cat is moving to the left"), wherever they stand: "a spinning top" is a
+top that spins.
 
 A pose is five numbers: x to the right and y down in pixels from the middle of the frame, the scale, the angle in
 degrees clockwise, and the opacity. Pictures are uint8 [64,64,4] and films [8,64,64,4], straight alpha.
@@ -49,7 +51,25 @@ MOTIONS: dict[str, np.ndarray] = {
     "fades": path(opacity=1 - 0.85 * _TIME),
 }
 """The words of each motion and its path."""
-_SAID = re.compile(rf"\b({'|'.join(MOTIONS)})\b".replace(" ", r"\s+"), re.IGNORECASE)
+
+
+def _anyhow(form: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:(?:is|are) )?{form}\b".replace(" ", r"\s+"), re.IGNORECASE)
+
+
+SAID = {
+    STAYS: "stay(?:s|ing)?",
+    **{
+        f"moves {way}": f"(?:mov(?:es?|ing)|go(?:es|ing)?) (?:to the )?{way}" for way in ("left", "right", "up", "down")
+    },
+    "bounces": "bounc(?:es?|ing)",
+    "spins": "spin(?:s|ning)?",
+    "grows": "grow(?:s|ing)?",
+    "shrinks": "shrink(?:s|ing)?",
+    "fades": "fad(?:es?|ing)",
+}
+"""How else a motion is said, as a regular expression that the page reads as well; a space stands for any."""
+_SAID = {motion: _anyhow(form) for motion, form in SAID.items()}
 
 
 @dataclass(frozen=True)
@@ -101,15 +121,17 @@ def make_film(world: World, rows: np.ndarray, number: int) -> Film:
     return Film(row, picture, caption(name, world.keywords[row], world.styles[row], rng, codepoints=codepoints), motion)
 
 
-def split_prompt(prompt: str) -> tuple[str, str]:
-    """What moves, and how: "a red car moves left" -> ("a red car", "moves left"); what has no motion STAYS.
+def split_prompt(prompt: str) -> tuple[str, str | None]:
+    """What moves, and how: "a red car goes left" -> ("a red car", "moves left"); None where no motion is said.
 
     Raises InvalidInput where two motions are named, or nothing that moves.
     """
-    said = list(dict.fromkeys(" ".join(found.lower().split()) for found in _SAID.findall(prompt)))
-    thing = " ".join(_SAID.sub(" ", prompt).split())
+    said = [motion for motion, form in _SAID.items() if form.search(prompt)]
+    for form in _SAID.values():
+        prompt = form.sub(" ", prompt)
+    thing = " ".join(prompt.split())
     if len(said) > 1:
         raise InvalidInput("prompt", f"names two motions, {said[0]!r} and {said[1]!r}: say one")
     if said and not thing:
         raise InvalidInput("prompt", f"says only how something moves: name a thing, 'a red car {said[0]}' for example")
-    return thing, said[0] if said else STAYS
+    return thing, said[0] if said else None

@@ -4,7 +4,7 @@ import { type ModelName, Runtime, type SoundMade } from "../../runtime/client.js
 import { pixels } from "../../ui/canvas.js";
 import { Clip, CLIP_MODELS } from "../../ui/clip.js";
 import { button, type Content } from "../../ui/figure-parts.js";
-import { play, soundPart, SOUNDS } from "../../ui/heard.js";
+import { soundPart, SOUNDS } from "../../ui/heard.js";
 import { t } from "../../ui/strings.js";
 import type { Work } from "../../ui/work.js";
 
@@ -16,6 +16,7 @@ const MADE_BY = {
   video: CLIP_MODELS,
 } satisfies Record<string, readonly ModelName[]>;
 type Kind = keyof typeof MADE_BY;
+export const MAKERS = ["text", "sound", "video"] as const satisfies readonly Kind[];
 
 /** Whose makers they are. */
 export interface Host {
@@ -24,8 +25,9 @@ export interface Host {
 }
 
 export class Kinds {
-  /** How often each was asked: the next press makes another. */
-  private readonly asked: Record<Kind, number> = { text: 0, sound: 0, video: 0 };
+  /** How many of each were made: the next press makes another. */
+  private readonly made: Record<Kind, number> = { text: 0, sound: 0, video: 0 };
+  private making: { kind: Kind; signal: AbortSignal } | undefined;
   private tale = "";
   private heard: SoundMade | undefined;
   private heardWords = "";
@@ -35,18 +37,34 @@ export class Kinds {
     this.clip = new Clip(host);
   }
 
-  forget(): void {
-    this.tale = "";
-    this.heard = undefined;
-    this.clip.show([], "");
-    for (const kind of ["text", "sound", "video"] as const) this.asked[kind] = 0;
+  forget(...kinds: Kind[]): void {
+    for (const kind of kinds) {
+      if (this.at === kind) this.host.work.cancel();
+      this.made[kind] = 0;
+    }
+    if (kinds.includes("text")) this.tale = "";
+    if (kinds.includes("sound")) this.heard = undefined;
+    if (kinds.includes("video")) this.clip.show([], "");
+  }
+
+  /** What is being made. */
+  get at(): Kind | undefined {
+    return this.making?.signal === this.host.work.signal ? this.making?.kind : undefined;
+  }
+
+  /** Of all that was made here and is seen. */
+  get models(): ModelName[] {
+    const seen = { text: this.tale, sound: this.heard, video: this.clip.frames.length };
+    return MAKERS.filter((kind) => seen[kind]).flatMap((kind) => [...MADE_BY[kind]]);
   }
 
   private make(kind: Kind, idea: string, seed: number): void {
-    const turn = this.asked[kind]++;
+    const turn = this.made[kind];
     void this.host.work.run(async (signal) => {
+      this.making = { kind, signal };
       await this.host.work.load(MADE_BY[kind], signal);
       await this.runs[kind](idea, seed + turn, turn, signal);
+      this.made[kind] = turn + 1;
       this.host.requestUpdate();
     });
   }
@@ -77,12 +95,11 @@ export class Kinds {
     },
   };
 
-  private made(kind: (typeof KINDS)[number]): Content {
+  private shown(kind: (typeof KINDS)[number]): Content {
     const { heard, heardWords, clip, tale } = this;
     if (kind === "text" && tale) return html`<p class="kind-tale" lang="en">${tale}</p>`;
     if (kind === "sound" && heard) {
-      const listen = () => void this.host.work.run(() => play(heard));
-      return html`<p lang="en">${heardWords}</p>${soundPart(heard.picture, heardWords, listen)}`;
+      return html`<p lang="en">${heardWords}</p>${soundPart(heard.picture, heardWords, heard, this.host.work)}`;
     }
     if (kind === "video" && clip.frames.length) return html`<p lang="en">${clip.words}</p>${clip.part()}`;
     return nothing;
@@ -93,8 +110,9 @@ export class Kinds {
     return html`<ul class="kinds" aria-label=${t("sorter-maker.kinds")}>
       ${KINDS.map((kind) => {
         const key = `sorter-maker.kind-${kind}`;
-        const make = kind !== "picture" && button(t(`${key}-make`), () => this.make(kind, idea!, seed), "", !idea);
-        return html`<li><b>${t(key)}</b> <span>${t(`${key}-where`)}</span> ${make || nothing} ${this.made(kind)}</li>`;
+        const wait = !idea || this.host.work.busy;
+        const make = kind !== "picture" && button(t(`${key}-make`), () => this.make(kind, idea!, seed), "", wait);
+        return html`<li><b>${t(key)}</b> <span>${t(`${key}-where`)}</span> ${make || nothing} ${this.shown(kind)}</li>`;
       })}
     </ul>`;
   }

@@ -17,7 +17,7 @@ import { defineFields, type StateOf } from "../../ui/state.js";
 import { fixed, percent, t } from "../../ui/strings.js";
 import { copiesPart, MARKS, verdictValues } from "./copies.js";
 import { type Idea, textHidden } from "./ideas.js";
-import { Kinds } from "./kinds.js";
+import { Kinds, MAKERS } from "./kinds.js";
 import { nearest, type Neighbour, shrink, verdict } from "../../ui/likeness.js";
 import { Training } from "../../ui/training.js";
 
@@ -75,16 +75,17 @@ export class SorterMaker extends BzFigure<State> {
   protected override changed(changes: Partial<State>): void {
     if ("picture" in changes && this.sorted?.of !== this.shown?.pixels) this.sort();
     if ("idea" in changes || "memoriser" in changes || "seed" in changes) this.forget();
+    if ("seed" in changes) this.kinds.forget(...MAKERS);
+    else if ("idea" in changes) this.kinds.forget("text", "video");
   }
 
   override reset(): void {
     this.own = undefined;
-    this.kinds.forget();
     super.reset();
   }
 
   private forget(): void {
-    if (this.drawn) this.work.cancel();
+    if (this.drawn && !this.kinds.at) this.work.cancel();
     this.drawn = undefined;
     this.asked = -1;
   }
@@ -298,7 +299,7 @@ export class SorterMaker extends BzFigure<State> {
             ${this.ideas.map(({ name }) => html`<option ?selected=${name === idea}>${name}</option>`)}
           </select>
         </label>
-        ${button(t("sorter-maker.make"), make, "primary", !this.idea)}
+        ${button(t("sorter-maker.make"), make, "primary", !this.idea || (this.busy && this.sorted !== undefined))}
       </div>
       <ol class="made">
         ${Array.from({ length: MADE }, (_, i) => {
@@ -362,8 +363,9 @@ export class SorterMaker extends BzFigure<State> {
   }
 
   protected override badge(): BadgeFacts {
-    const models = ["clip/image", this.model, "autoencoder/decoder"] as const;
-    return { models, recorded: this.recorded, milliseconds: this.milliseconds };
+    const { kinds, recorded, milliseconds } = this;
+    const models = [...new Set<ModelName>(["clip/image", this.model, "autoencoder/decoder", ...kinds.models])];
+    return { models, recorded: recorded && kinds.models.length ? "partly" : recorded, milliseconds };
   }
 
   protected override code(): Code | undefined {

@@ -13,11 +13,18 @@ const EYE = svg`<circle class="s-ink" cx="42" cy="50" r="15"/><circle class="f-i
 const BUBBLE = svg`<path class="f-card s-ink" d="M16 14h68a8 8 0 0 1 8 8v42a8 8 0 0 1-8 8H46L28 90V72H16a8 8 0 0 1-8-8V22a8
   8 0 0 1 8-8z"/>`;
 
+const DENOISER = svg`<rect class="f-card s-clay" x="10" y="10" width="80" height="80" rx="7"/>${SPECKS}
+    <path class="f-card" d="M50 14h36v72H50z"/><path class="s-clay" d="M54 50h26M69 38l11 12-11 12"/>`;
+
 const DRAWN: Record<Block, SVGTemplateResult> = {
   words: WORDS,
+  label: svg`<path class="f-card s-ink" d="M8 28h56l28 22-28 22H8z"/><circle class="s-ink" cx="66" cy="50" r="5"/>
+    <path class="s-ink" d="M22 50h28"/>`,
   noise: svg`<rect class="s-line f-card" x="10" y="10" width="80" height="80" rx="7"/>${SPECKS}`,
-  denoise: svg`<rect class="f-card s-clay" x="10" y="10" width="80" height="80" rx="7"/>${SPECKS}
-    <path class="f-card" d="M50 14h36v72H50z"/><path class="s-clay" d="M54 50h26M69 38l11 12-11 12"/>`,
+  denoise: DENOISER,
+  student: DENOISER,
+  film: svg`<path class="s-clay" d="M26 8h66v66"/><path class="s-clay" d="M18 18h64v64"/>
+    <g transform="translate(0 14) scale(0.86)">${DENOISER}</g>`,
   encode: svg`<path class="f-card s-ink" d="M86 36L14 10v80l72-26z"/>
     <path class="s-ink" d="M30 50h32M52 40l10 10-10 10"/>`,
   decode: svg`<path class="f-card s-ink" d="M14 36L86 10v80L14 64z"/>

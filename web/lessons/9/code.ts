@@ -72,7 +72,7 @@ bozzetto.save_wav(sound, "sound.wav")`,
         python: `import bozzetto
 
 frames = bozzetto.film(${python(words)}, seed=${seed})
-frames[0].save("clip.webp", save_all=True, append_images=frames[1:], loop=0)`,
+bozzetto.save_film(frames, "clip.webp")`,
         shell: `bozzetto film ${shellWord(words)} --seed ${seed} -o clip.webp`,
       };
     }

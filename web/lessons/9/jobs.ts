@@ -1,6 +1,6 @@
 // The jobs of "Same blocks": what each needs, what it is asked, and how its state reads in a link.
-import type { ModelName } from "../../runtime/client.js";
-import { FRAME, GUIDANCE, LIMITS } from "../../runtime/generated.js";
+import type { ModelName, Part } from "../../runtime/client.js";
+import { FILM, FRAME, GUIDANCE, LIMITS, SOUND } from "../../runtime/generated.js";
 import { CLIP_MODELS } from "../../ui/clip.js";
 import { SOUNDS } from "../../ui/heard.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
@@ -9,8 +9,7 @@ export const JOBS = ["vary", "make", "repaint", "story", "tale", "sound", "clip"
 export type Job = (typeof JOBS)[number];
 
 /** A block of a chain. The encoder and the decoder are lesson 3's, the towers lesson 7's, looker and talker lesson 6's. */
-export type Block =
-  "encode" | "noise" | "words" | "denoise" | "decode" | "see" | "match" | "look" | "talk" | "tell" | "hear";
+export type Block = Part | "encode" | "see" | "match" | "look" | "talk" | "tell";
 
 /** The blocks of each job, in the order in which something passes through them. */
 export const CHAINS: Record<Job, readonly Block[]> = {
@@ -19,8 +18,8 @@ export const CHAINS: Record<Job, readonly Block[]> = {
   repaint: ["encode", "noise", "words", "denoise", "decode"],
   story: ["noise", "words", "denoise", "decode"],
   tale: ["tell", "noise", "words", "denoise", "decode", "look", "talk"],
-  sound: ["noise", "words", "denoise", "hear"],
-  clip: ["noise", "words", "denoise", "decode"],
+  sound: ["label", "noise", "denoise", "hear"],
+  clip: ["words", "student", "noise", "film", "decode"],
   find: ["words", "see", "match", "look", "talk"],
   ask: ["look", "talk"],
 };
@@ -48,11 +47,17 @@ export const FOUND = 6;
 export const CAPTION = "describe the picture.";
 /** What can be looked for and asked, to begin with. */
 export const IDEAS: Partial<Record<Job, readonly string[]>> = {
-  tale: ["a red fish", "two happy ghosts", "a tiny robot left of a tree", "a sleepy crab"],
+  tale: ["a yellow star.", "a red apple.", "a sunflower.", "two happy ghosts"],
   sound: SOUNDS,
   clip: ["a red apple moves left", "a robot grows", "a yellow star spins", "a heart fades"],
   find: ["a red fruit", "a vehicle", "a musical instrument", "a happy face", "a sea animal"],
   ask: ["what is this?", "what color is it?", "is there a dog?", "how many things are there?", "describe the picture."],
+};
+
+/** The words that a job knows, where it knows so few. */
+export const KNOWN: Partial<Record<Job, readonly string[]>> = {
+  sound: [...SOUND.classes, ...SOUND.axes.flat()],
+  clip: Object.keys(FILM.motions),
 };
 
 /** What a tale is drawn from: its first sentence and its last. */
@@ -128,7 +133,7 @@ export const FIELDS = defineFields({
   scene_1: { kind: "text", default: `a red ${WHO}`, max: 120 },
   scene_2: { kind: "text", default: `a broken ${WHO}`, max: 120 },
   scene_3: { kind: "text", default: `a sparkling ${WHO}`, max: 120 },
-  tale: text("a red fish"),
+  tale: text("a yellow star."), // with its full stop the first sentence is short, and drawn well
   sound: text("a rising laser"),
   clip: text("a red apple moves left"),
   find: text("a red fruit"),

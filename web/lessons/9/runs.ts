@@ -1,7 +1,14 @@
 // The chains as they really run: what goes through the blocks of a job, and what comes out.
 import { cosines, dequantise, dot } from "../../core/vectors.js";
 import { count, top } from "../../runtime/arrays.js";
-import { Runtime, type SoundMade, type Start, type StepEvent, type TextHidden } from "../../runtime/client.js";
+import {
+  type Part,
+  Runtime,
+  type SoundMade,
+  type Start,
+  type StepEvent,
+  type TextHidden,
+} from "../../runtime/client.js";
 import { paste } from "../../runtime/edit.js";
 import { LATENT_SHAPE } from "../../runtime/generated.js";
 import { normal } from "../../runtime/noise.js";
@@ -9,19 +16,9 @@ import { BEAT } from "../../ui/beat.js";
 import { type Pixels, pixels } from "../../ui/canvas.js";
 import type { Gallery } from "../../ui/gallery.js";
 import { siteFile } from "../../ui/site.js";
+import { t } from "../../ui/strings.js";
 import type { Chain } from "./blocks.js";
-import {
-  type Block,
-  CAPTION,
-  DRAWN,
-  ends,
-  FOUND,
-  type Job,
-  maskPixels,
-  parseMask,
-  scenes,
-  type State,
-} from "./jobs.js";
+import { CAPTION, DRAWN, ends, FOUND, type Job, maskPixels, parseMask, scenes, type State } from "./jobs.js";
 
 /** What a job has made so far. */
 export interface Result {
@@ -45,6 +42,8 @@ export interface Result {
   tale: string;
   /** What the talker says, as far as it has come. */
   said: string;
+  /** What of the words did nothing. */
+  note?: string;
   /** How often the denoiser has been asked for a step. */
   steps: number;
   complete: boolean;
@@ -94,20 +93,22 @@ export const RUNS: Record<Job, (way: Way) => Promise<void>> = {
   },
   sound: async (way) => {
     const { result, state, signal } = way;
-    const sound = await made(way, "hear", (told) => {
+    const sound = await made(way, ({ onPart, onStep: told }) => {
       const onStep = (event: StepEvent): void => {
         result.heard = { picture: event.clean };
         told(event);
       };
-      return Runtime.get().sound({ prompt: state.sound.trim(), seed: state.seed }, { signal, onStep });
+      return Runtime.get().sound({ prompt: state.sound.trim(), seed: state.seed }, { signal, onPart, onStep });
     });
     result.heard = { picture: sound.picture, sound };
+    if (sound.unread.length) result.note = t("same-blocks.unknown", { words: sound.unread.join(", ") });
   },
   clip: async (way) => {
     const { result, state, signal } = way;
-    const { frames } = await made(way, "decode", (onStep) =>
-      Runtime.get().film({ prompt: state.clip.trim(), seed: state.seed }, { signal, onStep }),
+    const { frames, motion } = await made(way, (heard) =>
+      Runtime.get().film({ prompt: state.clip.trim(), seed: state.seed }, { signal, ...heard }),
     );
+    if (motion === null) result.note = t("same-blocks.still");
     result.pictures = frames.map((frame) => pixels(frame));
   },
   find: async (way) => {
@@ -138,24 +139,29 @@ function encoded(
   }));
 }
 
-/** What one run of a maker makes; it tells of its steps, and after them works the block `last`. */
-async function made<T>(
-  { result, report, tell }: Way,
-  last: Block,
-  make: (onStep: (step: Pick<StepEvent, "step" | "steps" | "milliseconds">) => void) => Promise<T>,
-): Promise<T> {
+/** Of one run of a maker: when a part begins, and after each step. */
+interface Heard {
+  onPart: (part: Part) => void;
+  onStep: (step: Pick<StepEvent, "step" | "steps">) => void;
+}
+
+/** What one run of a maker makes; its parts light up one after the other. */
+async function made<T>({ result, report, tell }: Way, make: (heard: Heard) => Promise<T>): Promise<T> {
   const { chain } = result;
-  let ended = performance.now();
-  chain.light("denoise");
-  const done = await make(({ step, steps, milliseconds }) => {
-    chain.add("denoise", milliseconds);
-    ended = performance.now();
+  let [part, began] = [undefined as Part | undefined, 0];
+  const turn = (next: Part | undefined) => {
+    const now = performance.now();
+    if (part) chain.add(part, now - began);
+    [part, began] = [next, now];
+    chain.light(next);
+  };
+  const onStep: Heard["onStep"] = ({ step, steps }) => {
     result.steps++;
-    if (step + 1 === steps) chain.light(last);
     report({ i: 1, n: 1, step: step + 1, steps }, step + 1, steps);
     tell();
-  });
-  chain.add(last, performance.now() - ended);
+  };
+  const done = await make({ onPart: turn, onStep });
+  turn(undefined);
   return done;
 }
 

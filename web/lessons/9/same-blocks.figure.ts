@@ -9,7 +9,7 @@ import { Clip } from "../../ui/clip.js";
 import { BzFigure } from "../../ui/figure.js";
 import { type Alternative, type BadgeFacts, button, choices, type Content } from "../../ui/figure-parts.js";
 import { Gallery } from "../../ui/gallery.js";
-import { play, soundPart } from "../../ui/heard.js";
+import { soundPart } from "../../ui/heard.js";
 import "../../ui/picture-input.js";
 import type { Picked } from "../../ui/picture-input.js";
 import { optionalFile, optionalJson } from "../../ui/site.js";
@@ -27,6 +27,7 @@ import {
   isEmpty,
   type Job,
   JOBS,
+  KNOWN,
   type Mask,
   maskPixels,
   MODELS,
@@ -218,7 +219,8 @@ export class SameBlocks extends BzFigure<State> {
       <div class="bench ${job}">
         <section class="in" aria-label=${t("same-blocks.in")}>${this.inPart()}</section>
         <section class="out" aria-label=${t("same-blocks.out")}>
-          ${this.runPart()} ${this.outPart()} ${moved ? html`<p class="note">${t("shell.moved")}</p>` : nothing}
+          ${this.runPart()} ${result?.note ? html`<p class="note" role="status">${result.note}</p>` : nothing}
+          ${this.outPart()} ${moved ? html`<p class="note">${t("shell.moved")}</p>` : nothing}
         </section>
       </div>
     </div>`;
@@ -240,8 +242,13 @@ export class SameBlocks extends BzFigure<State> {
       case "story":
         return html`${this.field("who")} ${this.field("scene_1")} ${this.field("scene_2")} ${this.field("scene_3")}`;
       default:
-        return html`${this.field(job)} ${this.ideas()}`;
+        return html`${this.field(job)} ${this.knownPart()} ${this.ideas()}`;
     }
+  }
+
+  private knownPart(): Content {
+    const words = KNOWN[this.job]?.join(", ");
+    return words ? html`<p class="hint">${t(`same-blocks.known-${this.job}`, { words })}</p>` : nothing;
   }
 
   private ideas(): TemplateResult {
@@ -370,7 +377,7 @@ export class SameBlocks extends BzFigure<State> {
   private heardPart(result: Result | undefined): TemplateResult {
     if (!result?.heard) return this.unseen();
     const { picture: values, sound } = result.heard;
-    return soundPart(values, result.words, sound && (() => void this.work.run(() => play(sound))));
+    return soundPart(values, result.words, sound, this.work);
   }
 
   private clipPart(result: Result | undefined): TemplateResult {
@@ -438,7 +445,7 @@ export class SameBlocks extends BzFigure<State> {
   protected override badge(): BadgeFacts {
     const { job, result } = this;
     const models = MODELS[job].filter((name) => !name.endsWith(".onnx"));
-    const [time, steps] = [result?.chain.times.get("denoise"), result?.steps];
+    const [time, steps] = [result?.chain.times.get(job === "clip" ? "film" : "denoise"), result?.steps];
     return { models, recorded: this.recorded !== undefined, milliseconds: time && steps ? time / steps : undefined };
   }
 
