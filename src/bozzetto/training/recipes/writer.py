@@ -50,7 +50,7 @@ BUDGETS = {
     "cpu": Budget(
         _schedule(6000, 32, 3e-3),
         _schedule(300, 32, 5e-4, warmup=20, ema=0.99, rounding=True),
-        _schedule(3000, 32, 3e-3),
+        _schedule(12_000, 32, 3e-3),
         _schedule(8500, 32, 1.5e-3, ema=0.997, rounding=True),
     ),
     "gpu": Budget(
