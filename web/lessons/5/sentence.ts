@@ -1,6 +1,6 @@
 // A tiny story out of noise: words that are hidden, and filled in by steps. It has a slider of its own.
 import { html, nothing, type TemplateResult } from "lit";
-import { Runtime, type Written } from "../../runtime/client.js";
+import { type ModelName, Runtime, type Written } from "../../runtime/client.js";
 import { WRITER } from "../../runtime/generated.js";
 import { button } from "../../ui/figure-parts.js";
 import { t } from "../../ui/strings.js";
@@ -69,6 +69,11 @@ export class Sentence {
           : nothing
       }
     </section>`;
+  }
+
+  /** Whose story is seen. */
+  get models(): readonly ModelName[] {
+    return this.drafts.length ? [UNMASK] : [];
   }
 
   /** For the figure in words. */

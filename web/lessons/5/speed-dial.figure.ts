@@ -10,7 +10,7 @@ import { gain, picture, type Pixels, solid } from "../../ui/canvas.js";
 import { chart, logTicks, type Mark } from "../../ui/chart.js";
 import { classField, classOf, classOptions, classWords } from "../../ui/classes.js";
 import { type Code } from "../../ui/code.js";
-import { type Alternative, button, type Content, dataTable } from "../../ui/figure-parts.js";
+import { type Alternative, type BadgeFacts, button, type Content, dataTable } from "../../ui/figure-parts.js";
 import { FILM_FIELDS, FilmFigure, SAMPLER_NAMES } from "../../ui/film-figure.js";
 import { optionalJson } from "../../ui/site.js";
 import { defineFields, type StateOf } from "../../ui/state.js";
@@ -300,6 +300,11 @@ export class SpeedDial extends FilmFigure<State, Run> {
       </details>
       </div>
     </section>`;
+  }
+
+  protected override badge(): BadgeFacts {
+    const facts = super.badge();
+    return { ...facts, models: [...facts.models, ...this.sentence.models] };
   }
 
   protected override code(): Code {
