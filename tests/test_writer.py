@@ -94,8 +94,8 @@ def test_the_losses_are_those_of_the_words_that_are_asked_for():
     model = untrained(replace(SIZE, causal=False, window=3))
     draws = torch.tensor([[0.0, 0, 1, 1, 0, 0], [0, 0, 0, 1, 0, 1]])
     losses, _ = unmask_loss(model, tokens, torch.tensor([1, 2]), torch.tensor([0.5, 0.25]), draws)
-    windows = [torch.tensor([[START, MASK, 8, END]]), torch.tensor([[START, 9, MASK, 11, MASK]])]
-    one, two = (model(window).log_softmax(-1)[0] for window in windows)  # what comes after is not looked at
+    hidden = torch.tensor([[START, MASK, 8, END, MASK, MASK], [START, 9, MASK, 11, MASK, MASK]])
+    one, two = model(hidden).log_softmax(-1)
     by_hand = [-one[0, 7] / 0.5 / 3, -(two[1, 10] + two[3, 12]) / 0.25 / 3]
     torch.testing.assert_close(losses, torch.stack(by_hand), atol=1e-4, rtol=1e-4)
     losses, _ = unmask_loss(model, tokens, torch.tensor([5, 5]), torch.ones(2), draws)  # a window at the end is shorter

@@ -84,9 +84,8 @@ export async function* unmask(read: Read, tokens: number[], { seed, temperature,
     const count = all.length - Math.floor((blanks * (steps - 1 - step)) / steps);
     const to = all[0]! + window;
     const places = all.filter((place, i) => place < to || i < count);
-    const seen = draft.slice(0, Math.max(places.at(-1)! + 1, to));
-    const said = await read(seen); // at each place, of the next one
-    const size = said.length / seen.length;
+    const said = await read(draft); // at each place, of the next one
+    const size = said.length / length;
     const logits = concat(places.map((place) => said.subarray((place - 1) * size, place * size)));
     if (places[0] === tokens.length) for (const piece of pieces) logits[piece] = -Infinity;
     const draws = uniform(seed, length - 1, step);

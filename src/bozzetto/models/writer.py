@@ -4,8 +4,8 @@ A causal one knows what came before and says what comes next, as the vision-lang
 size, sees words on both sides, some of them hidden behind MASK, and says what stands there: masked diffusion, whose
 noise hides words (Austin et al. 2021, https://arxiv.org/abs/2107.03006, absorbing state; Sahoo et al. 2024,
 https://arxiv.org/abs/2406.07524). It does so in a window at a time, from the first hidden word on: what comes before is
-known, and what comes after does not exist yet (Arriola et al. 2025, https://arxiv.org/abs/2503.09573, whose blocks
-stand where a window here may begin anywhere). With t of a window hidden the loss of each word is weighted by 1/t, which
+known, and what comes after is all hidden (Arriola et al. 2025, https://arxiv.org/abs/2503.09573, whose blocks stand
+where a window here may begin anywhere). With t of a window hidden the loss of each word is weighted by 1/t, which
 bounds the likelihood; how many are hidden the network sees by itself. It too says at each place what stands at the next
 one, so that it can begin as the causal one (Gong et al. 2024, https://arxiv.org/abs/2410.17891).
 
@@ -31,7 +31,7 @@ class WriterConfig:
     width: int = 160
     layers: int = 4
     heads: int = 5
-    context_length: int = 64  # tokens of a text at most, START among them
+    context_length: int = 64  # tokens of a text at most, START among them; the twin sees so many always
     window: int = 16  # places that the twin fills in at a time
 
 
@@ -44,13 +44,11 @@ class Writer(nn.Module):
         self.norm = nn.RMSNorm(config.width)
         self.head = nn.Linear(config.width, config.width, bias=False)  # or each word would say itself again at first
 
-    def read(self, tokens: Tensor, past: Cache | None = None, mask: Tensor | None = None) -> tuple[Tensor, Cache]:
-        """-> hidden [B,T,width], from which `words` makes logits, and the cache, longer than the one of the past.
-        mask: what the twin may look at, as layers.py has it; all by default."""
+    def read(self, tokens: Tensor, past: Cache | None = None) -> tuple[Tensor, Cache]:
+        """-> hidden [B,T,width], from which `words` makes logits, and the cache, longer than the one of the past."""
+        mask = torch.zeros(1, device=tokens.device)
         if self.config.causal:
             mask = later(tokens.shape[1], past[0].shape[3] if past else 0, tokens.device)
-        elif mask is None:
-            mask = torch.zeros(1, device=tokens.device)
         x, cache, _ = self.layers(self.token(tokens), past, mask)
         return self.head(self.norm(x)), cache
 
@@ -90,6 +88,6 @@ def unmask_loss(model: Writer, tokens: Tensor, first: Tensor, t: Tensor, draws: 
     beyond = place >= first[:, None] + model.config.window
     window = (place >= first[:, None]) & ~beyond
     blank = window & (draws < t[:, None])
-    hidden = model.read(tokens.masked_fill(blank, MASK), mask=(beyond * -1e4)[:, None, None])[0]
+    hidden = model.read(tokens.masked_fill(blank | beyond, MASK))[0]
     losses, right = losses_of(model, hidden[:, :-1], tokens[:, 1:], blank[:, 1:])
     return losses / t / window.sum(1), right

@@ -129,8 +129,7 @@ def unmask(writer: Writer, tokens: list[int], seed: int, temperature: float, ste
             return
         count = len(places) - blanks * (steps - 1 - step) // steps
         places = places[(places < places[0] + window) | (np.arange(len(places)) < count)]
-        seen = draft[None, : max(places[-1] + 1, places[0] + window)]
-        logits = writer.read(tokens=seen)["logits"][0, places - 1]  # at each place, of the next one
+        logits = writer.read(tokens=draft[None])["logits"][0, places - 1]  # at each place, of the next one
         logits = writer.begin(logits, places == len(tokens))
         chosen = choose(logits, temperature, uniform(seed, writer.length - 1, step)[places - 1])
         early = (chosen == END) & (draft[places - 1] == MASK)

@@ -50,7 +50,7 @@ BUDGETS = {
         _schedule(24, 4, 5e-3, warmup=4, ema=0.9),
         _schedule(3, 4, 1e-3, warmup=2, ema=0.9, rounding=True),
     ),
-    "cpu": Budget(_schedule(5600, 8, 3e-3), _schedule(400, 8, 5e-4, warmup=10, ema=0.97, rounding=True)),
+    "cpu": Budget(_schedule(5600, 8, 3e-3), _schedule(1600, 8, 1.2e-3, warmup=30, ema=0.985, rounding=True)),
     "gpu": Budget(_schedule(6000, 128, 3e-3, ema=0.999), _schedule(1000, 128, 5e-4, ema=0.998, rounding=True)),
 }
 EXPECTED = {

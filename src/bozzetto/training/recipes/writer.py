@@ -1,8 +1,8 @@
 """Recipe: two writers of tiny stories, one that says the next word and one that fills in blanks.
 
 Both learn from the same endless stories, each made from its number when it is drawn; numbers from `stories` on are
-never shown. The one that fills in blanks begins as the other one has ended, and sees each story up to a window that
-begins anywhere in it. Each learns last with its weights as they are stored.
+never shown. The one that fills in blanks begins as the other one has ended, and is asked for words in a window
+that begins anywhere in a story. Each learns last with its weights as they are stored.
 """
 
 import string
@@ -51,7 +51,7 @@ BUDGETS = {
         _schedule(6000, 32, 3e-3),
         _schedule(300, 32, 5e-4, warmup=20, ema=0.99, rounding=True),
         _schedule(12_000, 32, 3e-3),
-        _schedule(8500, 32, 1.5e-3, ema=0.997, rounding=True),
+        _schedule(7000, 32, 1.5e-3, rounding=True),
     ),
     "gpu": Budget(
         _schedule(20_000, 512, 3e-3, warmup=200, ema=0.999),
@@ -143,12 +143,12 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Writers
 
 
 def export(run: Path, to: Path) -> None:
-    """A folder each: next_word reads words with its cache before them, unmask a text up to its window's end."""
+    """A folder each: next_word reads words with its cache before them, unmask a whole text."""
     texts = {"vocabulary.txt": (run / "vocabulary.txt").read_text(encoding="utf-8")}
     for name in METHODS:
         model, config = read_final(run / name, Writer, WriterConfig)
         cache = torch.zeros(2, config.layers, config.heads, 3, config.width // config.heads)
-        graph = Graph(model, {"tokens": torch.full((2, 5), START)}, ["logits"], dynamic={"tokens": (1,)})
+        graph = Graph(model, {"tokens": torch.full((2, config.context_length), START)}, ["logits"])
         if config.causal:
             inputs = {"tokens": torch.ones(2, 5, dtype=torch.long), "keys": cache, "values": cache.clone()}
             outputs = ["logits", "all_keys", "all_values"]
