@@ -13,6 +13,7 @@ A draft is int64 [T] tokens, START first, MASK where nothing stands yet.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,14 @@ class Writer:
     def length(self) -> int:
         return int(self.config["context_length"])
 
+    @cached_property
+    def pieces(self) -> np.ndarray:
+        """Which tokens go on with a word: bool [V]."""
+        return np.array([word.startswith("##") for word in self.tokenizer.vocabulary])
+
     def begin(self, logits: np.ndarray, first: np.ndarray) -> np.ndarray:
         """Logits [T,V] without the pieces that go on with a word where `first` [T]: what was given isn't changed."""
-        pieces = np.array([word.startswith("##") for word in self.tokenizer.vocabulary])
-        return np.where(first[:, None] & pieces, -np.inf, logits)
+        return np.where(first[:, None] & self.pieces, -np.inf, logits)
 
 
 @once
