@@ -16,6 +16,7 @@ from bozzetto.runtime import (
     ask,
     film,
     gan_round,
+    layers,
     reading,
     requests,
     sample,
@@ -146,6 +147,14 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
             "colours": {name: list(rgb) for name, rgb in gan_round.COLOURS.items()},
             "near": gan_round.NEAR,
         },
+    ),
+    "LAYOUTS": (
+        "Where the things of a sentence stand when they are drawn alone: x, y and side of each one's box, in pixels.",
+        {key: [list(box) for box in boxes] for key, boxes in layers.LAYOUTS.items()},
+    ),
+    "LAYERS": (
+        "Words that are not of a thing, words of a thing at most, and the alpha from which a pixel is of a thing.",
+        {"links": sorted(layers.LINKS), "words": layers.MOST_WORDS, "visible": layers.VISIBLE},
     ),
     "PALETTE": ("Colours by the names that the models know.", palette()),
     "NOUNS": ("What can stand in a scene.", list(NOUNS)),

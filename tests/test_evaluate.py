@@ -31,6 +31,7 @@ from bozzetto.evaluation.scores import border_ratio, share  # noqa: E402
 from bozzetto.families import names  # noqa: E402
 from bozzetto.metrics import makers as formulas  # noqa: E402
 from bozzetto.metrics.retrieval import share_of  # noqa: E402
+from bozzetto.runtime import layers  # noqa: E402
 from bozzetto.world.captions import held_out_keywords, plain_name, templates, with_article  # noqa: E402
 from bozzetto.world.dataset import World  # noqa: E402
 from bozzetto.world.films import MOTIONS  # noqa: E402
@@ -211,6 +212,12 @@ def test_text_to_image_tells_an_artist_a_copyist_and_a_blank(context: Evaluation
     for kind in text_to_image.COMPOSED:
         scenes, renders = context.test_scenes(kind, context.scenes)
         answers |= {scene.sentence: picture for scene, picture in zip(scenes, renders, strict=True)}
+        for scene in scenes if kind != "color" else ():
+            rows = [thing.row for thing in scene.objects]
+            answers |= {
+                thing: context.core.images[row]
+                for thing, row in zip(layers.plan(scene.sentence).things, rows, strict=False)
+            }
     asked = []
 
     def artist(prompt: str, seed: int, style: str | None = None) -> np.ndarray:
@@ -223,12 +230,18 @@ def test_text_to_image_tells_an_artist_a_copyist_and_a_blank(context: Evaluation
     assert scores["judge top-1, in the style fluent-flat"] == scores["judge top-1"]
     assert scores["judge top-1"]["value"] == scores["judge top-1, held-out real art of these concepts"]["value"] == 1
     for kind in text_to_image.COMPOSED:
-        facts = [name for name in scores if name.startswith(f"{kind} scenes") and not name.endswith("renders")]
+        facts = [
+            name for name in scores if name.startswith(f"{kind} scenes") and name.endswith(tuple(bench.FACTS.values()))
+        ]
         assert facts
         for name in facts:
             assert scores[name]["n"] == context.scenes
             # Two scenes may share a sentence, and then one drawing: no more than that may differ.
             assert abs(scores[name]["value"] - scores[f"{name}, true renders"]["value"]) <= 1 / context.scenes
+            # Two things may bear one noun, but each is seen where it was put.
+            if kind != "color":
+                laid = scores[text_to_image.IN_LAYERS.format(name)]
+                assert laid["n"] == context.scenes and laid["value"] >= 0.8
 
     for pair in (*text_to_image.PAIRS.values(), text_to_image.PAIRS_STYLE, text_to_image.PAIRS_NEAREST):
         assert scores[pair] == scores[text_to_image.ART.format(pair)] and scores[pair]["n"] == 8

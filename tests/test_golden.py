@@ -6,6 +6,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from PIL import Image
 from bozzetto import pictures
 from bozzetto.diffusion import JUMPS, SAMPLERS, classifier_free, clip_guided, few_steps, flow, normal
 from bozzetto.runtime import clip as towers
-from bozzetto.runtime import requests, sample, sound, spectrogram, text_to_image, write
+from bozzetto.runtime import layers, requests, sample, sound, spectrogram, text_to_image, write
 from bozzetto.runtime.reading import readable
 from bozzetto.runtime.tokenizer import SPECIAL, Tokenizer, join_pieces, split_words
 from bozzetto.world.sounds import make_sound, render
@@ -42,6 +43,28 @@ TEXTS = [
     "a red apple " * 10,
     "cat of joyfully joyfully " * 12,
     "apple two cafes 7 " * 555 + "the end...",  # 10,000 characters
+]
+
+LAYERED = [
+    "Two red cars on a blue background.",
+    "a picture of exactly 4 palm trees",
+    "three sleepy mice, gray background",
+    "five zorks!",
+    "a cat  to the left of a dog",
+    "a cat on the left and the old dog on the right",
+    "red ball right of blue box on white",
+    "a sun at the top and a house at the bottom",
+    "a slice of pizza under an umbrella",
+    "a big ship and a small unicorn",
+    "small hat, big dog with a black background",
+    "both a pear and a hat",
+    "a cat",
+    "two",
+    "six cats",
+    "a cat and a dog and a bird",
+    "a cat left of a dog above a tree",
+    "a robot with blue background",
+    "",
 ]
 
 
@@ -221,6 +244,40 @@ def sound_cases() -> dict:
     }
 
 
+def layer_cases() -> dict:
+    """What is read of prompts; things put together, each (7 x + 13 y + 50 c + 31 k) mod 256 in a box, the last of them
+    hardly visible."""
+    boxes = [[3, 9, 61, 40], [20, 1, 29, 63], [5, 5, 16, 17], [0, 0, 64, 64]]
+    y, x, c = np.mgrid[:64, :64, :4]
+    things = []
+    for k, (left, top, right, bottom) in enumerate(boxes):
+        thing = (7 * x + 13 * y + 50 * c + 31 * k) % 256
+        inside = (left <= x) & (x < right) & (top <= y) & (y < bottom)
+        thing[..., 3] = (thing * inside)[..., 3] % (256 if k < 3 else layers.VISIBLE)
+        things.append(thing.astype(np.uint8))
+    shown = [("2", None, [0]), ("5", "red", [1]), ("above", None, [2, 1]), ("smaller than", "gray", [3, 0])]
+    return {
+        "read": [
+            {
+                "prompt": text,
+                "plan": found and {k: v for k, v in (asdict(found) | {"things": [*found.things]}).items() if v},
+            }
+            for text in LAYERED
+            for found in [layers.read(text)]
+        ],
+        "boxes": boxes,
+        "together": [
+            {
+                "plan": {"layout": layout} | ({"background": background} if background else {}),
+                "things": numbers,
+                "picture": whole[::3, ::3].ravel().tolist(),
+            }
+            for layout, background, numbers in shown
+            for whole in [layers.together(layers.Plan((), layout, background), [things[i] for i in numbers])]
+        ],
+    }
+
+
 CASES: dict[str, Callable[[], list | dict]] = {
     "schedule": schedule_cases,
     "samplers": sampler_cases,
@@ -233,6 +290,7 @@ CASES: dict[str, Callable[[], list | dict]] = {
     "pixels": pixel_cases,
     "writer": writer_cases,
     "sound": sound_cases,
+    "layers": layer_cases,
 }
 
 

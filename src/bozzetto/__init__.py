@@ -76,6 +76,7 @@ def generate(
     few_steps: bool | None = None,
     n: int = 1,
     best_of: int = 1,
+    layers: bool = False,
     size: int = 64,
     adapter: str | Path | None = None,
     callback_on_step_end: Callable[[int, int, int, Image, Image], None] | None = None,
@@ -94,6 +95,9 @@ def generate(
     best_of: 1 .. 64, draw each picture so many times and keep the one that matches the prompt best by CLIP's cosine,
         which is in its info["match"]. The seeds of picture i are `seed + i best_of` and those after it. The student
         draws, unless few_steps is False or there is an adapter.
+    layers: draw each thing of the prompt alone, with the same seeds, and put them where it says: for a number of one
+        thing, two to five, or for two things, on a background of a plain colour if one is named. best_of then chooses
+        each thing alone, and info["match"] is the mean of theirs.
     adapter: a file that `bozzetto adapt text-to-image` has written: what the network learned of your own pictures. It
         does not change the student.
     size: 16 .. 2048 pixels. The model draws 64 x 64; from 128 on another network draws that picture at 128 x 128, with
@@ -106,54 +110,72 @@ def generate(
     Raises InvalidInput for a bad argument and WeightsError for missing or damaged weights. An InputWarning says which
     words were not read.
     """
-    import numpy as np
     from PIL.Image import fromarray
 
-    from bozzetto.runtime import clip, enlarger, requests, store, text_to_image
+    from bozzetto.runtime import enlarger, requests, store, text_to_image
+    from bozzetto.runtime import layers as layered
 
     weights = store.weights_folder()
     enlarger.check(weights, size)
-    firsts = requests.seeds(seed, n, best_of)
+    requests.seeds(seed, n, best_of)
     seeds = range(seed, seed + n * best_of)
     text_to_image.check_student(bool(few_steps), adapter)
     models = text_to_image.load(weights, text_to_image.load_adapter(weights, adapter))
     requests.warn(requests.check_drawing(prompt, negative_prompt, guidance_scale, models.tokenizer))
 
-    def on_step(step: int, steps: int, index: int, *latents: np.ndarray) -> None:
-        if callback_on_step_end:
-            noisy, clean = (fromarray(text_to_image.decode(models, each)[0]) for each in latents)
-            callback_on_step_end(step, steps, index, noisy, clean)
-
+    plan = layered.plan(prompt) if layers else None
+    things = plan.things if plan else (prompt,)
     student = best_of > 1 and adapter is None if few_steps is None else few_steps
-    drawn = text_to_image.draw(
-        models,
-        prompt,
-        seeds,
-        num_inference_steps=num_inference_steps,
-        guidance_scale=guidance_scale,
-        guidance_interval=guidance_interval,
-        negative_prompt=negative_prompt,
-        style=style,
-        sampler=sampler,
-        student=text_to_image.load_student(weights) if student else None,
-        callback=on_step,
-        progress=progress,
-    )
-    pictures = [fromarray(picture) for picture in drawn]
-    for picture, number in zip(pictures, seeds, strict=True):
-        picture.info["seed"] = number
-    if best_of == 1:
-        return [enlarger.at_size(weights, picture, size) for picture in pictures]
+
+    def draw(number: int, thing: str) -> list[Image]:
+        """Of one of the things that are drawn: a picture of each of n."""
+
+        def on_step(step: int, steps: int, index: int, *latents: np.ndarray) -> None:
+            if callback_on_step_end:
+                noisy, clean = (fromarray(text_to_image.decode(models, each)[0]) for each in latents)
+                callback_on_step_end(number * steps + step, len(things) * steps, index, noisy, clean)
+
+        def done(steps: int, of: int) -> None:
+            if progress:
+                progress(number * of + steps, len(things) * of)
+
+        drawn = text_to_image.draw(
+            models,
+            thing,
+            seeds,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            guidance_interval=guidance_interval,
+            negative_prompt=negative_prompt,
+            style=style,
+            sampler=sampler,
+            student=text_to_image.load_student(weights) if student else None,
+            callback=on_step,
+            progress=done,
+        )
+        pictures = [fromarray(picture) for picture in drawn]
+        for picture, its_seed in zip(pictures, seeds, strict=True):
+            picture.info["seed"] = its_seed
+        return pictures if best_of == 1 else best_matches(weights, thing, pictures, best_of)
+
+    shown = [draw(*thing) for thing in enumerate(things)]
+    whole = [layered.put_together(plan, parts) for parts in zip(*shown, strict=True)] if plan else shown[0]
+    return [enlarger.at_size(weights, picture, size) for picture in whole]
+
+
+def best_matches(weights: Path, prompt: str, pictures: list[Image], best_of: int) -> list[Image]:
+    """Of every so many pictures the one that matches the prompt best by CLIP's cosine, its info["match"]."""
+    import numpy as np
+
+    from bozzetto.runtime import clip
+
     towers = clip.load(weights)
-    matches = (
-        clip.encode_image(towers, np.stack([as_seen(picture) for picture in pictures]))
-        @ clip.encode_text(towers, [prompt])[0]
-    )
+    seen = clip.encode_image(towers, np.stack([as_seen(picture) for picture in pictures]))
+    matches = seen @ clip.encode_text(towers, [prompt])[0]
     for picture, match in zip(pictures, matches.tolist(), strict=True):
         picture.info["match"] = match
-    groups = (pictures[first - seed : first - seed + best_of] for first in firsts)
-    best = [max(group, key=lambda picture: picture.info["match"]) for group in groups]
-    return [enlarger.at_size(weights, picture, size) for picture in best]
+    groups = (pictures[first : first + best_of] for first in range(0, len(pictures), best_of))
+    return [max(group, key=lambda picture: picture.info["match"]) for group in groups]
 
 
 def edit(

@@ -137,6 +137,28 @@ export const GAN_ROUND = {
   "near": 0.3,
 } as const;
 
+/** Where the things of a sentence stand when they are drawn alone: x, y and side of each one's box, in pixels. */
+export const LAYOUTS = {
+  "2": [[1, 17, 30], [33, 17, 30]],
+  "3": [[17, 1, 30], [1, 33, 30], [33, 33, 30]],
+  "4": [[1, 1, 30], [33, 1, 30], [1, 33, 30], [33, 33, 30]],
+  "5": [[1, 1, 20], [43, 1, 20], [22, 22, 20], [1, 43, 20], [43, 43, 20]],
+  "two": [[1, 17, 30], [33, 17, 30]],
+  "left of": [[1, 17, 30], [33, 17, 30]],
+  "right of": [[33, 17, 30], [1, 17, 30]],
+  "above": [[17, 1, 30], [17, 33, 30]],
+  "below": [[17, 33, 30], [17, 1, 30]],
+  "bigger than": [[1, 12, 40], [44, 23, 18]],
+  "smaller than": [[1, 23, 18], [22, 12, 40]],
+} as const;
+
+/** Words that are not of a thing, words of a thing at most, and the alpha from which a pixel is of a thing. */
+export const LAYERS = {
+  "links": ["a", "above", "an", "and", "at", "background", "below", "left", "on", "over", "right", "the", "to", "under", "with"],
+  "words": 5,
+  "visible": 100,
+} as const;
+
 /** Colours by the names that the models know. */
 export const PALETTE = {
   "black": "#141414",

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { SAMPLER_FACTS } from "./generated.js";
+import { FRAME, LAYERS, SAMPLER_FACTS } from "./generated.js";
 import { classifier_free, clip_guided } from "./guidance.js";
+import { type Plan, read, together } from "./layers.js";
 import { normal, philox, type Words } from "./noise.js";
 import { overWhite, toPicture, toSmall, toSolidPicture } from "./pixels.js";
 import { dequantise } from "../core/vectors.js";
@@ -53,6 +54,11 @@ interface Golden {
   sound: {
     words: { prompt: string; label: number[]; unread: string[] }[];
     sounds: { picture: number[]; samples: number[] }[];
+  };
+  layers: {
+    read: { prompt: string; plan: Plan | null }[];
+    boxes: [left: number, top: number, right: number, bottom: number][];
+    together: { plan: Pick<Plan, "layout" | "background">; things: number[]; picture: number[] }[];
   };
   pixels: { planes: number[]; picture: number[]; rgba: number[]; over_white: number[]; shrunk: number[] };
 }
@@ -275,5 +281,27 @@ test("a prompt is the same label, and a picture the same sound", () => {
       samples,
       1e-4,
     );
+  }
+});
+
+test("things are read of a sentence as Python reads them", () => {
+  for (const { prompt, plan } of golden("layers").read) assert.deepEqual(read(prompt), plan ?? undefined, prompt);
+});
+
+test("things are put together as Python puts them", () => {
+  const { boxes, together: cases } = golden("layers");
+  const things = boxes.map(([left, top, right, bottom], k) =>
+    Uint8ClampedArray.from({ length: 4 * FRAME * FRAME }, (_, i) => {
+      const [x, y, c] = [(i >> 2) % FRAME, Math.floor(i / 4 / FRAME), i % 4];
+      const value = (7 * x + 13 * y + 50 * c + 31 * k) % 256;
+      if (c < 3) return value;
+      const inside = left <= x && x < right && top <= y && y < bottom;
+      return inside ? value % (k < 3 ? 256 : LAYERS.visible) : 0;
+    }),
+  );
+  for (const { plan, things: shown, picture } of cases) {
+    const whole = together({ things: [], ...plan }, shown.map((k) => things[k]!)); // prettier-ignore
+    const every = (i: number) => Math.floor(i / 4 / FRAME) % 3 === 0 && ((i >> 2) % FRAME) % 3 === 0;
+    assertClose(whole.filter((_, i) => every(i)), picture, 1); // prettier-ignore
   }
 });

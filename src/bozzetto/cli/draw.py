@@ -103,8 +103,8 @@ def save(drawn: list[Image], files: list[Path], sheet: Path | None, show: bool) 
     epilog=examples(
         'generate "a happy robot" -o robot.png --seed 7 --style fluent-flat --size 512',
         'generate "three apples" -o apples.png --n 8 --sheet sheet.png',
-        'generate "a cat left of a dog" --style noto --frames frames/',
-        'generate "two red apples" --best-of 8 --size 512',
+        'generate "a cat left of a dog" --layers --style noto --size 512',
+        'generate "a red apple" --best-of 8 --frames frames/',
         'generate "my logo" --adapter logo.safetensors',
         "generate --prompts prompts.txt -o pictures/",
         "generate --prompts prompts.jsonl -o pictures/ --ray",
@@ -140,6 +140,13 @@ def generate(
     best_of: Annotated[
         int, typer.Option(help="Draw each picture so often, 1 to 64, and keep the one that CLIP matches best.")
     ] = 1,
+    layers: Annotated[
+        bool,
+        typer.Option(
+            "--layers",
+            help="Draw each thing alone and put it where the words say: two to five of a thing, or two things.",
+        ),
+    ] = False,
     adapter: Adapter = None,
     frames: Annotated[
         Path | None, typer.Option(help="A folder for two pictures of every step: noisy and clean estimate.")
@@ -151,6 +158,7 @@ def generate(
     """Draw a picture of a sentence, or those of a whole file of sentences."""
     import bozzetto
     from bozzetto import pictures
+    from bozzetto.runtime.layers import read
 
     if prompts is not None:
         alone = {
@@ -159,6 +167,7 @@ def generate(
             "sheet": sheet,
             "show": show or None,
             "best_of": best_of - 1 or None,
+            "layers": layers or None,
         }
         for option, value in alone.items():
             if value is not None:
@@ -203,12 +212,16 @@ def generate(
             sampler=sampler,
             few_steps=few_steps,
             best_of=best_of,
+            layers=layers,
             size=size,
             adapter=adapter,
             callback_on_step_end=partial(save_frame, frames) if frames else None,
             progress=progress,
         )
     save(drawn, files, sheet, show)
+    if not layers and (plan := read(prompt)):
+        each = "each of them" if len(plan.things) > 1 else "one of them"
+        print(f"bozzetto: note: --layers draws {each} alone, then puts them where the words say", file=sys.stderr)
     if best_of > 1:
         for path, picture in zip(files, drawn, strict=True):
             told = f"seed {picture.info['seed']}, the best of {best_of}: match {picture.info['match']:.3f}"

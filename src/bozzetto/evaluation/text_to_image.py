@@ -16,6 +16,7 @@ from bozzetto.metrics.memorization import Memorization, memorization, pixel_vect
 from bozzetto.metrics.retrieval import cosine_similarity, recall_at_k, share_of, top_k_accuracy
 from bozzetto.pictures import on_white
 from bozzetto.progress import track
+from bozzetto.runtime import layers
 from bozzetto.runtime.text_to_image import BEST_STYLE
 from bozzetto.world.captions import hash_draw, with_article
 from bozzetto.world.dataset import World
@@ -57,6 +58,9 @@ def scene_measure(kind: str, fact: str) -> str:
 
 
 TRUE_RENDERS = "{}, true renders"
+IN_LAYERS = "{}, drawn in layers"  # those of several things
+BEST_OF = 4
+BEST_IN_LAYERS = f"{IN_LAYERS}, each thing the best of {BEST_OF} in the style {BEST_STYLE}"
 
 
 class Draw(Protocol):
@@ -64,8 +68,11 @@ class Draw(Protocol):
         """A picture uint8 [64,64,4]."""
 
 
-def score(context: EvaluationContext, draw: Draw, n: int, sheet: Path | None = None) -> Measured:
-    """n: concepts, and as many held-out pairs. The scores; the prompts and the nearest training pictures."""
+def score(
+    context: EvaluationContext, draw: Draw, n: int, sheet: Path | None = None, best: Draw | None = None
+) -> Measured:
+    """n: concepts, and as many held-out pairs. best: draws one thing as well as it can, for layers. The scores; the
+    prompts and the nearest training pictures."""
     core, judge = context.core, context.judge
     chosen = chosen_concepts(core, n)
     names = [context.names[key] for key in chosen]
@@ -117,10 +124,20 @@ def score(context: EvaluationContext, draw: Draw, n: int, sheet: Path | None = N
         for fact, value in context.graded(kind, scenes, answers).items():
             measure = scene_measure(kind, fact)
             scores |= {measure: share(value), TRUE_RENDERS.format(measure): share(true[fact])}
+        ways = {IN_LAYERS: draw} | ({BEST_IN_LAYERS: best} if best else {})
+        for wording, way in ways.items() if kind != "color" else ():
+            laid = np.stack([draw_in_layers(way, *job) for job in track(jobs, f"drawing {kind} scenes in layers")])
+            for fact, value in context.graded(kind, scenes, laid).items():
+                scores[wording.format(scene_measure(kind, fact))] = share(value)
     return scores, {
         "prompts": prompts,
         "nearest": {space: nearest(found, core, train) for space, found in near.items()},
     }
+
+
+def draw_in_layers(draw: Draw, prompt: str, seed: int) -> np.ndarray:
+    plan = layers.plan(prompt)
+    return layers.together(plan, [draw(thing, seed) for thing in plan.things])
 
 
 def score_pairs(context: EvaluationContext, draw: Draw, n: int) -> Scores:
@@ -200,6 +217,7 @@ def score_distance(drawn: np.ndarray, real: np.ndarray, codepoints: list[str], s
 
 def measure(context: EvaluationContext, weights: Path, n: int, sheet: Path | None, few_steps: bool = False) -> Measured:
     """few_steps: of the student, with as many steps as its weights recommend."""
+    import bozzetto
     from bozzetto.runtime import text_to_image
 
     models = text_to_image.load(weights)
@@ -208,5 +226,11 @@ def measure(context: EvaluationContext, weights: Path, n: int, sheet: Path | Non
     def draw(prompt: str, seed: int, style: str | None = None) -> np.ndarray:
         return text_to_image.draw(models, prompt, [seed], style=style, student=student)[0]
 
-    scores, details = score(context, draw, n, sheet)
+    def best(prompt: str, seed: int, style: str | None = BEST_STYLE) -> np.ndarray:
+        seeds = range(seed * BEST_OF, (seed + 1) * BEST_OF)
+        drawn = text_to_image.draw(models, prompt, seeds, style=style, student=student)
+        [chosen] = bozzetto.best_matches(weights, prompt, [Image.fromarray(one) for one in drawn], BEST_OF)
+        return np.asarray(chosen)
+
+    scores, details = score(context, draw, n, sheet, best if few_steps else None)
     return scores, {"settings": asdict(student[1] if student else models.defaults), **details}

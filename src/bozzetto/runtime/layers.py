@@ -1,0 +1,186 @@
+"""A sentence of several things, drawn in layers: each thing alone, then all of them where the sentence says.
+
+A small network draws one thing well and two things badly (the scores have both). So the sentence is read as the world's
+scenes are described ("a red car left of a tree", "three owls on a blue background"), each thing is a prompt of its own,
+and as pictures have alpha they can be put together like cut paper (transparent layers as in Zhang and Agrawala 2024,
+https://arxiv.org/abs/2402.17113; a plan before the drawing as in Lian et al. 2023, https://arxiv.org/abs/2305.13655,
+whose plan a language model makes). No network says where a thing stands: the words do.
+
+web/runtime/layers.ts does the same; tests/golden/layers.json holds it to that.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from bozzetto.errors import InvalidInput
+from bozzetto.runtime.reading import readable
+from bozzetto.runtime.text_to_image import premultiplied, straight
+from bozzetto.world.scenes.facts import FRAME
+from bozzetto.world.scenes.vocabulary import (
+    BACKGROUND_WORDINGS,
+    BACKGROUNDS,
+    NOUNS,
+    NUMBERS,
+    WORDINGS,
+    plural,
+)
+
+Box = tuple[int, int, int]  # x and y of the top left corner and the side, in pixels
+LAYOUTS: dict[str, tuple[Box, ...]] = {
+    "2": ((1, 17, 30), (33, 17, 30)),
+    "3": ((17, 1, 30), (1, 33, 30), (33, 33, 30)),
+    "4": ((1, 1, 30), (33, 1, 30), (1, 33, 30), (33, 33, 30)),
+    "5": ((1, 1, 20), (43, 1, 20), (22, 22, 20), (1, 43, 20), (43, 43, 20)),
+    "two": ((1, 17, 30), (33, 17, 30)),
+    "left of": ((1, 17, 30), (33, 17, 30)),
+    "right of": ((33, 17, 30), (1, 17, 30)),
+    "above": ((17, 1, 30), (17, 33, 30)),
+    "below": ((17, 33, 30), (17, 1, 30)),
+    "bigger than": ((1, 12, 40), (44, 23, 18)),
+    "smaller than": ((1, 23, 18), (22, 12, 40)),
+}
+"""Where things stand, by their number or by what the first of two is to the second."""
+LINKS = frozenset(
+    (
+        "a",
+        "above",
+        "an",
+        "and",
+        "at",
+        "background",
+        "below",
+        "left",
+        "on",
+        "over",
+        "right",
+        "the",
+        "to",
+        "under",
+        "with",
+    )
+)
+"""Words that join things: what holds one of them is more than one thing."""
+MOST_WORDS = 5  # of a thing
+VISIBLE = 100  # alpha from which a pixel is of a thing, and not of the haze around it
+
+_HOLES = {
+    **dict.fromkeys(("a", "one", "many"), "(?P<one>.+)"),
+    **dict.fromkeys(("b", "other"), "(?P<other>.+)"),
+    "count": f"(?P<count>{'|'.join(NUMBERS[2:])})",
+    "digit": "(?P<count>[2-5])",
+}
+# The wordings that say most first: "to the left of" before "left of".
+_SENTENCES = sorted(
+    [(says, re.compile(said.format(**_HOLES)), len(re.sub(r"\{\w+\}", "", said)))
+     for says, wordings in WORDINGS.items() if says not in ("single", "color") for said in wordings],
+    key=lambda sentence: -sentence[2],
+)  # fmt: skip
+_COLOR = f"(?:{'|'.join(BACKGROUNDS)})"
+_GROUND = re.compile(f"(?:{'|'.join(BACKGROUND_WORDINGS)})$".format(a=f"an? {_COLOR}", color=_COLOR))
+_MANY = {plural(noun): noun for noun in NOUNS}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """things: a prompt for each drawing. layout: a key of LAYOUTS, whose boxes hold the things one after the other, or
+    the one thing all of them. background: a name in BACKGROUNDS, or None for a transparent one."""
+
+    things: tuple[str, ...]
+    layout: str
+    background: str | None
+
+
+def plan(prompt: str) -> Plan:
+    """Raises InvalidInput for a prompt that names no number of things and no pair of them."""
+    found = read(prompt)
+    if found is None:
+        raise InvalidInput(
+            "prompt",
+            "names nothing that {} could put together: say a number of one thing, two to five, or two things, "
+            "'three apples' or 'a cat left of a dog' for example",
+            "layers",
+        )
+    return found
+
+
+def read(prompt: str) -> Plan | None:
+    """ "Two red cars on a blue background" -> a plan of "red car", twice, on blue. None for what is not said like the
+    world's scenes; things may have any name."""
+    text = " ".join(readable(prompt).lower().split()).rstrip(".!").removeprefix("a picture of ")
+    ground = _GROUND.search(text)
+    background = next((name for name in BACKGROUNDS if ground and name in ground[0].split()), None)
+    text = text[: ground.start()] if ground else text
+    for says, pattern, _ in _SENTENCES:
+        said = pattern.fullmatch(text)
+        things = [thing for hole, thing in said.groupdict().items() if hole != "count"] if said else []
+        if not said or not all(map(_is_one, things)):
+            continue
+        if says != "count":
+            return Plan(tuple(things), says, background)
+        count = said["count"]
+        return Plan((singular(things[0]),), count if count.isdigit() else str(NUMBERS.index(count)), background)
+    return None
+
+
+def _is_one(thing: str) -> bool:
+    words = re.sub("^(an?|the) ", "", thing).split(" ")
+    return len(words) <= MOST_WORDS and not LINKS.intersection(words)
+
+
+def singular(things: str) -> str:
+    """ "Small mice" -> "small mouse"; of a noun that scenes do not have, the last s goes."""
+    words = things.split(" ")
+    for last in (2, 1):
+        if noun := _MANY.get(" ".join(words[-last:])):
+            return " ".join([*words[:-last], noun])
+    return things.removesuffix("s")
+
+
+def together(plan: Plan, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """The pictures of a plan's things, uint8 [64,64,4] each, as one: what is visible of each fills its boxes along its
+    longer side and stands in their middle along the other."""
+    canvas = np.zeros((FRAME, FRAME, 4))
+    if plan.background:
+        canvas[:] = (*np.divide(BACKGROUNDS[plan.background], 255), 1)
+    for number, (left, top, side) in enumerate(LAYOUTS[plan.layout]):
+        sprite = fitted(pictures[min(number, len(pictures) - 1)], side)
+        height, width = sprite.shape[:2]
+        top, left = top + (side - height) // 2, left + (side - width) // 2
+        under = canvas[top : top + height, left : left + width]
+        under *= 1 - sprite[..., 3:]
+        under += sprite
+    return straight(canvas)
+
+
+def put_together(plan: Plan, pictures: Sequence[Image.Image]) -> Image.Image:
+    """The same of pictures that know their seeds, and their matches where the best was chosen: of the whole they are
+    the first thing's and the mean."""
+    whole = Image.fromarray(together(plan, [np.asarray(picture) for picture in pictures]))
+    whole.info["seed"] = pictures[0].info["seed"]
+    if matches := [picture.info["match"] for picture in pictures if "match" in picture.info]:
+        whole.info["match"] = sum(matches) / len(matches)
+    return whole
+
+
+def fitted(picture: np.ndarray, side: int) -> np.ndarray:
+    """What is visible of a picture uint8 [H,W,4], with this longer side: premultiplied [h,w,4] in [0, 1]."""
+    visible = picture[..., 3] >= VISIBLE
+    rows, columns = np.flatnonzero(visible.any(1)), np.flatnonzero(visible.any(0))
+    if not len(rows):
+        return np.zeros((0, 0, 4))
+    cut = premultiplied(picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]).astype(np.float64)
+    sizes = [max(1, int(side * length / max(cut.shape[:2]) + 0.5)) for length in cut.shape[:2]]
+    down, across = (resampling(*pair) for pair in zip(cut.shape[:2], sizes, strict=True))
+    return np.einsum("ij,jkc,lk->ilc", down, cut, across)
+
+
+def resampling(old: int, new: int) -> np.ndarray:
+    """[new,old]: how much each old pixel of a line is of each new one, by a triangle as wide as the coarser pixels."""
+    reach = max(old / new, 1.0)
+    distance = np.abs((np.arange(new)[:, None] + 0.5) * old / new - (np.arange(old) + 0.5))
+    weights = np.maximum(0.0, 1 - distance / reach)
+    return np.asarray(weights / weights.sum(1, keepdims=True))
