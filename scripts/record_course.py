@@ -22,6 +22,7 @@ from bozzetto.course.content import read_toml
 from bozzetto.course.vae_map import VAE_MAPS, cut, encode_all, shrink, thumbnails, vae_map
 from bozzetto.diffusion import flow, normal_batch
 from bozzetto.evaluation.bench import HELD_OUT_SEED
+from bozzetto.evaluation.text_to_image import IN_LAYERS
 from bozzetto.families import BY_NAME
 from bozzetto.pictures import over_white
 from bozzetto.runtime import clip as towers
@@ -425,6 +426,7 @@ def record_weak_spots() -> None:
         "two": "two scenes: just the two objects",
         "place": "place scenes: the two and their place",
     }
+    wanted |= {f"{fact}-layers": IN_LAYERS.format(wanted[fact]) for fact in ("count", "two", "place")}
     rows = [
         {"fact": fact, "rate": scores[name]["value"], **{key: scores[name][key] for key in ("low", "high", "n")}}
         for fact, name in wanted.items()

@@ -112,7 +112,7 @@ def generate(
     """
     from PIL.Image import fromarray
 
-    from bozzetto.runtime import enlarger, requests, store, text_to_image
+    from bozzetto.runtime import clip, enlarger, requests, store, text_to_image
     from bozzetto.runtime import layers as layered
 
     weights = store.weights_folder()
@@ -156,26 +156,11 @@ def generate(
         pictures = [fromarray(picture) for picture in drawn]
         for picture, its_seed in zip(pictures, seeds, strict=True):
             picture.info["seed"] = its_seed
-        return pictures if best_of == 1 else best_matches(weights, thing, pictures, best_of)
+        return pictures if best_of == 1 else clip.best_matches(clip.load(weights), thing, pictures, best_of)
 
     shown = [draw(*thing) for thing in enumerate(things)]
     whole = [layered.put_together(plan, parts) for parts in zip(*shown, strict=True)] if plan else shown[0]
     return [enlarger.at_size(weights, picture, size) for picture in whole]
-
-
-def best_matches(weights: Path, prompt: str, pictures: list[Image], best_of: int) -> list[Image]:
-    """Of every so many pictures the one that matches the prompt best by CLIP's cosine, its info["match"]."""
-    import numpy as np
-
-    from bozzetto.runtime import clip
-
-    towers = clip.load(weights)
-    seen = clip.encode_image(towers, np.stack([as_seen(picture) for picture in pictures]))
-    matches = seen @ clip.encode_text(towers, [prompt])[0]
-    for picture, match in zip(pictures, matches.tolist(), strict=True):
-        picture.info["match"] = match
-    groups = (pictures[first : first + best_of] for first in range(0, len(pictures), best_of))
-    return [max(group, key=lambda picture: picture.info["match"]) for group in groups]
 
 
 def edit(

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+import bozzetto
 from actions import (
     RUN,
     button,
@@ -144,6 +145,29 @@ def test_a_scenes_pictures_are_checked_one_by_one(reader):
     expect(checked).to_contain_text(t("words-steer.fact-count"))
     measured = next(spot for spot in json.loads(WEAK.read_text(encoding="utf-8")) if spot["fact"] == "count")
     expect(checked).to_contain_text(
+        t("words-steer.measured", rate=f"{round(100 * measured['rate'])} %", n=measured["n"])
+    )
+
+
+def test_things_are_drawn_in_layers_as_python_draws_them(reader):
+    figure = reader.figure(8, prompt="a+cat", num_inference_steps=1)
+    finished(figure)
+    unfold(figure)
+    expect(button(figure, "words-steer.layers")).to_be_disabled()  # there is nothing to put together
+    field(figure, "words-steer.prompt").fill("Three apples on blue")
+    button(figure, "words-steer.layers").click()
+    tile = figure.locator(".trial.layers li").first
+    expect(tile.locator(".yes")).to_have_text(f"✓ {t('words-steer.mark-count', saw=3)}")
+    cancel(figure)
+    [real] = bozzetto.generate(
+        "Three apples on blue", layers=True, num_inference_steps=8, sampler="dpmpp_2m", style=None, seed=0
+    )
+    shown = np.array(pixels(tile.locator("canvas")), int).reshape(64, 64, 4)
+    assert np.abs(shown - np.asarray(real, int)).max() <= 2
+    spots = {spot["fact"]: spot for spot in json.loads(WEAK.read_text(encoding="utf-8"))}
+    measured = spots["count-layers"]
+    assert measured["rate"] > spots["count"]["rate"]
+    expect(figure.locator(".trial tbody tr")).to_contain_text(
         t("words-steer.measured", rate=f"{round(100 * measured['rate'])} %", n=measured["n"])
     )
 

@@ -3,6 +3,7 @@ import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, state as reactive } from "lit/decorators.js";
 import { Runtime } from "../runtime/client.js";
 import { BEST_STYLE, LIMITS } from "../runtime/generated.js";
+import { inLayers, read } from "../runtime/layers.js";
 import { picture, type Pixels } from "../ui/canvas.js";
 import { enlarged } from "../ui/enlarge.js";
 import { button, type Content, workPart } from "../ui/figure-parts.js";
@@ -43,9 +44,9 @@ export class Draw extends LitElement {
       const runtime = Runtime.get();
       const { unknown } = await runtime.tokens(prompt);
       const began = performance.now();
-      const options = { model: "text_few_steps", num_inference_steps: STEPS, style: BEST_STYLE, prompt, seed } as const;
-      const made = await runtime.generate(options, { signal });
-      const what = await enlarged(made.picture, signal);
+      const options = { model: "text_few_steps", num_inference_steps: STEPS, style: BEST_STYLE, seed } as const;
+      const draw = async (thing: string) => (await runtime.generate({ ...options, prompt: thing }, { signal })).picture;
+      const what = await enlarged(await inLayers(prompt, draw), signal);
       const seconds = (performance.now() - began) / 1000;
       this.drawn = { prompt, seed, what, unknown, seconds };
     });
@@ -92,14 +93,18 @@ export class Draw extends LitElement {
   }
 
   private says({ prompt, seed, unknown, seconds }: Drawn): string {
-    const said = t("draw.says", { prompt, seed: String(seed), seconds: number(seconds, 1) });
-    return unknown.length ? `${said} ${t("draw.unknown", { words: unknown.slice(0, 8).join(", ") })}` : said;
+    const things = read(prompt)?.things.map((thing) => `“${thing}”`);
+    return [
+      t("draw.says", { prompt, seed: String(seed), seconds: number(seconds, 1) }),
+      ...(things ? [t(`draw.layers-${things.length}`, { things: things.join(", ") })] : []),
+      ...(unknown.length ? [t("draw.unknown", { words: unknown.slice(0, 8).join(", ") })] : []),
+    ].join(" ");
   }
 
-  /** The same words and noise in the lesson that draws them step by step. */
+  /** The same words and noise in the lesson that draws them step by step: of layers, those of the first. */
   private onward({ prompt, seed }: Drawn): Content {
     const { lesson = "", figure = "" } = this.dataset;
-    const wanted = { prompt, seed: String(seed), style: BEST_STYLE };
+    const wanted = { prompt: read(prompt)?.things[0] ?? prompt, seed: String(seed), style: BEST_STYLE };
     const state = new URLSearchParams(Object.entries(wanted).map(([name, value]) => [`${figure}.${name}`, value]));
     return html`<a href="${lesson}#${state}">${t("draw.onward")}</a>`;
   }

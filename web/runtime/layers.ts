@@ -95,6 +95,15 @@ function singular(things: string): string {
   return things.replace(/s$/, "");
 }
 
+/** The picture of a prompt in layers if it can be read so, else as it is; `draw` draws one thing. */
+export async function inLayers(prompt: string, draw: (thing: string) => Promise<Uint8ClampedArray>) {
+  const plan = read(prompt);
+  if (!plan) return draw(prompt);
+  const pictures: Uint8ClampedArray[] = [];
+  for (const thing of plan.things) pictures.push(await draw(thing));
+  return together(plan, pictures);
+}
+
 /** A picture with colours times alpha, in [0, 1]. */
 interface Sprite {
   data: Float64Array;

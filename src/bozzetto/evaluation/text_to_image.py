@@ -217,10 +217,9 @@ def score_distance(drawn: np.ndarray, real: np.ndarray, codepoints: list[str], s
 
 def measure(context: EvaluationContext, weights: Path, n: int, sheet: Path | None, few_steps: bool = False) -> Measured:
     """few_steps: of the student, with as many steps as its weights recommend."""
-    import bozzetto
-    from bozzetto.runtime import text_to_image
+    from bozzetto.runtime import clip, text_to_image
 
-    models = text_to_image.load(weights)
+    models, towers = text_to_image.load(weights), clip.load(weights)
     student = text_to_image.load_student(weights) if few_steps else None
 
     def draw(prompt: str, seed: int, style: str | None = None) -> np.ndarray:
@@ -229,8 +228,7 @@ def measure(context: EvaluationContext, weights: Path, n: int, sheet: Path | Non
     def best(prompt: str, seed: int, style: str | None = BEST_STYLE) -> np.ndarray:
         seeds = range(seed * BEST_OF, (seed + 1) * BEST_OF)
         drawn = text_to_image.draw(models, prompt, seeds, style=style, student=student)
-        [chosen] = bozzetto.best_matches(weights, prompt, [Image.fromarray(one) for one in drawn], BEST_OF)
-        return np.asarray(chosen)
+        return np.asarray(clip.best_matches(towers, prompt, [Image.fromarray(one) for one in drawn], BEST_OF)[0])
 
     scores, details = score(context, draw, n, sheet, best if few_steps else None)
     return scores, {"settings": asdict(student[1] if student else models.defaults), **details}

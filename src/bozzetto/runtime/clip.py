@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from bozzetto.pictures import as_planes
+from bozzetto.pictures import as_planes, over_white
 from bozzetto.runtime import adapter
 from bozzetto.runtime.adapter import Adapter
 from bozzetto.runtime.reading import readable
@@ -77,3 +78,12 @@ def encode_image(clip: Clip, pictures: np.ndarray, batch: int = 64) -> np.ndarra
     """Pictures uint8 [N,64,64,3], RGB -> unit embeddings float32 [N,256]."""
     pixels = as_planes(pictures)
     return np.concatenate([clip.image(pixels=pixels[i : i + batch])["embedding"] for i in range(0, len(pixels), batch)])
+
+
+def best_matches(clip: Clip, prompt: str, drawn: Sequence[Image.Image], best_of: int) -> list[Image.Image]:
+    """Of every so many pictures 64 x 64 the one that matches the prompt best by the cosine, its info["match"]."""
+    seen = encode_image(clip, np.stack([np.asarray(over_white(picture)) for picture in drawn]))
+    for picture, match in zip(drawn, (seen @ encode_text(clip, [prompt])[0]).tolist(), strict=True):
+        picture.info["match"] = match
+    groups = (drawn[first : first + best_of] for first in range(0, len(drawn), best_of))
+    return [max(group, key=lambda picture: picture.info["match"]) for group in groups]

@@ -24,9 +24,9 @@ interface Tile {
   marks?: Mark[];
 }
 
-/** Several quick pictures: a prompt growing word by word, or neighbouring seeds. */
+/** Several quick pictures: a prompt growing word by word, or neighbouring seeds, drawn whole or in layers. */
 export interface Trial {
-  kind: "grow" | "seeds";
+  kind: "grow" | "seeds" | "layers";
   prompt: string;
   /** What was asked for, if its pictures can be checked. */
   scene?: Asked;
@@ -122,14 +122,15 @@ function verdict(yes: boolean, text: string): TemplateResult {
 }
 
 /** How many of a trial's pictures got what right, and how often our model does. */
-function totals({ scene, tiles, rivals }: Trial, spots: readonly WeakSpot[]): TemplateResult {
+function totals({ kind, scene, tiles, rivals }: Trial, spots: readonly WeakSpot[]): TemplateResult {
   const marked = tiles.flatMap(({ marks }) => (marks ? [marks] : []));
   if (marked.length) {
     const rows = marked[0]!.map(({ fact }) => {
       const right = marked.filter((marks) => marks.some((mark) => mark.fact === fact && mark.met)).length;
       // Numbers were measured where several things of one kind were asked for.
       const several = scene!.count > 1 && scene!.names.length === 1;
-      const spot = fact === "count" && !several ? undefined : spots.find((one) => one.fact === fact);
+      const asMeasured = kind === "layers" ? `${fact}-layers` : fact;
+      const spot = fact === "count" && !several ? undefined : spots.find((one) => one.fact === asMeasured);
       const measured = spot ? t("words-steer.measured", { rate: percent(spot.rate), n: spot.n }) : "–";
       return [t(`words-steer.fact-${fact}`), t("words-steer.of", { right, n: marked.length }), measured];
     });

@@ -6,6 +6,7 @@ import { dot } from "../../core/vectors.js";
 import { count } from "../../runtime/arrays.js";
 import { type ModelConfig, type ModelName, Runtime, type Stepped } from "../../runtime/client.js";
 import { GUIDANCE, LATENT_SHAPE, LIMITS, STYLES } from "../../runtime/generated.js";
+import { inLayers, read } from "../../runtime/layers.js";
 import { Reader } from "../../runtime/reading.js";
 import { Tokenizer } from "../../runtime/tokenizer.js";
 import { type Pixels, pixels } from "../../ui/canvas.js";
@@ -209,10 +210,10 @@ export class WordsSteer extends FilmFigure<State, Run> {
     );
   }
 
-  private manySeeds(): void {
+  private manySeeds(kind: "seeds" | "layers"): void {
     const seeds = seedsFrom(this.runOf({}).seed, SEEDS);
     void this.sketch(
-      "seeds",
+      kind,
       seeds.map((seed) => this.runOf({ seed })),
       seeds.map(String),
     );
@@ -224,27 +225,27 @@ export class WordsSteer extends FilmFigure<State, Run> {
       const { prompt } = this.runOf({});
       const trial: Trial = (this.trial = { kind, prompt, rivals: 0, tiles: names.map((name) => ({ name })) });
       await this.prepare(signal);
-      const wanted = kind === "seeds" ? asked(prompt) : undefined;
+      const wanted = kind === "grow" ? undefined : asked(this.reader.read(prompt));
       const naming = wanted && wanted.names.length > 1 ? await openNaming(wanted.names) : undefined;
       if (naming) await this.work.load([...this.models, ...SCORERS], signal);
       // Two things that nobody can tell apart cannot be checked.
       const scene = (trial.scene = naming || wanted?.names.length === 1 ? wanted : undefined);
       const scorer =
-        kind === "seeds" && !scene && this.state.match
-          ? await openScorer(prompt, this.targets.get(prompt)!)
-          : undefined;
+        kind !== "grow" && !scene && this.state.match ? await openScorer(prompt, this.targets.get(prompt)!) : undefined;
       trial.rivals = scorer?.rivals ?? 0;
       for (const [i, run] of runs.entries()) {
         this.work.report(t("words-steer.sketching", { i: i + 1, n: runs.length }), i, runs.length);
-        const made = await this.make({ ...run, num_inference_steps: SKETCH_STEPS }, { signal });
-        trial.tiles[i]!.pixels = pixels(made.picture);
+        const draw = async (prompt: string) =>
+          (await this.make({ ...run, prompt, num_inference_steps: SKETCH_STEPS }, { signal })).picture;
+        const picture = await (kind === "layers" ? inLayers(this.reader.read(prompt), draw) : draw(run.prompt));
+        trial.tiles[i]!.pixels = pixels(picture);
         if (scene) {
-          const found = findObjects(made.picture);
-          const named = found.length === 2 ? await naming?.(made.picture, found) : undefined;
-          trial.tiles[i]!.marks = marks(made.picture, found, scene, named);
+          const found = findObjects(picture);
+          const named = found.length === 2 ? await naming?.(picture, found) : undefined;
+          trial.tiles[i]!.marks = marks(picture, found, scene, named);
         }
         if (scorer) {
-          const [vector] = await Runtime.get().encodeImage([made.picture], { signal });
+          const [vector] = await Runtime.get().encodeImage([picture], { signal });
           trial.tiles[i]!.seen = scorer.sees(vector!);
         }
         this.requestUpdate();
@@ -301,13 +302,16 @@ export class WordsSteer extends FilmFigure<State, Run> {
 
   protected override more(): TemplateResult {
     const some = this.ready;
+    const prompt = this.reader.read(this.runOf({}).prompt);
     return html`${this.field("prompt_b")}
       <div class="controls">
         ${(["style", "num_inference_steps", "sampler"] as const).map((name) => this.field(name))}
       </div>
       <div class="controls">
         ${button(t("words-steer.grow"), () => this.grow(), "", !some)}
-        ${button(t("words-steer.many"), () => this.manySeeds(), "", !some)} ${this.field("match")}
+        ${button(t("words-steer.many"), () => this.manySeeds("seeds"), "", !some)}
+        ${button(t("words-steer.layers"), () => this.manySeeds("layers"), "", !some || !read(prompt))}
+        ${this.field("match")}
         ${
           this.clipBytes
             ? html`<span class="hint">${t("words-steer.match-cost", { size: megabytes(this.clipBytes) })}</span>`
