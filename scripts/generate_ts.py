@@ -153,8 +153,13 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
         {key: [list(box) for box in boxes] for key, boxes in layers.LAYOUTS.items()},
     ),
     "LAYERS": (
-        "Words that are not of a thing, words of a thing at most, and the alpha from which a pixel is of a thing.",
-        {"links": sorted(layers.LINKS), "words": layers.MOST_WORDS, "visible": layers.VISIBLE},
+        "How layouts are said, words that no thing has, how many one may have, and the alpha from which it is seen.",
+        {
+            "said": [list(one) for one in layers.SAID],
+            "links": sorted(layers.LINKS),
+            "words": layers.MOST_WORDS,
+            "visible": layers.VISIBLE,
+        },
     ),
     "PALETTE": ("Colours by the names that the models know.", palette()),
     "NOUNS": ("What can stand in a scene.", list(NOUNS)),

@@ -49,14 +49,16 @@ def test_what_is_typed_is_drawn_as_python_draws_it(reader):
 def test_several_things_are_drawn_in_layers(reader):
     page = reader.open("index.html")
     shown = drawn(page, "a ghost and a pumpkin on black")
-    expect(page.locator("bz-draw [role=status]")).to_contain_text(t("draw.layers-2", things="“a ghost”, “a pumpkin”"))
+    expect(page.locator("bz-draw [role=status]")).to_contain_text(
+        t("draw.layers-many", things="“a ghost”, “a pumpkin”")
+    )
     options = {"num_inference_steps": 4, "few_steps": True, "style": "fluent-flat", "size": 128}
     [real] = bozzetto.generate("a ghost and a pumpkin on black", layers=True, seed=7, **options)
     assert np.abs(shown - np.asarray(over_white(real), int)).max() <= 2
     onward = page.get_by_role("link", name=t("draw.onward"))
     assert onward.get_attribute("href").startswith(f"{lesson_path(reader.course, 8)}#words-steer.prompt=a+ghost&")
     drawn(page, "two owls")
-    expect(page.locator("bz-draw [role=status]")).to_contain_text(t("draw.layers-1", things="“owl”"))
+    expect(says).to_contain_text(t("draw.layers-one", things="“owl”"))
     assert problems(page) == []
 
 

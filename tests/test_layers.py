@@ -112,7 +112,7 @@ def test_the_best_of_each_thing_is_chosen():
     assert picture.info["match"] == pytest.approx(np.mean([part.info["match"] for part in parts]))
 
 
-@pytest.mark.parametrize("prompt", ["a cat", "a cat and a dog and a bird", "six apples"])
+@pytest.mark.parametrize("prompt", ["a cat", "a cat left of a dog above a bird", "six apples"])
 def test_what_cannot_be_laid_out_is_refused(prompt, capsys):
     with pytest.raises(InvalidInput, match="prompt names nothing that layers could put together"):
         bozzetto.generate(prompt, layers=True)

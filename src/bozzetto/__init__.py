@@ -95,8 +95,8 @@ def generate(
     best_of: 1 .. 64, draw each picture so many times and keep the one that matches the prompt best by CLIP's cosine,
         which is in its info["match"]. The seeds of picture i are `seed + i best_of` and those after it. The student
         draws, unless few_steps is False or there is an adapter.
-    layers: draw each thing of the prompt alone, with the same seeds, and put them where it says: for a number of one
-        thing, two to five, or for two things, on a background of a plain colour if one is named. best_of then chooses
+    layers: draw each thing of the prompt alone, with the same seeds, and put them where it says: two to five of
+        a thing, or two to five things, on a background of a plain colour if one is named. best_of then chooses
         each thing alone, and info["match"] is the mean of theirs.
     adapter: a file that `bozzetto adapt text-to-image` has written: what the network learned of your own pictures. It
         does not change the student.

@@ -96,7 +96,7 @@ export class Draw extends LitElement {
     const things = read(prompt)?.things.map((thing) => `“${thing}”`);
     return [
       t("draw.says", { prompt, seed: String(seed), seconds: number(seconds, 1) }),
-      ...(things ? [t(`draw.layers-${things.length}`, { things: things.join(", ") })] : []),
+      ...(things ? [t(`draw.layers-${things.length > 1 ? "many" : "one"}`, { things: things.join(", ") })] : []),
       ...(unknown.length ? [t("draw.unknown", { words: unknown.slice(0, 8).join(", ") })] : []),
     ].join(" ");
   }

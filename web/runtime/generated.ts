@@ -152,9 +152,10 @@ export const LAYOUTS = {
   "smaller than": [[1, 23, 18], [22, 12, 40]],
 } as const;
 
-/** Words that are not of a thing, words of a thing at most, and the alpha from which a pixel is of a thing. */
+/** How layouts are said, words that no thing has, how many one may have, and the alpha from which it is seen. */
 export const LAYERS = {
-  "links": ["a", "above", "an", "and", "at", "background", "below", "left", "on", "over", "right", "the", "to", "under", "with"],
+  "said": [["left of", "{a} on the left and {b} on the right"], ["right of", "{a} on the right and {b} on the left"], ["above", "{a} at the top and {b} at the bottom"], ["below", "{a} at the bottom and {b} at the top"], ["bigger than", "a big {one} next to a small {other}"], ["smaller than", "a small {one} next to a big {other}"], ["right of", "{a} on the right side of {b}"], ["bigger than", "a large {one} and a little {other}"], ["smaller than", "a little {one} and a large {other}"], ["left of", "{a} on the left side of {b}"], ["bigger than", "a big {one} and a small {other}"], ["smaller than", "a small {one} and a big {other}"], ["right of", "{a} to the right of {b}"], ["left of", "{a} to the left of {b}"], ["two", "{a} together with {b}"], ["count", "a picture of {count} {many}"], ["smaller than", "{a} smaller than {b}"], ["above", "{a} higher than {b}"], ["bigger than", "{a} bigger than {b}"], ["count", "a group of {count} {many}"], ["below", "{a} lower than {b}"], ["bigger than", "big {one}, small {other}"], ["smaller than", "small {one}, big {other}"], ["two", "both {a} and {b}"], ["right of", "{a} right of {b}"], ["right of", "{one} right of {other}"], ["count", "exactly {count} {many}"], ["left of", "{a} left of {b}"], ["left of", "{one} left of {other}"], ["two", "{a} next to {b}"], ["two", "{a} beside {b}"], ["above", "{a} above {b}"], ["above", "{one} above {other}"], ["below", "{a} below {b}"], ["below", "{a} under {b}"], ["below", "{one} below {other}"], ["two", "{a} with {b}"], ["above", "{a} over {b}"], ["two", "{a} near {b}"], ["two", "{a} and {b}"], ["two", "{one} and {other}"], ["count", "{count} {many}"], ["count", "{digit} {many}"]],
+  "links": ["a", "above", "an", "and", "at", "background", "below", "beside", "left", "near", "on", "over", "right", "the", "to", "under", "with"],
   "words": 5,
   "visible": 100,
 } as const;

@@ -1,16 +1,6 @@
 /** A sentence of several things, drawn in layers: each thing alone, then all of them where the sentence says.
  * Counterpart: src/bozzetto/runtime/layers.py, which says why. */
-import {
-  BACKGROUND_WORDINGS,
-  FRAME,
-  LAYERS,
-  LAYOUTS,
-  NOUNS,
-  NUMBERS,
-  PALETTE,
-  PLURALS,
-  WORDINGS,
-} from "./generated.js";
+import { BACKGROUND_WORDINGS, FRAME, LAYERS, LAYOUTS, NOUNS, NUMBERS, PALETTE, PLURALS } from "./generated.js";
 
 type Layout = keyof typeof LAYOUTS;
 type Color = keyof typeof PALETTE;
@@ -40,14 +30,7 @@ const HOLES: Record<string, string> = {
   count: `(?<count>${NUMBERS.slice(2).join("|")})`,
   digit: "(?<count>[2-5])",
 };
-const literal = (wording: string) => wording.replace(/\{\w+\}/g, "").length;
-// The wordings that say most first: "to the left of" before "left of".
-const SENTENCES = Object.entries(WORDINGS)
-  .filter(([says]) => says !== "single" && says !== "color")
-  .flatMap(([says, wordings]) => wordings.map((wording) => ({ says, wording })))
-  .sort((a, b) => literal(b.wording) - literal(a.wording))
-  .map(({ says, wording }) => ({ says, pattern: new RegExp(`^${filled(wording, HOLES)}$`) }));
-
+const SENTENCES = LAYERS.said.map(([layout, said]) => ({ layout, pattern: new RegExp(`^${filled(said, HOLES)}$`) }));
 const COLOR = anyOf(Object.keys(PALETTE));
 const GROUND = new RegExp(`${filled(anyOf(BACKGROUND_WORDINGS), { a: `an? ${COLOR}`, color: COLOR })}$`);
 const LINKS = new Set<string>(LAYERS.links);
@@ -59,15 +42,16 @@ const MANY = new Map<string, string>(
  * scenes; things may have any name. */
 export function read(prompt: string): Plan | undefined {
   const { text, ...background } = onGround(prompt);
-  for (const { says, pattern } of SENTENCES) {
+  for (const { layout, pattern } of SENTENCES) {
     const { one, other, count } = pattern.exec(text)?.groups ?? {};
     if (one === undefined || ![one, other ?? one].every(isOne)) continue;
-    if (other !== undefined) return { things: [one, other], layout: says as Layout, ...background };
+    if (other !== undefined) return { things: [one, other], layout: layout as Layout, ...background };
     const number = NUMBERS.indexOf(count as (typeof NUMBERS)[number]);
-    const layout = (number < 0 ? count : String(number)) as Layout;
-    return { things: [singular(one)], layout, ...background };
+    return { things: [singular(one)], layout: (number < 0 ? count : String(number)) as Layout, ...background };
   }
-  return undefined;
+  const listed = text.split(/,? and |, /);
+  if (listed.length < 3 || listed.length > 5 || !listed.every(isOne)) return undefined;
+  return { things: listed, layout: String(listed.length) as Layout, ...background };
 }
 
 /** A sentence in small letters, and the ground that it names at its end. */

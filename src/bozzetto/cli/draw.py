@@ -144,7 +144,7 @@ def generate(
         bool,
         typer.Option(
             "--layers",
-            help="Draw each thing alone and put it where the words say: two to five of a thing, or two things.",
+            help="Draw each thing alone and put it where the words say: two to five things.",
         ),
     ] = False,
     adapter: Adapter = None,

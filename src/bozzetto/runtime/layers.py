@@ -44,41 +44,34 @@ LAYOUTS: dict[str, tuple[Box, ...]] = {
     "smaller than": ((1, 23, 18), (22, 12, 40)),
 }
 """Where things stand, by their number or by what the first of two is to the second."""
-LINKS = frozenset(
-    (
-        "a",
-        "above",
-        "an",
-        "and",
-        "at",
-        "background",
-        "below",
-        "left",
-        "on",
-        "over",
-        "right",
-        "the",
-        "to",
-        "under",
-        "with",
-    )
-)
+_JOIN = "a above an and at background below beside left near on over right the to under with"
+LINKS = frozenset(_JOIN.split())
 """Words that join things: what holds one of them is more than one thing."""
 MOST_WORDS = 5  # of a thing
 VISIBLE = 100  # alpha from which a pixel is of a thing, and not of the haze around it
 
+# How two things or a number of them are said: as in the world's scenes, and in some ways more. What says most is first,
+# "to the left of" before "left of".
+SAID = sorted(
+    [
+        *(
+            (layout, said)
+            for layout, all_said in WORDINGS.items()
+            if layout not in ("single", "color")
+            for said in all_said
+        ),
+        *(("two", f"{{a}} {between} {{b}}") for between in ("next to", "beside", "near")),
+    ],
+    key=lambda one: -len(re.sub(r"\{\w+\}", "", one[1])),
+)
 _HOLES = {
     **dict.fromkeys(("a", "one", "many"), "(?P<one>.+)"),
     **dict.fromkeys(("b", "other"), "(?P<other>.+)"),
     "count": f"(?P<count>{'|'.join(NUMBERS[2:])})",
     "digit": "(?P<count>[2-5])",
 }
-# The wordings that say most first: "to the left of" before "left of".
-_SENTENCES = sorted(
-    [(says, re.compile(said.format(**_HOLES)), len(re.sub(r"\{\w+\}", "", said)))
-     for says, wordings in WORDINGS.items() if says not in ("single", "color") for said in wordings],
-    key=lambda sentence: -sentence[2],
-)  # fmt: skip
+_SENTENCES = [(layout, re.compile(said.format(**_HOLES))) for layout, said in SAID]
+_LISTED = re.compile(",? and |, ")
 _COLOR = f"(?:{'|'.join(BACKGROUNDS)})"
 _GROUND = re.compile(f"(?:{'|'.join(BACKGROUND_WORDINGS)})$".format(a=f"an? {_COLOR}", color=_COLOR))
 _MANY = {plural(noun): noun for noun in NOUNS}
@@ -95,12 +88,12 @@ class Plan:
 
 
 def plan(prompt: str) -> Plan:
-    """Raises InvalidInput for a prompt that names no number of things and no pair of them."""
+    """Raises InvalidInput for a prompt that does not name several things in a way that is read."""
     found = read(prompt)
     if found is None:
         raise InvalidInput(
             "prompt",
-            "names nothing that {} could put together: say a number of one thing, two to five, or two things, "
+            "names nothing that {} could put together: say two to five of a thing, or two to five things, "
             "'three apples' or 'a cat left of a dog' for example",
             "layers",
         )
@@ -114,15 +107,18 @@ def read(prompt: str) -> Plan | None:
     ground = _GROUND.search(text)
     background = next((name for name in BACKGROUNDS if ground and name in ground[0].split()), None)
     text = text[: ground.start()] if ground else text
-    for says, pattern, _ in _SENTENCES:
+    for layout, pattern in _SENTENCES:
         said = pattern.fullmatch(text)
         things = [thing for hole, thing in said.groupdict().items() if hole != "count"] if said else []
         if not said or not all(map(_is_one, things)):
             continue
-        if says != "count":
-            return Plan(tuple(things), says, background)
+        if layout != "count":
+            return Plan(tuple(things), layout, background)
         count = said["count"]
         return Plan((singular(things[0]),), count if count.isdigit() else str(NUMBERS.index(count)), background)
+    listed = _LISTED.split(text)
+    if 2 < len(listed) < 6 and all(map(_is_one, listed)):
+        return Plan(tuple(listed), str(len(listed)), background)
     return None
 
 
