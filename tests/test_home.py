@@ -49,9 +49,8 @@ def test_what_is_typed_is_drawn_as_python_draws_it(reader):
 def test_several_things_are_drawn_in_layers(reader):
     page = reader.open("index.html")
     shown = drawn(page, "a ghost and a pumpkin on black")
-    expect(page.locator("bz-draw [role=status]")).to_contain_text(
-        t("draw.layers-many", things="“a ghost”, “a pumpkin”")
-    )
+    says = page.locator("bz-draw [role=status]")
+    expect(says).to_contain_text(t("draw.layers-many", things="“a ghost”, “a pumpkin”"))
     options = {"num_inference_steps": 4, "few_steps": True, "style": "fluent-flat", "size": 128}
     [real] = bozzetto.generate("a ghost and a pumpkin on black", layers=True, seed=7, **options)
     assert np.abs(shown - np.asarray(over_white(real), int)).max() <= 2
