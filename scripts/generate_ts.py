@@ -153,9 +153,12 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
         {key: [list(box) for box in boxes] for key, boxes in layers.LAYOUTS.items()},
     ),
     "LAYERS": (
-        "How layouts are said, words that no thing has, how many one may have, and the alpha from which it is seen.",
+        "How layouts and grounds are said and what is put in other words before; words that no thing has, how many one "
+        "may have, and the alpha from which it is seen.",
         {
             "said": [list(one) for one in layers.SAID],
+            "grounds": list(layers.GROUNDS),
+            "reworded": [list(one) for one in layers.REWORDED],
             "links": sorted(layers.LINKS),
             "words": layers.MOST_WORDS,
             "visible": layers.VISIBLE,

@@ -11,9 +11,10 @@ from PIL import Image
 
 import bozzetto
 from bozzetto.cli import main
-from bozzetto.errors import InvalidInput
+from bozzetto.errors import InputWarning, InvalidInput
 from bozzetto.metrics.composition import find_objects, relation_holds
 from bozzetto.runtime import layers
+from bozzetto.runtime.reading import emoji_names
 from bozzetto.world.scenes import BACKGROUNDS, COUNTS, OPPOSITE, describe
 from bozzetto.world.scenes.vocabulary import NOUNS
 
@@ -41,6 +42,44 @@ def test_two_things_are_read_as_they_were_said(one, other, relation, background,
 
 
 WORDS = ["a", "b", "and", "of", "left", "two", "on", "blue", "cats", "background", ".", ", ", "with", " "]
+
+
+ONE = (
+    "a black and white cat; a man with a beard; a cat, cute, high quality; four leaf clover; a bow and arrow; "
+    "sunrise over mountains; two people holding hands; five o'clock; a red and blue ball; two horses and a cow"
+)
+
+
+@pytest.mark.parametrize("said", ONE.split("; "))
+def test_what_only_sounds_like_several_things_is_one(said):
+    assert layers.read(said) is None
+
+
+def test_an_emoji_is_hardly_ever_several_things():
+    read = [name for name in emoji_names().values() if layers.read(name)]
+    assert read == ["two hearts", "hammer and wrench"]
+
+
+@pytest.mark.parametrize(
+    ("said", "things"),
+    [
+        ("3 sleepy mice", ["sleepy mouse"]),
+        ("two Cherries.", ["cherry"]),
+        ("four boxes", ["box"]),
+        ("a pair of horses", ["horse"]),
+        ("an image of a wizard left of a castle", ["a wizard", "a castle"]),
+        ("the cat, a dog, and a bird", ["the cat", "a dog", "a bird"]),
+        ("red car & blue bus", ["red car", "blue bus"]),
+    ],
+)
+def test_what_people_say_is_read(said, things):
+    found = layers.read(said)
+    assert found and list(found.things) == things
+
+
+def test_words_of_a_thing_that_cannot_be_read_are_named():
+    with pytest.warns(InputWarning, match="cannot be read: '猫'"):
+        bozzetto.generate("a 猫 left of a dog", layers=True, few_steps=True)
 
 
 @given(st.lists(st.sampled_from(WORDS)).map(" ".join))
@@ -108,22 +147,25 @@ def test_each_thing_is_drawn_as_if_it_were_alone():
 def test_the_best_of_each_thing_is_chosen():
     [picture] = bozzetto.generate("a cat and a dog", layers=True, best_of=3, size=128)
     parts = [bozzetto.generate(thing, best_of=3)[0] for thing in ("a cat", "a dog")]
+    assert picture.info["seed"] == 0  # and not that of one of its things
     assert picture.size == (128, 128)
     assert picture.info["match"] == pytest.approx(np.mean([part.info["match"] for part in parts]))
 
 
 @pytest.mark.parametrize("prompt", ["a cat", "a cat left of a dog above a bird", "six apples"])
-def test_what_cannot_be_laid_out_is_refused(prompt, capsys):
+def test_what_cannot_be_laid_out_is_refused(prompt, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidInput, match="prompt names nothing that layers could put together"):
         bozzetto.generate(prompt, layers=True)
     assert main(["generate", prompt, "--layers"]) == 2
     assert "prompt names nothing that --layers could" in capsys.readouterr().err and not Path("picture.png").exists()
 
 
-def test_the_shell_draws_layers_and_says_where_they_would_help(capsys):
+def test_the_shell_draws_layers_and_says_where_they_would_help(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     common = ["generate", "two red cars", "--few-steps", "--steps", "1", "-o"]
     assert main([*common, "plain.png"]) == 0
-    hint = "--layers draws one of them alone, then puts them where the words say"
+    hint = "with --layers each thing is drawn alone and put where the words say"
     assert capsys.readouterr().err == f"bozzetto: note: {hint}\n"
     assert main([*common, "layers.png", "--layers"]) == 0
     assert not capsys.readouterr().err
@@ -131,3 +173,5 @@ def test_the_shell_draws_layers_and_says_where_they_would_help(capsys):
         assert len(find_objects(np.asarray(picture))) == 2
     assert main(["generate", "--prompts", "some.txt", "--layers", "-o", "there"]) == 2
     assert "--layers does not go with --prompts" in capsys.readouterr().err
+    assert main(["generate", "two cats", "--layers", "--best-of", "2", "-o", "best.png"]) == 0
+    assert "best.png is the best of 2 of each thing, from seed 0 on: match " in capsys.readouterr().err

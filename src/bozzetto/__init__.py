@@ -97,7 +97,8 @@ def generate(
         draws, unless few_steps is False or there is an adapter.
     layers: draw each thing of the prompt alone, with the same seeds, and put them where it says: two to five of
         a thing, or two to five things, on a background of a plain colour if one is named. best_of then chooses
-        each thing alone, and info["match"] is the mean of theirs.
+        each thing alone; info["seed"] is the first of the seeds that were tried, and info["match"] the mean of the
+        things' matches.
     adapter: a file that `bozzetto adapt text-to-image` has written: what the network learned of your own pictures. It
         does not change the student.
     size: 16 .. 2048 pixels. The model draws 64 x 64; from 128 on another network draws that picture at 128 x 128, with
@@ -117,14 +118,14 @@ def generate(
 
     weights = store.weights_folder()
     enlarger.check(weights, size)
-    requests.seeds(seed, n, best_of)
+    firsts = requests.seeds(seed, n, best_of)
     seeds = range(seed, seed + n * best_of)
     text_to_image.check_student(bool(few_steps), adapter)
     models = text_to_image.load(weights, text_to_image.load_adapter(weights, adapter))
-    requests.warn(requests.check_drawing(prompt, negative_prompt, guidance_scale, models.tokenizer))
-
     plan = layered.plan(prompt) if layers else None
     things = plan.things if plan else (prompt,)
+    notes = [requests.check_drawing(one, negative_prompt, guidance_scale, models.tokenizer) for one in things]
+    requests.warn({note.text(): note for note in sum(notes, [])}.values())
     student = best_of > 1 and adapter is None if few_steps is None else few_steps
 
     def draw(number: int, thing: str) -> list[Image]:
@@ -159,7 +160,9 @@ def generate(
         return pictures if best_of == 1 else clip.best_matches(clip.load(weights), thing, pictures, best_of)
 
     shown = [draw(*thing) for thing in enumerate(things)]
-    whole = [layered.put_together(plan, parts) for parts in zip(*shown, strict=True)] if plan else shown[0]
+    whole = shown[0]
+    if plan:
+        whole = [layered.put_together(plan, *parts) for parts in zip(firsts, zip(*shown, strict=True), strict=True)]
     return [enlarger.at_size(weights, picture, size) for picture in whole]
 
 

@@ -1,6 +1,7 @@
 /** A sentence of several things, drawn in layers: each thing alone, then all of them where the sentence says.
  * Counterpart: src/bozzetto/runtime/layers.py, which says why. */
-import { BACKGROUND_WORDINGS, FRAME, LAYERS, LAYOUTS, NOUNS, NUMBERS, PALETTE, PLURALS } from "./generated.js";
+import { CONCEPTS, FRAME, LAYERS, LAYOUTS, NOUNS, NUMBERS, PALETTE, PLURALS } from "./generated.js";
+import { SPACE } from "./tokenizer.js";
 
 type Layout = keyof typeof LAYOUTS;
 type Color = keyof typeof PALETTE;
@@ -30,53 +31,76 @@ const HOLES: Record<string, string> = {
   count: `(?<count>${NUMBERS.slice(2).join("|")})`,
   digit: "(?<count>[2-5])",
 };
-const SENTENCES = LAYERS.said.map(([layout, said]) => ({ layout, pattern: new RegExp(`^${filled(said, HOLES)}$`) }));
+const SENTENCES = LAYERS.said.map(([layout, said]) => ({
+  layout,
+  said,
+  pattern: new RegExp(`^${filled(said, HOLES)}$`),
+}));
 const COLOR = anyOf(Object.keys(PALETTE));
-const GROUND = new RegExp(`${filled(anyOf(BACKGROUND_WORDINGS), { a: `an? ${COLOR}`, color: COLOR })}$`);
+const GROUND = new RegExp(`${filled(anyOf(LAYERS.grounds), { a: `an? ${COLOR}`, color: COLOR })}$`);
+const REWORDED = LAYERS.reworded.map(([pattern, word]) => [new RegExp(pattern, "g"), word] as const);
 const LINKS = new Set<string>(LAYERS.links);
+const NAMES = new Set<string>([...NOUNS, ...Object.values(CONCEPTS)]);
 const MANY = new Map<string, string>(
   NOUNS.map((noun) => [(PLURALS as Record<string, string>)[noun] ?? `${noun}s`, noun]),
 );
+const SPACES = new RegExp(`[${SPACE}]+`, "g");
 
 /** "Two red cars on a blue background" -> "red car", twice, on blue. Undefined for what is not said like the world's
- * scenes; things may have any name. */
+ * scenes; a thing may have any name after an article, else it must be one of theirs. */
 export function read(prompt: string): Plan | undefined {
   const { text, ...background } = onGround(prompt);
-  for (const { layout, pattern } of SENTENCES) {
+  for (const { layout, said, pattern } of SENTENCES) {
     const { one, other, count } = pattern.exec(text)?.groups ?? {};
-    if (one === undefined || ![one, other ?? one].every(isOne)) continue;
-    if (other !== undefined) return { things: [one, other], layout: layout as Layout, ...background };
+    if (one === undefined) continue;
     const number = NUMBERS.indexOf(count as (typeof NUMBERS)[number]);
-    return { things: [singular(one)], layout: (number < 0 ? count : String(number)) as Layout, ...background };
+    const things = other === undefined ? [singular(one)] : [one, other];
+    const sure = other === undefined || /big|large/.test(said);
+    const known = said.includes(" with "); // a man with a beard is one thing
+    if (!things.every((thing) => isOne(thing, sure, known))) continue;
+    return { things, layout: (count && number < 0 ? count : count ? String(number) : layout) as Layout, ...background };
   }
   const listed = text.split(/,? and |, /);
-  if (listed.length < 3 || listed.length > 5 || !listed.every(isOne)) return undefined;
+  if (listed.length < 3 || listed.length > 5 || !listed.every((thing) => isOne(thing))) return undefined;
   return { things: listed, layout: String(listed.length) as Layout, ...background };
 }
 
-/** A sentence in small letters, and the ground that it names at its end. */
+/** A sentence in small letters and usual words, and the background that it names at its end. */
 export function onGround(prompt: string): { text: string; background?: Color } {
-  const whole = prompt.toLowerCase().trim().replace(/\s+/g, " ").replace(/[.!]+$/, ""); // prettier-ignore
-  const text = whole.replace(/^a picture of /, "");
+  let text = prompt.toLowerCase().replace(SPACES, " ");
+  for (const [pattern, word] of REWORDED) text = text.replace(pattern, word);
   const ground = GROUND.exec(text);
   if (!ground) return { text };
   const isColor = (word: string): word is Color => Object.hasOwn(PALETTE, word);
-  return { text: text.slice(0, ground.index), background: ground[0].split(" ").find(isColor)! };
+  const background = ground[0].split(" ").find(isColor)!;
+  return { text: text.slice(0, ground.index).replace(...REWORDED[0]!), background };
 }
 
-function isOne(thing: string): boolean {
-  const words = thing.replace(/^(an?|the) /, "").split(" ");
-  return words.length <= LAYERS.words && !words.some((word) => LINKS.has(word));
+/** Whether some words are one thing: after an article, or called by a noun of scenes. sure: the sentence leaves no doubt
+ * that it is a thing; known: it must be called so. */
+function isOne(thing: string, sure = false, known = false): boolean {
+  const bare = thing.replace(/^(?:an?|the) /, "");
+  const words = bare.split(" ");
+  const last = words.at(-1)!;
+  if (!bare || words.length > LAYERS.words || words.some((word) => LINKS.has(word))) return false;
+  if (bare.includes(",") || Object.hasOwn(PALETTE, last)) return false;
+  const names = [last, words.slice(-2).join(" ")];
+  if (known) return names.some((name) => (NOUNS as readonly string[]).includes(name));
+  return sure || bare !== thing || names.some((name) => NAMES.has(name) || MANY.has(name));
 }
 
-/** "small mice" -> "small mouse"; of a noun that scenes do not have, the last s goes. */
+/** "small mice" -> "small mouse". Nothing is left of what is no plural, or of many words of which none is known. */
 function singular(things: string): string {
   const words = things.split(" ");
-  for (const last of [2, 1]) {
-    const noun = MANY.get(words.slice(-last).join(" "));
-    if (noun) return [...words.slice(0, -last), noun].join(" ");
+  for (const many of [2, 1]) {
+    const noun = MANY.get(words.slice(-many).join(" "));
+    if (noun) return [...words.slice(0, -many), noun].join(" ");
   }
-  return things.replace(/s$/, "");
+  if (words.length > 2 || /(?:ss|us)$/.test(things)) return "";
+  const one = things.replace(/ies$/, "y");
+  if (one !== things) return one;
+  const bare = things.replace(/(?:(?<=ss|sh|ch)es|(?<=[xz])es|s)$/, "");
+  return bare === things ? "" : bare;
 }
 
 /** The picture of a prompt in layers if it can be read so, else as it is; `draw` draws one thing. */

@@ -219,12 +219,18 @@ def generate(
             progress=progress,
         )
     save(drawn, files, sheet, show)
-    if not layers and (plan := read(prompt)):
-        each = "each of them" if len(plan.things) > 1 else "one of them"
-        print(f"bozzetto: note: --layers draws {each} alone, then puts them where the words say", file=sys.stderr)
+    if not layers and read(prompt):
+        hint = "with --layers each thing is drawn alone and put where the words say"
+        print(f"bozzetto: note: {hint}", file=sys.stderr)
     if best_of > 1:
         for path, picture in zip(files, drawn, strict=True):
-            told = f"seed {picture.info['seed']}, the best of {best_of}: match {picture.info['match']:.3f}"
+            seed = picture.info["seed"]
+            told = (
+                f"the best of {best_of} of each thing, from seed {seed} on"
+                if layers
+                else f"seed {seed}, the best of {best_of}"
+            )
+            told += f": match {picture.info['match']:.3f}"
             print(f"bozzetto: note: {path} is {told}", file=sys.stderr)
 
 

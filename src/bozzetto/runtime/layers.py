@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from bozzetto.errors import InvalidInput
-from bozzetto.runtime.reading import readable
+from bozzetto.runtime.requests import check_prompt
 from bozzetto.runtime.text_to_image import premultiplied, straight
 from bozzetto.world.scenes.facts import FRAME
 from bozzetto.world.scenes.vocabulary import (
@@ -44,36 +44,51 @@ LAYOUTS: dict[str, tuple[Box, ...]] = {
     "smaller than": ((1, 23, 18), (22, 12, 40)),
 }
 """Where things stand, by their number or by what the first of two is to the second."""
-_JOIN = "a above an and at background below beside left near on over right the to under with"
-LINKS = frozenset(_JOIN.split())
-"""Words that join things: what holds one of them is more than one thing."""
-MOST_WORDS = 5  # of a thing
-VISIBLE = 100  # alpha from which a pixel is of a thing, and not of the haze around it
-
 # How two things or a number of them are said: as in the world's scenes, and in some ways more. What says most is first,
 # "to the left of" before "left of".
+_MORE = {
+    "two": ("{a} next to {b}", "{a} beside {b}", "{a} near {b}", "{a}, {b}"),
+    "left of": ("{a} on the left of {b}", "{a} on the left, {b} on the right"),
+    "right of": ("{a} on the right of {b}", "{a} on the right, {b} on the left"),
+    "above": ("{a} on top of {b}",),
+    "below": ("{a} underneath {b}", "{a} beneath {b}"),
+    "bigger than": ("{a} larger than {b}",),
+}
 SAID = sorted(
     [
-        *(
-            (layout, said)
-            for layout, all_said in WORDINGS.items()
-            if layout not in ("single", "color")
-            for said in all_said
-        ),
-        *(("two", f"{{a}} {between} {{b}}") for between in ("next to", "beside", "near")),
+        *((layout, said) for layout in WORDINGS if layout not in ("single", "color") for said in WORDINGS[layout]),
+        *((layout, said) for layout, wordings in _MORE.items() for said in wordings),
     ],
     key=lambda one: -len(re.sub(r"\{\w+\}", "", one[1])),
 )
+REWORDED = (
+    (r"^[ .,;:!?\"'()]+|[ .,;:!?\"'()]+$", ""),
+    ("^(?:draw|paint|show me|show) ", ""),
+    ("^an? (?:picture|image|photo|drawing|painting|icon) of ", ""),
+    ("^the (?=two |three |four |five |[2-5] )", ""),
+    ("^an? (?:pair|couple) of ", "two "),
+    (" & ", " and "),
+    (r"\bgrey\b", "gray"),
+)
+"""What is said in other words before it is read, as patterns that the page reads as well."""
+_JOIN = "a above an and at background below beside left near on over right the to under with"
+LINKS = frozenset([*_JOIN.split(), *NUMBERS[1:]])
+"""Words that join things, or number them: what holds one of them is more than one thing."""
+MOST_WORDS = 5  # of a thing
+VISIBLE = 100  # alpha from which a pixel is of a thing, and not of the haze around it
+
 _HOLES = {
     **dict.fromkeys(("a", "one", "many"), "(?P<one>.+)"),
     **dict.fromkeys(("b", "other"), "(?P<other>.+)"),
     "count": f"(?P<count>{'|'.join(NUMBERS[2:])})",
     "digit": "(?P<count>[2-5])",
 }
-_SENTENCES = [(layout, re.compile(said.format(**_HOLES))) for layout, said in SAID]
+_SENTENCES = [(layout, said, re.compile(said.format(**_HOLES))) for layout, said in SAID]
 _LISTED = re.compile(",? and |, ")
 _COLOR = f"(?:{'|'.join(BACKGROUNDS)})"
-_GROUND = re.compile(f"(?:{'|'.join(BACKGROUND_WORDINGS)})$".format(a=f"an? {_COLOR}", color=_COLOR))
+GROUNDS = (*BACKGROUND_WORDINGS, " on {color} background", " with {color} background")
+_GROUND = re.compile(f"(?:{'|'.join(GROUNDS)})$".format(a=f"an? {_COLOR}", color=_COLOR))
+_NAMES = {*NOUNS, *NOUNS.values()}
 _MANY = {plural(noun): noun for noun in NOUNS}
 
 
@@ -89,6 +104,7 @@ class Plan:
 
 def plan(prompt: str) -> Plan:
     """Raises InvalidInput for a prompt that does not name several things in a way that is read."""
+    check_prompt("prompt", prompt)
     found = read(prompt)
     if found is None:
         raise InvalidInput(
@@ -102,38 +118,64 @@ def plan(prompt: str) -> Plan:
 
 def read(prompt: str) -> Plan | None:
     """ "Two red cars on a blue background" -> a plan of "red car", twice, on blue. None for what is not said like the
-    world's scenes; things may have any name."""
-    text = " ".join(readable(prompt).lower().split()).rstrip(".!").removeprefix("a picture of ")
-    ground = _GROUND.search(text)
-    background = next((name for name in BACKGROUNDS if ground and name in ground[0].split()), None)
-    text = text[: ground.start()] if ground else text
-    for layout, pattern in _SENTENCES:
+    world's scenes; a thing may have any name after an article, else it must be one of theirs."""
+    text, background = on_ground(prompt)
+    for layout, wording, pattern in _SENTENCES:
         said = pattern.fullmatch(text)
-        things = [thing for hole, thing in said.groupdict().items() if hole != "count"] if said else []
-        if not said or not all(map(_is_one, things)):
+        if not said:
             continue
-        if layout != "count":
+        if layout == "count":
+            things = [singular(said["one"])]
+            layout = said["count"] if said["count"].isdigit() else str(NUMBERS.index(said["count"]))
+        else:
+            things = [said["one"], said["other"]]
+        sure = layout.isdigit() or "big" in wording or "large" in wording
+        known = " with " in wording  # a man with a beard is one thing
+        if all(is_one(thing, sure, known) for thing in things):
             return Plan(tuple(things), layout, background)
-        count = said["count"]
-        return Plan((singular(things[0]),), count if count.isdigit() else str(NUMBERS.index(count)), background)
     listed = _LISTED.split(text)
-    if 2 < len(listed) < 6 and all(map(_is_one, listed)):
+    if 2 < len(listed) < 6 and all(map(is_one, listed)):
         return Plan(tuple(listed), str(len(listed)), background)
     return None
 
 
-def _is_one(thing: str) -> bool:
-    words = re.sub("^(an?|the) ", "", thing).split(" ")
-    return len(words) <= MOST_WORDS and not LINKS.intersection(words)
+def on_ground(prompt: str) -> tuple[str, str | None]:
+    """A sentence in small letters and usual words, and the background that it names at its end."""
+    text = " ".join(prompt.lower().split())
+    for pattern, word in REWORDED:
+        text = re.sub(pattern, word, text)
+    ground = _GROUND.search(text)
+    if not ground:
+        return text, None
+    background = next(name for name in BACKGROUNDS if name in ground[0].split())
+    return re.sub(*REWORDED[0], text[: ground.start()]), background
+
+
+def is_one(thing: str, sure: bool = False, known: bool = False) -> bool:
+    """Whether some words are one thing: after an article, or called by a noun of scenes. sure: the sentence leaves no
+    doubt that it is a thing; known: it must be called so."""
+    bare = re.sub("^(?:an?|the) ", "", thing)
+    words = bare.split(" ")
+    if not bare or len(words) > MOST_WORDS or LINKS.intersection(words) or "," in bare or words[-1] in BACKGROUNDS:
+        return False
+    names = {words[-1], " ".join(words[-2:])}
+    if known:
+        return not names.isdisjoint(NOUNS)
+    return sure or bare != thing or not names.isdisjoint(_NAMES) or not names.isdisjoint(_MANY)
 
 
 def singular(things: str) -> str:
-    """ "Small mice" -> "small mouse"; of a noun that scenes do not have, the last s goes."""
-    words = things.split(" ")
-    for last in (2, 1):
-        if noun := _MANY.get(" ".join(words[-last:])):
-            return " ".join([*words[:-last], noun])
-    return things.removesuffix("s")
+    """ "Small mice" -> "small mouse". Nothing is left of what is no plural."""
+    *before, last = things.split(" ")
+    for words, kept in (([*before[-1:], last], before[:-1]), ([last], before)):
+        if noun := _MANY.get(" ".join(words)):
+            return " ".join([*kept, noun])
+    if len(before) > 1:
+        return ""
+    for ending, one in (("(?:ss|us)", None), ("ies", "y"), ("(?<=ss|sh|ch)es|(?<=[xz])es", ""), ("s", "")):
+        if found := re.search(f"{ending}$", last):
+            return "" if one is None else " ".join([*before, last[: found.start()] + one])
+    return ""
 
 
 def together(plan: Plan, pictures: Sequence[np.ndarray]) -> np.ndarray:
@@ -152,11 +194,10 @@ def together(plan: Plan, pictures: Sequence[np.ndarray]) -> np.ndarray:
     return straight(canvas)
 
 
-def put_together(plan: Plan, pictures: Sequence[Image.Image]) -> Image.Image:
-    """The same of pictures that know their seeds, and their matches where the best was chosen: of the whole they are
-    the first thing's and the mean."""
+def put_together(plan: Plan, seed: int, pictures: Sequence[Image.Image]) -> Image.Image:
+    """The same of PIL pictures. seed: what the whole says that it is from; its match is the mean of theirs."""
     whole = Image.fromarray(together(plan, [np.asarray(picture) for picture in pictures]))
-    whole.info["seed"] = pictures[0].info["seed"]
+    whole.info["seed"] = seed
     if matches := [picture.info["match"] for picture in pictures if "match" in picture.info]:
         whole.info["match"] = sum(matches) / len(matches)
     return whole

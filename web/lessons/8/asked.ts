@@ -22,8 +22,8 @@ export function asked(prompt: string): Asked | undefined {
   const plan = read(prompt);
   if (plan) {
     const names = plan.things.map((thing) => thing.replace(/^an? /, ""));
-    // Two of one kind would be a number of them.
-    if (!names.every((name) => nouns.has(name)) || new Set(names).size < names.length) return undefined;
+    // Two of one kind would be a number of them, and more than two cannot be told apart.
+    if (names.length > 2 || !names.every((name) => nouns.has(name)) || names[0] === names[1]) return undefined;
     const count = Number(plan.layout) || 2;
     return { names, count, ...(names.length > 1 && plan.layout !== "two" && { relation: plan.layout }) };
   }

@@ -225,7 +225,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
       const { prompt } = this.runOf({});
       const trial: Trial = (this.trial = { kind, prompt, rivals: 0, tiles: names.map((name) => ({ name })) });
       await this.prepare(signal);
-      const wanted = kind === "grow" ? undefined : asked(this.reader.read(prompt));
+      const wanted = kind === "grow" ? undefined : asked(prompt);
       const naming = wanted && wanted.names.length > 1 ? await openNaming(wanted.names) : undefined;
       if (naming) await this.work.load([...this.models, ...SCORERS], signal);
       // Two things that nobody can tell apart cannot be checked.
@@ -237,7 +237,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
         this.work.report(t("words-steer.sketching", { i: i + 1, n: runs.length }), i, runs.length);
         const draw = async (prompt: string) =>
           (await this.make({ ...run, prompt, num_inference_steps: SKETCH_STEPS }, { signal })).picture;
-        const picture = await (kind === "layers" ? inLayers(this.reader.read(prompt), draw) : draw(run.prompt));
+        const picture = await (kind === "layers" ? inLayers(prompt, draw) : draw(run.prompt));
         trial.tiles[i]!.pixels = pixels(picture);
         if (scene) {
           const found = findObjects(picture);
@@ -302,7 +302,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
 
   protected override more(): TemplateResult {
     const some = this.ready;
-    const prompt = this.reader.read(this.runOf({}).prompt);
+    const { prompt } = this.runOf({});
     return html`${this.field("prompt_b")}
       <div class="controls">
         ${(["style", "num_inference_steps", "sampler"] as const).map((name) => this.field(name))}
