@@ -29,7 +29,7 @@ from bozzetto.runtime import (
 from bozzetto.world import scenes, sounds
 from bozzetto.world.captions import article
 from bozzetto.world.films import FRAMES, SAID, STAYS
-from bozzetto.world.scenes.vocabulary import BACKGROUND_WORDINGS, NOUNS, NUMBERS, WORDINGS
+from bozzetto.world.scenes.vocabulary import NOUNS, NUMBERS, WORDINGS
 from bozzetto.world.styles import STYLES
 
 FILE = Path(__file__).parents[1] / "web/runtime/generated.ts"
@@ -167,7 +167,6 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
     "PALETTE": ("Colours by the names that the models know.", palette()),
     "NOUNS": ("What can stand in a scene.", list(NOUNS)),
     "WORDINGS": ("How a sentence says what a scene shows: by its kind, or by the relation of two things.", WORDINGS),
-    "BACKGROUND_WORDINGS": ("And on which ground.", list(BACKGROUND_WORDINGS)),
     "COLORS": ("Those that a thing in a scene can have.", {name: list(rgb) for name, rgb in scenes.COLORS.items()}),
     "NUMBERS": ("How many, in words, from zero.", list(NUMBERS)),
     "CONCEPTS": (

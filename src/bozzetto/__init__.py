@@ -124,8 +124,8 @@ def generate(
     models = text_to_image.load(weights, text_to_image.load_adapter(weights, adapter))
     plan = layered.plan(prompt) if layers else None
     things = plan.things if plan else (prompt,)
-    notes = [requests.check_drawing(one, negative_prompt, guidance_scale, models.tokenizer) for one in things]
-    requests.warn({note.text(): note for note in sum(notes, [])}.values())
+    notes = (requests.check_drawing(one, negative_prompt, guidance_scale, models.tokenizer) for one in things)
+    requests.warn({note.text(): note for some in notes for note in some}.values())
     student = best_of > 1 and adapter is None if few_steps is None else few_steps
 
     def draw(number: int, thing: str) -> list[Image]:

@@ -551,14 +551,6 @@ export const WORDINGS = {
   "smaller than": ["a small {one} and a big {other}", "{a} smaller than {b}", "a little {one} and a large {other}", "a small {one} next to a big {other}", "small {one}, big {other}"],
 } as const;
 
-/** And on which ground. */
-export const BACKGROUND_WORDINGS = [
-  " on {a} background",
-  " with {a} background",
-  " on {color}",
-  ", {color} background",
-] as const;
-
 /** Those that a thing in a scene can have. */
 export const COLORS = {
   "red": [222, 45, 45],
