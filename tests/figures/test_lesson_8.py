@@ -153,7 +153,8 @@ def test_things_are_drawn_in_layers_as_python_draws_them(reader):
     figure = reader.figure(8, prompt="a+cat", num_inference_steps=1)
     finished(figure)
     unfold(figure)
-    expect(button(figure, "words-steer.layers")).to_be_disabled()  # there is nothing to put together
+    expect(button(figure, "words-steer.layers")).to_be_disabled()
+    expect(figure.get_by_text(t("words-steer.layers-for"))).to_be_visible()
     field(figure, "words-steer.prompt").fill("Three apples on blue")
     button(figure, "words-steer.layers").click()
     tile = figure.locator(".trial.layers li").first

@@ -39,15 +39,6 @@ ART = "{}, the held-out art itself"
 PAIRS = {k: f"held-out pairs: named, top-{k}" for k in (1, 5)}
 PAIRS_STYLE = "held-out pairs: the style"
 PAIRS_NEAREST = "held-out pairs: cosine to the nearest training picture of the concept"
-SHOWN = (
-    *PAIRS.values(),
-    *JUDGED.values(),
-    *JUDGED_IN_STYLE.values(),
-    JUDGED_ART[5],
-    FRECHET,
-    FRECHET_ART,
-    NEAR["features"],
-)  # in the README
 COMPOSED = ("count", "color", "place", "two")  # the kinds of scenes that are asked for
 REPLICATES = 40
 
@@ -61,6 +52,18 @@ TRUE_RENDERS = "{}, true renders"
 IN_LAYERS = "{}, drawn in layers"  # those of several things
 BEST_OF = 8  # as the README does
 BEST_IN_LAYERS = f"{IN_LAYERS}, each thing the best of {BEST_OF} in the style {BEST_STYLE}"
+
+
+SHOWN = (
+    *PAIRS.values(),
+    *JUDGED.values(),
+    *JUDGED_IN_STYLE.values(),
+    JUDGED_ART[5],
+    *(way.format(scene_measure(kind, kind)) for kind in ("count", "place", "two") for way in ("{}", IN_LAYERS)),
+    FRECHET,
+    FRECHET_ART,
+    NEAR["features"],
+)  # in the README
 
 
 class Draw(Protocol):

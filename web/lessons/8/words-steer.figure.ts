@@ -311,6 +311,7 @@ export class WordsSteer extends FilmFigure<State, Run> {
         ${button(t("words-steer.grow"), () => this.grow(), "", !some)}
         ${button(t("words-steer.many"), () => this.manySeeds("seeds"), "", !some)}
         ${button(t("words-steer.layers"), () => this.manySeeds("layers"), "", !some || !read(prompt))}
+        ${some && !read(prompt) ? html`<span class="hint">${t("words-steer.layers-for")}</span>` : nothing}
         ${this.field("match")}
         ${
           this.clipBytes
