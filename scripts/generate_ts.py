@@ -174,8 +174,8 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
         {noun: concept for noun, concept in NOUNS.items() if concept != noun},
     ),
     "PLURALS": (
-        "Plurals of these nouns that are not made with an s.",
-        {noun: scenes.plural(noun) for noun in NOUNS if scenes.plural(noun) != noun + "s"},
+        "Plurals of these nouns and concepts that are not made with an s.",
+        {noun: scenes.plural(noun) for noun in (*NOUNS, *NOUNS.values()) if scenes.plural(noun) != noun + "s"},
     ),
     "ARTICLES": ("Of nouns whose first letter does not tell it.", said_otherwise()),
 }

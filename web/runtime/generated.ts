@@ -628,7 +628,7 @@ export const CONCEPTS = {
   "heart": "red heart",
 } as const;
 
-/** Plurals of these nouns that are not made with an s. */
+/** Plurals of these nouns and concepts that are not made with an s. */
 export const PLURALS = {
   "wolf": "wolves",
   "fox": "foxes",
@@ -678,6 +678,12 @@ export const PLURALS = {
   "toolbox": "toolboxes",
   "toothbrush": "toothbrushes",
   "tooth": "teeth",
+  "rhinoceros": "rhinoceroses",
+  "hippopotamus": "hippopotamuses",
+  "cocktail glass": "cocktail glasses",
+  "kitchen knife": "kitchen knives",
+  "tennis": "tennises",
+  "game die": "game dice",
 } as const;
 
 /** Of nouns whose first letter does not tell it. */

@@ -42,7 +42,7 @@ const REWORDED = LAYERS.reworded.map(([pattern, word]) => [new RegExp(pattern, "
 const LINKS = new Set<string>(LAYERS.links);
 const NAMES = new Set<string>([...NOUNS, ...Object.values(CONCEPTS)]);
 const MANY = new Map<string, string>(
-  NOUNS.map((noun) => [(PLURALS as Record<string, string>)[noun] ?? `${noun}s`, noun]),
+  [...NAMES].map((noun) => [(PLURALS as Record<string, string>)[noun] ?? `${noun}s`, noun]),
 );
 const SPACES = new RegExp(`[${SPACE}]+`, "g");
 
@@ -85,7 +85,7 @@ function isOne(thing: string, sure = false, known = false): boolean {
   if (!bare || words.length > LAYERS.words || words.some((word) => LINKS.has(word))) return false;
   if (bare.includes(",") || Object.hasOwn(PALETTE, last)) return false;
   const names = [last, words.slice(-2).join(" ")];
-  if (known) return names.some((name) => (NOUNS as readonly string[]).includes(name));
+  if (known) return names.some((name) => NAMES.has(name));
   return sure || bare !== thing || names.some((name) => NAMES.has(name) || MANY.has(name));
 }
 

@@ -89,7 +89,7 @@ _COLOR = f"(?:{'|'.join(BACKGROUNDS)})"
 GROUNDS = (*BACKGROUND_WORDINGS, " on {color} background", " with {color} background")
 _GROUND = re.compile(f"(?:{'|'.join(GROUNDS)})$".format(a=f"an? {_COLOR}", color=_COLOR))
 _NAMES = {*NOUNS, *NOUNS.values()}
-_MANY = {plural(noun): noun for noun in NOUNS}
+_MANY = {plural(noun): noun for noun in _NAMES}
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def is_one(thing: str, sure: bool = False, known: bool = False) -> bool:
         return False
     names = {words[-1], " ".join(words[-2:])}
     if known:
-        return not names.isdisjoint(NOUNS)
+        return not names.isdisjoint(_NAMES)
     return sure or bare != thing or not names.isdisjoint(_NAMES) or not names.isdisjoint(_MANY)
 
 
