@@ -98,13 +98,14 @@ CONSTANTS: dict[str, tuple[str, Any]] = {
         {"patches": PATCHES, "start": ask.START, "end": ask.END, "tokens": requests.MAX_QUESTION},
     ),
     "WRITER": (
-        "The writers' tokens that are no words, how a blank is shown, and tokens of a prompt at most.",
+        "The writers' tokens that are no words, a blank, how much the left comes first, and a prompt's tokens at most.",
         {
             "end": write.END,
             "start": write.START,
             "unknown": write.UNKNOWN,
             "mask": write.MASK,
             "blank": write.BLANK,
+            "lean": write.LEAN,
             "prompt": write.MAX_PROMPT,
         },
     ),

@@ -97,8 +97,16 @@ export const SMALL_SHAPE = [3, 32, 32] as const;
 /** The vision-language model's patches of a picture, tokens around an answer, and tokens in one at most. */
 export const VLM = {"patches": 64, "start": 1, "end": 0, "tokens": 24} as const;
 
-/** The writers' tokens that are no words, how a blank is shown, and tokens of a prompt at most. */
-export const WRITER = {"end": 0, "start": 1, "unknown": 2, "mask": 3, "blank": "_", "prompt": 40} as const;
+/** The writers' tokens that are no words, a blank, how much the left comes first, and a prompt's tokens at most. */
+export const WRITER = {
+  "end": 0,
+  "start": 1,
+  "unknown": 2,
+  "mask": 3,
+  "blank": "_",
+  "lean": 0.4,
+  "prompt": 40,
+} as const;
 
 /** Sound effects: their words, and the numbers of spectrograms and Griffin-Lim. */
 export const SOUND = {

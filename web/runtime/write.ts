@@ -8,7 +8,7 @@ import { uniform } from "./noise.js";
 import { joinPieces } from "./tokenizer.js";
 
 const GRADES = 1000; // of sureness: finer ones would depend on how a machine rounds
-const { end, start, unknown, mask, blank } = FACTS;
+const { end, start, unknown, mask, blank, lean } = FACTS;
 
 /** Logits of every place [T, V], of tokens that come after those read before. */
 type Read = (tokens: number[]) => Promise<Float32Array>;
@@ -53,7 +53,7 @@ export function choose(logits: ArrayLike<number>, temperature: number, draws: Fl
 
 /** How sure each chosen token of rows of logits is. */
 function sureness(logits: ArrayLike<number>, chosen: readonly number[]): number[] {
-  return rows(logits, chosen.length).map((row, i) => Math.floor(GRADES * chances(row)[chosen[i]!]!));
+  return rows(logits, chosen.length).map((row, i) => chances(row)[chosen[i]!]!);
 }
 
 /** At most so many tokens more, until one is the end. */
@@ -72,8 +72,8 @@ export async function* nextWord(read: Read, tokens: number[], { seed, temperatur
 }
 
 /**
- * The places after the tokens, filled in so many steps at most: of a window from the first blank on the surest first,
- * ends only where all words before them stand. The first end that comes there ends it.
+ * The places after the tokens, filled in so many steps at most: of a window from the first blank on the surest first
+ * and those to the left before, ends only where all words before them stand. The first end that comes there ends it.
  */
 export async function* unmask(read: Read, tokens: number[], { seed, temperature, steps, length, window, pieces }: Way) {
   const blanks = length - tokens.length;
@@ -94,9 +94,10 @@ export async function* unmask(read: Read, tokens: number[], { seed, temperature,
       temperature,
       Float64Array.from(places, (place) => draws[place - 1]!),
     );
-    const sure = sureness(logits, chosen).map((grade, i) =>
-      chosen[i] === end && draft[places[i]! - 1] === mask ? grade - 2 * GRADES : grade,
-    );
+    const sure = sureness(logits, chosen).map((chance, i) => {
+      const grade = Math.floor(GRADES * Math.exp(-lean * (places[i]! - places[0]!)) * chance);
+      return chosen[i] === end && draft[places[i]! - 1] === mask ? grade - 2 * GRADES : grade;
+    });
     const kept = [...places.keys()].sort((a, b) => sure[b]! - sure[a]!).slice(0, count);
     draft = [...draft];
     for (const i of kept) draft[places[i]!] = chosen[i]!;

@@ -5,8 +5,8 @@ size, sees words on both sides, some of them hidden behind MASK, and says what s
 noise hides words (Austin et al. 2021, https://arxiv.org/abs/2107.03006, absorbing state; Sahoo et al. 2024,
 https://arxiv.org/abs/2406.07524). It does so in a window at a time, from the first hidden word on: what comes before is
 known, and what comes after is all hidden (Arriola et al. 2025, https://arxiv.org/abs/2503.09573, whose blocks stand
-where a window here may begin anywhere). With t of a window hidden the loss of each word is weighted by 1/t, which
-bounds the likelihood; how many are hidden the network sees by itself. It too says at each place what stands at the next
+where a window here may begin anywhere). In a window words come to be known in an order that leans to the left, as they
+do in writing; how many are hidden the network sees by itself. It too says at each place what stands at the next
 one, so that it can begin as the causal one (Gong et al. 2024, https://arxiv.org/abs/2410.17891).
 
 Tokens: int64 [B,T], START first; after the end of a text stands END. A cache is as in layers.py.
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from bozzetto.models.layers import Cache, DecoderLayers, later
 
 START, END, MASK = 1, 0, 3  # [start], [pad] and [mask] of the tokenizer
+FALL = 0.15  # of the twin's loss: each blank weighs e^-0.15 of the one before it
 
 
 @dataclass(frozen=True)
@@ -64,30 +65,37 @@ class Writer(nn.Module):
         return (self.words(hidden), *cache) if self.config.causal else self.words(hidden)
 
 
-def losses_of(model: Writer, hidden: Tensor, true: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each text the sum of the losses where `asked` [B,T] is set, and the share that was right: [B] each. Logits are
-    made only of what is asked for: they are the most of the work."""
+def losses_of(model: Writer, hidden: Tensor, true: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each text the loss, a mean over places by these weights [B,T], and by the same the share that was right: [B]
+    each. Logits are made only where there is a weight: they are the most of the work."""
+    asked = weights > 0
     logits, aim = model.words(hidden[asked]), true[asked]
     losses, right = (torch.zeros(true.shape, device=true.device) for _ in range(2))
     losses[asked] = F.cross_entropy(logits, aim, reduction="none")
     right[asked] = (logits.detach().argmax(-1) == aim).float()
-    return losses.sum(1), right.sum(1) / asked.sum(1).clamp_min(1)
+    return (losses * weights).sum(1), (right * weights).sum(1)
 
 
 def next_word_loss(model: Writer, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Loss of each text [B], a mean over its words and the first END, and the share of them that were right [B]."""
     said = tokens[:, :-1] != END
-    losses, right = losses_of(model, model.read(tokens[:, :-1])[0], tokens[:, 1:], said)
-    return losses / said.sum(1), right
+    return losses_of(model, model.read(tokens[:, :-1])[0], tokens[:, 1:], said / said.sum(1, keepdim=True))
 
 
-def unmask_loss(model: Writer, tokens: Tensor, first: Tensor, t: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-    """The same of the twin, over hidden words. first [B]: where the window begins, 1 or more; t [B]: the share of it
-    that is hidden, in (0, 1]; draws [B,T] in [0, 1) say which."""
-    place = torch.arange(tokens.shape[1], device=tokens.device)
-    beyond = place >= first[:, None] + model.config.window
-    window = (place >= first[:, None]) & ~beyond
-    blank = window & (draws < t[:, None])
+def unmask_loss(
+    model: Writer, tokens: Tensor, first: Tensor, t: Tensor, draws: Tensor, lean: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The same of the twin, over hidden words; the first of them, which come to be filled in first, weigh most. first
+    [B]: where the window begins, 1 or more; t [B]: the share of it that is hidden, in (0, 1]. Which places are known is
+    by the order of draws [B,T] in [0, 1) + lean [B] times how far in the window they are: 0 is any order, much is from
+    the left."""
+    ahead = torch.arange(tokens.shape[1], device=tokens.device) - first[:, None]
+    beyond = ahead >= model.config.window
+    window = (ahead >= 0) & ~beyond
+    size = window.sum(1, keepdim=True)
+    order = (draws + lean[:, None] * ahead / model.config.window).masked_fill(~window, torch.inf).argsort(1).argsort(1)
+    known = ((1 - t[:, None]) * size).floor().minimum(size - 1)
+    blank = window & (order >= known)
     hidden = model.read(tokens.masked_fill(blank | beyond, MASK))[0]
-    losses, right = losses_of(model, hidden[:, :-1], tokens[:, 1:], blank[:, 1:])
-    return losses / t / window.sum(1), right
+    weights = torch.exp(-FALL * (blank.cumsum(1) - 1)) * blank
+    return losses_of(model, hidden[:, :-1], tokens[:, 1:], (weights / weights.sum(1, keepdim=True))[:, 1:])

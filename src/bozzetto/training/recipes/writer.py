@@ -51,7 +51,7 @@ BUDGETS = {
         _schedule(6000, 32, 3e-3),
         _schedule(300, 32, 5e-4, warmup=20, ema=0.99, rounding=True),
         _schedule(12_000, 32, 3e-3),
-        _schedule(7000, 32, 1.5e-3, rounding=True),
+        _schedule(16_000, 48, 1.5e-3, rounding=True),
     ),
     "gpu": Budget(
         _schedule(20_000, 512, 3e-3, warmup=200, ema=0.999),
@@ -121,7 +121,8 @@ def learn(world: World, budget: Budget, run: Run, start: None = None) -> Writers
         t = (torch.arange(count, device=device) + torch.rand(count, generator=generator, device=device)) / count
         first, draws = torch.rand(count, length + 1, generator=generator, device=device).tensor_split([1], 1)
         first = 1 + (first[:, 0] * (tokens != END).sum(1)).long()  # up to the first END
-        losses, right = unmask_loss(model, *ours(tokens, first, t.clamp_min(1 / model.config.window), draws))
+        lean = 2.0 ** torch.randint(-1, 3, (count,), generator=generator, device=device)
+        losses, right = unmask_loss(model, *ours(tokens, first, t, draws, lean))
         return {"loss": mean(losses), "right": mean(right)}
 
     trained: list[Writer] = []
@@ -153,7 +154,11 @@ def export(run: Path, to: Path) -> None:
             inputs = {"tokens": torch.ones(2, 5, dtype=torch.long), "keys": cache, "values": cache.clone()}
             outputs = ["logits", "all_keys", "all_values"]
             graph = Graph(model, inputs, outputs, dynamic={"tokens": (1,), "keys": (3,), "values": (3,)})
-        about = {"config": asdict(config), "names": WORDS["name"], "defaults": {"temperature": 0.4}}
+        about = {
+            "config": asdict(config),
+            "names": WORDS["name"],
+            "defaults": {"temperature": 0.4 if config.causal else 0.2},
+        }
         export_folder(to, f"writer/{name}", graph, about, texts=texts)
 
 
