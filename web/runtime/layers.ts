@@ -55,7 +55,7 @@ export function read(prompt: string): Plan | undefined {
     if (one === undefined) continue;
     const number = NUMBERS.indexOf(count as (typeof NUMBERS)[number]);
     const things = other === undefined ? [singular(one)] : [one, other];
-    const sure = other === undefined || /big|large/.test(said);
+    const sure = other === undefined || !said.startsWith("{");
     const known = said.includes(" with "); // a man with a beard is one thing
     if (!things.every((thing) => isOne(thing, sure, known))) continue;
     return { things, layout: (count && number < 0 ? count : count ? String(number) : layout) as Layout, ...background };

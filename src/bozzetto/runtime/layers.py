@@ -88,7 +88,7 @@ _LISTED = re.compile(",? and |, ")
 _COLOR = f"(?:{'|'.join(BACKGROUNDS)})"
 GROUNDS = (*BACKGROUND_WORDINGS, " on {color} background", " with {color} background")
 _GROUND = re.compile(f"(?:{'|'.join(GROUNDS)})$".format(a=f"an? {_COLOR}", color=_COLOR))
-_NAMES = {*NOUNS, *NOUNS.values()}
+_NAMES = dict.fromkeys([*NOUNS, *NOUNS.values()])
 _MANY = {plural(noun): noun for noun in _NAMES}
 
 
@@ -129,7 +129,7 @@ def read(prompt: str) -> Plan | None:
             layout = said["count"] if said["count"].isdigit() else str(NUMBERS.index(said["count"]))
         else:
             things = [said["one"], said["other"]]
-        sure = layout.isdigit() or "big" in wording or "large" in wording
+        sure = layout.isdigit() or not wording.startswith("{")  # "both", "a big one and a small one"
         known = " with " in wording  # a man with a beard is one thing
         if all(is_one(thing, sure, known) for thing in things):
             return Plan(tuple(things), layout, background)
