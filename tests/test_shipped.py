@@ -184,8 +184,8 @@ def test_a_maker_does_not_draw_one_thing_again_and_again(model, world):
 
 
 @pytest.mark.parametrize(
-    ("method", "least"), [(write.METHODS[0], 10), (write.METHODS[1], 8)]
-)  # 97 and 93 % of 200 agree
+    ("method", "least"), [(write.METHODS[0], 10), (write.METHODS[1], 9)]
+)  # 97 and 94 % of 200 agree
 def test_the_writers_hold_to_the_grammar_and_to_their_first_sentence(world, method, least):
     nouns, agree = story_nouns(world), 0
     for seed in range(12):
