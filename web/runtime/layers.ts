@@ -53,12 +53,12 @@ export function read(prompt: string): Plan | undefined {
   for (const { layout, said, pattern } of SENTENCES) {
     const { one, other, count } = pattern.exec(text)?.groups ?? {};
     if (one === undefined) continue;
-    const number = NUMBERS.indexOf(count as (typeof NUMBERS)[number]);
     const things = other === undefined ? [singular(one)] : [one, other];
     const sure = other === undefined || !said.startsWith("{");
     const known = said.includes(" with "); // a man with a beard is one thing
     if (!things.every((thing) => isOne(thing, sure, known))) continue;
-    return { things, layout: (count && number < 0 ? count : count ? String(number) : layout) as Layout, ...background };
+    const number = NUMBERS.indexOf(count as (typeof NUMBERS)[number]);
+    return { things, layout: (number < 0 ? (count ?? layout) : String(number)) as Layout, ...background };
   }
   const listed = text.split(/,? and |, /);
   if (listed.length < 3 || listed.length > 5 || !listed.every((thing) => isOne(thing))) return undefined;

@@ -222,7 +222,7 @@ def measure(context: EvaluationContext, weights: Path, n: int, sheet: Path | Non
     """few_steps: of the student, with as many steps as its weights recommend."""
     from bozzetto.runtime import clip, text_to_image
 
-    models, towers = text_to_image.load(weights), clip.load(weights)
+    models = text_to_image.load(weights)
     student = text_to_image.load_student(weights) if few_steps else None
 
     def draw(prompt: str, seed: int, style: str | None = None) -> np.ndarray:
@@ -231,7 +231,8 @@ def measure(context: EvaluationContext, weights: Path, n: int, sheet: Path | Non
     def best(prompt: str, seed: int, style: str | None = BEST_STYLE) -> np.ndarray:
         seeds = range(seed * BEST_OF, (seed + 1) * BEST_OF)
         drawn = text_to_image.draw(models, prompt, seeds, style=style, student=student)
-        return np.asarray(clip.best_matches(towers, prompt, [Image.fromarray(one) for one in drawn], BEST_OF)[0])
+        shown = [Image.fromarray(one) for one in drawn]
+        return np.asarray(clip.best_matches(clip.load(weights), prompt, shown, BEST_OF)[0])
 
     scores, details = score(context, draw, n, sheet, best if few_steps else None)
     return scores, {"settings": asdict(student[1] if student else models.defaults), **details}

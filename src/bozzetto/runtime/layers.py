@@ -30,16 +30,18 @@ from bozzetto.world.scenes.vocabulary import (
 )
 
 Box = tuple[int, int, int]  # x and y of the top left corner and the side, in pixels
+_ACROSS: tuple[Box, ...] = ((1, 17, 30), (33, 17, 30))
+_DOWN: tuple[Box, ...] = ((17, 1, 30), (17, 33, 30))
 LAYOUTS: dict[str, tuple[Box, ...]] = {
-    "2": ((1, 17, 30), (33, 17, 30)),
+    "2": _ACROSS,
     "3": ((17, 1, 30), (1, 33, 30), (33, 33, 30)),
     "4": ((1, 1, 30), (33, 1, 30), (1, 33, 30), (33, 33, 30)),
     "5": ((1, 1, 20), (43, 1, 20), (22, 22, 20), (1, 43, 20), (43, 43, 20)),
-    "two": ((1, 17, 30), (33, 17, 30)),
-    "left of": ((1, 17, 30), (33, 17, 30)),
-    "right of": ((33, 17, 30), (1, 17, 30)),
-    "above": ((17, 1, 30), (17, 33, 30)),
-    "below": ((17, 33, 30), (17, 1, 30)),
+    "two": _ACROSS,
+    "left of": _ACROSS,
+    "right of": _ACROSS[::-1],
+    "above": _DOWN,
+    "below": _DOWN[::-1],
     "bigger than": ((1, 12, 40), (44, 23, 18)),
     "smaller than": ((1, 23, 18), (22, 12, 40)),
 }
