@@ -137,6 +137,21 @@ def test_estimates_on_the_way_are_those_of_generate():
         assert image.tobytes() == frames[index, (1, 3, 5)[number]].tobytes()
 
 
+def test_of_layers_the_things_so_far_are_seen_on_the_way():
+    shown = []
+    options = {"prompt": "a sun above a house", "few_steps": True, "num_inference_steps": 4, "layers": True}
+    with Engine() as engine:
+        order = engine.generate(**options, partial_images=3, on_partial=lambda *what: shown.append(what))
+        [picture] = order.results()
+    assert order.num_inference_steps == 8
+    assert picture.tobytes() == bozzetto.generate(**options)[0].tobytes()
+    assert [number for _, number, _ in shown] == [0, 1, 2]
+    above, below = (
+        [np.asarray(image)[half, :, 3].max() for *_, image in shown] for half in (slice(0, 32), slice(32, 64))
+    )
+    assert min(above) > 100 and below[:2] == [0, 0] and below[2] > 100  # the sun, the sun, and a house
+
+
 @pytest.mark.parametrize(
     ("count", "steps", "shown"),
     [(3, 20, [4, 9, 14]), (1, 20, [9]), (3, 2, [0]), (3, 1, []), (0, 20, []), (2, 1000, [332, 666])],

@@ -216,7 +216,7 @@ def test_text_to_image_tells_an_artist_a_copyist_and_a_blank(context: Evaluation
             rows = [thing.row for thing in scene.objects]
             answers |= {
                 thing: context.core.images[row]
-                for thing, row in zip(layers.plan(scene.sentence).things, rows, strict=False)
+                for thing, row in zip(layers.read(scene.sentence).things, rows, strict=False)
             }
     asked = []
 

@@ -145,6 +145,10 @@ def test_each_thing_is_drawn_as_if_it_were_alone():
     for picture, things in zip(drawn, alone, strict=True):
         assert np.array_equal(picture, layers.together(plan, [np.asarray(thing) for thing in things]))
     assert [picture.info["seed"] for picture in drawn] == [4, 5]
+    common = {"few_steps": True, "num_inference_steps": 1}
+    for prompt, laid in (("a sun and a cat", True), ("a sun", False)):  # where it is read so
+        wherever, whole = (bozzetto.generate(prompt, layers=way, **common)[0] for way in (None, laid))
+        assert wherever.tobytes() == whole.tobytes()
 
 
 def test_the_best_of_each_thing_is_chosen():
@@ -160,6 +164,8 @@ def test_what_cannot_be_laid_out_is_refused(prompt, capsys, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidInput, match="prompt names nothing that layers could put together"):
         bozzetto.generate(prompt, layers=True)
+    with pytest.raises(InvalidInput, match="layers must be true or false, not 'yes'"):
+        bozzetto.generate(prompt, layers="yes")
     assert main(["generate", prompt, "--layers"]) == 2
     assert "prompt names nothing that --layers could" in capsys.readouterr().err and not Path("picture.png").exists()
 
@@ -174,7 +180,5 @@ def test_the_shell_draws_layers_and_says_where_they_would_help(capsys, tmp_path,
     assert not capsys.readouterr().err
     with Image.open("layers.png") as picture:
         assert len(find_objects(np.asarray(picture))) == 2
-    assert main(["generate", "--prompts", "some.txt", "--layers", "-o", "there"]) == 2
-    assert "--layers does not go with --prompts" in capsys.readouterr().err
     assert main(["generate", "two cats", "--layers", "--best-of", "2", "-o", "best.png"]) == 0
     assert "best.png is the best of 2 of each thing, from seed 0 on: match " in capsys.readouterr().err

@@ -54,6 +54,26 @@ def test_each_line_is_the_picture_that_is_drawn_alone(tmp_path, capsys):
     assert capsys.readouterr().out == f"{out}: 4 pictures drawn\n"
 
 
+def test_lines_are_drawn_in_layers_where_they_are_read_so(tmp_path, capsys):
+    prompts, out = tmp_path / "prompts.jsonl", tmp_path / "out"
+    asked = [("a sun above a house", None), ("a dog", None), ("two cats", False), ("two cats", True)]
+    lines = [{"prompt": prompt} | ({} if layers is None else {"layers": layers}) for prompt, layers in asked]
+    prompts.write_text("\n".join(map(json.dumps, lines)))
+    assert run("--prompts", prompts, "-o", out, "--few-steps", "--steps", 1, "--layers") == 0
+    told = capsys.readouterr()
+    assert told.out == f"{out}: 4 pictures drawn\n"
+    assert told.err.count("warning") == 1
+    assert "line 2: prompt names nothing that could be drawn in layers: it is drawn as a whole" in told.err
+    rows = [json.loads(line) for line in (out / "index.jsonl").read_text().splitlines()]
+    pictures = [Image.open(out / row["file"]).tobytes() for row in rows]
+    for (prompt, _), picture, laid in zip(asked, pictures, (True, False, False, True), strict=True):
+        drawn = bozzetto.generate(prompt, few_steps=True, num_inference_steps=1, layers=laid)[0]
+        assert picture == drawn.tobytes()
+    prompts.write_text('{"prompt": "a dog", "layers": true}')
+    assert run("--prompts", prompts, "-o", out, "--steps", 1) == 2
+    assert "line 1: prompt names nothing that layers could put together" in capsys.readouterr().err
+
+
 def test_it_can_be_killed_and_goes_on(tmp_path):
     prompts, out = tmp_path / "prompts.txt", tmp_path / "out"
     prompts.write_text("".join(f"{number} cats\n" for number in range(40)))

@@ -76,7 +76,7 @@ def generate(
     few_steps: bool | None = None,
     n: int = 1,
     best_of: int = 1,
-    layers: bool = False,
+    layers: bool | None = False,
     size: int = 64,
     adapter: str | Path | None = None,
     callback_on_step_end: Callable[[int, int, int, Image, Image], None] | None = None,
@@ -98,7 +98,7 @@ def generate(
     layers: draw each thing of the prompt alone, with the same seeds, and put them where it says: two to five of
         a thing, or two to five things, on a background of a plain colour if one is named. best_of then chooses
         each thing alone; info["seed"] is the first of the seeds that were tried, and info["match"] the mean of the
-        things' matches.
+        things' matches. None: only where the prompt is read so, else as a whole.
     adapter: a file that `bozzetto adapt text-to-image` has written: what the network learned of your own pictures. It
         does not change the student.
     size: 16 .. 2048 pixels. The model draws 64 x 64; from 128 on another network draws that picture at 128 x 128, with
@@ -122,7 +122,7 @@ def generate(
     seeds = range(seed, seed + n * best_of)
     text_to_image.check_student(bool(few_steps), adapter)
     models = text_to_image.load(weights, text_to_image.load_adapter(weights, adapter))
-    plan = layered.plan(prompt) if layers else None
+    plan = layered.plan(prompt, layers)
     things = plan.things if plan else (prompt,)
     notes = (requests.check_drawing(one, negative_prompt, guidance_scale, models.tokenizer) for one in things)
     requests.warn({note.text(): note for some in notes for note in some}.values())

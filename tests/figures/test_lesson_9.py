@@ -14,6 +14,7 @@ from bozzetto.course import build
 from bozzetto.pictures import over_white
 from bozzetto.runtime import store
 from bozzetto.runtime import text_to_image as t2i
+from bozzetto.runtime.layers import read
 from browser import STRINGS, Visit, alternative, perturbed, pictures, replaced, served, t
 
 pytest_plugins = ["browser"]
@@ -231,6 +232,18 @@ def test_a_tale_is_told_drawn_and_looked_at(reader):
     drawn(figure)
     expect(figure.locator("p.tale")).to_have_text(bozzetto.write("two happy ghosts", seed=4))
     assert told != bozzetto.write("two happy ghosts", seed=4)
+
+
+def test_of_a_tale_two_things_are_drawn_in_layers(reader):
+    """As Python draws them, each alone; the sentence that says no such things is drawn as a whole."""
+    figure = reader.figure(9, job="tale", tale="a+sun+above+a+house.", seed=3, **QUICK)
+    shown = drawn(figure)
+    sentences = figure.locator(".out .caption").all_inner_texts()
+    assert [read(sentence) is not None for sentence in sentences] == [True, False]
+    for canvas, sentence in zip(shown, sentences, strict=True):
+        [expected] = bozzetto.generate(sentence, seed=3, layers=None, **QUICK)
+        page = Image.fromarray(np.array(canvas, np.uint8).reshape(64, 64, 4))
+        assert np.abs(np.asarray(over_white(page), int) - np.asarray(over_white(expected), int)).max() <= 2
 
 
 def test_a_sound_and_a_clip_are_computed(reader):

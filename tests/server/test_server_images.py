@@ -53,6 +53,15 @@ def test_the_students_and_what_else_can_be_chosen(client):
     assert client.images.generate(prompt="a dog", quality="medium").num_inference_steps == 10
 
 
+def test_several_things_are_drawn_in_layers(client):
+    ask = {"seed": 3, "layers": True, "num_inference_steps": 2}
+    prompt = "a sun above a blorf"
+    answer = client.images.generate(prompt=prompt, quality="low", extra_body=ask)
+    drawn = bozzetto.generate(prompt, few_steps=True, **ask)[0]
+    assert shown(answer.data[0].b64_json).tobytes() == drawn.tobytes()
+    assert answer.num_inference_steps == 4 and any("blorf" in note for note in answer.notes)
+
+
 def test_what_was_not_read_is_said(client):
     answer = client.images.generate(prompt="a blorf яблоко", quality="low")
     assert any("cannot be read" in note for note in answer.notes)

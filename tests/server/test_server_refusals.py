@@ -34,11 +34,13 @@ WRONG = [
             "negative_prompt": (5, "x" * 301),
             "style": ("vivid", ["noto"]),
             "sampler": ("dpm", {}),
+            "layers": ("yes", 1),
             "moderation": ("low",),
             "colour": ("red",),
         }.items()
         for value in values
     ),
+    ({"prompt": "a dog", "layers": True}, "prompt"),
     ({"prompt": "a dog", "quality": "low", "guidance_scale": 2}, "guidance_scale"),
     ({"prompt": "a dog", "quality": "low", "num_inference_steps": 3}, "num_inference_steps"),
     ({"prompt": "a dog", "quality": "medium", "num_inference_steps": 3}, "num_inference_steps"),

@@ -96,7 +96,7 @@ export async function* unmask(read: Read, tokens: number[], { seed, temperature,
     );
     const sure = sureness(logits, chosen).map((chance, i) => {
       const grade = Math.floor(GRADES * Math.exp(-lean * (places[i]! - places[0]!)) * chance);
-      return chosen[i] === end && draft[places[i]! - 1] === mask ? grade - 2 * GRADES : grade;
+      return chosen[i] === end && i > 0 ? grade - 2 * GRADES : grade;
     });
     const kept = [...places.keys()].sort((a, b) => sure[b]! - sure[a]!).slice(0, count);
     draft = [...draft];

@@ -144,7 +144,8 @@ def generate(
         bool,
         typer.Option(
             "--layers",
-            help="Draw each thing alone and put it where the words say: two to five things.",
+            help="Draw each thing alone and put it where the words say: two to five things. With --prompts: wherever a "
+            "line says so.",
         ),
     ] = False,
     adapter: Adapter = None,
@@ -167,7 +168,6 @@ def generate(
             "sheet": sheet,
             "show": show or None,
             "best_of": best_of - 1 or None,
-            "layers": layers or None,
         }
         for option, value in alone.items():
             if value is not None:
@@ -183,6 +183,8 @@ def generate(
             "few_steps": few_steps,
         }
         options = {name: value for name, value in options.items() if value is not None}
+        if layers:
+            options["layers"] = None  # where a line is read so
         return draw_file(prompts, out, options, size, adapter, ray)
     if ray:
         raise InvalidInput("ray", "goes with {} only: one picture is drawn here", "prompts")

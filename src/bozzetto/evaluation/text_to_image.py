@@ -139,7 +139,8 @@ def score(
 
 
 def draw_in_layers(draw: Draw, prompt: str, seed: int) -> np.ndarray:
-    plan = layers.plan(prompt)
+    plan = layers.plan(prompt, True)
+    assert plan
     return layers.together(plan, [draw(thing, seed) for thing in plan.things])
 
 

@@ -104,11 +104,16 @@ class Plan:
     background: str | None
 
 
-def plan(prompt: str) -> Plan:
-    """Raises InvalidInput for a prompt that does not name several things in a way that is read."""
+def plan(prompt: str, layers: bool | None) -> Plan | None:
+    """How to draw a prompt in layers; None: as a whole. layers: whether to; None, where the prompt is read so.
+
+    Raises InvalidInput for a prompt that does not name several things in a way that is read, where that was asked for.
+    """
+    if not isinstance(layers, bool | None):
+        raise InvalidInput("layers", f"must be true or false, not {layers!r}")
     check_prompt("prompt", prompt)
-    found = read(prompt)
-    if found is None:
+    found = None if layers is False else read(prompt)
+    if layers and found is None:
         raise InvalidInput(
             "prompt",
             "names nothing that {} could put together: say two to five of a thing, or two to five things, "
@@ -182,12 +187,14 @@ def singular(things: str) -> str:
 
 def together(plan: Plan, pictures: Sequence[np.ndarray]) -> np.ndarray:
     """The pictures of a plan's things, uint8 [64,64,4] each, as one: what is visible of each fills its boxes along its
-    longer side and stands in their middle along the other."""
+    longer side and stands in their middle along the other. Of fewer pictures than things: what is there so far."""
+    boxes = LAYOUTS[plan.layout]
     canvas = np.zeros((FRAME, FRAME, 4))
     if plan.background:
         canvas[:] = (*np.divide(BACKGROUNDS[plan.background], 255), 1)
-    for number, (left, top, side) in enumerate(LAYOUTS[plan.layout]):
-        sprite = fitted(pictures[min(number, len(pictures) - 1)], side)
+    shown = pictures if len(plan.things) > 1 else [*pictures] * len(boxes)
+    for (left, top, side), picture in zip(boxes, shown, strict=False):
+        sprite = fitted(picture, side)
         height, width = sprite.shape[:2]
         top, left = top + (side - height) // 2, left + (side - width) // 2
         under = canvas[top : top + height, left : left + width]

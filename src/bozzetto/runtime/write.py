@@ -138,7 +138,7 @@ def unmask(writer: Writer, tokens: list[int], seed: int, temperature: float, ste
         logits = writer.read(tokens=draft[None])["logits"][0, places - 1]  # at each place, of the next one
         logits = writer.begin(logits, places == len(tokens))
         chosen = choose(logits, temperature, uniform(seed, writer.length - 1, step)[places - 1])
-        early = (chosen == END) & (draft[places - 1] == MASK)
+        early = (chosen == END) & (places > places[0])
         lean = np.exp(-LEAN * (places - places[0]))
         sure = np.floor(GRADES * lean * chances(logits)[np.arange(len(places)), chosen]) - 2 * GRADES * early
         kept = np.argsort(-sure, kind="stable")[:count]

@@ -26,7 +26,9 @@ from PIL.Image import Image, fromarray
 
 from bozzetto import pictures
 from bozzetto.errors import BozzettoError, InputWarning, InvalidInput, real_number, whole_number
+from bozzetto.runtime import layers as layered
 from bozzetto.runtime import requests, store, text_to_image
+from bozzetto.runtime.layers import Plan
 from bozzetto.runtime.session import Network
 from bozzetto.runtime.text_to_image import Walk
 from bozzetto.server.defaults import PLACES, WAITING
@@ -76,7 +78,7 @@ class Drawing(Future[Image]):
 class Order:
     """The pictures of one request, in the order of their seeds.
 
-    notes: what of the words is not read or does nothing. num_inference_steps: of each picture.
+    notes: what of the words is not read or does nothing. num_inference_steps: of each picture, and of all its layers.
     """
 
     pictures: list[Drawing]
@@ -171,6 +173,7 @@ class Engine:
         negative_prompt: str = "",
         guidance_scale: float | None = None,
         few_steps: bool = False,
+        layers: bool | None = False,
         seconds: float | None = None,
         partial_images: int = 0,
         on_partial: Partial | None = None,
@@ -179,13 +182,19 @@ class Engine:
         """Pictures of a prompt, as `bozzetto.generate` draws them; this does not wait for them.
 
         options: num_inference_steps, guidance_interval, style, sampler. seconds: the time that it may take.
-        partial_images: 0 .. 3 clean estimates of each picture on its way, at even steps, for on_partial.
+        partial_images: 0 .. 3 clean estimates of each picture on its way, at even steps, for on_partial; of layers, of
+        the things so far.
         Raises InvalidInput, Busy, or Closed.
         """
         seeds = requests.seeds(seed, n)
-        notes = requests.check_drawing(prompt, negative_prompt, guidance_scale, self.models.tokenizer)
-        walk = self.check(prompt, few_steps, negative_prompt=negative_prompt, guidance_scale=guidance_scale, **options)
-        return self._order(walk, seeds, notes, seconds, partial_images, on_partial)
+        plan = layered.plan(prompt, layers)
+        notes, walks = dict[str, InputWarning](), list[Walk]()
+        for thing in plan.things if plan else (prompt,):
+            said = requests.check_drawing(thing, negative_prompt, guidance_scale, self.models.tokenizer)
+            notes |= {note.text(): note for note in said}
+            asked = {"negative_prompt": negative_prompt, "guidance_scale": guidance_scale, **options}
+            walks.append(self.check(thing, few_steps, **asked))
+        return self._order(walks, plan, seeds, [*notes.values()], seconds, partial_images, on_partial)
 
     def check(self, prompt: str, few_steps: bool = False, **options: Any) -> Walk:
         """What `generate` refuses of its options, whatever the words. Raises InvalidInput."""
@@ -223,7 +232,7 @@ class Engine:
             guidance_scale=guidance_scale,
             **options,
         )
-        return self._order(walk, seeds, notes, seconds, partial_images, on_partial)
+        return self._order([walk], None, seeds, notes, seconds, partial_images, on_partial)
 
     def draw(self, wishes: Iterable[Mapping[str, Any]]) -> Iterator[Order]:
         """The orders of many wishes, each the arguments of `generate`, when they are done and in their order. No more
@@ -247,7 +256,8 @@ class Engine:
 
     def _order(
         self,
-        walk: Walk,
+        walks: list[Walk],
+        plan: Plan | None,
         seeds: range,
         notes: list[InputWarning],
         seconds: float | None,
@@ -256,10 +266,11 @@ class Engine:
     ) -> Order:
         until = math.inf if seconds is None else time.monotonic() + real_number("seconds", seconds, 0, 86400)
         count = whole_number("partial_images", partial_images, 0, MAX_PARTIAL)
-        shown = even_steps(count, walk.steps) if on_partial else []
+        steps = sum(walk.steps for walk in walks)
+        shown = even_steps(count, steps) if on_partial else []
         drawings = [Drawing(seed, until) for seed in seeds]
         jobs = [
-            (drawing, partial(self._picture, drawing, walk, shown, partial(on_partial or _unheard, index)))
+            (drawing, partial(self._picture, drawing, walks, plan, shown, partial(on_partial or _unheard, index)))
             for index, drawing in enumerate(drawings)
         ]
         with self._changed:
@@ -271,18 +282,34 @@ class Engine:
                 raise Busy(waiting, math.ceil(self._pace * (waiting + len(self._drawing))) or 1)
             self._queue.extend(jobs)
             self._changed.notify_all()
-        return Order(drawings, notes, walk.steps)
+        return Order(drawings, notes, steps)
 
     def _picture(
-        self, drawing: Drawing, walk: Walk, shown: list[int], on_partial: Callable[[int, Image], None]
+        self,
+        drawing: Drawing,
+        walks: list[Walk],
+        plan: Plan | None,
+        shown: list[int],
+        on_partial: Callable[[int, Image], None],
     ) -> Image:
-        def on_step(step: int, noisy: np.ndarray, clean: np.ndarray) -> None:
+        """A walk for each thing of a plan, one after the other; without a plan there is one."""
+        drawn, step = list[np.ndarray](), -1
+
+        def so_far(picture: np.ndarray) -> Image:
+            return fromarray(layered.together(plan, [*drawn, picture]) if plan else picture)
+
+        def on_step(_: int, noisy: np.ndarray, clean: np.ndarray) -> None:
+            nonlocal step
+            step += 1
             drawing.go_on()
             if step in shown:
-                on_partial(shown.index(step), fromarray(text_to_image.decode(self.models, clean)[0]))
+                on_partial(shown.index(step), so_far(text_to_image.decode(self.models, clean)[0]))
 
         drawing.go_on()
-        picture = fromarray(walk.draw(drawing.seed, on_step))
+        *before, last = walks
+        for walk in before:
+            drawn.append(walk.draw(drawing.seed, on_step))
+        picture = so_far(last.draw(drawing.seed, on_step))
         picture.info["seed"] = drawing.seed
         return picture
 

@@ -39,7 +39,7 @@ def router(engine: Engine, settings: Settings) -> APIRouter:
 
     @api.post("/generations")
     async def generations(request: Request, asked: Generation) -> Response:
-        begin = partial(engine.generate, asked.prompt, few_steps=asked.quality == "low")
+        begin = partial(engine.generate, asked.prompt, few_steps=asked.quality == "low", layers=bool(asked.layers))
         return await draw(request, asked, asked.prompt, "image_generation", begin)
 
     @api.post("/edits", openapi_extra=forms.described(Edit))

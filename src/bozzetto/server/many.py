@@ -21,6 +21,7 @@ from bozzetto.errors import InvalidInput, MissingFile, literal
 from bozzetto.files import write_atomically
 from bozzetto.runtime import requests
 from bozzetto.runtime.enlarger import at_size
+from bozzetto.runtime.layers import plan as plan_layers
 from bozzetto.server.batching import PLACES, Engine
 from bozzetto.spread import spread
 
@@ -34,6 +35,7 @@ OPTIONS = (
     "style",
     "sampler",
     "few_steps",
+    "layers",
 )
 MAX_LINES = 1_000_000
 MAX_BYTES = 512 * 2**20
@@ -71,16 +73,18 @@ def read_wishes(
         try:
             options = common | (_object(line) if path.suffix.lower() == ".jsonl" else {"prompt": line.strip()})
             seeds = requests.seeds(options.get("seed", 0), options.get("n", 1))
-            unread = requests.check_drawing(
-                options["prompt"],
-                options.get("negative_prompt", ""),
-                options.get("guidance_scale"),
-                engine.models.tokenizer,
-            )
+            layers = options.get("layers", False)
+            plan = plan_layers(options["prompt"], layers)
+            other = options.get("negative_prompt", ""), options.get("guidance_scale"), engine.models.tokenizer
+            things = plan.things if plan else (options["prompt"],)
+            unread = {str(note): None for thing in things for note in requests.check_drawing(thing, *other)}
+            if layers is None and not plan:
+                unread["prompt names nothing that could be drawn in layers: it is drawn as a whole"] = None
             rest = {name: value for name, value in options.items() if name not in ("prompt", "seed", "n")}
-            if (key := json.dumps(rest, sort_keys=True)) not in tried:  # few, and the words are checked already
+            how = {name: value for name, value in rest.items() if name != "layers"}
+            if (key := json.dumps(how, sort_keys=True)) not in tried:  # few, and the words are checked already
                 tried.add(key)
-                engine.check(options["prompt"], **rest)
+                engine.check(options["prompt"], **how)
         except InvalidInput as error:
             raise InvalidInput("prompts", literal(f"{path}, line {number}: {error}")) from error
         notes += [f"line {number}: {note}" for note in unread]

@@ -133,11 +133,16 @@ class Streamed(ImagesAsked):
 class Generation(Streamed):
     """POST /v1/images/generations"""
 
+    layers: bool | None = Field(
+        None, description="Draw each thing of the prompt alone and put it where the words say: two to five things."
+    )
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {"prompt": "a happy robot", "seed": 7},
                 {"prompt": "a red apple", "quality": "low", "n": 4, "output_format": "webp", "size": "256x256"},
+                {"prompt": "a cat left of a dog", "layers": True},
                 {"prompt": "a ghost", "stream": True, "partial_images": 3, "style": "noto", "guidance_scale": 4.0},
             ]
         }

@@ -51,8 +51,8 @@ pictures = [bozzetto.generate(scene, seed=${seed}, ${how})[0] for scene in scene
 
 story = bozzetto.write(${python(state.tale.trim())}, seed=${seed})
 first, *_, last = story.rstrip(".").split(". ")
-scenes = [first, last]
-pictures = [bozzetto.generate(scene, seed=${seed}, ${how})[0] for scene in scenes]
+how = dict(seed=${seed}, ${how})
+pictures = [bozzetto.generate(scene, layers=None, **how)[0] for scene in (first, last)]
 for word in bozzetto.ask(pictures[0], ${python(CAPTION)}):
     print(word.text)`,
       };

@@ -47,7 +47,7 @@ export const FOUND = 6;
 export const CAPTION = "describe the picture.";
 /** What can be looked for and asked, to begin with. */
 export const IDEAS: Partial<Record<Job, readonly string[]>> = {
-  tale: ["a yellow star.", "a red apple.", "a sunflower.", "two happy ghosts"],
+  tale: ["a yellow star.", "a red apple.", "a sun above a house.", "two happy ghosts"],
   sound: SOUNDS,
   clip: ["a red apple moves left", "a robot grows", "a yellow star spins", "a heart fades"],
   find: ["a red fruit", "a vehicle", "a musical instrument", "a happy face", "a sea animal"],

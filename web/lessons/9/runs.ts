@@ -11,6 +11,7 @@ import {
 } from "../../runtime/client.js";
 import { paste } from "../../runtime/edit.js";
 import { LATENT_SHAPE } from "../../runtime/generated.js";
+import { inLayers, read } from "../../runtime/layers.js";
 import { normal } from "../../runtime/noise.js";
 import { BEAT } from "../../ui/beat.js";
 import { type Pixels, pixels } from "../../ui/canvas.js";
@@ -79,7 +80,7 @@ export const RUNS: Record<Job, (way: Way) => Promise<void>> = {
       };
       return Runtime.get().write({ prompt: state.tale.trim(), seed: state.seed }, { signal, onDraft });
     });
-    await drawn(way, ends(result.tale), false);
+    await drawn(way, ends(result.tale), false, undefined, true);
     result.given = result.pictures[0];
     await said(way, CAPTION);
   },
@@ -165,12 +166,13 @@ async function made<T>({ result, report, tell }: Way, make: (heard: Heard) => Pr
   return done;
 }
 
-/** A picture of each prompt; `onward`: each with a seed of its own, the next. */
+/** A picture of each prompt; `onward`: each with a seed of its own, the next; `layered`: in layers where it is read so. */
 async function drawn(
   way: Way,
   prompts: string[],
   onward: boolean,
   from?: Start & { pixels?: Uint8Array },
+  layered = false,
 ): Promise<void> {
   const { state, result, signal } = way;
   const { seed, num_inference_steps, guidance_scale } = state;
@@ -178,14 +180,15 @@ async function drawn(
   const size = count(LATENT_SHAPE);
   await chain.at("noise", () => normal(seed, size)); // as the worker will draw it
   const told = new Map<string, TextHidden>();
-  for (const prompt of ["", ...prompts]) {
+  const things = prompts.flatMap((prompt) => (layered && read(prompt)?.things) || [prompt]);
+  for (const prompt of ["", ...things]) {
     if (!told.has(prompt)) told.set(prompt, await chain.at("words", () => Runtime.get().encodePrompt(prompt, way)));
   }
   const { pixels: mask, ...start } = from ?? {};
   const finished = (data: Uint8ClampedArray) => pixels(mask ? paste(data, result.given!.data, mask) : data);
+  let begun = 0;
   for (const [i, prompt] of prompts.entries()) {
-    chain.light("denoise");
-    let [ended, shown] = [0, -Infinity];
+    let shown = -Infinity;
     const imagine = (latents: Float32Array) => {
       if (performance.now() < shown + BEAT) return;
       shown = performance.now();
@@ -197,33 +200,36 @@ async function drawn(
         })
         .catch(() => undefined); // the models are gone, and with them the run
     };
-    const { picture } = await Runtime.get().generate(
-      {
-        prompt: told.get(prompt)!,
-        negative_prompt: told.get("")!,
-        seed: onward ? seed + i : seed,
-        num_inference_steps,
-        guidance_scale,
-        start: from && (start as Start),
-      },
-      {
-        signal,
-        onStep: ({ step, steps, clean, milliseconds }) => {
-          chain.add("denoise", milliseconds);
-          ended = performance.now();
-          result.steps++;
-          way.report(
-            { i: i + 1, n: prompts.length, step: step + 1, steps },
-            i * steps + step + 1,
-            prompts.length * steps,
-          );
-          if (step + 1 < steps) imagine(clean);
-          else chain.light("decode");
+    const draw = async (thing: string): Promise<Uint8ClampedArray> => {
+      chain.light("denoise");
+      const before = begun++;
+      let ended = 0;
+      const { picture } = await Runtime.get().generate(
+        {
+          prompt: told.get(thing)!,
+          negative_prompt: told.get("")!,
+          seed: onward ? seed + i : seed,
+          num_inference_steps,
+          guidance_scale,
+          start: from && (start as Start),
         },
-      },
-    );
-    chain.add("decode", performance.now() - ended);
-    result.pictures = [...result.pictures, finished(picture)];
+        {
+          signal,
+          onStep: ({ step, steps, clean, milliseconds }) => {
+            chain.add("denoise", milliseconds);
+            ended = performance.now();
+            result.steps++;
+            const values = { i: i + 1, n: prompts.length, step: step + 1, steps };
+            way.report(values, before * steps + step + 1, things.length * steps);
+            if (step + 1 < steps) imagine(clean);
+            else chain.light("decode");
+          },
+        },
+      );
+      chain.add("decode", performance.now() - ended);
+      return picture;
+    };
+    result.pictures = [...result.pictures, finished(await (layered ? inLayers(prompt, draw) : draw(prompt)))];
     result.imagined = undefined;
     way.tell();
   }
