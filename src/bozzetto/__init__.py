@@ -122,10 +122,8 @@ def generate(
     seeds = range(seed, seed + n * best_of)
     text_to_image.check_student(bool(few_steps), adapter)
     models = text_to_image.load(weights, text_to_image.load_adapter(weights, adapter))
-    plan = layered.plan(prompt, layers)
-    things = plan.things if plan else (prompt,)
-    notes = (requests.check_drawing(one, negative_prompt, guidance_scale, models.tokenizer) for one in things)
-    requests.warn({note.text(): note for some in notes for note in some}.values())
+    plan, things, notes = layered.check(prompt, layers, negative_prompt, guidance_scale, models.tokenizer)
+    requests.warn(notes)
     student = best_of > 1 and adapter is None if few_steps is None else few_steps
 
     def draw(number: int, thing: str) -> list[Image]:

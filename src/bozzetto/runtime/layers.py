@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from bozzetto.errors import InvalidInput
-from bozzetto.runtime.requests import check_prompt
+from bozzetto.errors import InputWarning, InvalidInput
+from bozzetto.runtime.requests import check_drawing, check_prompt
 from bozzetto.runtime.text_to_image import premultiplied, straight
+from bozzetto.runtime.tokenizer import Tokenizer
 from bozzetto.world.scenes.facts import FRAME
 from bozzetto.world.scenes.vocabulary import (
     BACKGROUND_WORDINGS,
@@ -121,6 +122,17 @@ def plan(prompt: str, layers: bool | None) -> Plan | None:
             "layers",
         )
     return found
+
+
+def check(
+    prompt: str, layers: bool | None, negative_prompt: str, guidance_scale: float | None, tokenizer: Tokenizer
+) -> tuple[Plan | None, tuple[str, ...], list[InputWarning]]:
+    """The plan, as above; what is drawn one after the other, without a plan the prompt; and what of it is not read or
+    does nothing. Raises InvalidInput."""
+    found = plan(prompt, layers)
+    things = found.things if found else (prompt,)
+    notes = [note for thing in things for note in check_drawing(thing, negative_prompt, guidance_scale, tokenizer)]
+    return found, things, list({note.text(): note for note in notes}.values())
 
 
 def read(prompt: str) -> Plan | None:

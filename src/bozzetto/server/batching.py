@@ -187,14 +187,10 @@ class Engine:
         Raises InvalidInput, Busy, or Closed.
         """
         seeds = requests.seeds(seed, n)
-        plan = layered.plan(prompt, layers)
-        notes, walks = dict[str, InputWarning](), list[Walk]()
-        for thing in plan.things if plan else (prompt,):
-            said = requests.check_drawing(thing, negative_prompt, guidance_scale, self.models.tokenizer)
-            notes |= {note.text(): note for note in said}
-            asked = {"negative_prompt": negative_prompt, "guidance_scale": guidance_scale, **options}
-            walks.append(self.check(thing, few_steps, **asked))
-        return self._order(walks, plan, seeds, [*notes.values()], seconds, partial_images, on_partial)
+        plan, things, notes = layered.check(prompt, layers, negative_prompt, guidance_scale, self.models.tokenizer)
+        asked = {"negative_prompt": negative_prompt, "guidance_scale": guidance_scale, **options}
+        walks = [self.check(thing, few_steps, **asked) for thing in things]
+        return self._order(walks, plan, seeds, notes, seconds, partial_images, on_partial)
 
     def check(self, prompt: str, few_steps: bool = False, **options: Any) -> Walk:
         """What `generate` refuses of its options, whatever the words. Raises InvalidInput."""

@@ -21,7 +21,7 @@ from bozzetto.errors import InvalidInput, MissingFile, literal
 from bozzetto.files import write_atomically
 from bozzetto.runtime import requests
 from bozzetto.runtime.enlarger import at_size
-from bozzetto.runtime.layers import plan as plan_layers
+from bozzetto.runtime.layers import check as check_layers
 from bozzetto.server.batching import PLACES, Engine
 from bozzetto.spread import spread
 
@@ -74,12 +74,11 @@ def read_wishes(
             options = common | (_object(line) if path.suffix.lower() == ".jsonl" else {"prompt": line.strip()})
             seeds = requests.seeds(options.get("seed", 0), options.get("n", 1))
             layers = options.get("layers", False)
-            plan = plan_layers(options["prompt"], layers)
             other = options.get("negative_prompt", ""), options.get("guidance_scale"), engine.models.tokenizer
-            things = plan.things if plan else (options["prompt"],)
-            unread = {str(note): None for thing in things for note in requests.check_drawing(thing, *other)}
+            plan, _, found = check_layers(options["prompt"], layers, *other)
+            unread = [str(note) for note in found]
             if layers is None and not plan:
-                unread["prompt names nothing that could be drawn in layers: it is drawn as a whole"] = None
+                unread.append("prompt names nothing that could be drawn in layers: it is drawn as a whole")
             rest = {name: value for name, value in options.items() if name not in ("prompt", "seed", "n")}
             how = {name: value for name, value in rest.items() if name != "layers"}
             if (key := json.dumps(how, sort_keys=True)) not in tried:  # few, and the words are checked already

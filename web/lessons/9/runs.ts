@@ -64,13 +64,13 @@ export interface Way {
 export const RUNS: Record<Job, (way: Way) => Promise<void>> = {
   vary: async (way) => {
     const start = await encoded(way, way.state.strength);
-    await drawn(way, Array<string>(DRAWN.vary).fill(way.state.vary), true, start);
+    await drawn(way, Array<string>(DRAWN.vary).fill(way.state.vary), { onward: true, from: start });
   },
   repaint: async (way) => {
     const start = await encoded(way, 1, maskPixels(parseMask(way.state.mask)));
-    await drawn(way, Array<string>(DRAWN.repaint).fill(way.state.repaint), true, start);
+    await drawn(way, Array<string>(DRAWN.repaint).fill(way.state.repaint), { onward: true, from: start });
   },
-  story: (way) => drawn(way, scenes(way.state), false),
+  story: (way) => drawn(way, scenes(way.state), {}),
   tale: async (way) => {
     const { result, state, signal, tell } = way;
     await result.chain.at("tell", () => {
@@ -80,12 +80,12 @@ export const RUNS: Record<Job, (way: Way) => Promise<void>> = {
       };
       return Runtime.get().write({ prompt: state.tale.trim(), seed: state.seed }, { signal, onDraft });
     });
-    await drawn(way, ends(result.tale), false, undefined, true);
+    await drawn(way, ends(result.tale), { layered: true });
     result.given = result.pictures[0];
     await said(way, CAPTION);
   },
   make: async (way) => {
-    await drawn(way, Array<string>(DRAWN.make).fill(way.state.make), true);
+    await drawn(way, Array<string>(DRAWN.make).fill(way.state.make), { onward: true });
     const { chain, pictures, scores } = way.result;
     const data = pictures.map(({ data }) => data);
     const seen = await chain.at("see", () => Runtime.get().encodeImage(data, way));
@@ -166,14 +166,16 @@ async function made<T>({ result, report, tell }: Way, make: (heard: Heard) => Pr
   return done;
 }
 
-/** A picture of each prompt; `onward`: each with a seed of its own, the next; `layered`: in layers where it is read so. */
-async function drawn(
-  way: Way,
-  prompts: string[],
-  onward: boolean,
-  from?: Start & { pixels?: Uint8Array },
-  layered = false,
-): Promise<void> {
+interface How {
+  /** Each with a seed of its own, the next. */
+  onward?: boolean;
+  /** In layers where a prompt is read so. */
+  layered?: boolean;
+  from?: Start & { pixels?: Uint8Array };
+}
+
+/** A picture of each prompt. */
+async function drawn(way: Way, prompts: string[], { onward, layered, from }: How): Promise<void> {
   const { state, result, signal } = way;
   const { seed, num_inference_steps, guidance_scale } = state;
   const { chain } = result;
