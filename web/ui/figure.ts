@@ -45,8 +45,10 @@ export abstract class BzFigure<S extends State> extends LitElement {
   @reactive() protected invalid: { name: string; text: string } | undefined;
   /** What the badge tells of each model, from when somebody wants to know; undefined while it is fetched. */
   private facts: Map<string, ModelFacts | undefined> | undefined;
-  /** Since it was drawn last, by a person. */
+  /** By a person, in this very task. */
   private touched = false;
+  /** Lets what waits for a task of its own be drawn at once. */
+  private wake: (() => void) | undefined;
   /** Whether what is being drawn has said already that the models read English. */
   private toldEnglish = false;
 
@@ -100,7 +102,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
 
   constructor() {
     super();
-    for (const kind of DONE) this.addEventListener(kind, () => (this.touched = true), { capture: true });
+    for (const kind of DONE) this.addEventListener(kind, () => this.touch(), { capture: true });
     const region = () => this.querySelector(":scope > figure > p[role=status].visually-hidden");
     new Announcer(
       this,
@@ -119,10 +121,16 @@ export abstract class BzFigure<S extends State> extends LitElement {
   /** What it does by itself is drawn in a task of its own: to read its script or to work out what is shown has held the
    * page up enough. */
   protected override async scheduleUpdate(): Promise<void> {
-    if (!this.touched) await nextTask();
-    this.touched = false;
+    if (!this.touched) await Promise.race([nextTask(), new Promise<void>((resolve) => (this.wake = resolve))]);
     if (!this.hasUpdated) this.replaceChildren(); // what the page showed without the script
     await super.scheduleUpdate();
+  }
+
+  /** What a person does is answered in the same task. An update that waits for another would swallow that of the answer. */
+  private touch(): void {
+    this.touched = true;
+    this.wake?.();
+    void nextTask().then(() => (this.touched = false));
   }
 
   // ---------------------------------------------------------------- state
