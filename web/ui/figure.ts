@@ -128,6 +128,7 @@ export abstract class BzFigure<S extends State> extends LitElement {
 
   /** What a person does is answered in the same task. An update that waits for another would swallow that of the answer. */
   private touch(): void {
+    if (this.touched) return; // a key is four events: what waited is woken, and the task ends once
     this.touched = true;
     this.wake?.();
     void nextTask().then(() => (this.touched = false));

@@ -139,8 +139,8 @@ def score(
 
 
 def draw_in_layers(draw: Draw, prompt: str, seed: int) -> np.ndarray:
-    plan = layers.plan(prompt, True)
-    assert plan
+    plan = layers.read(prompt)
+    assert plan, prompt
     return layers.together(plan, [draw(thing, seed) for thing in plan.things])
 
 

@@ -105,34 +105,28 @@ class Plan:
     background: str | None
 
 
-def plan(prompt: str, layers: bool | None) -> Plan | None:
-    """How to draw a prompt in layers; None: as a whole. layers: whether to; None, where the prompt is read so.
+def check(
+    prompt: str, layers: bool | None, negative_prompt: str, guidance_scale: float | None, tokenizer: Tokenizer
+) -> tuple[Plan | None, tuple[str, ...], list[InputWarning]]:
+    """How to draw a prompt: its plan, or None for as a whole; what is drawn one after the other, without a plan the
+    prompt; and what of it is not read or does nothing. layers: whether to; None, where the prompt is read so.
 
-    Raises InvalidInput for a prompt that does not name several things in a way that is read, where that was asked for.
+    Raises InvalidInput, also for a prompt that does not name several things in a way that is read, if that was asked.
     """
     if not isinstance(layers, bool | None):
         raise InvalidInput("layers", f"must be true or false, not {layers!r}")
     check_prompt("prompt", prompt)
-    found = None if layers is False else read(prompt)
-    if layers and found is None:
+    plan = None if layers is False else read(prompt)
+    if layers and plan is None:
         raise InvalidInput(
             "prompt",
             "names nothing that {} could put together: say two to five of a thing, or two to five things, "
             "'three apples' or 'a cat left of a dog' for example",
             "layers",
         )
-    return found
-
-
-def check(
-    prompt: str, layers: bool | None, negative_prompt: str, guidance_scale: float | None, tokenizer: Tokenizer
-) -> tuple[Plan | None, tuple[str, ...], list[InputWarning]]:
-    """The plan, as above; what is drawn one after the other, without a plan the prompt; and what of it is not read or
-    does nothing. Raises InvalidInput."""
-    found = plan(prompt, layers)
-    things = found.things if found else (prompt,)
+    things = plan.things if plan else (prompt,)
     notes = [note for thing in things for note in check_drawing(thing, negative_prompt, guidance_scale, tokenizer)]
-    return found, things, list({note.text(): note for note in notes}.values())
+    return plan, things, list({note.text(): note for note in notes}.values())
 
 
 def read(prompt: str) -> Plan | None:
